@@ -1,0 +1,154 @@
+# Starling: one binary, one simulator, their tests. `make help` lists what can be asked for.
+#
+# Every directory in ROOMS is compiled file by file; nothing is listed by hand. tests/unit and tests/trace hold
+# one program per file, tests/fuzz one fuzz target per file. B is where everything built goes; ROOMS can be
+# narrowed to work on a part ("make unit ROOMS='agent/mux' B=/tmp/mux").
+
+B       ?= build
+PREFIX  ?= /usr/local
+CC      ?= cc
+MODE    ?= release
+
+ROOMS   ?= gossip store \
+           agent/trust agent/noise agent/link agent/mux agent/http agent/policy agent/traffic agent/exchange \
+           agent/observe agent/discovery agent/net agent/control agent/worker agent/admin agent/cli
+
+PKGS    := libuv libsodium lmdb msgpack yaml-0.1 jansson
+VERSION := 0.1.0
+
+WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
+CPPFLAGS += -D_GNU_SOURCE -DSTARLING_VERSION='"$(VERSION)"' -Iinclude -I. -Iagent
+CFLAGS_release := -O2 -g
+CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+CFLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+ALL_CFLAGS = -std=c11 $(WARN) -fstack-protector-strong -fPIE $(CFLAGS_$(MODE)) $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(filter -fsanitize%,$(CFLAGS_$(MODE))) $(LDFLAGS)
+LIBS    := -luv -lsodium -llmdb -lmsgpackc -lyaml -ljansson -lhttp_parser -lpthread -lm
+
+SRC     := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c))
+OBJ     := $(SRC:%.c=$(B)/%.o)
+SIM_SRC := $(wildcard sim/*.c)
+SIM_LIB_SRC := $(filter-out sim/main.c,$(SIM_SRC))
+SIM_OBJ := $(SIM_SRC:%.c=$(B)/%.o)
+MAIN    := $(B)/agent/main.o
+
+# A room's tests live in tests/unit/<room>_*.c; narrowing ROOMS narrows them too.
+ROOM_NAMES := $(notdir $(ROOMS))
+UNIT_SRC  := $(wildcard tests/unit/base_*.c) $(foreach r,$(ROOM_NAMES),$(wildcard tests/unit/$(r)_*.c)) \
+             $(if $(filter gossip,$(ROOM_NAMES)),$(wildcard tests/trace/*.c))
+UNIT_BIN  := $(UNIT_SRC:%.c=$(B)/%)
+FUZZ_SRC  := $(foreach r,$(ROOM_NAMES),$(wildcard tests/fuzz/$(r)_*.c))
+FUZZ_BIN  := $(FUZZ_SRC:%.c=$(B)/%)
+TOOL_SRC  := $(wildcard tests/tools/*.c)
+TOOL_BIN  := $(patsubst tests/tools/%.c,$(B)/tests/%,$(TOOL_SRC))
+FUZZ_SECONDS ?= 20
+
+.PHONY: all help deps test demo check format layering lint unit e2e sim asan tsan fuzz fuzz-bins bench install clean tools
+.DELETE_ON_ERROR:
+
+all: $(B)/starling $(B)/starling-sim
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make            build build/starling and build/starling-sim
+## make demo       install what is missing, start a small mesh on loopback and show what it does
+## make test       install what is missing, then run unit, trace, simulation and end-to-end tests
+## make check      format, layering, static analysis, unit tests
+## make unit       unit and trace tests only
+## make e2e        end-to-end tests only (needs the packages that `make deps` installs)
+## make sim        simulation scenarios over many seeds
+## make asan       unit, trace and end-to-end tests under AddressSanitizer and UBSan
+## make tsan       unit and end-to-end tests under ThreadSanitizer
+## make fuzz       every fuzz target for FUZZ_SECONDS (20) each, with clang's libFuzzer
+## make bench      requests per second, latency, CPU and memory beside the bare path
+## make install    install under PREFIX (/usr/local)
+## make deps       install the Debian packages that building and testing need
+## make clean      remove build/
+
+deps:
+	@tests/deps.sh
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/libstarling.a: $(OBJ)
+	@rm -f $@
+	ar rcs $@ $(OBJ)
+
+$(B)/libsim.a: $(SIM_LIB_SRC:%.c=$(B)/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/starling: $(MAIN) $(B)/libstarling.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/starling-sim: $(B)/sim/main.o $(B)/libsim.a $(B)/libstarling.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# Unit and trace tests: one cmocka program per file. A test may #include its source file to reach statics; the
+# archive then does not supply that object again.
+$(B)/tests/unit/%: tests/unit/%.c $(B)/libstarling.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libstarling.a -lcmocka $(LIBS)
+$(B)/tests/trace/%: tests/trace/%.c $(B)/libsim.a $(B)/libstarling.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libsim.a $(B)/libstarling.a -lcmocka $(LIBS)
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libstarling.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libstarling.a $(LIBS)
+$(TOOL_BIN): $(B)/tests/%: tests/tools/%.c $(B)/libstarling.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libstarling.a $(LIBS)
+tools: $(TOOL_BIN)
+
+unit: $(UNIT_BIN)
+	@tests/run-unit.sh $(UNIT_BIN)
+
+test: deps
+	@$(MAKE) --no-print-directory all tools unit
+	@$(MAKE) --no-print-directory sim
+	@$(MAKE) --no-print-directory e2e
+
+sim: all
+	@B=$(B) tests/run-sim.sh
+
+e2e: all tools
+	@B=$(B) tests/run-e2e.sh
+
+demo: deps
+	@$(MAKE) --no-print-directory all tools
+	@B=$(B) tests/demo.sh
+
+check: deps format layering lint
+	@$(MAKE) --no-print-directory unit
+
+format:
+	@tests/check-format.sh
+layering:
+	@tests/check-layering.sh
+lint:
+	@tests/check-lint.sh "$(CPPFLAGS)"
+
+asan:
+	@$(MAKE) --no-print-directory MODE=asan B=$(B)/asan all tools unit e2e
+tsan:
+	@$(MAKE) --no-print-directory MODE=tsan B=$(B)/tsan all tools unit e2e
+fuzz-bins: $(FUZZ_BIN)
+fuzz:
+	@$(MAKE) --no-print-directory MODE=fuzz CC=clang B=$(B)/fuzz fuzz-bins
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run-fuzz.sh $(B)/fuzz/tests/fuzz
+
+bench: all tools
+	@B=$(B) tests/bench/run.sh
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(B)/starling $(B)/starling-sim $(DESTDIR)$(PREFIX)/bin/
+
+clean:
+	rm -rf $(B)
+
+-include $(OBJ:.o=.d) $(SIM_OBJ:.o=.d) $(MAIN:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(TOOL_BIN:=.d)

@@ -1,0 +1,71 @@
+/* The view: what the workers know of the mesh, immutable, reference-counted, published whole by the control loop. An exchange pins
+ * the view it began with. Built from verified records, the compiled policy and the agent's own configuration. */
+#ifndef DISCOVERY_VIEW_H
+#define DISCOVERY_VIEW_H
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "policy/policy.h"
+#include "trust/trust.h"
+
+struct view_node { /* another agent */
+    struct node_id id;
+    char name[NODE_NAME_MAX + 1];
+    uint8_t noise_key[32];
+    struct addr addr;
+    uint32_t features;
+    bool alive; /* alive or suspect: still routed to when suspect, unless others are alive */
+    bool suspect;
+};
+struct view_endpoint { /* one instance of a service */
+    const struct view_node *node;  /* NULL: on this very host */
+    char service[SERVICE_NAME_MAX + 1];
+    struct addr local;             /* where the application listens, when on this host */
+    struct labels labels;          /* slices owned by the view */
+    bool healthy, draining;
+    uint32_t index;                /* dense, for per-endpoint state of a worker */
+};
+struct view_service {
+    char name[SERVICE_NAME_MAX + 1];
+    size_t count;
+    const struct view_endpoint **endpoint;
+};
+struct view_local { /* a service of this host, as the far side serves it */
+    char name[SERVICE_NAME_MAX + 1];
+    struct addr app;
+    uint8_t protocol; /* enum service_protocol */
+    bool healthy;
+};
+struct view {
+    atomic_uint refs;
+    uint64_t serial;           /* rises with every publication */
+    char mesh[MESH_NAME_MAX + 1];
+    struct node_id self;
+    struct policy *policy;     /* NULL: none yet, everything is denied */
+    uint64_t policy_epoch, policy_version;
+    size_t node_count;
+    struct view_node *node;    /* sorted by id */
+    size_t service_count;
+    struct view_service *service; /* sorted by name */
+    size_t local_count;
+    struct view_local *local;
+    struct trust *trust;       /* for peers' credentials; lives as long as the agent */
+    void *blocks;              /* what the slices point into */
+};
+struct view *view_ref(struct view *v);
+void view_unref(struct view *v);
+const struct view_service *view_service(const struct view *v, struct bytes name);
+const struct view_local *view_local(const struct view *v, struct bytes name);
+const struct view_node *view_node(const struct view *v, const struct node_id *id);
+
+/* Building, on the control loop. `member` is called once per member with its decoded record. */
+struct view_builder;
+struct view_builder *view_builder_new(const char *mesh, const struct node_id *self, struct trust *trust);
+must_check enum err view_builder_local(struct view_builder *b, struct bytes name, const struct addr *app, uint8_t protocol, const struct labels *labels,
+                                       bool healthy);
+must_check enum err view_builder_member(struct view_builder *b, const struct record *r, const struct addr *addr, bool alive, bool suspect);
+/* Takes a reference to the policy (may be NULL). Frees the builder. NULL: no memory. */
+struct view *view_builder_finish(struct view_builder *b, struct policy *policy, uint64_t epoch, uint64_t serial);
+
+#endif

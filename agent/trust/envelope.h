@@ -1,0 +1,41 @@
+/* The one form of everything signed: msgpack [type, body-bytes, [[key-id, signature], ...]].
+ *
+ * A signature is Ed25519 over  "starling/" type "/v1\0" || body-bytes  and key-id is the signer's 32-byte public key.
+ * The raw bytes are verified before the body is parsed. Refused as ERR_MALFORMED: trailing bytes, non-minimal encodings,
+ * repeated or unsorted key ids, an empty signature list, more than ENVELOPE_SIGS_MAX signatures. One key counts once. */
+#ifndef TRUST_ENVELOPE_H
+#define TRUST_ENVELOPE_H
+
+#include "trust/sign.h"
+
+enum { ENVELOPE_SIGS_MAX = 16, ENVELOPE_TYPE_MAX = 16 };
+
+#define ENVELOPE_ROOT       "root"
+#define ENVELOPE_GRANT      "grant"
+#define ENVELOPE_CREDENTIAL "credential"
+#define ENVELOPE_RECORD     "record"
+#define ENVELOPE_POLICY     "policy"
+
+struct envelope {
+    struct bytes type; /* all borrowed from the input */
+    struct bytes body;
+    size_t sig_count;
+    struct {
+        const uint8_t *key; /* 32 bytes */
+        const uint8_t *sig; /* 64 bytes */
+    } sig[ENVELOPE_SIGS_MAX];
+};
+
+/* Signs `body` with each key and appends the envelope to `out`. ERR_NOMEM. */
+must_check enum err envelope_sign(struct buf *out, const char *type, struct bytes body, const struct sign_key *const *keys,
+                                  size_t key_count);
+/* Adds one signature to an existing envelope (k of n, one signer at a time). ERR_EXISTS: that key has signed already. */
+must_check enum err envelope_cosign(struct buf *out, struct bytes envelope, const struct sign_key *key);
+/* Splits without verifying. ERR_MALFORMED. */
+must_check enum err envelope_parse(struct envelope *e, struct bytes in);
+/* Is it of this type and validly signed by at least `threshold` of these keys? Signatures by other keys are ignored, a wrong
+ * signature by a listed key is an error. ERR_INVALID: other type; ERR_AUTH: too few or a bad signature. */
+must_check enum err envelope_verify(const struct envelope *e, const char *type, const struct node_id *keys, size_t key_count,
+                                    size_t threshold);
+
+#endif

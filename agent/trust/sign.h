@@ -1,0 +1,42 @@
+/* Ed25519 signing keys, and the ids and text forms of keys. The only users of libsodium are this room and noise/.
+ * Private keys are wiped on fini. Small-order and non-canonical public keys are refused when loaded (ADVERSARY N14, B18). */
+#ifndef TRUST_SIGN_H
+#define TRUST_SIGN_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/id.h"
+
+struct sign_key {
+    struct node_id pub;
+    uint8_t sec[64]; /* libsodium's form: seed and public key */
+};
+
+struct dh_key {
+    uint8_t pub[32], sec[32]; /* X25519 for Noise; never derived from the signing key */
+};
+
+/* Must be called once before anything else of trust/ and noise/. ERR_IO: no system randomness; the caller must not go on. */
+must_check enum err trust_init(void);
+
+void sign_key_new(struct sign_key *k);
+void dh_key_new(struct dh_key *k);
+void sign_key_fini(struct sign_key *k);
+void dh_key_fini(struct dh_key *k);
+bool sign_pub_is_sound(const uint8_t pub[32]);
+bool dh_pub_is_sound(const uint8_t pub[32]);
+struct hash hash_of(struct bytes b); /* SHA-256 */
+void random_bytes(void *out, size_t n);
+/* "ed25519:<64 hex>". ERR_MALFORMED / ERR_INVALID (small order). */
+must_check enum err node_id_parse(struct node_id *out, const char *text);
+
+/* Key files: one line of text, "starling-key-1 <what> <base64>", where <what> is root|policy|enrol|identity|noise, or the same
+ * with "-sealed" when protected by a passphrase (crypto_pwhash argon2id, then crypto_secretbox). `seed_or_secret` is 32 bytes. */
+must_check enum err key_text_encode(struct buf *out, const char *what, const uint8_t secret[32], const char *passphrase_or_null);
+/* ERR_MALFORMED; ERR_DENIED: sealed and no passphrase given; ERR_AUTH: wrong passphrase. */
+must_check enum err key_text_decode(struct bytes text, const char *what, const char *passphrase_or_null, uint8_t secret[32]);
+bool key_text_is_sealed(struct bytes text);
+must_check enum err sign_key_of_seed(struct sign_key *k, const uint8_t seed[32]);
+must_check enum err dh_key_of_secret(struct dh_key *k, const uint8_t sec[32]);
+
+#endif

@@ -1,0 +1,130 @@
+/* Who may say what: root, grant, token, credential, record, and their verification against the trusted root.
+ *
+ *   root        k of n root keys           mesh name, epoch, keys and thresholds of the roles root, policy, enrol
+ *   grant       an enrol key               a short-lived enrolment key with limits; with its private half it is a token
+ *   credential  an enrol key or a grant    node name, identity key, Noise key, services, labels, expiry; carries its grant
+ *   record      the node itself            addresses, services, policy in force; carries its credential
+ *
+ * Everything is an envelope (envelope.h); bodies are canonical msgpack arrays, laid out in docs/protocol.md. Decoding
+ * is on locals and commits after the last check. All structs here own nothing: their slices borrow from the input bytes,
+ * which must outlive them. `now` decides expiry only. Limits below are refused beyond, never truncated. */
+#ifndef TRUST_TRUST_H
+#define TRUST_TRUST_H
+
+#include "base/addr.h"
+#include "base/clock.h"
+#include "trust/envelope.h"
+
+enum {
+    MESH_NAME_MAX = 63,
+    NODE_NAME_MAX = 63,
+    SERVICE_NAME_MAX = 63,
+    LABEL_MAX = 63,        /* bytes of a label's key, and of its value */
+    LABELS_MAX = 16,
+    ROLE_KEYS_MAX = 8,
+    CREDENTIAL_SERVICES_MAX = 32,
+    RECORD_SERVICES_MAX = 32,
+    RECORD_ADDRS_MAX = 2,
+    CREDENTIAL_BYTES_MAX = 4096,
+    RECORD_BYTES_MAX = 8192,
+};
+
+/* Lower-case letters, digits, '-', '.', not starting or ending with '-' or '.': what a DNS name allows. One spelling per name. */
+bool name_is_sound(struct bytes name, size_t max);
+
+struct label {
+    struct bytes key, value;
+};
+struct labels {
+    size_t count;
+    struct label at[LABELS_MAX]; /* sorted by key, no key twice */
+};
+
+struct role {
+    size_t count, threshold;
+    struct node_id key[ROLE_KEYS_MAX];
+};
+struct root {
+    struct bytes mesh;
+    uint64_t epoch;
+    wall_s expires; /* 0 = never */
+    struct role root, policy, enrol;
+};
+must_check enum err root_create(struct buf *out, const struct root *root, const struct sign_key *const *keys, size_t key_count);
+/* Parses a root that is trusted on first use (from a token or file): signed by its own threshold. ERR_MALFORMED, ERR_AUTH. */
+must_check enum err root_open(struct root *out, struct bytes envelope);
+
+struct grant {
+    struct bytes mesh;
+    struct node_id key;              /* the enrolment key this grant speaks for */
+    struct bytes node_pattern;       /* a node name; '*' at its end stands for any rest */
+    size_t service_count;
+    struct bytes service[CREDENTIAL_SERVICES_MAX]; /* "*" allows all */
+    struct labels labels;            /* a credential may only carry these values for these keys, and any others */
+    wall_s not_before, expires;      /* of the grant: no credential may begin outside */
+    wall_s credential_life;          /* seconds a credential may live */
+};
+must_check enum err grant_create(struct buf *out, const struct grant *g, const struct sign_key *enrol_key);
+
+/* A token: "starling-token-1:" and base64 of [root envelope, grant envelope, 32-byte seed of the grant's key]. */
+struct token {
+    struct bytes root, grant; /* envelopes */
+    struct sign_key key;
+};
+must_check enum err token_encode(struct buf *out, struct bytes root, struct bytes grant, const struct sign_key *key);
+/* Decodes and verifies all three against each other. `space` holds the decoded bytes that *out borrows from. */
+must_check enum err token_decode(struct token *out, struct buf *space, struct bytes text, wall_s now);
+
+struct credential {
+    struct bytes mesh, node;
+    struct node_id id;      /* Ed25519 identity */
+    uint8_t noise_key[32];  /* X25519 */
+    size_t service_count;
+    struct bytes service[CREDENTIAL_SERVICES_MAX]; /* this host may offer them and speak for them; "*" = any */
+    struct labels labels;
+    wall_s not_before, expires;
+    struct bytes bytes; /* the whole envelope */
+    struct bytes grant; /* the grant envelope inside, or empty when signed by an enrol key itself */
+};
+/* Signs a credential: with the token's grant (grant envelope included), or with an enrol key (grant empty). */
+must_check enum err credential_create(struct buf *out, const struct credential *c, struct bytes grant, const struct sign_key *key);
+bool credential_allows(const struct credential *c, struct bytes service);
+
+struct record_service {
+    struct bytes name;
+    uint16_t port;       /* on the owner's host, for information; traffic goes over the mesh */
+    uint8_t protocol;    /* enum service_protocol */
+    bool healthy;
+    struct labels labels;
+};
+enum service_protocol { PROTOCOL_TCP, PROTOCOL_HTTP };
+enum { FEATURE_AESGCM = 1 }; /* record.features: the host has AES-GCM in hardware */
+
+struct record {
+    struct credential credential;
+    uint64_t incarnation, version;
+    bool left, draining;
+    size_t addr_count;
+    struct addr addr[RECORD_ADDRS_MAX];
+    uint32_t features;
+    uint64_t policy_epoch, policy_version; /* in force; 0,0 = none */
+    struct hash policy_hash;
+    size_t service_count;
+    struct record_service service[RECORD_SERVICES_MAX];
+};
+must_check enum err record_create(struct buf *out, const struct record *r, const struct sign_key *identity);
+
+/* The anchor everything is checked against; copies what it is given. Not thread-safe to change; read-only use is. */
+struct trust;
+must_check enum err trust_new(struct trust **out, struct bytes root_envelope);
+void trust_free(struct trust *t);
+const struct root *trust_root(const struct trust *t);
+
+/* ERR_MALFORMED, ERR_AUTH (signature, key not sound), ERR_FOREIGN (another mesh), ERR_EXPIRED (or not yet valid, beyond
+ * 10 minutes of skew), ERR_DENIED (outside its grant's limits). */
+must_check enum err trust_credential(const struct trust *t, struct bytes envelope, wall_s now, struct credential *out);
+/* The record's credential first, then the record's own signature, then its limits: a service that the credential does not
+ * allow is ERR_DENIED. */
+must_check enum err trust_record(const struct trust *t, struct bytes envelope, wall_s now, struct record *out);
+
+#endif

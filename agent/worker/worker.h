@@ -1,0 +1,52 @@
+/* The data plane's loops: N threads, each with its own listeners (SO_REUSEPORT), links, pools and counters. Control starts them, publishes
+ * views to them, and takes from them what is not traffic: bulk connections and the news that a link was lost.
+ *
+ *   app -> HTTP entry | caller entry | named upstream -> exchange -> mux stream -> far worker -> exchange -> local application
+ *
+ * Nothing is shared between workers but the immutable view; control and workers talk by net_post(). */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include "discovery/view.h"
+#include "net/net.h"
+#include "observe/metrics.h"
+
+struct worker_upstream { /* a named upstream port on loopback */
+    char service[SERVICE_NAME_MAX + 1];
+    struct addr listen;
+};
+struct worker_caller { /* who speaks for whom on this host: by entry, or by user id */
+    char service[SERVICE_NAME_MAX + 1];
+    bool by_uid;
+    uid_t uid;
+    struct addr entry; /* an HTTP entry of its own, when !by_uid */
+};
+
+struct worker_config {
+    unsigned count;             /* threads; 0 = one per core */
+    size_t mesh_addr_count;     /* TCP listeners for links, usually one (dual stack) or two */
+    struct addr mesh_addr[2];
+    struct addr http_entry;     /* port 0: none */
+    size_t upstream_count, caller_count;
+    const struct worker_upstream *upstream; /* borrowed for the workers' life, as all pointers here */
+    const struct worker_caller *caller;
+    struct bytes mesh, credential;
+    const uint8_t *noise_secret; /* 32 bytes */
+    uint32_t drain_ms;           /* how long requests in flight may take to finish at the stop */
+    struct net_loop *control;    /* where the functions below run (by net_post) */
+    /* A bulk link arrived: its socket and the bytes already read (the preface on). Takes both. */
+    void (*on_bulk)(void *arg, int fd_take, struct buf *read_take);
+    void (*on_link_lost)(void *arg, const struct node_id *peer); /* reset or timed out, not closed */
+    void *arg;
+};
+
+struct workers;
+/* Binds every listener before it returns; `why` names the address that could not be had. `view` is the first one (a reference is taken). */
+must_check enum err workers_start(struct workers **out, const struct worker_config *config, struct view *view, struct buf *why);
+void workers_publish(struct workers *w, struct view *view); /* takes its own references */
+/* Stops accepting, sends GOAWAY, lets requests in flight finish for at most drain_ms, then `done(arg)` on the control loop. */
+void workers_drain(struct workers *w, void (*done)(void *arg), void *arg);
+void workers_free(struct workers *w); /* joins the threads */
+size_t workers_metrics(struct workers *w, struct metrics **sets, size_t cap);
+
+#endif

@@ -1,0 +1,203 @@
+/* gossip.h: SWIM membership with owner-signed records, as an embeddable, sans-I/O library.
+ *
+ * What it decides: who is a member, in which state (alive, suspect, dead, left), whom to probe, what to tell whom, and
+ * when full state must be exchanged. What it does not: it opens no socket, reads no clock, starts no thread, holds no
+ * key, touches no file. Bytes and `now` go in; packets, events and a next deadline come out. Whoever embeds it gives it
+ * (a) a way to send a datagram and a bulk message to a member over channels that authenticate the sender, and
+ * (b) a `verify` that checks a member's signed record. Nothing in it is Starling's alone.
+ *
+ * Facts have owners. A record is accepted only if `verify` says that its subject signed it; relays pass the same bytes
+ * on. Suspicions and deaths are other members' opinions about a record (subject, incarnation, version): they never raise
+ * a number that the subject did not sign, and only the subject refutes, with a higher incarnation that it signs.
+ * Records of one subject are ordered by (incarnation, version); equal numbers with different bytes is equivocation: the
+ * smaller hash wins everywhere and an event reports it.
+ *
+ * Two lanes. DATAGRAM: at most `packet_bytes_max`, unreliable, between members that know each other's record. BULK:
+ * reliable messages of at most GOSSIP_BULK_MAX, over a connection that may go to a bare address (a seed) whose identity
+ * is learned on the way; used for full state at join, for records too large for a datagram, and for documents
+ * (policies), which are announced by (epoch, version, hash) and pulled by hash.
+ *
+ * SWIM: Das, Gupta, Motivala 2002. Lifeguard: Dadgar, Phillips, Currey 2018. Belongs to one loop; not thread-safe. */
+#ifndef GOSSIP_GOSSIP_H
+#define GOSSIP_GOSSIP_H
+
+#include "base/addr.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/id.h"
+
+struct gossip;
+
+enum {
+    GOSSIP_RECORD_MAX = 8 * 1024,         /* bytes of one signed record; larger ones are refused */
+    GOSSIP_BULK_MAX = 1280 * 1024,        /* bytes of one bulk message; also the largest document plus its header */
+    GOSSIP_DOC_MAX = 1024 * 1024,         /* bytes of one document */
+    GOSSIP_MEMBERS_MAX = 20000,           /* members known at once; further records are refused, counted */
+    GOSSIP_ADDRS_MAX = 2,                 /* addresses of one member: usually one of IPv4 and one of IPv6 */
+};
+
+/* What a verified record says that membership must know. Filled in by `verify`. */
+struct gossip_claim {
+    struct node_id id;
+    uint64_t incarnation; /* raised by the owner to refute, and at every start */
+    uint64_t version;     /* raised by the owner with every new record within an incarnation */
+    bool left;            /* the owner says good-bye; a tombstone */
+    uint8_t addr_count;   /* 1..GOSSIP_ADDRS_MAX */
+    struct addr addr[GOSSIP_ADDRS_MAX];
+    struct hash hash; /* of the record's exact bytes */
+};
+
+/* Questions to the outside. Called synchronously, must not call back into gossip. */
+struct gossip_verify {
+    /* Is this record signed by its subject, of this mesh, in time, not revoked? On ERR_OK fills in *out.
+     * Anything else: the record is dropped and counted under that error. Borrows `record` for the call. */
+    enum err (*record)(void *arg, struct bytes record, struct gossip_claim *out);
+    /* The stored document with this hash, or {NULL,0}. Borrowed until the next call into gossip. */
+    struct bytes (*document)(void *arg, const struct hash *hash);
+    void *arg;
+};
+
+/* Zero means the default in brackets. Times in milliseconds. */
+struct gossip_config {
+    struct node_id self;
+    uint64_t seed;                  /* of every random choice; same seed and inputs -> same outputs */
+    uint32_t packet_bytes_max;      /* [1100] plaintext bytes of a datagram: IPv6's 1280 less headers and sealing */
+    uint32_t probe_interval_ms;     /* [1000] one probe per interval (SWIM's protocol period) */
+    uint32_t probe_timeout_ms;      /* [300] after which indirect probes start */
+    uint32_t indirect_probes;       /* [3] SWIM's k */
+    uint32_t suspicion_mult;        /* [4] suspicion lasts mult * max(1, log10 n) * probe_interval */
+    uint32_t retransmit_mult;       /* [4] SWIM's lambda: a rumor is sent mult * ceil(log10(n+1)) times */
+    uint32_t eager_fanout;          /* [4] members told at once of a fresh rumor */
+    uint32_t bytes_per_second_max;  /* [65536] budget of datagram bytes; probes and acks come first */
+    uint32_t sync_interval_ms;      /* [60000] full-state exchange with a random member, the last safety net */
+    uint32_t seed_retry_min_ms;     /* [500] back-off between attempts to reach a seed, doubling */
+    uint32_t seed_retry_max_ms;     /* [30000] ... up to this, for ever */
+    uint32_t dead_retry_ms;         /* [10000] how often one dead member is tried again, so that partitions heal */
+    uint64_t tombstone_ms;          /* [7 days] how long dead and left members are remembered */
+};
+
+/* Creates an instance at time `now`. `verify` is copied; what its arg points to must outlive the instance. NULL: no memory. */
+struct gossip *gossip_new(const struct gossip_config *config, const struct gossip_verify *verify, mono_ms now);
+void gossip_free(struct gossip *g);
+
+/* Publishes our own record (signed by us; our previous one is replaced everywhere). The caller has stored its
+ * incarnation durably before. The bytes are copied. ERR_STALE: not newer than our current record. Other errors: verify's. */
+must_check enum err gossip_own_set(struct gossip *g, struct bytes record, mono_ms now);
+
+/* Replaces the list of seed addresses (already resolved; call again after each resolution). Seeds are contacted over the
+ * bulk lane with back-off for ever while none answers, and slowly while one is not known as a live member. Copies. */
+void gossip_seeds_set(struct gossip *g, const struct addr *seeds, size_t count, mono_ms now);
+
+/* A member remembered from before a restart: verified like any other, then treated as suspect-to-be-probed, not believed
+ * alive until it answers. Errors: verify's; ERR_STALE if something newer is known. */
+must_check enum err gossip_member_load(struct gossip *g, struct bytes record, mono_ms now);
+
+/* Announces that we hold a document of `kind` with this (epoch, version, hash), replacing an older one of that kind.
+ * Members that hold an older one will pull it from us. The lower hash wins at equal (epoch, version). */
+void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t version, const struct hash *hash, mono_ms now);
+
+enum gossip_lane { GOSSIP_DATAGRAM, GOSSIP_BULK };
+
+/* Applies one message that arrived on `lane` from the authenticated member `from` at address `via`. Borrows `msg` for the
+ * call. Replies and events are queued; drain them with gossip_poll_send() and gossip_poll_event().
+ * ERR_MALFORMED: nothing was applied; count and drop it. ERR_NOMEM: a prefix may be applied; safe to go on. */
+must_check enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct node_id *from, const struct addr *via,
+                                   struct bytes msg, mono_ms now);
+
+/* A bulk message to this member (zero id: to the seed at this address) could not be delivered. */
+void gossip_bulk_failed(struct gossip *g, const struct node_id *to, const struct addr *addr, mono_ms now);
+
+/* Evidence from traffic: a link to this member was reset or timed out -> it is probed at once instead of in its turn. */
+void gossip_link_lost(struct gossip *g, const struct node_id *id, mono_ms now);
+
+/* The loop that drives this instance was late by this much; added to every deadline it holds over others, once. */
+void gossip_late(struct gossip *g, uint32_t late_ms);
+
+/* Fires what is due. Call at gossip_deadline() or later; earlier calls are harmless. */
+void gossip_tick(struct gossip *g, mono_ms now);
+mono_ms gossip_deadline(const struct gossip *g); /* NEVER only while nothing is ever to happen */
+
+struct gossip_packet {
+    enum gossip_lane lane;
+    struct node_id to; /* zero: whoever answers at `addr` (bulk lane, seeds) */
+    struct addr addr;
+    struct bytes msg; /* valid until the next call into this instance */
+};
+/* The next thing to send, or false. */
+bool gossip_poll_send(struct gossip *g, struct gossip_packet *out);
+
+enum gossip_state { GOSSIP_ALIVE, GOSSIP_SUSPECT, GOSSIP_DEAD, GOSSIP_LEFT };
+const char *gossip_state_text(enum gossip_state s); /* "alive" "suspect" "dead" "left" */
+
+enum gossip_event_type {
+    GOSSIP_EV_MEMBER,           /* a member appeared, changed state, or published a newer record */
+    GOSSIP_EV_FORGOTTEN,        /* a tombstone expired; `id` is no longer known */
+    GOSSIP_EV_WANT_INCARNATION, /* we are accused or outnumbered: store an incarnation >= `number`, sign, gossip_own_set() */
+    GOSSIP_EV_DOC_OFFERED,      /* a member holds a newer document; it is being pulled */
+    GOSSIP_EV_DOC_RECEIVED,     /* a pulled document arrived: check it, store it, then gossip_doc_set() */
+    GOSSIP_EV_EQUIVOCATION,     /* `id` signed two records with one number; `record` and `other` are the proof */
+    GOSSIP_EV_JOINED,           /* the first full state was exchanged with another member */
+    GOSSIP_EV_LEFT_SENT,        /* after our own left record: it has been told to enough members to exit now */
+};
+
+struct gossip_event {
+    enum gossip_event_type type;
+    struct node_id id;              /* MEMBER, FORGOTTEN, EQUIVOCATION: the subject; DOC_*: the member it came from */
+    enum gossip_state before, after; /* MEMBER */
+    bool is_new, record_changed;    /* MEMBER */
+    struct bytes record, other;     /* MEMBER: the current record; EQUIVOCATION: both. Valid until the next call */
+    uint64_t number;                /* WANT_INCARNATION */
+    uint8_t doc_kind;               /* DOC_* */
+    uint64_t doc_epoch, doc_version;
+    struct hash doc_hash;
+    struct bytes doc;               /* DOC_RECEIVED: the bytes, hash not yet checked. Valid until the next call */
+};
+/* The next event, or false. Events are bounded by coalescing per member; none is lost. */
+bool gossip_poll_event(struct gossip *g, struct gossip_event *out);
+
+struct gossip_member {
+    struct node_id id;
+    enum gossip_state state;
+    uint64_t incarnation, version;
+    struct addr addr; /* the one in use */
+    struct bytes record;
+    mono_ms since; /* of the state */
+};
+/* Reads one member; false if unknown. Our own record is a member too. */
+bool gossip_member_get(const struct gossip *g, const struct node_id *id, struct gossip_member *out);
+/* Iterates in a stable order: start with *cursor = 0, until false. Do not change the instance meanwhile. */
+bool gossip_member_next(const struct gossip *g, size_t *cursor, struct gossip_member *out);
+
+struct gossip_counts {
+    uint32_t alive, suspect, dead, left;
+};
+struct gossip_counts gossip_counts(const struct gossip *g);
+
+/* Counters since creation; names are what the metrics call them. */
+#define GOSSIP_STATS(X)                                                                                       \
+    X(probes_sent)                                                                                            \
+    X(probes_failed)                                                                                          \
+    X(acks_received)                                                                                          \
+    X(acks_unmatched)                                                                                         \
+    X(indirect_probes_sent)                                                                                   \
+    X(suspicions)                                                                                             \
+    X(refutations)                                                                                            \
+    X(deaths)                                                                                                 \
+    X(records_applied)                                                                                        \
+    X(records_stale)                                                                                          \
+    X(records_refused)                                                                                        \
+    X(messages_malformed)                                                                                     \
+    X(datagrams_sent)                                                                                         \
+    X(datagram_bytes_sent)                                                                                    \
+    X(bulk_sent)                                                                                              \
+    X(budget_deferred)                                                                                        \
+    X(equivocations)
+struct gossip_stats {
+#define X(name) uint64_t name;
+    GOSSIP_STATS(X)
+#undef X
+};
+const struct gossip_stats *gossip_stats(const struct gossip *g);
+
+#endif
