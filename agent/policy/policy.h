@@ -1,6 +1,6 @@
-/* The policy engine: text -> compiled, immutable, reference-counted policy -> decisions. The same code in the agent, in
- * `starling policy`, in the signer and in the simulator. No I/O. POLICY.md is the language; what of it is in force is said in
- * docs/policy.md, and a key that is not in force is an error that says so.
+/* The policy engine: text -> compiled, immutable, reference-counted policy -> decisions. The same code in the
+ * agent, in `starling policy`, in the signer and in the simulator. No I/O. POLICY.md is the language; what of
+ * it is in force is said in docs/policy.md, and a key that is not in force is an error that says so.
  *
  * Thread-safe once compiled: any number of loops evaluate one policy at once. */
 #ifndef POLICY_POLICY_H
@@ -18,7 +18,8 @@ void policy_unref(struct policy *p);
 const char *policy_mesh(const struct policy *p);
 uint64_t policy_version(const struct policy *p);
 wall_s policy_expires(const struct policy *p); /* 0 = never */
-/* Runs the file's `tests`; each failure is a complaint at its place. Returns how many failed; *run how many there are. */
+/* Runs the file's `tests`; each failure is a complaint at its place. Returns how many failed; *run how many
+ * there are. */
 size_t policy_test(const struct policy *p, size_t *run, struct complaints *c);
 
 enum policy_protocol { POLICY_TCP, POLICY_HTTP };
@@ -34,7 +35,7 @@ struct policy_header {
     struct bytes name, value; /* name in lower case */
 };
 struct policy_request {
-    struct bytes caller;  /* service name, empty = unknown */
+    struct bytes caller; /* service name, empty = unknown */
     struct bytes method, path, query;
     const struct policy_header *header;
     size_t header_count;
@@ -53,7 +54,7 @@ struct policy_timeouts {
     uint64_t connect_ms, request_ms; /* 0 = off */
 };
 struct policy_route {
-    const char *name;          /* "default" when the service has no routes */
+    const char *name; /* "default" when the service has no routes */
     size_t target_count;
     const struct policy_target *target;
     uint64_t weight_sum;
@@ -67,11 +68,13 @@ bool policy_subset_matches(const struct policy_subset *subset_or_null, const str
 
 struct policy_verdict {
     bool allowed;
-    bool audited;          /* allowed only because of unmatched: audit; or an audit-mode intention would have decided otherwise */
-    const char *rule;      /* name of the deciding intention, or "unmatched" */
+    bool audited; /* allowed only because of unmatched: audit; or an audit-mode intention would have decided
+                     otherwise */
+    const char *rule;       /* name of the deciding intention, or "unmatched" */
     const char *audit_rule; /* audit-mode rule that would have decided otherwise, or NULL */
 };
 /* Any deny beats every allow; no match -> the service's `unmatched`. */
-struct policy_verdict policy_decide(const struct policy *p, const struct policy_service *to, const struct policy_request *rq);
+struct policy_verdict policy_decide(const struct policy *p, const struct policy_service *to,
+                                    const struct policy_request *rq);
 
 #endif

@@ -1,0 +1,133 @@
+/* Complaints: one line each, in the form that editors and terminals jump to, and below it, when the source is
+ * at hand, the offending line with a caret. What users wrote is shown, so nothing of it may reach the
+ * terminal as a control sequence. */
+#include "policy/yaml.h"
+
+enum { MESSAGE_MAX = 400, SHOWN_LINE_MAX = 160 };
+
+static struct bytes source_line(struct bytes source, uint32_t line)
+{
+    const uint8_t *at = source.at, *end = source.at + source.len;
+    for (uint32_t i = 1; i < line && at; i++) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        at = at ? at + 1 : NULL;
+    }
+    if (!at)
+        return (struct bytes){NULL, 0};
+    const uint8_t *stop = memchr(at, '\n', (size_t)(end - at));
+    return bytes_of(at, (size_t)((stop ? stop : end) - at));
+}
+
+static bool starts_character(uint8_t b)
+{
+    return (b & 0xc0) != 0x80; /* UTF-8: not a continuation byte */
+}
+
+/* The line, and under the column a caret. Tabs become one blank, so that both lines keep step. A line too
+ * long to show is shown from its beginning, and without a caret when that lies beyond. */
+static void show_source(struct complaints *c, uint32_t line, uint32_t column)
+{
+    struct bytes text = source_line(c->source, line);
+    size_t shown = 0;
+    if (!text.at || text.len == 0)
+        return;
+    buf_add_str(&c->text, "    ");
+    for (size_t i = 0; i < text.len; i++) {
+        shown += starts_character(text.at[i]);
+        if (shown > SHOWN_LINE_MAX)
+            break;
+        buf_add_u8(&c->text, text.at[i] < 0x20 || text.at[i] == 0x7f ? ' ' : text.at[i]);
+    }
+    if (column <= SHOWN_LINE_MAX)
+        buf_addf(&c->text, "\n    %*s^", (int)column - 1, "");
+    buf_add_u8(&c->text, '\n');
+}
+
+static void write_complaint(struct complaints *c, const struct yaml_node *at, const char *severity,
+                            const char *fmt, va_list ap)
+{
+    char message[MESSAGE_MAX];
+    if (c->count + c->warnings > COMPLAINTS_SHOWN_MAX)
+        return;
+    if (c->count + c->warnings == COMPLAINTS_SHOWN_MAX) {
+        buf_addf(&c->text, "%s: more errors follow; mend these first\n", c->file ? c->file : "input");
+        return;
+    }
+    vsnprintf(message, sizeof message, fmt, ap);
+    for (char *p = message; *p; p++)
+        *p = (unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p;
+    buf_add_str(&c->text, c->file ? c->file : "input");
+    if (at)
+        buf_addf(&c->text, ":%u:%u", at->line, at->column);
+    buf_addf(&c->text, ": %s%s\n", severity, message);
+    if (at && c->source.len)
+        show_source(c, at->line, at->column);
+}
+
+void complain(struct complaints *c, const struct yaml_node *at, const char *fmt, ...)
+{
+    va_list ap;
+    if (!c)
+        return;
+    va_start(ap, fmt);
+    write_complaint(c, at, "", fmt, ap);
+    va_end(ap);
+    c->count++;
+}
+
+void complain_warning(struct complaints *c, const struct yaml_node *at, const char *fmt, ...)
+{
+    va_list ap;
+    if (!c)
+        return;
+    va_start(ap, fmt);
+    write_complaint(c, at, "warning: ", fmt, ap);
+    va_end(ap);
+    c->warnings++;
+}
+
+static int lower(char ch)
+{
+    return ch >= 'A' && ch <= 'Z' ? ch + 32 : ch;
+}
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+    size_t m = a < b ? a : b;
+    return m < c ? m : c;
+}
+
+size_t yaml_distance(const char *a, const char *b)
+{
+    enum { N = 64 };
+    size_t n = strnlen(a, N), m = strnlen(b, N), row[3][N + 1];
+    for (size_t j = 0; j <= m; j++)
+        row[0][j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t *now = row[i % 3], *up = row[(i + 2) % 3], *upup = row[(i + 1) % 3];
+        now[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            bool same = lower(a[i - 1]) == lower(b[j - 1]);
+            now[j] = min3(up[j] + 1, now[j - 1] + 1, up[j - 1] + !same);
+            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1]) &&
+                upup[j - 2] + 1 < now[j])
+                now[j] = upup[j - 2] + 1;
+        }
+    }
+    return row[n % 3][m];
+}
+
+const char *yaml_nearest(const char *text, const char *const *words)
+{
+    const char *best = NULL;
+    size_t best_distance = SIZE_MAX;
+    for (; *words; words++) {
+        size_t d = yaml_distance(text, *words), len = strlen(*words);
+        /* One slip in three letters is a slip; more is another word. */
+        if (d <= 1 + len / 4 && d < len && d < best_distance) {
+            best = *words;
+            best_distance = d;
+        }
+    }
+    return best;
+}
