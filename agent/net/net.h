@@ -33,6 +33,7 @@ must_check enum err net_udp_open(struct net_udp **out, struct net_loop *l, const
                                  void (*on_datagram)(void *arg, const struct addr *from, uint8_t *at, size_t len), void *arg);
 void net_udp_send(struct net_udp *u, const struct addr *to, struct bytes datagram); /* never blocks; a full socket drops, counted */
 uint64_t net_udp_dropped(const struct net_udp *u);
+bool net_udp_bound(const struct net_udp *u, struct addr *out); /* where, when port 0 was asked for */
 void net_udp_free(struct net_udp *u);
 
 /* Connections: TCP and Unix streams alike. */
