@@ -1,0 +1,48 @@
+/* What the files of this room share about bodies: names and lists as they are spelled inside them, and the
+ * one way to sign a body that its own decoder accepts. Not for other rooms. */
+#ifndef TRUST_BODY_H
+#define TRUST_BODY_H
+
+#include "trust/trust.h"
+
+void body_put_time(struct buf *out, wall_s t);
+wall_s body_time(struct codec *c, const char *field);
+
+/* Text of the caller's. What is not UTF-8 goes in as a byte string, which our own decoder then refuses
+ * (body_seal). */
+void body_put_text(struct buf *out, struct bytes text);
+/* A name of name_is_sound(). */
+struct bytes body_name(struct codec *c, const char *field, size_t max);
+
+/* {key: value, ...}, a map that rises by key. */
+void body_put_labels(struct buf *out, const struct labels *l);
+void body_labels(struct codec *c, const char *field, struct labels *out);
+
+/* [name, ...] rising, at least one; or ["*"]: any. Writes in order whatever the order given. */
+void body_put_services(struct buf *out, const struct bytes *service, size_t count);
+size_t body_services(struct codec *c, const char *field, struct bytes out[CREDENTIAL_SERVICES_MAX]);
+bool body_service_listed(const struct bytes *service, size_t count, struct bytes name);
+
+/* An Ed25519 public key, sound. */
+void body_sign_pub(struct codec *c, const char *field, struct node_id *out);
+
+/* Reports one refusal; returns `err`. */
+enum err body_refuse(struct refusal *why, enum err err, const char *field, const char *reason);
+/* envelope_verify() with one answer, ERR_AUTH, for both kinds of bad signing; `others` says whose signature
+ * is missing. */
+must_check enum err body_verify(const struct envelope *e, const char *type, const struct role *by,
+                                const char *field, const char *others, struct refusal *why);
+/* Signs and appends the body just encoded, unless encoding failed (ERR_NOMEM), `judged` (what our own decoder
+ * said of it) is an error (given back as ERR_INVALID), or the whole gets longer than `max` (ERR_LIMIT). */
+must_check enum err body_seal(struct buf *out, const char *type, const struct buf *body, enum err judged,
+                              const struct sign_key *const *keys, size_t key_count, size_t max,
+                              struct refusal *why);
+
+/* The root's view of a body: everything but the signatures. */
+void root_decode(struct codec *c, struct root *out);
+void grant_decode(struct codec *c, struct grant *out);
+/* `grant` was read before (it comes first). */
+void credential_decode(struct codec *c, struct credential *out);
+void record_decode(struct codec *c, struct record *out);
+
+#endif

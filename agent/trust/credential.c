@@ -1,0 +1,179 @@
+/* A credential: who a host is and what it may say.
+ *   body   [grant, mesh, node, identity key, Noise key, [service, ...], {label}, not-before, expires]
+ * `grant` is the grant's envelope, or empty when an enrol key signed the credential itself. */
+#include "trust/body.h"
+
+static void credential_encode(struct buf *out, const struct credential *c, struct bytes grant)
+{
+    codec_put_array(out, 9);
+    codec_put_bin(out, grant);
+    body_put_text(out, c->mesh);
+    body_put_text(out, c->node);
+    codec_put_bin(out, bytes_of(c->id.b, ID_BYTES));
+    codec_put_bin(out, bytes_of(c->noise_key, sizeof c->noise_key));
+    body_put_services(out, c->service, c->service_count);
+    body_put_labels(out, &c->labels);
+    body_put_time(out, c->not_before);
+    body_put_time(out, c->expires);
+}
+
+/* All of the body's grant that is read before the body is known to be authentic. */
+static struct bytes read_grant(struct codec *c)
+{
+    codec_array(c, "credential", 9, 9);
+    return codec_bin(c, "credential.grant", 0, GRANT_BYTES_MAX);
+}
+
+void credential_decode(struct codec *c, struct credential *out)
+{
+    out->grant = read_grant(c);
+    out->mesh = body_name(c, "credential.mesh", MESH_NAME_MAX);
+    out->node = body_name(c, "credential.node", NODE_NAME_MAX);
+    body_sign_pub(c, "credential.id", &out->id);
+    codec_bin_copy(c, "credential.noise_key", out->noise_key, sizeof out->noise_key);
+    /* ADVERSARY N14: with such a key every Noise handshake would agree on zeros. */
+    if (codec_ok(c) && !dh_pub_is_sound(out->noise_key))
+        codec_refuse(c, ERR_AUTH, "credential.noise_key",
+                     "not a sound X25519 key: small order or not canonical");
+    out->service_count = body_services(c, "credential.services", out->service);
+    body_labels(c, "credential.labels", &out->labels);
+    out->not_before = body_time(c, "credential.not_before");
+    out->expires = body_time(c, "credential.expires");
+    if (out->expires <= out->not_before)
+        codec_refuse(c, ERR_MALFORMED, "credential.expires", "not after its beginning");
+}
+
+enum err credential_create_why(struct buf *out, const struct credential *c, struct bytes grant,
+                               const struct sign_key *key, struct refusal *why)
+{
+    assert(c->service_count <= CREDENTIAL_SERVICES_MAX && c->labels.count <= LABELS_MAX);
+    struct buf body = {0};
+    struct credential back = {0};
+    credential_encode(&body, c, grant);
+    struct codec d = codec_of(buf_bytes(&body));
+    credential_decode(&d, &back);
+    enum err err =
+        body_seal(out, ENVELOPE_CREDENTIAL, &body, codec_end(&d, why), &key, 1, CREDENTIAL_BYTES_MAX, why);
+    buf_fini(&body);
+    return err;
+}
+
+enum err credential_create(struct buf *out, const struct credential *c, struct bytes grant,
+                           const struct sign_key *key)
+{
+    return credential_create_why(out, c, grant, key, NULL);
+}
+
+bool credential_allows(const struct credential *c, struct bytes service)
+{
+    return body_service_listed(c->service, c->service_count, service);
+}
+
+static bool labels_within(const struct labels *said, const struct labels *limits)
+{
+    for (size_t i = 0; i < limits->count; i++) {
+        const struct bytes *value = labels_get(said, limits->at[i].key);
+        if (value && !bytes_eq(*value, limits->at[i].value))
+            return false;
+    }
+    return true;
+}
+
+enum err credential_within_grant(const struct credential *c, const struct grant *g, struct refusal *why)
+{
+    if (!bytes_eq(c->mesh, g->mesh))
+        return body_refuse(why, ERR_FOREIGN, "credential.mesh", "not the mesh of its grant");
+    if (!pattern_matches(g->node_pattern, c->node))
+        return body_refuse(why, ERR_DENIED, "credential.node", "not a node name that its grant is for");
+    for (size_t i = 0; i < c->service_count; i++)
+        if (!grant_allows(g, c->service[i]))
+            return body_refuse(why, ERR_DENIED, "credential.services", "one that its grant does not allow");
+    if (!labels_within(&c->labels, &g->labels))
+        return body_refuse(why, ERR_DENIED, "credential.labels", "a value other than its grant's");
+    if (c->not_before < g->not_before || c->not_before >= g->expires)
+        return body_refuse(why, ERR_DENIED, "credential.not_before", "outside the time of its grant");
+    if (c->expires - c->not_before > g->credential_life)
+        return body_refuse(why, ERR_DENIED, "credential.expires", "a longer life than its grant allows");
+    return ERR_OK;
+}
+
+/* Signed with this one key and nothing else. */
+static enum err check_signature(const struct envelope *e, const struct node_id *key, struct refusal *why)
+{
+    enum err err = envelope_verify(e, ENVELOPE_CREDENTIAL, key, 1, 1);
+    return err ? body_refuse(why, err, "credential.signatures", "not by the key of its grant") : ERR_OK;
+}
+
+/* Finds out by whose word this credential stands, and verifies its raw bytes by that. */
+static enum err check_voucher(const struct envelope *e, const struct root *root, struct grant *grant,
+                              bool *granted, struct refusal *why)
+{
+    struct codec c = codec_of(e->body);
+    struct bytes inside = read_grant(&c);
+    if (!codec_ok(&c)) /* the rest of the body stays unread; only these two were asked */
+        return body_refuse(why, c.err, c.why.field, c.why.reason);
+    *granted = inside.len > 0;
+    if (e->sig_count != (*granted ? 1 : root->enrol.threshold))
+        return body_refuse(why, ERR_AUTH, "credential.signatures", "more or fewer than it needs");
+    if (*granted) {
+        enum err err = grant_open_why(grant, root, inside, why);
+        return err ? err : check_signature(e, &grant->key, why);
+    }
+    enum err err =
+        envelope_verify(e, ENVELOPE_CREDENTIAL, root->enrol.key, root->enrol.count, root->enrol.threshold);
+    return err ? body_refuse(why, err, "credential.signatures", "not by an enrol key of this mesh's root")
+               : ERR_OK;
+}
+
+static enum err check_times(const struct root *root, const struct credential *c, wall_s now,
+                            struct refusal *why)
+{
+    if (root->expires && now >= root->expires)
+        return body_refuse(why, ERR_EXPIRED, "root.expires", "in the past");
+    if (now >= c->expires)
+        return body_refuse(why, ERR_EXPIRED, "credential.expires", "in the past");
+    if (c->not_before > now + CLOCK_SKEW_S)
+        return body_refuse(why, ERR_EXPIRED, "credential.not_before", "in the future");
+    return ERR_OK;
+}
+
+static enum err open_body(struct credential *out, const struct envelope *e, const struct root *root,
+                          struct refusal *why)
+{
+    struct codec c = codec_of(e->body);
+    credential_decode(&c, out);
+    if (codec_ok(&c) && !bytes_eq(out->mesh, root->mesh))
+        codec_refuse(&c, ERR_FOREIGN, "credential.mesh", "another mesh");
+    return codec_end(&c, why);
+}
+
+enum err trust_credential_why(const struct trust *t, struct bytes envelope, wall_s now,
+                              struct credential *out, struct refusal *why)
+{
+    const struct root *root = trust_root(t);
+    struct envelope e;
+    struct grant grant = {0};
+    struct credential c = {.bytes = envelope};
+    bool granted = false;
+    if (envelope.len > CREDENTIAL_BYTES_MAX)
+        return body_refuse(why, ERR_MALFORMED, "credential", "too long");
+    enum err err = envelope_parse_why(&e, envelope, why);
+    if (!err && !bytes_eq_str(e.type, ENVELOPE_CREDENTIAL))
+        err = body_refuse(why, ERR_MALFORMED, "envelope.type", "not a credential");
+    if (!err)
+        err = check_voucher(&e, root, &grant, &granted, why);
+    if (!err)
+        err = open_body(&c, &e, root, why);
+    if (!err && granted)
+        err = credential_within_grant(&c, &grant, why);
+    if (!err)
+        err = check_times(root, &c, now, why);
+    if (!err)
+        *out = c;
+    return err;
+}
+
+enum err trust_credential(const struct trust *t, struct bytes envelope, wall_s now, struct credential *out)
+{
+    return trust_credential_why(t, envelope, now, out, NULL);
+}

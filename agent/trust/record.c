@@ -1,0 +1,223 @@
+/* A record: what a node says of itself. It rises by (incarnation, version).
+ *   body      [credential, incarnation, version, left, draining, [addr, ...], features, policy, [service,
+ * ...]] addr      6 bytes (IPv4, be16 port) or 18 bytes (IPv6, be16 port); a mapped IPv4 address takes the
+ * short form policy    [] when none is in force, else [epoch, version, hash] service   [name, port, protocol,
+ * healthy, {label}]      rising by name */
+#include "trust/body.h"
+
+enum { ADDR4_BYTES = 6, ADDR6_BYTES = 18, V4_AT = 12 };
+
+static void put_addr(struct buf *out, const struct addr *a)
+{
+    uint8_t space[ADDR6_BYTES];
+    struct wr w = wr_init(space, sizeof space);
+    wr_addr(&w, a);
+    if (addr_is_v4(a))
+        codec_put_bin(out, bytes_of(space + V4_AT, ADDR4_BYTES));
+    else
+        codec_put_bin(out, wr_done(&w));
+}
+
+static void read_addr(struct codec *c, struct addr *out)
+{
+    static const struct addr v4_start = {.ip = {[10] = 0xff, [11] = 0xff}};
+    struct bytes b = codec_bin(c, "record.addresses", ADDR4_BYTES, ADDR6_BYTES);
+    if (!codec_ok(c))
+        return;
+    bool is_short = b.len == ADDR4_BYTES;
+    if (!is_short && b.len != ADDR6_BYTES) {
+        codec_refuse(c, ERR_MALFORMED, "record.addresses", "neither 6 nor 18 bytes");
+        return;
+    }
+    *out = v4_start;
+    memcpy(out->ip + (is_short ? V4_AT : 0), b.at, b.len - 2);
+    out->port = load_be16(b.at + b.len - 2);
+    if (is_short != addr_is_v4(out))
+        codec_refuse(c, ERR_MALFORMED, "record.addresses", "an IPv4 address in its long form");
+    else if (!addr_is_dialable(out)) /* ADVERSARY G16 */
+        codec_refuse(c, ERR_DENIED, "record.addresses", "one that no peer may dial");
+}
+
+static void put_policy(struct buf *out, const struct record *r)
+{
+    bool none = r->policy_epoch == 0 && r->policy_version == 0;
+    codec_put_array(out, none ? 0 : 3);
+    if (none)
+        return;
+    codec_put_u64(out, r->policy_epoch);
+    codec_put_u64(out, r->policy_version);
+    codec_put_bin(out, bytes_of(r->policy_hash.b, HASH_BYTES));
+}
+
+static void read_policy(struct codec *c, struct record *r)
+{
+    size_t count = codec_array(c, "record.policy", 0, 3);
+    if (count == 0)
+        return;
+    if (count != 3)
+        codec_refuse(c, ERR_MALFORMED, "record.policy", "neither 0 nor 3 elements");
+    r->policy_epoch = codec_u64(c, "record.policy", UINT64_MAX);
+    r->policy_version = codec_u64(c, "record.policy", UINT64_MAX);
+    codec_bin_copy(c, "record.policy", r->policy_hash.b, HASH_BYTES);
+    if (r->policy_epoch == 0 && r->policy_version == 0)
+        codec_refuse(c, ERR_MALFORMED, "record.policy", "none, in the long form");
+}
+
+static void put_service(struct buf *out, const struct record_service *s)
+{
+    codec_put_array(out, 5);
+    body_put_text(out, s->name);
+    codec_put_u64(out, s->port);
+    codec_put_u64(out, s->protocol);
+    codec_put_bool(out, s->healthy);
+    body_put_labels(out, &s->labels);
+}
+
+static void read_service(struct codec *c, struct record_service *s)
+{
+    codec_array(c, "record.services", 5, 5);
+    s->name = body_name(c, "record.services.name", SERVICE_NAME_MAX);
+    s->port = (uint16_t)codec_u64(c, "record.services.port", UINT16_MAX);
+    s->protocol = (uint8_t)codec_u64(c, "record.services.protocol", PROTOCOL_HTTP);
+    s->healthy = codec_bool(c, "record.services.healthy");
+    body_labels(c, "record.services.labels", &s->labels);
+    if (s->port == 0)
+        codec_refuse(c, ERR_MALFORMED, "record.services.port", "zero");
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct record_service *const *x = a, *const *y = b;
+    return codec_cmp((*x)->name, (*y)->name);
+}
+
+static void put_services(struct buf *out, const struct record *r)
+{
+    const struct record_service *sorted[RECORD_SERVICES_MAX];
+    for (size_t i = 0; i < r->service_count; i++)
+        sorted[i] = &r->service[i];
+    qsort(sorted, r->service_count, sizeof *sorted, by_name);
+    codec_put_array(out, r->service_count);
+    for (size_t i = 0; i < r->service_count; i++)
+        put_service(out, sorted[i]);
+}
+
+static void read_services(struct codec *c, struct record *r)
+{
+    r->service_count = codec_array(c, "record.services", 0, RECORD_SERVICES_MAX);
+    for (size_t i = 0; i < r->service_count && codec_ok(c); i++) {
+        read_service(c, &r->service[i]);
+        if (i > 0 && codec_cmp(r->service[i - 1].name, r->service[i].name) >= 0)
+            codec_refuse(c, ERR_MALFORMED, "record.services.name", "repeats or is not in order");
+    }
+}
+
+static void record_encode(struct buf *out, const struct record *r)
+{
+    codec_put_array(out, 9);
+    codec_put_bin(out, r->credential.bytes);
+    codec_put_u64(out, r->incarnation);
+    codec_put_u64(out, r->version);
+    codec_put_bool(out, r->left);
+    codec_put_bool(out, r->draining);
+    codec_put_array(out, r->addr_count);
+    for (size_t i = 0; i < r->addr_count; i++)
+        put_addr(out, &r->addr[i]);
+    codec_put_u64(out, r->features);
+    put_policy(out, r);
+    put_services(out, r);
+}
+
+/* All of a record that is read before it is known to be authentic. */
+static struct bytes read_credential(struct codec *c)
+{
+    codec_array(c, "record", 9, 9);
+    return codec_bin(c, "record.credential", 1, CREDENTIAL_BYTES_MAX);
+}
+
+void record_decode(struct codec *c, struct record *r)
+{
+    read_credential(c);
+    r->incarnation = codec_u64(c, "record.incarnation", UINT64_MAX);
+    r->version = codec_u64(c, "record.version", UINT64_MAX);
+    r->left = codec_bool(c, "record.left");
+    r->draining = codec_bool(c, "record.draining");
+    r->addr_count = codec_array(c, "record.addresses", 0, RECORD_ADDRS_MAX);
+    for (size_t i = 0; i < r->addr_count && codec_ok(c); i++)
+        read_addr(c, &r->addr[i]);
+    r->features = (uint32_t)codec_u64(c, "record.features", UINT32_MAX);
+    read_policy(c, r);
+    read_services(c, r);
+}
+
+enum err record_create_why(struct buf *out, const struct record *r, const struct sign_key *identity,
+                           struct refusal *why)
+{
+    assert(r->service_count <= RECORD_SERVICES_MAX && r->addr_count <= RECORD_ADDRS_MAX);
+    struct buf body = {0};
+    struct record back = {0};
+    record_encode(&body, r);
+    struct codec c = codec_of(buf_bytes(&body));
+    record_decode(&c, &back);
+    enum err err =
+        body_seal(out, ENVELOPE_RECORD, &body, codec_end(&c, why), &identity, 1, RECORD_BYTES_MAX, why);
+    buf_fini(&body);
+    return err;
+}
+
+enum err record_create(struct buf *out, const struct record *r, const struct sign_key *identity)
+{
+    return record_create_why(out, r, identity, NULL);
+}
+
+/* The credential first; then the record's raw bytes by the credential's key; nothing else is read before
+ * that. */
+static enum err check_owner(const struct trust *t, const struct envelope *e, wall_s now,
+                            struct credential *owner, struct refusal *why)
+{
+    struct codec c = codec_of(e->body);
+    struct bytes inside = read_credential(&c);
+    if (!codec_ok(&c)) /* the rest of the body stays unread; only these two were asked */
+        return body_refuse(why, c.err, c.why.field, c.why.reason);
+    enum err err = trust_credential_why(t, inside, now, owner, why);
+    if (err)
+        return err;
+    if (e->sig_count != 1)
+        return body_refuse(why, ERR_AUTH, "record.signatures", "more than its owner's");
+    err = envelope_verify(e, ENVELOPE_RECORD, &owner->id, 1, 1);
+    return err ? body_refuse(why, err, "record.signatures", "not by its credential's identity key") : ERR_OK;
+}
+
+static enum err open_body(struct record *r, struct bytes body, struct refusal *why)
+{
+    struct codec c = codec_of(body);
+    record_decode(&c, r);
+    for (size_t i = 0; i < r->service_count && codec_ok(&c); i++)
+        if (!credential_allows(&r->credential, r->service[i].name))
+            codec_refuse(&c, ERR_DENIED, "record.services", "one that its credential does not allow");
+    return codec_end(&c, why);
+}
+
+enum err trust_record_why(const struct trust *t, struct bytes envelope, wall_s now, struct record *out,
+                          struct refusal *why)
+{
+    struct envelope e;
+    struct record r = {0};
+    if (envelope.len > RECORD_BYTES_MAX)
+        return body_refuse(why, ERR_MALFORMED, "record", "too long");
+    enum err err = envelope_parse_why(&e, envelope, why);
+    if (!err && !bytes_eq_str(e.type, ENVELOPE_RECORD))
+        err = body_refuse(why, ERR_MALFORMED, "envelope.type", "not a record");
+    if (!err)
+        err = check_owner(t, &e, now, &r.credential, why);
+    if (!err)
+        err = open_body(&r, e.body, why);
+    if (!err)
+        *out = r;
+    return err;
+}
+
+enum err trust_record(const struct trust *t, struct bytes envelope, wall_s now, struct record *out)
+{
+    return trust_record_why(t, envelope, now, out, NULL);
+}

@@ -1,0 +1,133 @@
+/* A token: what a host needs to join. "starling-token-1:" and base64 of msgpack [root, grant, seed of the
+ * grant's key]. */
+#include <sodium.h>
+
+#include "trust/body.h"
+
+#define HEAD "starling-token-1:"
+
+enum { SEED_BYTES = 32, BASE64 = sodium_base64_VARIANT_ORIGINAL };
+
+enum err token_encode(struct buf *out, struct bytes root, struct bytes grant, const struct sign_key *key)
+{
+    struct buf raw = {0};
+    if (!buf_reserve(&raw, root.len + grant.len + 64))
+        return ERR_NOMEM;
+    codec_put_array(&raw, 3);
+    codec_put_bin(&raw, root);
+    codec_put_bin(&raw, grant);
+    codec_put_bin(&raw, bytes_of(key->sec, SEED_BYTES));
+    size_t text_len = sodium_base64_encoded_len(raw.len, BASE64); /* with a NUL */
+    uint8_t *to = buf_reserve(out, strlen(HEAD) + text_len);
+    if (to) {
+        buf_add_str(out, HEAD);
+        sodium_bin2base64((char *)to + strlen(HEAD), text_len, raw.at, raw.len, BASE64);
+        out->len += text_len - 1;
+    }
+    secret_fini(&raw);
+    return buf_ok(out) ? ERR_OK : ERR_NOMEM;
+}
+
+static bool is_space(uint8_t b)
+{
+    return b == ' ' || b == '\t' || b == '\r' || b == '\n';
+}
+
+static struct bytes trimmed(struct bytes s)
+{
+    while (s.len && is_space(s.at[0]))
+        s = bytes_of(s.at + 1, s.len - 1);
+    while (s.len && is_space(s.at[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+/* The text's bytes into `space`. */
+static enum err unwrap(struct buf *space, struct bytes text, struct refusal *why)
+{
+    text = trimmed(text);
+    if (text.len > TOKEN_TEXT_MAX)
+        return body_refuse(why, ERR_MALFORMED, "token", "too long");
+    if (text.len < strlen(HEAD) || memcmp(text.at, HEAD, strlen(HEAD)) != 0)
+        return body_refuse(why, ERR_MALFORMED, "token", "does not begin with " HEAD);
+    text = bytes_of(text.at + strlen(HEAD), text.len - strlen(HEAD));
+    uint8_t *to = buf_reserve(space, text.len + 1);
+    if (!to)
+        return body_refuse(why, ERR_NOMEM, "token", "out of memory");
+    size_t n = 0;
+    if (sodium_base642bin(to, text.len + 1, (const char *)text.at, text.len, NULL, &n, NULL, BASE64) != 0)
+        return body_refuse(why, ERR_MALFORMED, "token", "not base64: was it cut?");
+    space->len += n;
+    return ERR_OK;
+}
+
+static enum err check_times(const struct root *root, const struct grant *g, wall_s now, struct refusal *why)
+{
+    if (root->expires && now >= root->expires)
+        return body_refuse(why, ERR_EXPIRED, "root.expires", "in the past");
+    if (now >= g->expires)
+        return body_refuse(why, ERR_EXPIRED, "grant.expires", "in the past");
+    if (now < g->not_before - CLOCK_SKEW_S)
+        return body_refuse(why, ERR_EXPIRED, "grant.not_before", "in the future");
+    return ERR_OK;
+}
+
+/* The private key that comes with a token must be the one its grant names. */
+static enum err check_key(struct sign_key *key, const uint8_t seed[SEED_BYTES], const struct grant *g,
+                          struct refusal *why)
+{
+    if (sign_key_of_seed(key, seed) != ERR_OK)
+        return body_refuse(why, ERR_MALFORMED, "token.key", "all zeros");
+    if (!node_id_eq(&key->pub, &g->key))
+        return body_refuse(why, ERR_AUTH, "token.key", "not the key of its grant");
+    return ERR_OK;
+}
+
+static enum err open_parts(struct token *t, const uint8_t seed[SEED_BYTES], wall_s now, struct refusal *why)
+{
+    struct root root;
+    struct grant grant;
+    enum err err = root_open_why(&root, t->root, why);
+    if (!err)
+        err = grant_open_why(&grant, &root, t->grant, why);
+    if (!err)
+        err = check_key(&t->key, seed, &grant, why);
+    return err ? err : check_times(&root, &grant, now, why);
+}
+
+enum err token_decode_why(struct token *out, struct buf *space, struct bytes text, wall_s now,
+                          struct refusal *why)
+{
+    struct token t = {0};
+    uint8_t seed[SEED_BYTES];
+    *out = t;
+    space->len = 0;
+    enum err err = unwrap(space, text, why);
+    if (err)
+        return err;
+    struct codec c = codec_of(buf_bytes(space));
+    codec_array(&c, "token", 3, 3);
+    t.root = codec_bin(&c, "token.root", 1, ROOT_BYTES_MAX);
+    t.grant = codec_bin(&c, "token.grant", 1, GRANT_BYTES_MAX);
+    codec_bin_copy(&c, "token.key", seed, sizeof seed);
+    err = codec_end(&c, why);
+    if (!err)
+        err = open_parts(&t, seed, now, why);
+    if (!err)
+        *out = t;
+    sodium_memzero(seed, sizeof seed);
+    sign_key_fini(&t.key);
+    return err;
+}
+
+enum err token_decode(struct token *out, struct buf *space, struct bytes text, wall_s now)
+{
+    return token_decode_why(out, space, text, now, NULL);
+}
+
+void token_fini(struct token *t, struct buf *space)
+{
+    sign_key_fini(&t->key);
+    *t = (struct token){0};
+    secret_fini(space);
+}
