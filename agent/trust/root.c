@@ -92,12 +92,11 @@ enum err root_open_why(struct root *out, struct bytes envelope, struct refusal *
     err = codec_end(&c, why);
     if (err)
         return err;
-    err = envelope_verify(&e, ENVELOPE_ROOT, r.root.key, r.root.count, r.root.threshold);
-    if (err)
-        return body_refuse(why, err, "root.signatures",
-                           "a wrong signature, or fewer root keys than its threshold signed it");
-    *out = r;
-    return ERR_OK;
+    err = body_verify(&e, ENVELOPE_ROOT, &r.root, "root.signatures", "by fewer root keys than its threshold",
+                      why);
+    if (!err)
+        *out = r;
+    return err;
 }
 
 enum err root_open(struct root *out, struct bytes envelope)
