@@ -97,13 +97,6 @@ enum err credential_within_grant(const struct credential *c, const struct grant 
     return ERR_OK;
 }
 
-/* Signed with this one key and nothing else. */
-static enum err check_signature(const struct envelope *e, const struct node_id *key, struct refusal *why)
-{
-    enum err err = envelope_verify(e, ENVELOPE_CREDENTIAL, key, 1, 1);
-    return err ? body_refuse(why, err, "credential.signatures", "not by the key of its grant") : ERR_OK;
-}
-
 /* Finds out by whose word this credential stands, and verifies its raw bytes by that. */
 static enum err check_voucher(const struct envelope *e, const struct root *root, struct grant *grant,
                               bool *granted, struct refusal *why)
@@ -117,12 +110,13 @@ static enum err check_voucher(const struct envelope *e, const struct root *root,
         return body_refuse(why, ERR_AUTH, "credential.signatures", "more or fewer than it needs");
     if (*granted) {
         enum err err = grant_open_why(grant, root, inside, why);
-        return err ? err : check_signature(e, &grant->key, why);
+        struct role by = {1, 1, {grant->key}};
+        return err ? err
+                   : body_verify(e, ENVELOPE_CREDENTIAL, &by, "credential.signatures",
+                                 "not by its grant's key", why);
     }
-    enum err err =
-        envelope_verify(e, ENVELOPE_CREDENTIAL, root->enrol.key, root->enrol.count, root->enrol.threshold);
-    return err ? body_refuse(why, err, "credential.signatures", "not by an enrol key of this mesh's root")
-               : ERR_OK;
+    return body_verify(e, ENVELOPE_CREDENTIAL, &root->enrol, "credential.signatures",
+                       "not by an enrol key of this mesh's root", why);
 }
 
 static enum err check_times(const struct root *root, const struct credential *c, wall_s now,

@@ -55,11 +55,8 @@ static enum err check_signatures(const struct envelope *e, const struct root *ro
         return body_refuse(why, ERR_MALFORMED, "envelope.type", "not a grant");
     if (e->sig_count != root->enrol.threshold)
         return body_refuse(why, ERR_AUTH, "grant.signatures", "not as many as the root asks for");
-    enum err err =
-        envelope_verify(e, ENVELOPE_GRANT, root->enrol.key, root->enrol.count, root->enrol.threshold);
-    if (err)
-        return body_refuse(why, err, "grant.signatures", "not by an enrol key of this mesh's root");
-    return ERR_OK;
+    return body_verify(e, ENVELOPE_GRANT, &root->enrol, "grant.signatures",
+                       "not by an enrol key of this mesh's root", why);
 }
 
 enum err grant_open_why(struct grant *out, const struct root *root, struct bytes envelope,

@@ -184,8 +184,9 @@ static enum err check_owner(const struct trust *t, const struct envelope *e, wal
         return err;
     if (e->sig_count != 1)
         return body_refuse(why, ERR_AUTH, "record.signatures", "more than its owner's");
-    err = envelope_verify(e, ENVELOPE_RECORD, &owner->id, 1, 1);
-    return err ? body_refuse(why, err, "record.signatures", "not by its credential's identity key") : ERR_OK;
+    struct role by = {1, 1, {owner->id}};
+    return body_verify(e, ENVELOPE_RECORD, &by, "record.signatures", "not by its credential's identity key",
+                       why);
 }
 
 static enum err open_body(struct record *r, struct bytes body, struct refusal *why)
