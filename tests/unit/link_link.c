@@ -1,0 +1,771 @@
+/* Two links in one process, the wire between them being two buffers that the tests may cut, bend and swap. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "link/link.h"
+#include "noise/prim.h"
+
+enum { RECORD_PLAIN_MAX = NOISE_PLAIN_MAX - 1, START = 1000 };
+
+/* A node as `verify` knows it: its credential is its name. */
+struct node {
+    const char *name;
+    uint8_t secret[32], pub[32];
+    struct node_id id;
+    enum err verdict;
+};
+static struct node alice = {.name = "credential of alice"}, bob = {.name = "credential of bob"};
+
+static int make_nodes(void **state)
+{
+    (void)state;
+    struct node *all[] = {&alice, &bob};
+    if (prim_init() != ERR_OK)
+        return -1;
+    for (uint8_t i = 0; i < 2; i++) {
+        memset(all[i]->secret, 0x11 * (i + 1), 32);
+        prim_dh_public(all[i]->pub, all[i]->secret);
+        memset(all[i]->id.b, 0xa0 + i, ID_BYTES);
+        all[i]->verdict = ERR_OK;
+    }
+    return 0;
+}
+
+static enum err verify(void *arg, struct bytes credential, const uint8_t noise_key[32], struct node_id *id)
+{
+    struct node *all[] = {&alice, &bob};
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        if (!bytes_eq_str(credential, all[i]->name))
+            continue;
+        if (memcmp(noise_key, all[i]->pub, 32) != 0)
+            return ERR_AUTH;
+        *id = all[i]->id;
+        return all[i]->verdict;
+    }
+    return ERR_DENIED;
+}
+
+static struct link_setup setup_of(const struct node *n)
+{
+    return (struct link_setup){
+        .kind = LINK_TRAFFIC,
+        .mesh = bytes_str("shop.example"),
+        .credential = bytes_str(n->name),
+        .noise_secret = n->secret,
+        .verify = {.credential = verify},
+    };
+}
+
+struct pair {
+    struct link *a, *b;      /* alice connects, bob accepts */
+    struct buf a_out, b_out; /* what each has written and the other has not read */
+};
+
+static struct link_setup ik_setup(void)
+{
+    struct link_setup s = setup_of(&alice);
+    s.remote_key = bob.pub;
+    return s;
+}
+
+static struct link_setup xx_setup(void)
+{
+    return setup_of(&alice);
+}
+
+static struct pair pair_of(const struct link_setup *s)
+{
+    struct link_setup accept = setup_of(&bob);
+    struct pair p = {.a = link_connect(s, START), .b = link_accept(&accept, START)};
+    assert_non_null(p.a);
+    assert_non_null(p.b);
+    return p;
+}
+
+static void pair_fini(struct pair *p)
+{
+    link_free(p->a);
+    link_free(p->b);
+    buf_fini(&p->a_out);
+    buf_fini(&p->b_out);
+}
+
+/* Feeds all of `wire`; records are not expected. */
+static enum err feed_all(struct link *l, struct buf *wire)
+{
+    size_t used;
+    enum err e = link_feed(l, buf_bytes(wire), &used, START);
+    assert_true(e != ERR_OK || used == wire->len);
+    wire->len = 0;
+    return e;
+}
+
+static void send_due(struct link *l, struct buf *out)
+{
+    assert_int_equal(link_poll_send(l, out), ERR_OK);
+}
+
+/* To and fro until neither has anything to say; returns the first error. */
+static enum err talk(struct pair *p)
+{
+    for (int i = 0; i < 4; i++) {
+        send_due(p->a, &p->a_out);
+        enum err e = feed_all(p->b, &p->a_out);
+        if (e != ERR_OK)
+            return e;
+        send_due(p->b, &p->b_out);
+        e = feed_all(p->a, &p->b_out);
+        if (e != ERR_OK)
+            return e;
+    }
+    return ERR_OK;
+}
+
+static struct pair pair_up(const struct link_setup *s)
+{
+    struct pair p = pair_of(s);
+    assert_int_equal(talk(&p), ERR_OK);
+    assert_true(link_is_up(p.a) && link_is_up(p.b));
+    return p;
+}
+
+static void seal(struct link *l, struct buf *out, struct bytes text)
+{
+    size_t cap;
+    uint8_t *at = link_seal_begin(l, out, text.len, &cap);
+    assert_non_null(at);
+    assert_int_equal(cap, text.len);
+    memcpy(at, text.at, text.len);
+    assert_int_equal(link_seal_end(l, out, text.len), ERR_OK);
+}
+
+static void expect_record(struct link *l, struct bytes wire, struct bytes text)
+{
+    size_t used;
+    struct bytes got;
+    assert_int_equal(link_feed(l, wire, &used, START), ERR_OK);
+    assert_int_equal(used, wire.len);
+    assert_true(link_poll_record(l, &got));
+    assert_true(bytes_eq(got, text));
+    assert_false(link_poll_record(l, &got));
+}
+
+static void expect_passes(struct link *from, struct buf *wire, struct link *to, const char *text)
+{
+    seal(from, wire, bytes_str(text));
+    expect_record(to, buf_bytes(wire), bytes_str(text));
+    wire->len = 0;
+}
+
+static void check_comes_up(struct link_setup s, enum noise_cipher cipher)
+{
+    s.cipher = cipher;
+    s.kind = LINK_BULK;
+    s.remote_id = &bob.id;
+    struct pair p = pair_up(&s);
+    assert_true(node_id_eq(link_peer(p.a), &bob.id) && node_id_eq(link_peer(p.b), &alice.id));
+    assert_true(bytes_eq_str(link_peer_credential(p.a), bob.name));
+    assert_true(bytes_eq_str(link_peer_credential(p.b), alice.name));
+    assert_true(link_kind(p.b) == LINK_BULK && link_kind(p.a) == LINK_BULK);
+    assert_true(link_deadline(p.a) == NEVER && link_deadline(p.b) == NEVER);
+    expect_passes(p.a, &p.a_out, p.b, "from a to b");
+    expect_passes(p.b, &p.b_out, p.a, "from b to a");
+    expect_passes(p.a, &p.a_out, p.b, "and again");
+    pair_fini(&p);
+}
+
+static void xx_and_ik_come_up_with_both_ciphers(void **state)
+{
+    (void)state;
+    for (int cipher = NOISE_CHACHAPOLY; cipher <= NOISE_AESGCM; cipher++) {
+        check_comes_up(xx_setup(), (enum noise_cipher)cipher);
+        check_comes_up(ik_setup(), (enum noise_cipher)cipher);
+    }
+}
+
+static void an_ik_responder_is_up_only_after_the_first_record(void **state)
+{
+    (void)state;
+    struct link_setup s = ik_setup();
+    struct pair p = pair_of(&s);
+    size_t cap;
+    send_due(p.a, &p.a_out);
+    assert_int_equal(feed_all(p.b, &p.a_out), ERR_OK);
+    send_due(p.b, &p.b_out);
+    assert_false(link_is_up(p.b));
+    assert_null(link_seal_begin(p.b, &p.b_out, 10, &cap));
+    assert_int_equal(link_deadline(p.b), START + LINK_HANDSHAKE_TIMEOUT_MS);
+    assert_int_equal(feed_all(p.a, &p.b_out), ERR_OK);
+    assert_false(link_is_up(p.a)); /* its CONFIRM is not on its way yet */
+    send_due(p.a, &p.a_out);
+    assert_true(link_is_up(p.a));
+    assert_int_equal(feed_all(p.b, &p.a_out), ERR_OK);
+    assert_true(link_is_up(p.b));
+    pair_fini(&p);
+}
+
+static void records_of_every_kind_of_size_pass(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 2, 15, 16, 17, 1000, 16384, 65517, RECORD_PLAIN_MAX};
+    static uint8_t text[RECORD_PLAIN_MAX];
+    struct link_setup s = ik_setup();
+    struct pair p = pair_up(&s);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memset(text, (int)('a' + i), sizes[i]);
+        seal(p.a, &p.a_out, bytes_of(text, sizes[i]));
+        assert_int_equal(p.a_out.len, sizes[i] + 19);
+        expect_record(p.b, buf_bytes(&p.a_out), bytes_of(text, sizes[i]));
+        p.a_out.len = 0;
+    }
+    pair_fini(&p);
+}
+
+static void a_record_holds_no_more_than_the_cap_says(void **state)
+{
+    (void)state;
+    struct link_setup s = ik_setup();
+    struct pair p = pair_up(&s);
+    size_t cap;
+    assert_non_null(link_seal_begin(p.a, &p.a_out, 1 << 20, &cap));
+    assert_int_equal(cap, RECORD_PLAIN_MAX);
+    assert_int_equal(link_seal_end(p.a, &p.a_out, 0), ERR_OK);
+    assert_int_equal(p.a_out.len, 0); /* nothing to say, nothing said */
+    struct buf small = {.max = 119};
+    assert_non_null(link_seal_begin(p.a, &small, 1000, &cap));
+    assert_int_equal(cap, 100);
+    assert_int_equal(link_seal_end(p.a, &small, 100), ERR_OK);
+    assert_int_equal(small.len, 119);
+    assert_null(link_seal_begin(p.a, &small, 1000, &cap));
+    assert_true(buf_ok(&small));
+    buf_fini(&small);
+    pair_fini(&p);
+}
+
+static void a_feed_stops_at_each_record_that_waits(void **state)
+{
+    (void)state;
+    struct link_setup s = xx_setup();
+    struct pair p = pair_up(&s);
+    char text[] = "record 0";
+    for (int i = 0; i < 3; i++, text[7]++)
+        seal(p.a, &p.a_out, bytes_str(text));
+    size_t at = 0, used;
+    struct bytes got;
+    text[7] = '0';
+    for (int i = 0; i < 3; i++, text[7]++) {
+        assert_int_equal(link_feed(p.b, bytes_of(p.a_out.at + at, p.a_out.len - at), &used, START), ERR_OK);
+        assert_int_equal(used, strlen(text) + 19);
+        at += used;
+        assert_int_equal(link_feed(p.b, bytes_of(p.a_out.at + at, p.a_out.len - at), &used, START), ERR_OK);
+        assert_int_equal(used, 0);
+        assert_true(link_poll_record(p.b, &got) && bytes_eq_str(got, text));
+    }
+    pair_fini(&p);
+}
+
+static void feed_bytewise(struct link *l, struct buf *wire)
+{
+    size_t used;
+    for (size_t i = 0; i < wire->len; i++) {
+        assert_int_equal(link_feed(l, bytes_of(wire->at + i, 1), &used, START), ERR_OK);
+        assert_int_equal(used, 1);
+    }
+    wire->len = 0;
+}
+
+static void check_bytewise(struct link_setup s)
+{
+    struct pair p = pair_of(&s);
+    struct bytes got;
+    for (int i = 0; i < 3; i++) {
+        send_due(p.a, &p.a_out);
+        feed_bytewise(p.b, &p.a_out);
+        send_due(p.b, &p.b_out);
+        feed_bytewise(p.a, &p.b_out);
+    }
+    assert_true(link_is_up(p.a) && link_is_up(p.b));
+    for (int i = 0; i < 3; i++) {
+        seal(p.a, &p.a_out, bytes_str("byte by byte"));
+        feed_bytewise(p.b, &p.a_out);
+        assert_true(link_poll_record(p.b, &got) && bytes_eq_str(got, "byte by byte"));
+    }
+    pair_fini(&p);
+}
+
+static void byte_by_byte_is_the_same(void **state)
+{
+    (void)state;
+    check_bytewise(xx_setup());
+    check_bytewise(ik_setup());
+}
+
+/* The connection ends inside the given message: its last bytes never come. */
+static void check_cut(struct link_setup s, int message, size_t keep_from_end)
+{
+    struct pair p = pair_of(&s);
+    bool was_cut = false;
+    for (int m = 0; m < 4 && !was_cut; m++) {
+        struct link *from = m % 2 ? p.b : p.a, *to = m % 2 ? p.a : p.b;
+        struct buf *wire = m % 2 ? &p.b_out : &p.a_out;
+        send_due(from, wire);
+        if (m == message) {
+            was_cut = true;
+            wire->len -= keep_from_end;
+        }
+        assert_int_equal(feed_all(to, wire), ERR_OK);
+        if (was_cut) {
+            assert_false(link_is_up(to));
+            assert_false(link_is_closed_by_peer(to));
+            send_due(to, wire);
+            assert_int_equal(wire->len, 0);
+        }
+    }
+    pair_fini(&p);
+}
+
+static size_t handshake_len(struct link_setup s, int message)
+{
+    struct pair p = pair_of(&s);
+    size_t len = 0;
+    for (int m = 0; m <= message; m++) {
+        struct buf *wire = m % 2 ? &p.b_out : &p.a_out;
+        send_due(m % 2 ? p.b : p.a, wire);
+        len = wire->len;
+        assert_int_equal(feed_all(m % 2 ? p.a : p.b, wire), ERR_OK);
+    }
+    pair_fini(&p);
+    return len;
+}
+
+static void n4_every_truncation_of_the_handshake_leaves_the_link_down(void **state)
+{
+    (void)state;
+    struct link_setup setups[] = {xx_setup(), ik_setup()};
+    for (int i = 0; i < 2; i++)
+        for (int m = 0; m < 3; m++)
+            for (size_t len = handshake_len(setups[i], m), cut = 1; cut <= len; cut++)
+                check_cut(setups[i], m, cut);
+}
+
+/* True if no side that depends on message `m` comes up when one of its bits is bent on the way. */
+static bool stays_down(struct link_setup s, int m, size_t bit)
+{
+    struct pair p = pair_of(&s);
+    enum err e = ERR_OK;
+    for (int i = 0; i < 3 && e == ERR_OK; i++) {
+        struct link *from = i % 2 ? p.b : p.a, *to = i % 2 ? p.a : p.b;
+        struct buf *wire = i % 2 ? &p.b_out : &p.a_out;
+        send_due(from, wire);
+        if (i == m)
+            wire->at[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        e = feed_all(to, wire);
+    }
+    bool ok = !link_is_up(p.b) && (m == 2 || !link_is_up(p.a));
+    pair_fini(&p);
+    return ok;
+}
+
+static void n3_every_flipped_bit_keeps_the_link_down(void **state)
+{
+    (void)state;
+    struct link_setup setups[] = {xx_setup(), ik_setup()};
+    for (int i = 0; i < 2; i++)
+        for (int m = 0; m < 3; m++)
+            for (size_t bits = 8 * handshake_len(setups[i], m), bit = 0; bit < bits; bit++)
+                assert_true(stays_down(setups[i], m, bit));
+}
+
+static void n7_a_flipped_bit_in_a_record_ends_the_link(void **state)
+{
+    (void)state;
+    struct link_setup s = ik_setup();
+    for (size_t bit = 0; bit < 8 * (19 + 5); bit++) {
+        struct pair p = pair_up(&s);
+        struct bytes got;
+        size_t used;
+        seal(p.a, &p.a_out, bytes_str("hello"));
+        seal(p.a, &p.a_out, bytes_str("again"));
+        p.a_out.at[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        enum err e = link_feed(p.b, buf_bytes(&p.a_out), &used, START);
+        /* A length that became longer may wait for more; whatever follows does not open. */
+        assert_true(e == ERR_AUTH || e == ERR_MALFORMED || (bit < 16 && e == ERR_OK));
+        assert_false(link_poll_record(p.b, &got));
+        if (e != ERR_OK)
+            assert_int_equal(link_feed(p.b, bytes_str("more"), &used, START), ERR_CLOSED);
+        pair_fini(&p);
+    }
+}
+
+static void n5_records_too_short_for_a_tag_end_the_link(void **state)
+{
+    (void)state;
+    struct link_setup s = ik_setup();
+    for (uint8_t len = 0; len <= 16; len++) {
+        struct pair p = pair_up(&s);
+        uint8_t wire[2 + 16] = {0, len};
+        size_t used;
+        assert_int_equal(link_feed(p.b, bytes_of(wire, 2u + len), &used, START), ERR_MALFORMED);
+        pair_fini(&p);
+    }
+}
+
+static void n26_an_end_without_close_is_a_truncation(void **state)
+{
+    (void)state;
+    struct link_setup s = xx_setup();
+    struct bytes got;
+    size_t used;
+    for (size_t cut = 0; cut <= 19; cut++) {
+        struct pair p = pair_up(&s);
+        expect_passes(p.a, &p.a_out, p.b, "all there was");
+        assert_int_equal(link_close(p.a, &p.a_out), ERR_OK);
+        assert_int_equal(p.a_out.len, 19);
+        assert_int_equal(link_feed(p.b, bytes_of(p.a_out.at, 19 - cut), &used, START), ERR_OK);
+        assert_int_equal(link_is_closed_by_peer(p.b), cut == 0);
+        assert_false(link_poll_record(p.b, &got));
+        pair_fini(&p);
+    }
+}
+
+static void after_its_close_a_side_only_reads(void **state)
+{
+    (void)state;
+    struct link_setup s = ik_setup();
+    struct pair p = pair_up(&s);
+    size_t cap, used;
+    assert_int_equal(link_close(p.a, &p.a_out), ERR_OK);
+    assert_int_equal(link_close(p.a, &p.a_out), ERR_OK);
+    assert_int_equal(p.a_out.len, 19); /* once */
+    assert_null(link_seal_begin(p.a, &p.a_out, 5, &cap));
+    assert_int_equal(feed_all(p.b, &p.a_out), ERR_OK);
+    expect_passes(p.b, &p.b_out, p.a, "last words");
+    assert_int_equal(link_feed(p.b, bytes_str("x"), &used, START), ERR_MALFORMED);
+    assert_true(link_is_closed_by_peer(p.b));
+    pair_fini(&p);
+}
+
+static void before_it_is_up_there_is_nothing_to_close(void **state)
+{
+    (void)state;
+    struct link_setup s = xx_setup();
+    struct pair p = pair_of(&s);
+    assert_int_equal(link_close(p.a, &p.a_out), ERR_OK);
+    assert_int_equal(p.a_out.len, 0);
+    pair_fini(&p);
+}
+
+static void n15_a_refused_initiator_moves_no_byte_of_application_data(void **state)
+{
+    (void)state;
+    struct link_setup setups[] = {xx_setup(), ik_setup()};
+    for (int i = 0; i < 2; i++) {
+        struct pair p = pair_of(&setups[i]);
+        struct bytes got;
+        size_t cap, used;
+        alice.verdict = ERR_DENIED;
+        send_due(p.a, &p.a_out);
+        enum err e = feed_all(p.b, &p.a_out);
+        if (i == 0) { /* XX: alice is up before bob has seen who she is, and talks */
+            send_due(p.b, &p.b_out);
+            assert_int_equal(feed_all(p.a, &p.b_out), ERR_OK);
+            send_due(p.a, &p.a_out);
+            seal(p.a, &p.a_out, bytes_str("secret"));
+            e = link_feed(p.b, buf_bytes(&p.a_out), &used, START);
+        }
+        assert_int_equal(e, ERR_DENIED);
+        assert_false(link_is_up(p.b) || link_poll_record(p.b, &got));
+        assert_null(link_seal_begin(p.b, &p.b_out, 5, &cap));
+        send_due(p.b, &p.b_out);
+        assert_int_equal(p.b_out.len, 0);
+        alice.verdict = ERR_OK;
+        pair_fini(&p);
+    }
+}
+
+static void n15_a_refused_responder_learns_nothing(void **state)
+{
+    (void)state;
+    struct link_setup setups[] = {xx_setup(), ik_setup()};
+    static const enum err verdicts[] = {ERR_DENIED, ERR_EXPIRED, ERR_FOREIGN};
+    for (int i = 0; i < 2; i++) {
+        for (int v = 0; v < 3; v++) {
+            struct pair p = pair_of(&setups[i]);
+            bob.verdict = verdicts[v];
+            assert_int_equal(talk(&p), verdicts[v]);
+            send_due(p.a, &p.a_out);
+            assert_int_equal(p.a_out.len, 0); /* neither who alice is (XX) nor a record */
+            assert_false(link_is_up(p.a) || link_is_up(p.b));
+            bob.verdict = ERR_OK;
+            pair_fini(&p);
+        }
+    }
+}
+
+static void n18_a_credential_of_another_key_is_refused(void **state)
+{
+    (void)state;
+    struct link_setup s = xx_setup();
+    s.credential = bytes_str(bob.name);
+    struct pair p = pair_of(&s);
+    assert_int_equal(talk(&p), ERR_AUTH);
+    assert_false(link_is_up(p.b));
+    pair_fini(&p);
+}
+
+static void a_peer_other_than_the_wanted_one_is_denied(void **state)
+{
+    (void)state;
+    struct link_setup s = xx_setup();
+    s.remote_id = &alice.id;
+    struct pair p = pair_of(&s);
+    assert_int_equal(talk(&p), ERR_DENIED);
+    assert_false(link_is_up(p.a) || link_is_up(p.b));
+    pair_fini(&p);
+}
+
+static void n9_another_mesh_fails_at_the_first_aead(void **state)
+{
+    (void)state;
+    struct link_setup setups[] = {xx_setup(), ik_setup()};
+    for (int i = 0; i < 2; i++) {
+        setups[i].mesh = bytes_str("shop.examplf");
+        struct pair p = pair_of(&setups[i]);
+        assert_int_equal(talk(&p), ERR_AUTH);
+        assert_false(link_is_up(p.a) || link_is_up(p.b));
+        pair_fini(&p);
+    }
+}
+
+/* Feeds a bob a hello whose preface byte `at` was set to `value`. */
+static enum err edited_preface(int at, uint8_t value)
+{
+    struct link_setup s = ik_setup();
+    s.cipher = NOISE_AESGCM;
+    struct pair p = pair_of(&s);
+    send_due(p.a, &p.a_out);
+    p.a_out.at[at] = value;
+    enum err e = feed_all(p.b, &p.a_out);
+    pair_fini(&p);
+    return e;
+}
+
+static void n28_an_edited_preface_ends_the_link(void **state)
+{
+    (void)state;
+    if (!noise_cipher_is_available(NOISE_AESGCM))
+        skip();
+    assert_int_equal(edited_preface(0, 's'), ERR_OK); /* unedited */
+    assert_int_equal(edited_preface(0, 'S'), ERR_MALFORMED);
+    assert_int_equal(edited_preface(4, 0), ERR_UNSUPPORTED);
+    assert_int_equal(edited_preface(4, 2), ERR_UNSUPPORTED);
+    assert_int_equal(edited_preface(5, LINK_BULK), ERR_AUTH); /* another purpose */
+    assert_int_equal(edited_preface(5, 3), ERR_MALFORMED);
+    assert_int_equal(edited_preface(6, 3), ERR_UNSUPPORTED);
+    assert_int_equal(edited_preface(6, 1), ERR_MALFORMED); /* XX's first message is shorter */
+    assert_int_equal(edited_preface(7, 1), ERR_AUTH);      /* another cipher */
+    assert_int_equal(edited_preface(7, 0), ERR_UNSUPPORTED);
+}
+
+static void the_kind_is_read_from_the_preface_alone(void **state)
+{
+    (void)state;
+    enum link_kind kind = LINK_BULK;
+    assert_int_equal(link_preface_kind(bytes_of("strl\1\1\1\1and more", 16), &kind), ERR_OK);
+    assert_int_equal(kind, LINK_TRAFFIC);
+    assert_int_equal(link_preface_kind(bytes_of("strl\1\2\2\2", 8), &kind), ERR_OK);
+    assert_int_equal(kind, LINK_BULK);
+    assert_int_equal(link_preface_kind(bytes_of("strl\1\1\1", 7), &kind), ERR_MALFORMED);
+    assert_int_equal(link_preface_kind(bytes_of("strl\1\0\1\1", 8), &kind), ERR_MALFORMED);
+    assert_int_equal(link_preface_kind(bytes_of("GET / HT", 8), &kind), ERR_MALFORMED);
+}
+
+static void n27_one_byte_each_200_ms_is_cut_at_the_deadline(void **state)
+{
+    (void)state;
+    struct link_setup s = ik_setup();
+    struct pair p = pair_of(&s);
+    size_t used, i = 0;
+    mono_ms now = START;
+    enum err e = ERR_OK;
+    send_due(p.a, &p.a_out);
+    for (; e == ERR_OK && i < p.a_out.len; i++, now += 200)
+        e = link_feed(p.b, bytes_of(p.a_out.at + i, 1), &used, now);
+    assert_int_equal(e, ERR_TIMEOUT);
+    assert_int_equal(i - 1, LINK_HANDSHAKE_TIMEOUT_MS / 200);
+    pair_fini(&p);
+}
+
+static void n10_a_replayed_ik_session_gets_one_reply_and_moves_nothing(void **state)
+{
+    (void)state;
+    struct link_setup s = ik_setup(), accept = setup_of(&bob);
+    struct pair p = pair_of(&s);
+    struct buf tape = {0}, reply = {0};
+    struct bytes got;
+    size_t used;
+    for (int i = 0; i < 2; i++) {
+        send_due(p.a, &p.a_out);
+        if (i == 1)
+            seal(p.a, &p.a_out, bytes_str("pay 100"));
+        buf_add_bytes(&tape, buf_bytes(&p.a_out));
+        assert_int_equal(link_feed(p.b, buf_bytes(&p.a_out), &used, START), ERR_OK);
+        p.a_out.len = 0;
+        send_due(p.b, &p.b_out);
+        if (i == 0)
+            assert_int_equal(feed_all(p.a, &p.b_out), ERR_OK);
+    }
+    assert_true(link_poll_record(p.b, &got) && bytes_eq_str(got, "pay 100"));
+    struct link *fresh = link_accept(&accept, START);
+    size_t hello = handshake_len(s, 0);
+    assert_int_equal(link_feed(fresh, bytes_of(tape.at, hello), &used, START), ERR_OK);
+    send_due(fresh, &reply);
+    assert_true(reply.len > 0);
+    assert_int_equal(link_feed(fresh, bytes_of(tape.at + hello, tape.len - hello), &used, START), ERR_AUTH);
+    assert_false(link_is_up(fresh) || link_poll_record(fresh, &got));
+    link_free(fresh);
+    buf_fini(&tape);
+    buf_fini(&reply);
+    pair_fini(&p);
+}
+
+static void n16_our_own_voice_is_refused(void **state)
+{
+    (void)state;
+    struct link_setup s = ik_setup();
+    s.remote_key = alice.pub;
+    assert_null(link_connect(&s, START));
+
+    struct link_setup xx = xx_setup();
+    struct pair self = {.a = link_connect(&xx, START), .b = link_accept(&xx, START)};
+    assert_int_equal(talk(&self), ERR_AUTH);
+    assert_false(link_is_up(self.a) || link_is_up(self.b));
+    pair_fini(&self);
+
+    struct pair hello = pair_of(&xx); /* our first message comes back as the second */
+    send_due(hello.a, &hello.a_out);
+    buf_consume(&hello.a_out, LINK_PREFACE_BYTES);
+    assert_int_not_equal(feed_all(hello.a, &hello.a_out), ERR_OK);
+    pair_fini(&hello);
+
+    struct pair p = pair_up(&xx);
+    seal(p.a, &p.a_out, bytes_str("echo"));
+    assert_int_equal(feed_all(p.a, &p.a_out), ERR_AUTH);
+    pair_fini(&p);
+}
+
+static void records_lost_doubled_or_swapped_end_the_link(void **state)
+{
+    (void)state;
+    static const char *const orders[] = {"1", "00", "02", "10"};
+    struct link_setup s = ik_setup();
+    for (int o = 0; o < 4; o++) {
+        struct pair p = pair_up(&s);
+        struct bytes got;
+        size_t used;
+        enum err e = ERR_OK;
+        for (int i = 0; i < 3; i++)
+            seal(p.a, &p.a_out, bytes_str("word"));
+        for (const char *c = orders[o]; *c && e == ERR_OK; c++) {
+            e = link_feed(p.b, bytes_of(p.a_out.at + 23 * (*c - '0'), 23), &used, START);
+            link_poll_record(p.b, &got);
+        }
+        assert_int_equal(e, ERR_AUTH);
+        pair_fini(&p);
+    }
+}
+
+static void bytes_out_of_turn_end_the_handshake(void **state)
+{
+    (void)state;
+    struct link_setup s = ik_setup();
+    struct pair p = pair_of(&s);
+    size_t used;
+    assert_int_equal(link_feed(p.a, bytes_str("x"), &used, START), ERR_MALFORMED); /* before our hello */
+    pair_fini(&p);
+    p = pair_of(&s);
+    send_due(p.a, &p.a_out);
+    buf_add_str(&p.a_out, "x");
+    assert_int_equal(feed_all(p.b, &p.a_out), ERR_MALFORMED); /* before bob's reply */
+    pair_fini(&p);
+}
+
+static void a_stranger_cannot_announce_a_long_message(void **state)
+{
+    (void)state;
+    struct link_setup accept = setup_of(&bob);
+    struct link *b = link_accept(&accept, START);
+    size_t used;
+    static const uint8_t wire[] = {'s', 't', 'r', 'l', 1, 1, 2, 1, 0xff, 0xff};
+    assert_int_equal(link_feed(b, bytes_of(wire, sizeof wire), &used, START), ERR_MALFORMED);
+    link_free(b);
+}
+
+static void a_payload_where_none_belongs_is_refused(void **state)
+{
+    (void)state;
+    struct link_setup accept = setup_of(&bob);
+    struct link *b = link_accept(&accept, START);
+    uint8_t wire[8 + 2 + 33] = {'s', 't', 'r', 'l', 1, 1, 1, 1, 0, 33};
+    size_t used;
+    memcpy(wire + 10, alice.pub, 32);
+    assert_int_equal(link_feed(b, bytes_of(wire, sizeof wire), &used, START), ERR_MALFORMED);
+    link_free(b);
+}
+
+static void n13_small_order_ephemerals_are_refused(void **state)
+{
+    (void)state;
+    struct link_setup accept = setup_of(&bob);
+    for (uint8_t one = 0; one < 2; one++) {
+        struct link *b = link_accept(&accept, START);
+        struct buf out = {0};
+        uint8_t wire[8 + 2 + 32] = {'s', 't', 'r', 'l', 1, 1, 1, 1, 0, 32, one};
+        size_t used;
+        assert_int_equal(link_feed(b, bytes_of(wire, sizeof wire), &used, START), ERR_OK);
+        assert_int_equal(link_poll_send(b, &out), ERR_MALFORMED);
+        assert_int_equal(out.len, 0);
+        link_free(b);
+        buf_fini(&out);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(xx_and_ik_come_up_with_both_ciphers),
+        cmocka_unit_test(an_ik_responder_is_up_only_after_the_first_record),
+        cmocka_unit_test(records_of_every_kind_of_size_pass),
+        cmocka_unit_test(a_record_holds_no_more_than_the_cap_says),
+        cmocka_unit_test(a_feed_stops_at_each_record_that_waits),
+        cmocka_unit_test(byte_by_byte_is_the_same),
+        cmocka_unit_test(n3_every_flipped_bit_keeps_the_link_down),
+        cmocka_unit_test(n4_every_truncation_of_the_handshake_leaves_the_link_down),
+        cmocka_unit_test(n5_records_too_short_for_a_tag_end_the_link),
+        cmocka_unit_test(n7_a_flipped_bit_in_a_record_ends_the_link),
+        cmocka_unit_test(n9_another_mesh_fails_at_the_first_aead),
+        cmocka_unit_test(n10_a_replayed_ik_session_gets_one_reply_and_moves_nothing),
+        cmocka_unit_test(n13_small_order_ephemerals_are_refused),
+        cmocka_unit_test(n15_a_refused_initiator_moves_no_byte_of_application_data),
+        cmocka_unit_test(n15_a_refused_responder_learns_nothing),
+        cmocka_unit_test(n16_our_own_voice_is_refused),
+        cmocka_unit_test(n18_a_credential_of_another_key_is_refused),
+        cmocka_unit_test(n26_an_end_without_close_is_a_truncation),
+        cmocka_unit_test(n27_one_byte_each_200_ms_is_cut_at_the_deadline),
+        cmocka_unit_test(n28_an_edited_preface_ends_the_link),
+        cmocka_unit_test(after_its_close_a_side_only_reads),
+        cmocka_unit_test(before_it_is_up_there_is_nothing_to_close),
+        cmocka_unit_test(a_peer_other_than_the_wanted_one_is_denied),
+        cmocka_unit_test(the_kind_is_read_from_the_preface_alone),
+        cmocka_unit_test(records_lost_doubled_or_swapped_end_the_link),
+        cmocka_unit_test(bytes_out_of_turn_end_the_handshake),
+        cmocka_unit_test(a_stranger_cannot_announce_a_long_message),
+        cmocka_unit_test(a_payload_where_none_belongs_is_refused),
+    };
+    return cmocka_run_group_tests(tests, make_nodes, NULL);
+}
