@@ -1,0 +1,71 @@
+/* Which instance gets the next request: power of two choices over outstanding requests (Mitzenmacher, "The
+ * Power of Two Choices in Randomized Load Balancing", 2001). Two candidates are drawn at random, the one with
+ * fewer requests in flight from this worker wins.
+ *
+ * Candidates are the instances of a service that carry the subset's labels, are healthy and not draining, on
+ * a live member, and not tried before for this request. A suspect member serves only when no live one is
+ * left: suspicion is often wrong, and a wrong suspicion of everybody must not stop traffic.
+ *
+ * One `struct traffic` per worker, never shared. No clock; the same seed and calls give the same choices. */
+#ifndef TRAFFIC_PICK_H
+#define TRAFFIC_PICK_H
+
+#include "discovery/view.h"
+
+enum { TRAFFIC_TRIED_MAX = 8 }; /* tries of one request that are remembered; later ones are not excluded */
+
+struct traffic;
+/* NULL: no memory. */
+struct traffic *traffic_new(uint64_t seed);
+void traffic_free(struct traffic *t);
+
+struct traffic_tried { /* zero-initialise per request */
+    size_t count;
+    const struct view_endpoint *at[TRAFFIC_TRIED_MAX]; /* of the pinned view */
+};
+void traffic_tried_add(struct traffic_tried *tried, const struct view_endpoint *e);
+
+enum traffic_why {
+    TRAFFIC_PICKED,
+    TRAFFIC_NO_INSTANCE, /* nobody offers the service: 503 UH */
+    TRAFFIC_NO_SUBSET,   /* nobody carries the subset's labels: 503 NR, never "any instance" */
+    TRAFFIC_NO_HEALTHY,  /* all unhealthy, draining or on dead members: 503 UH */
+    TRAFFIC_ALL_TRIED, /* none left that this request has not tried; ask again without `tried` to repeat one:
+                          503 UH */
+};
+/* Envoy's response flag ("UH", "NR"; "" when picked) and one line for people. Static. */
+const char *traffic_why_flag(enum traffic_why why);
+const char *traffic_why_text(enum traffic_why why);
+
+/* `service` NULL: not in the view. `tried` may be NULL. The endpoint lives as long as its view; NULL if there
+ * is none, and *why (may be NULL) says why. Does not count the request: traffic_begin() does. */
+const struct view_endpoint *traffic_pick(struct traffic *t, const struct view_service *service,
+                                         const struct policy_subset *subset_or_null,
+                                         const struct traffic_tried *tried, enum traffic_why *why);
+
+/* A request to this endpoint begins, and ends, exactly once each. Counted by the endpoint's identity (node
+ * and service), so that the view may change in between. Without memory a begin is not counted. */
+void traffic_begin(struct traffic *t, const struct view_endpoint *e);
+void traffic_end(struct traffic *t, const struct view_endpoint *e);
+size_t traffic_outstanding(const struct traffic *t, const struct view_endpoint *e);
+
+/* For `starling why`: each instance of the service and whether it would be considered. */
+enum traffic_standing {
+    TRAFFIC_CANDIDATE,
+    TRAFFIC_SPARE,
+    TRAFFIC_OTHER_SUBSET,
+    TRAFFIC_UNHEALTHY,
+    TRAFFIC_DRAINING,
+    TRAFFIC_DEAD
+};
+struct traffic_candidate {
+    const struct view_endpoint *endpoint;
+    enum traffic_standing standing; /* SPARE: on a suspect member; serves when there is no CANDIDATE */
+};
+const char *
+traffic_standing_text(enum traffic_standing s); /* "candidate", "spare (suspect)", "other subset", ... */
+/* Fills at most `cap`; returns how many there are. `service` may be NULL. */
+size_t traffic_candidates(const struct view_service *service, const struct policy_subset *subset_or_null,
+                          struct traffic_candidate *out, size_t cap);
+
+#endif
