@@ -1,0 +1,50 @@
+/* The bulk lane: messages of up to GOSSIP_BULK_MAX between agents, over TCP links of kind BULK on the control
+ * loop.
+ *
+ * A message is be32 length and its bytes, cut over as many records as it needs. Links are dialled when there
+ * is something to send, shared by both directions, and closed after BULK_IDLE_MS of silence. Delivery is at
+ * most once: what cannot be sent is reported. */
+#ifndef CONTROL_BULK_H
+#define CONTROL_BULK_H
+
+#include "gossip/gossip.h"
+#include "link/link.h"
+#include "net/net.h"
+
+enum {
+    BULK_IDLE_MS = 30000,
+    BULK_LINKS_MAX = 512, /* open at once; further dials fail, further accepts are closed */
+    BULK_QUEUE_MAX =
+        8 * 1024 * 1024, /* bytes waiting on one link; a message beyond is reported as undeliverable */
+    BULK_DIAL_TIMEOUT_MS = 3000,
+};
+
+struct bulk;
+struct bulk_events {
+    void (*message)(void *arg, const struct node_id *from, const struct addr *via, struct bytes msg);
+    void (*undelivered)(void *arg, const struct node_id *to_or_zero, const struct addr *addr);
+};
+struct bulk_stats {
+    uint64_t links_opened, links_refused, messages_in, messages_out, malformed;
+};
+
+/* `setup` is copied (its pointers must outlive the bulk lane); kind and remote fields are filled in per link.
+ */
+struct bulk *bulk_new(struct net_loop *loop, const struct link_setup *setup, const struct bulk_events *ev,
+                      void *arg);
+void bulk_free(struct bulk *b);
+/* Queues a copy of `msg` for `to` (zero: whoever answers at `addr`). noise_key NULL: XX. Failures come as
+ * `undelivered`. */
+void bulk_send(struct bulk *b, const struct node_id *to, const uint8_t *noise_key, enum noise_cipher cipher,
+               const struct addr *addr, struct bytes msg, mono_ms now);
+/* A worker accepted a bulk link: its socket and the bytes read so far. Takes both. */
+void bulk_accept(struct bulk *b, int fd_take, struct buf *read_take, mono_ms now);
+/* Ends every link with this peer. */
+void bulk_cut(struct bulk *b, const struct node_id *peer);
+/* In the loop's turn: feeds links, delivers messages, seals and writes what is queued, closes the idle and
+ * the broken. */
+void bulk_step(struct bulk *b, mono_ms now);
+mono_ms bulk_deadline(const struct bulk *b);
+const struct bulk_stats *bulk_stats(const struct bulk *b);
+
+#endif

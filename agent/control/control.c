@@ -1,0 +1,536 @@
+/* The conductor. Its turn, in order: bulk lane and UDP sessions hand their messages to gossip; the store's
+ * answers are taken; gossip's timers fire; its events change members, policy and our own record; its packets
+ * leave; a changed view is published. */
+#include "control/inner.h"
+
+#include "observe/log.h"
+
+enum {
+    LATE_MS = 50,    /* a turn that comes this much after its deadline was starved */
+    LEAVE_MS = 3000, /* how long telling others of our leaving may take */
+    UDP_RESERVE_EVERY_MS = 60000,
+    CREDENTIAL_WARN_S = 7 * 24 * 3600,
+    HOUSEKEEPING_MS = 60000,
+};
+
+/* -- small things that others ask -------------------------------------------------------------- */
+
+wall_s control_wall(void)
+{
+    return (wall_s)(net_wall_ms() / 1000);
+}
+
+enum err control_verify_record(void *arg, struct bytes record, struct gossip_claim *out)
+{
+    struct control *c = arg;
+    return claim_of_record(c->identity.trust, record, control_wall(), out);
+}
+
+struct bytes control_find_document(void *arg, const struct hash *hash)
+{
+    struct control *c = arg;
+    bool ours = c->enforced.policy && hash_eq(hash, &c->enforced.hash);
+    return ours ? buf_bytes(&c->enforced.bundle) : bytes_of(NULL, 0);
+}
+
+enum err control_verify_credential(void *arg, struct bytes credential, const uint8_t noise_key[32],
+                                   struct node_id *id)
+{
+    struct control *c = arg;
+    struct credential open;
+    enum err e = trust_credential(c->identity.trust, credential, control_wall(), &open);
+    if (e == ERR_OK && memcmp(open.noise_key, noise_key, sizeof open.noise_key) != 0)
+        e = ERR_AUTH;
+    if (e == ERR_OK && node_id_eq(&open.id, &c->identity.sign.pub))
+        e = ERR_DENIED; /* ourselves, or a clone of us (ADVERSARY N16) */
+    if (e == ERR_OK)
+        *id = open.id;
+    return e;
+}
+
+/* -- the view ---------------------------------------------------------------------------------- */
+
+static enum err add_locals(struct control *c, struct view_builder *b)
+{
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < c->config.service_count; i++) {
+        const struct config_service *s = &c->config.service[i];
+        struct labels labels = {.count = s->label_count};
+        for (size_t k = 0; k < s->label_count; k++)
+            labels.at[k] = (struct label){bytes_str(s->label[k].key), bytes_str(s->label[k].value)};
+        e = view_builder_local(b, bytes_str(s->name), &s->app, s->protocol, &labels, c->own.healthy[i]);
+    }
+    return e;
+}
+
+static enum err add_members(struct control *c, struct view_builder *b)
+{
+    enum err e = ERR_OK;
+    for (struct member *m = c->members.by_id; e == ERR_OK && m; m = m->hh.next)
+        if (member_is_live(m) && !node_id_eq(&m->id, &c->identity.sign.pub) &&
+            !members_name_is_taken(&c->members, m))
+            e = view_builder_member(b, &m->record, &m->addr, m->state == GOSSIP_ALIVE,
+                                    m->state == GOSSIP_SUSPECT);
+    return e;
+}
+
+struct view *control_build_view(struct control *c)
+{
+    struct bytes mesh = trust_root(c->identity.trust)->mesh;
+    char name[MESH_NAME_MAX + 1] = "";
+    memcpy(name, mesh.at, mesh.len);
+    struct view_builder *b = view_builder_new(name, &c->identity.sign.pub, c->identity.trust);
+    if (!b)
+        return NULL;
+    enum err e = add_locals(c, b);
+    if (e == ERR_OK)
+        e = add_members(c, b);
+    struct view *v = view_builder_finish(b, c->enforced.policy, c->enforced.epoch, ++c->view_serial);
+    if (e != ERR_OK && v) {
+        view_unref(v);
+        v = NULL;
+    }
+    return v;
+}
+
+static void publish_view(struct control *c)
+{
+    struct view *v = control_build_view(c);
+    if (!v) {
+        log_error("control", "no memory for a new view; the last one stays in use");
+        return;
+    }
+    view_unref(c->view);
+    c->view = v;
+    c->view_dirty = false;
+    workers_publish(c->workers, v);
+}
+
+/* -- our own record ---------------------------------------------------------------------------- */
+
+void control_announce(struct control *c)
+{
+    struct buf record = {0};
+    enum err e = own_sign(&c->own, &c->config, &c->identity, &record);
+    if (e == ERR_OK)
+        e = gossip_own_set(c->gossip, buf_bytes(&record), c->now);
+    if (e != ERR_OK)
+        log_error("control", "our own record cannot be published: %s; others go on with the last one",
+                  err_text(e));
+    buf_fini(&record);
+    c->own_dirty = false;
+}
+
+static void raise_incarnation(struct control *c, uint64_t at_least)
+{
+    enum err e = own_raise(&c->own, c->store, at_least, TICKET_INCARNATION);
+    if (e == ERR_OK)
+        c->own_dirty = true;
+    else if (e != ERR_AGAIN)
+        log_error("control", "a new incarnation cannot be stored: %s; not refuting until it can",
+                  err_text(e));
+}
+
+void control_on_health(void *arg, size_t index, bool healthy)
+{
+    struct control *c = arg;
+    c->own.healthy[index] = healthy;
+    c->own_dirty = c->view_dirty = true;
+}
+
+/* -- policy ------------------------------------------------------------------------------------ */
+
+static void answer_publisher(struct control *c, enum err e, const char *text)
+{
+    struct publisher p = c->publisher;
+    c->publisher = (struct publisher){0};
+    if (p.done)
+        p.done(p.arg, e, text);
+}
+
+void control_enforce(struct control *c)
+{
+    c->own.policy_epoch = c->enforced.epoch;
+    c->own.policy_version = c->enforced.version;
+    c->own.policy_hash = c->enforced.hash;
+    c->own_dirty = c->view_dirty = true;
+    gossip_doc_set(c->gossip, DOC_POLICY, c->enforced.epoch, c->enforced.version, &c->enforced.hash, c->now);
+}
+
+static void policy_stored(struct control *c, enum err outcome)
+{
+    char text[160];
+    if (!enforced_confirmed(&c->enforced, outcome)) {
+        snprintf(text, sizeof text, "the bundle cannot be stored: %s; what is in force stays",
+                 err_text(outcome));
+        log_error("policy", "%s", text);
+        answer_publisher(c, outcome, text);
+        return;
+    }
+    control_enforce(c);
+    log_info("policy", "version %llu (epoch %llu) is in force", (unsigned long long)c->enforced.version,
+             (unsigned long long)c->enforced.epoch);
+    snprintf(text, sizeof text, "version %llu is in force here and on its way to every agent",
+             (unsigned long long)c->enforced.version);
+    answer_publisher(c, ERR_OK, text);
+}
+
+static enum err offer(struct control *c, struct bytes bundle, struct buf *why)
+{
+    return enforced_offer(&c->enforced, c->store, trust_root(c->identity.trust), bundle, TICKET_POLICY, why);
+}
+
+void control_publish(struct control *c, struct bytes bundle, void (*done)(void *, enum err, const char *),
+                     void *arg)
+{
+    struct buf why = {0};
+    enum err e = c->publisher.done ? ERR_AGAIN : offer(c, bundle, &why);
+    if (e == ERR_OK)
+        c->publisher = (struct publisher){done, arg};
+    else
+        done(arg, e, why.len ? buf_str(&why) : "another bundle is just being published; try again");
+    buf_fini(&why);
+}
+
+static void document_received(struct control *c, const struct gossip_event *ev)
+{
+    struct buf why = {0};
+    char id[NODE_ID_TEXT_MAX];
+    enum err e = ev->doc_kind == DOC_POLICY ? offer(c, ev->doc, &why) : ERR_UNSUPPORTED;
+    if (e != ERR_OK && e != ERR_EXISTS && e != ERR_AGAIN)
+        log_warn("policy", "a policy from %s is refused: %s", node_id_text(&ev->id, id), buf_str(&why));
+    buf_fini(&why);
+}
+
+/* -- gossip's events and packets --------------------------------------------------------------- */
+
+static void member_changed(struct control *c, const struct gossip_event *ev)
+{
+    struct gossip_member gm;
+    if (!gossip_member_get(c->gossip, &ev->id, &gm) ||
+        members_apply(&c->members, c->identity.trust, ev, &gm.addr, control_wall()) != ERR_OK)
+        return;
+    struct member *m = members_find(&c->members, &ev->id);
+    if (ev->is_new || ev->before != ev->after)
+        log_info("gossip", "member %.*s is %s", (int)m->record.credential.node.len,
+                 (const char *)m->record.credential.node.at, gossip_state_text(ev->after));
+    bool is_self = node_id_eq(&ev->id, &c->identity.sign.pub);
+    if ((ev->is_new || ev->record_changed) && !is_self &&
+        store_member_put(c->store, &ev->id, ev->record, TICKET_NONE) != ERR_OK)
+        log_debug("store", "a member's record could not be queued; it is stored with its next change");
+    c->view_dirty = true;
+}
+
+static void forget_member(struct control *c, const struct node_id *id)
+{
+    members_forget(&c->members, id);
+    udp_forget(c->udp, id);
+    bulk_cut(c->bulk, id);
+    if (store_member_put(c->store, id, bytes_of(NULL, 0), TICKET_NONE) != ERR_OK)
+        log_debug("store", "a forgotten member could not be removed; it is dropped at the next start");
+    c->view_dirty = true;
+}
+
+static void note_equivocation(struct control *c, const struct node_id *id)
+{
+    char text[NODE_ID_TEXT_MAX];
+    metric_add(metric_counter(c->metrics, "starling_gossip_equivocations_total",
+                              "Members that signed two records with one number.", NULL, 0),
+               1);
+    log_error("gossip", "%s signed two records with one number: two agents run with its key, or it is stolen",
+              node_id_text(id, text));
+}
+
+void control_take_events(struct control *c)
+{
+    struct gossip_event ev;
+    while (gossip_poll_event(c->gossip, &ev)) {
+        switch (ev.type) {
+        case GOSSIP_EV_MEMBER:
+            member_changed(c, &ev);
+            break;
+        case GOSSIP_EV_FORGOTTEN:
+            forget_member(c, &ev.id);
+            break;
+        case GOSSIP_EV_WANT_INCARNATION:
+            raise_incarnation(c, ev.number);
+            break;
+        case GOSSIP_EV_DOC_OFFERED:
+            break; /* it is being pulled */
+        case GOSSIP_EV_DOC_RECEIVED:
+            document_received(c, &ev);
+            break;
+        case GOSSIP_EV_EQUIVOCATION:
+            note_equivocation(c, &ev.id);
+            break;
+        case GOSSIP_EV_JOINED:
+            c->joined = true;
+            log_info("gossip", "joined the mesh");
+            break;
+        case GOSSIP_EV_LEFT_SENT:
+            c->leave_by = c->now;
+            break;
+        }
+    }
+}
+
+static enum noise_cipher cipher_for(const struct member *m)
+{
+    bool both = (m->record.features & FEATURE_AESGCM) && noise_cipher_is_available(NOISE_AESGCM);
+    return both ? NOISE_AESGCM : NOISE_CHACHAPOLY;
+}
+
+static void send_packet(struct control *c, const struct gossip_packet *p)
+{
+    const struct member *m = node_id_is_zero(&p->to) ? NULL : members_find(&c->members, &p->to);
+    enum noise_cipher cipher = m ? cipher_for(m) : NOISE_CHACHAPOLY;
+    if (p->lane == GOSSIP_BULK)
+        bulk_send(c->bulk, &p->to, m ? m->record.credential.noise_key : NULL, cipher, &p->addr, p->msg,
+                  c->now);
+    else if (m && udp_send(c->udp, &p->to, m->record.credential.noise_key, &p->addr, cipher, p->msg, c->now,
+                           net_wall_ms()) != ERR_OK)
+        log_debug("gossip", "a datagram could not be queued");
+}
+
+static void send_packets(struct control *c)
+{
+    struct gossip_packet p;
+    while (gossip_poll_send(c->gossip, &p))
+        send_packet(c, &p);
+}
+
+static void hand_to_gossip(struct control *c, enum gossip_lane lane, const struct node_id *from,
+                           const struct addr *via, struct bytes msg)
+{
+    if (gossip_receive(c->gossip, lane, from, via, msg, c->now) != ERR_OK)
+        log_debug("gossip", "a message was dropped");
+}
+
+void control_on_bulk_message(void *arg, const struct node_id *from, const struct addr *via, struct bytes msg)
+{
+    hand_to_gossip(arg, GOSSIP_BULK, from, via, msg);
+}
+
+void control_on_bulk_undelivered(void *arg, const struct node_id *to, const struct addr *addr)
+{
+    struct control *c = arg;
+    gossip_bulk_failed(c->gossip, to, addr, c->now);
+}
+
+/* -- sockets ----------------------------------------------------------------------------------- */
+
+void control_on_datagram(void *arg, const struct addr *from, uint8_t *at, size_t len)
+{
+    struct control *c = arg;
+    udp_receive(c->udp, from, at, len, net_now(c->loop), net_wall_ms());
+}
+
+static void send_datagrams(struct control *c)
+{
+    struct addr to;
+    struct bytes d;
+    while (udp_poll_send(c->udp, &to, &d)) {
+        size_t i = 0;
+        while (i + 1 < c->socket_count && addr_is_v4(&c->config.listen[i]) != addr_is_v4(&to))
+            i++;
+        net_udp_send(c->socket[i], &to, d);
+    }
+}
+
+static void take_datagrams(struct control *c)
+{
+    struct node_id from;
+    struct addr via;
+    struct bytes payload;
+    while (udp_poll_packet(c->udp, &from, &via, &payload))
+        hand_to_gossip(c, GOSSIP_DATAGRAM, &from, &via, payload);
+}
+
+/* -- the store's answers ----------------------------------------------------------------------- */
+
+static void watch_store(struct control *c)
+{
+    enum err e = store_health(c->store);
+    if (e == c->store_failing)
+        return;
+    if (e != ERR_OK)
+        log_error("store",
+                  "state cannot be written: %s; gossip and traffic go on from memory, new policies are "
+                  "refused until it can",
+                  err_text(e));
+    else
+        log_info("store", "state is written again");
+    c->store_failing = e;
+}
+
+static void take_answers(struct control *c)
+{
+    uint64_t ticket;
+    enum err outcome;
+    while (store_poll_done(c->store, &ticket, &outcome)) {
+        if (ticket == TICKET_POLICY)
+            policy_stored(c, outcome);
+        if (ticket == TICKET_INCARNATION) {
+            own_confirmed(&c->own, outcome);
+            if (c->own.wanted)
+                raise_incarnation(c, c->own.wanted);
+        }
+    }
+    watch_store(c);
+}
+
+static void wake(void *arg)
+{
+    (void)arg; /* the turn that follows takes the answers */
+}
+
+/* Runs on the store's writer thread. */
+void control_on_store_news(void *arg)
+{
+    struct control *c = arg;
+    if (net_post(c->loop, wake, NULL) != ERR_OK)
+        return; /* no memory: the next control_turn, for whatever reason, takes the answers */
+}
+
+/* -- leaving ----------------------------------------------------------------------------------- */
+
+static void on_drained(void *arg)
+{
+    struct control *c = arg;
+    c->phase = CONTROL_STOPPED;
+    net_loop_stop(c->loop);
+}
+
+void control_leave(struct control *c)
+{
+    if (c->phase != CONTROL_RUNNING) {
+        log_warn("control", "stopping at once");
+        on_drained(c);
+        return;
+    }
+    log_info("control", "leaving the mesh");
+    c->phase = CONTROL_LEAVING;
+    c->leave_by = net_now(c->loop) + LEAVE_MS;
+    c->own.left = true;
+    c->own_dirty = true;
+    net_loop_deadline(c->loop, net_now(c->loop));
+}
+
+static void step_leaving(struct control *c)
+{
+    if (c->phase != CONTROL_LEAVING || c->now < c->leave_by)
+        return;
+    c->phase = CONTROL_DRAINING;
+    workers_drain(c->workers, on_drained, c);
+}
+
+/* -- the turn ---------------------------------------------------------------------------------- */
+
+static void keep_udp_floor(struct control *c)
+{
+    uint64_t floor = net_wall_ms() + UDP_RESERVE_MS;
+    enum err e = store_number_raise_queued(c->store, "udp_timestamp", floor, TICKET_UDP_FLOOR);
+    if (e != ERR_OK && e != ERR_STALE)
+        log_debug("store", "the handshake timestamp could not be queued");
+}
+
+static void watch_expiry(struct control *c)
+{
+    wall_s now = control_wall(), credential = c->identity.credential_open.expires;
+    wall_s policy = c->enforced.policy ? policy_expires(c->enforced.policy) : 0;
+    if (credential < now)
+        log_error("trust", "this agent's credential has expired: give it a new token with --token");
+    else if (credential - now < CREDENTIAL_WARN_S)
+        log_warn("trust", "this agent's credential expires in %lld hours: give it a new token with --token",
+                 (long long)(credential - now) / 3600);
+    if (policy && policy < now)
+        log_error("policy",
+                  "the policy in force has expired; it stays enforced: sign and publish a new version");
+}
+
+static void keep_house(struct control *c)
+{
+    if (c->now < c->housekeeping)
+        return;
+    c->housekeeping = c->now + HOUSEKEEPING_MS;
+    keep_udp_floor(c);
+    watch_expiry(c);
+}
+
+static void set_deadline(struct control *c)
+{
+    mono_ms at = mono_min(gossip_deadline(c->gossip), udp_deadline(c->udp));
+    at = mono_min(at, mono_min(bulk_deadline(c->bulk), seeds_deadline(c->seeds)));
+    at = mono_min(at, mono_min(health_deadline(c->health), c->housekeeping));
+    at = mono_min(at, c->also_at);
+    if (c->phase == CONTROL_LEAVING)
+        at = mono_min(at, c->leave_by);
+    c->deadline = at;
+    net_loop_deadline(c->loop, at);
+}
+
+static void note_lateness(struct control *c)
+{
+    if (c->deadline != NEVER && c->now > c->deadline + LATE_MS) {
+        gossip_late(c->gossip, (uint32_t)(c->now - c->deadline));
+        metric_add(metric_counter(c->metrics, "starling_control_late_total",
+                                  "Turns of the control loop that came too late.", NULL, 0),
+                   1);
+    }
+}
+
+void control_turn(void *arg, mono_ms now)
+{
+    struct control *c = arg;
+    if (!c->workers || c->phase == CONTROL_STOPPED)
+        return; /* still being put together, or already being taken apart */
+    c->now = now;
+    note_lateness(c);
+    bulk_step(c->bulk, now);
+    take_datagrams(c);
+    take_answers(c);
+    seeds_step(c->seeds, now);
+    health_step(c->health, now);
+    gossip_tick(c->gossip, now);
+    control_take_events(c);
+    if (c->own_dirty)
+        control_announce(c);
+    control_take_events(c);
+    send_packets(c);
+    bulk_step(c->bulk, now);
+    udp_tick(c->udp, now, net_wall_ms());
+    send_datagrams(c);
+    if (c->view_dirty)
+        publish_view(c);
+    keep_house(c);
+    step_leaving(c);
+    c->also_at = c->also ? c->also(c->also_arg, now) : NEVER;
+    set_deadline(c);
+}
+
+/* -- from the workers -------------------------------------------------------------------------- */
+
+void control_on_bulk_link(void *arg, int fd_take, struct buf *read_take)
+{
+    struct control *c = arg;
+    bulk_accept(c->bulk, fd_take, read_take, net_now(c->loop));
+}
+
+void control_on_link_lost(void *arg, const struct node_id *peer)
+{
+    struct control *c = arg;
+    gossip_link_lost(c->gossip, peer, net_now(c->loop));
+}
+
+void control_on_seeds(void *arg, const struct addr *found, size_t count)
+{
+    struct control *c = arg;
+    gossip_seeds_set(c->gossip, found, count, net_now(c->loop));
+}
+
+void control_run(struct control *c)
+{
+    seeds_set(c->seeds, &c->config, net_now(c->loop));
+    net_loop_deadline(c->loop, net_now(c->loop));
+    net_loop_run(c->loop);
+}

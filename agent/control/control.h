@@ -1,0 +1,62 @@
+/* The control loop: conducts gossip, UDP sessions, the bulk lane, the store, the policy in force, health
+ * checks and the workers.
+ *
+ * It owns them and decides nothing that they can decide: events of one become calls of another, in one turn,
+ * in a fixed order (docs/architecture.md, "A turn of the control loop"). Admin reads it through the accessors
+ * below, on the same loop. */
+#ifndef CONTROL_CONTROL_H
+#define CONTROL_CONTROL_H
+
+#include "control/bulk.h"
+#include "control/config.h"
+#include "control/enforced.h"
+#include "control/identity.h"
+#include "control/members.h"
+#include "gossip/gossip.h"
+#include "link/udp.h"
+#include "net/net.h"
+#include "observe/metrics.h"
+#include "store/store.h"
+#include "worker/worker.h"
+
+struct control;
+
+/* Opens everything and binds every address; nothing is sent yet. `flags` is borrowed for the control's life
+ * (SIGHUP reads the file again). On error `why` is a sentence for the operator. */
+must_check enum err control_new(struct control **out, const struct config_flags *flags, struct buf *why);
+/* Runs until the agent has left and stopped. */
+void control_run(struct control *c);
+void control_free(struct control *c);
+
+/* Runs `step` in every turn of the loop; it returns when it must run again at the latest. One at a time; NULL
+ * removes it. */
+void control_also(struct control *c, mono_ms (*step)(void *arg, mono_ms now), void *arg);
+
+/* Leaves the cluster, finishes what is in flight, then ends the loop. A second call stops at once. */
+void control_leave(struct control *c);
+/* Reads agent.yaml again. The outcome is logged and told: text is appended to `told`. */
+must_check enum err control_reload(struct control *c, struct buf *told);
+
+/* Verifies, stores, enforces and announces a bundle. `done` is called once, later or at once, on the loop,
+ * with a sentence. */
+void control_publish(struct control *c, struct bytes bundle,
+                     void (*done)(void *arg, enum err outcome, const char *text), void *arg);
+
+enum control_phase { CONTROL_RUNNING, CONTROL_LEAVING, CONTROL_DRAINING, CONTROL_STOPPED };
+
+struct net_loop *control_loop(const struct control *c);
+const struct config *control_config(const struct control *c);
+const struct identity *control_identity(const struct control *c);
+const struct members *control_members(const struct control *c);
+const struct gossip *control_gossip(const struct control *c);
+const struct enforced *control_policy(const struct control *c);
+const struct view *control_view(const struct control *c);
+enum control_phase control_phase(const struct control *c);
+bool control_is_joined(const struct control *c); /* has met another member, or has no seeds to meet */
+enum err control_store_health(const struct control *c);
+/* Is this service of ours healthy? `index` as in the configuration. */
+bool control_service_is_healthy(const struct control *c, size_t index);
+/* Renders every loop's metrics. */
+must_check enum err control_metrics(struct control *c, struct buf *out);
+
+#endif

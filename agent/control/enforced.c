@@ -1,0 +1,179 @@
+#include "control/enforced.h"
+
+#include "observe/log.h"
+
+static void count_refusal(struct enforced *f, enum err e)
+{
+    static const char *const reason[] = {
+        [ERR_MALFORMED] = "malformed", [ERR_AUTH] = "altered",  [ERR_DENIED] = "signer",
+        [ERR_FOREIGN] = "mesh",        [ERR_STALE] = "version", [ERR_UNSUPPORTED] = "feature",
+        [ERR_INVALID] = "text",        [ERR_CONFLICT] = "fork", [ERR_LIMIT] = "size",
+    };
+    const char *r = (size_t)e < sizeof reason / sizeof *reason && reason[e] ? reason[e] : "other";
+    struct metric_label label = {"reason", bytes_str(r)};
+    metric_add(metric_counter(f->metrics, "starling_policy_refused_total",
+                              "Policy bundles refused, by reason.", &label, 1),
+               1);
+}
+
+static const char *refusal_text(enum err e)
+{
+    switch (e) {
+    case ERR_MALFORMED:
+        return "the bundle is malformed: its bytes are not a canonical envelope";
+    case ERR_AUTH:
+        return "the bundle was altered: a signature does not match its bytes";
+    case ERR_DENIED:
+        return "the bundle is not signed by enough of this mesh's policy keys";
+    case ERR_FOREIGN:
+        return "the bundle belongs to another mesh";
+    case ERR_STALE:
+        return "the bundle's version is not above the one in force; raise `version:` and sign again";
+    case ERR_UNSUPPORTED:
+        return "the bundle needs a feature that this agent does not have";
+    case ERR_INVALID:
+        return "the policy text inside does not compile";
+    case ERR_LIMIT:
+        return "the bundle is too large";
+    default:
+        return err_text(e);
+    }
+}
+
+static void say(struct buf *why, enum err e, struct complaints *c)
+{
+    buf_add_str(why, refusal_text(e));
+    if (c->text.len > 0)
+        buf_addf(why, ": %s", buf_str(&c->text));
+}
+
+static void adopt(struct enforced *f, struct policy *policy, struct buf *bundle_take, const struct bundle *b)
+{
+    policy_unref(f->policy);
+    buf_fini(&f->bundle);
+    f->policy = policy;
+    f->bundle = *bundle_take;
+    *bundle_take = (struct buf){0};
+    f->epoch = b->epoch;
+    f->version = b->version;
+    f->hash = b->hash;
+    f->damaged = false;
+}
+
+enum err enforced_init(struct enforced *f, struct store *s, const struct root *root, struct metrics *m,
+                       struct buf *why)
+{
+    struct buf bytes = {0};
+    struct complaints c = {.file = "stored policy"};
+    struct bundle b;
+    struct policy *policy = NULL;
+    *f = (struct enforced){.metrics = m};
+    enum err e = store_policy_active(s, &bytes, &f->floor_epoch, &f->floor_version);
+    if (e == ERR_OK && bytes.len > 0)
+        e = bundle_open(&b, &policy, root, buf_bytes(&bytes), &c);
+    if (e == ERR_OK && bytes.len > 0) {
+        adopt(f, policy, &bytes, &b);
+    } else if (e != ERR_OK && e != ERR_IO && e != ERR_NOMEM) {
+        f->damaged = true;
+        say(why, e, &c);
+        count_refusal(f, e);
+        e = ERR_OK;
+    }
+    buf_fini(&bytes);
+    buf_fini(&c.text);
+    return e;
+}
+
+void enforced_fini(struct enforced *f)
+{
+    policy_unref(f->policy);
+    policy_unref(f->next.policy);
+    buf_fini(&f->bundle);
+    buf_fini(&f->next.bundle);
+}
+
+/* May this one follow what is in force, and the floor? */
+static enum err may_follow(struct enforced *f, const struct bundle *b)
+{
+    if (b->epoch < f->floor_epoch || (b->epoch == f->floor_epoch && b->version < f->floor_version))
+        return ERR_STALE;
+    if (!f->policy)
+        return ERR_OK;
+    enum err e = bundle_succeeds(b, f->epoch, f->version, &f->hash);
+    bool same_number = b->epoch == f->epoch && b->version == f->version;
+    if (same_number && e != ERR_EXISTS) {
+        f->forked = true;
+        count_refusal(f, ERR_CONFLICT);
+        log_error("policy",
+                  "two validly signed policies carry version %llu: the one with the lower hash is kept "
+                  "everywhere; sign a higher version",
+                  (unsigned long long)b->version);
+    }
+    return e == ERR_CONFLICT ? ERR_OK : e;
+}
+
+static enum err check(struct enforced *f, const struct root *root, struct bytes bytes, struct bundle *b,
+                      struct policy **policy, struct buf *why)
+{
+    struct complaints c = {.file = "bundle"};
+    enum err e = bytes.len > BUNDLE_BYTES_MAX ? ERR_LIMIT : bundle_open(b, policy, root, bytes, &c);
+    if (e == ERR_OK)
+        e = may_follow(f, b);
+    if (e == ERR_EXISTS)
+        buf_addf(why, "version %llu is in force already", (unsigned long long)b->version);
+    else if (e != ERR_OK)
+        say(why, e, &c);
+    buf_fini(&c.text);
+    return e;
+}
+
+enum err enforced_offer(struct enforced *f, struct store *s, const struct root *root, struct bytes bytes,
+                        uint64_t ticket, struct buf *why)
+{
+    struct bundle b;
+    struct policy *policy = NULL;
+    struct buf copy = {0};
+    if (f->next.busy) {
+        buf_add_str(why, "another bundle is just being stored; try again");
+        return ERR_AGAIN;
+    }
+    buf_add_bytes(&copy, bytes);
+    enum err e = buf_ok(&copy) ? check(f, root, buf_bytes(&copy), &b, &policy, why) : ERR_NOMEM;
+    if (e != ERR_OK && e != ERR_EXISTS)
+        count_refusal(f, e);
+    if (e == ERR_OK) {
+        e = store_policy_activate(s, b.epoch, b.version, buf_bytes(&copy), ticket);
+        if (e != ERR_OK)
+            buf_addf(why, "the bundle cannot be stored: %s; what is in force stays", err_text(e));
+    }
+    if (e != ERR_OK) {
+        policy_unref(policy);
+        buf_fini(&copy);
+        return e;
+    }
+    f->next.busy = true;
+    f->next.policy = policy;
+    f->next.bundle = copy;
+    f->next.epoch = b.epoch;
+    f->next.version = b.version;
+    f->next.hash = b.hash;
+    return ERR_OK;
+}
+
+bool enforced_confirmed(struct enforced *f, enum err outcome)
+{
+    struct bundle b = {.epoch = f->next.epoch, .version = f->next.version, .hash = f->next.hash};
+    f->next.busy = false;
+    if (outcome != ERR_OK) {
+        policy_unref(f->next.policy);
+        buf_fini(&f->next.bundle);
+        f->next.policy = NULL;
+        return false;
+    }
+    f->forked = f->forked && b.epoch == f->epoch && b.version == f->version;
+    adopt(f, f->next.policy, &f->next.bundle, &b);
+    f->next.policy = NULL;
+    f->floor_epoch = b.epoch;
+    f->floor_version = b.version;
+    return true;
+}

@@ -1,0 +1,46 @@
+/* The policy in force: the one slot through which a bundle becomes law on this agent.
+ *
+ * A candidate is verified against the root, compiled, its tests run, compared with what is in force and with
+ * the stored floor, then stored, and only then enforced. One candidate at a time; refusals are counted under
+ * their reason. */
+#ifndef CONTROL_ENFORCED_H
+#define CONTROL_ENFORCED_H
+
+#include "observe/metrics.h"
+#include "policy/bundle.h"
+#include "store/store.h"
+
+enum { DOC_POLICY = 1 }; /* gossip's kind of document */
+
+struct enforced {
+    struct policy *policy; /* NULL: none; everything is denied */
+    struct buf bundle;
+    uint64_t epoch, version; /* in force; 0,0 when none */
+    struct hash hash;
+    uint64_t floor_epoch, floor_version; /* durable; never falls */
+    bool damaged; /* the stored bundle could not be used: nothing is enforced but denial */
+    bool forked;  /* two validly signed bundles of one version were seen */
+    struct {
+        bool busy;
+        struct policy *policy;
+        struct buf bundle;
+        uint64_t epoch, version;
+        struct hash hash;
+    } next;
+    struct metrics *metrics;
+};
+
+/* Loads what was in force before. A damaged or unverifiable bundle leaves the floor up and denies everything;
+ * `why` then says so and ERR_OK is returned: the agent starts and waits for a good bundle. */
+must_check enum err enforced_init(struct enforced *f, struct store *s, const struct root *root,
+                                  struct metrics *m, struct buf *why);
+void enforced_fini(struct enforced *f);
+/* Checks a candidate and hands it to the store. `why` says what was wrong. ERR_OK: under way, the store
+ * confirms `ticket`; ERR_AGAIN: another is under way; ERR_EXISTS: already in force; anything else: refused.
+ */
+must_check enum err enforced_offer(struct enforced *f, struct store *s, const struct root *root,
+                                   struct bytes bundle, uint64_t ticket, struct buf *why);
+/* The store has answered. True: the candidate is in force now. */
+bool enforced_confirmed(struct enforced *f, enum err outcome);
+
+#endif

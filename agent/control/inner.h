@@ -1,0 +1,76 @@
+/* The conductor's insides, shared by its files only: control.c (the turn), boot.c (putting together, taking
+ * apart), reload.c (signals and SIGHUP), stats.c (metrics and what admin reads). */
+#ifndef CONTROL_INNER_H
+#define CONTROL_INNER_H
+
+#include "control/control.h"
+#include "control/health.h"
+#include "control/own.h"
+#include "control/seeds.h"
+
+enum {
+    UDP_RESERVE_MS = 120000
+}; /* how far ahead of the clock the durable floor of handshake timestamps is kept */
+
+enum ticket { TICKET_NONE, TICKET_POLICY, TICKET_INCARNATION, TICKET_UDP_FLOOR };
+
+struct publisher {
+    void (*done)(void *arg, enum err outcome, const char *text);
+    void *arg;
+};
+
+struct control {
+    struct config config;
+    const struct config_flags *flags;
+    struct identity identity;
+    struct net_loop *loop;
+    struct store *store;
+    struct gossip *gossip;
+    struct udp *udp;
+    struct net_udp *socket[2];
+    size_t socket_count;
+    struct bulk *bulk;
+    struct seeds *seeds;
+    struct health *health;
+    struct workers *workers;
+    struct metrics *metrics;
+    struct members members;
+    struct enforced enforced;
+    struct own own;
+    struct view *view;
+    uint64_t view_serial;
+    bool view_dirty, own_dirty, joined;
+    enum control_phase phase;
+    mono_ms now, deadline, leave_by, housekeeping;
+    struct publisher publisher; /* waits for the store; done == NULL: nobody */
+    enum err store_failing;     /* what was last said about the store */
+    mono_ms (*also)(void *arg, mono_ms now);
+    void *also_arg;
+    mono_ms also_at;
+};
+
+/* Of control.c, for the others. */
+void control_turn(void *arg, mono_ms now);
+enum err control_verify_record(void *arg, struct bytes record, struct gossip_claim *out);
+struct bytes control_find_document(void *arg, const struct hash *hash);
+enum err control_verify_credential(void *arg, struct bytes credential, const uint8_t noise_key[32],
+                                   struct node_id *id);
+struct view *control_build_view(struct control *c);
+void control_enforce(struct control *c);  /* takes the policy in force over into record, view and gossip */
+void control_announce(struct control *c); /* signs and publishes our record */
+void control_take_events(struct control *c);
+void control_on_health(void *arg, size_t index, bool healthy);
+void control_on_seeds(void *arg, const struct addr *found, size_t count);
+void control_on_datagram(void *arg, const struct addr *from, uint8_t *at, size_t len);
+void control_on_bulk_message(void *arg, const struct node_id *from, const struct addr *via, struct bytes msg);
+void control_on_bulk_undelivered(void *arg, const struct node_id *to, const struct addr *addr);
+void control_on_bulk_link(void *arg, int fd_take, struct buf *read_take);
+void control_on_link_lost(void *arg, const struct node_id *peer);
+void control_on_store_news(void *arg); /* on the writer thread */
+wall_s control_wall(void);
+
+/* Of reload.c. */
+void control_on_signal(void *arg, int signum);
+bool control_services_are_allowed(const struct config *config, const struct identity *id, struct buf *why);
+
+#endif

@@ -1,0 +1,45 @@
+/* What the control loop keeps of each member beside gossip's own view: the decoded record, for sending (its
+ * Noise key), for building the view and for telling operators. Fed from gossip events, owned by the control
+ * loop.
+ *
+ * A node name belongs to the first key seen with it for as long as that member is alive or suspect (ADVERSARY
+ * R6, G14): a second one is kept and shown, but its services are not routed to. */
+#ifndef CONTROL_MEMBERS_H
+#define CONTROL_MEMBERS_H
+
+#include <uthash.h>
+
+#include "discovery/view.h"
+#include "gossip/gossip.h"
+#include "trust/trust.h"
+
+struct member {
+    struct node_id id;
+    UT_hash_handle hh;
+    struct buf bytes;     /* the signed record */
+    struct record record; /* borrows from `bytes` */
+    struct addr addr;
+    enum gossip_state state;
+};
+
+struct members {
+    struct member *by_id;
+};
+
+/* Decodes a record into a membership claim; the one place where gossip and trust meet. Errors:
+ * trust_record()'s. */
+must_check enum err claim_of_record(const struct trust *t, struct bytes bytes, wall_s now,
+                                    struct gossip_claim *out);
+
+/* Applies a MEMBER event. ERR_NOMEM: the member is left as it was. Other errors cannot happen to a record
+ * that gossip accepted, unless it has just expired: then it is left as it was, too. */
+must_check enum err members_apply(struct members *m, const struct trust *t, const struct gossip_event *ev,
+                                  const struct addr *addr, wall_s now);
+void members_forget(struct members *m, const struct node_id *id);
+void members_fini(struct members *m);
+struct member *members_find(const struct members *m, const struct node_id *id);
+/* Does another living member hold this one's name? */
+bool members_name_is_taken(const struct members *m, const struct member *of);
+bool member_is_live(const struct member *m);
+
+#endif

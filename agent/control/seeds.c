@@ -1,0 +1,136 @@
+#include "control/seeds.h"
+
+#include "observe/log.h"
+
+/* One resolution of the whole list. It outlives seeds_free(): answers may still be on their way, and find
+ * `owner` gone. */
+struct round {
+    struct seeds *owner;
+    size_t waiting;
+    bool failed;
+    size_t count;
+    struct addr found[SEEDS_ADDRS_MAX];
+};
+
+struct seeds {
+    struct net_loop *loop;
+    void (*changed)(void *arg, const struct addr *found, size_t count);
+    void *arg;
+    const struct config *config;
+    struct round *round; /* under way */
+    mono_ms next;
+};
+
+struct seeds *seeds_new(struct net_loop *loop, void (*changed)(void *, const struct addr *, size_t),
+                        void *arg)
+{
+    struct seeds *s = calloc(1, sizeof *s);
+    if (s)
+        *s = (struct seeds){.loop = loop, .changed = changed, .arg = arg, .next = NEVER};
+    return s;
+}
+
+static void abandon(struct seeds *s)
+{
+    if (s->round)
+        s->round->owner = NULL;
+    s->round = NULL;
+}
+
+void seeds_free(struct seeds *s)
+{
+    if (s)
+        abandon(s);
+    free(s);
+}
+
+static bool is_own(const struct config *config, const struct addr *a)
+{
+    for (size_t i = 0; i < config->advertise_count; i++)
+        if (addr_eq(&config->advertise[i], a))
+            return true;
+    return false;
+}
+
+static void add(struct round *r, const struct addr *a)
+{
+    if (r->count == SEEDS_ADDRS_MAX || is_own(r->owner->config, a))
+        return;
+    for (size_t i = 0; i < r->count; i++)
+        if (addr_eq(&r->found[i], a))
+            return;
+    r->found[r->count++] = *a;
+}
+
+/* Takes the answers in when the last one is there. */
+static void finish(struct round *r)
+{
+    struct seeds *s = r->owner;
+    if (r->waiting > 0)
+        return;
+    if (s) {
+        s->round = NULL;
+        s->next = net_now(s->loop) + (r->failed ? SEEDS_RETRY_MS : SEEDS_RESOLVE_EVERY_MS);
+        if (r->count > 0 || !r->failed)
+            s->changed(s->arg, r->found, r->count);
+    }
+    free(r);
+}
+
+static void on_resolved(void *arg, const struct addr *found, size_t count)
+{
+    struct round *r = arg;
+    r->waiting--;
+    r->failed |= count == 0;
+    for (size_t i = 0; r->owner && i < count; i++)
+        add(r, &found[i]);
+    finish(r);
+}
+
+static void start_round(struct seeds *s)
+{
+    struct round *r = calloc(1, sizeof *r);
+    s->next = NEVER;
+    if (!r) {
+        s->next = net_now(s->loop) + SEEDS_RETRY_MS;
+        return;
+    }
+    r->owner = s;
+    r->waiting = 1; /* ourselves, until every question is asked */
+    s->round = r;
+    for (size_t i = 0; i < s->config->seed_count; i++) {
+        char host[CONFIG_HOST_MAX];
+        struct addr a;
+        uint16_t port;
+        (void)addr_split(s->config->seed[i], host, sizeof host, &port,
+                         MESH_PORT); /* checked by config_load() */
+        if (addr_of_ip(&a, host, port)) {
+            add(r, &a);
+        } else if (net_resolve(s->loop, host, port, on_resolved, r) == ERR_OK) {
+            r->waiting++;
+        } else {
+            r->failed = true;
+        }
+    }
+    r->waiting--;
+    finish(r);
+}
+
+void seeds_set(struct seeds *s, const struct config *config, mono_ms now)
+{
+    abandon(s);
+    s->config = config;
+    s->next = now;
+    seeds_step(s, now);
+}
+
+void seeds_step(struct seeds *s, mono_ms now)
+{
+    if (s->config && !s->round && now >= s->next)
+        start_round(s);
+}
+
+mono_ms seeds_deadline(const struct seeds *s)
+{
+    return s->next;
+}

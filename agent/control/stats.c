@@ -1,0 +1,124 @@
+/* What others may know of the conductor. */
+#include "control/inner.h"
+
+/* -- what admin reads -------------------------------------------------------------------------- */
+
+void control_also(struct control *c, mono_ms (*step)(void *arg, mono_ms now), void *arg)
+{
+    c->also = step;
+    c->also_arg = arg;
+}
+
+struct net_loop *control_loop(const struct control *c)
+{
+    return c->loop;
+}
+
+const struct config *control_config(const struct control *c)
+{
+    return &c->config;
+}
+
+const struct identity *control_identity(const struct control *c)
+{
+    return &c->identity;
+}
+
+const struct members *control_members(const struct control *c)
+{
+    return &c->members;
+}
+
+const struct gossip *control_gossip(const struct control *c)
+{
+    return c->gossip;
+}
+
+const struct enforced *control_policy(const struct control *c)
+{
+    return &c->enforced;
+}
+
+const struct view *control_view(const struct control *c)
+{
+    return c->view;
+}
+
+enum control_phase control_phase(const struct control *c)
+{
+    return c->phase;
+}
+
+bool control_is_joined(const struct control *c)
+{
+    return c->joined || c->config.seed_count == 0;
+}
+
+enum err control_store_health(const struct control *c)
+{
+    return store_health(c->store);
+}
+
+bool control_service_is_healthy(const struct control *c, size_t index)
+{
+    return c->own.healthy[index];
+}
+
+static void export_stats(struct control *c)
+{
+    struct gossip_counts n = gossip_counts(c->gossip);
+    static const char help[] = "Members known, by state.";
+    const struct {
+        const char *state;
+        uint32_t count;
+    } by_state[] = {{"alive", n.alive}, {"suspect", n.suspect}, {"dead", n.dead}, {"left", n.left}};
+    for (size_t i = 0; i < 4; i++) {
+        struct metric_label label = {"state", bytes_str(by_state[i].state)};
+        metric_set(metric_gauge(c->metrics, "starling_members", help, &label, 1), by_state[i].count);
+    }
+#define X(name)                                                                                              \
+    metric_set(metric_counter(c->metrics, "starling_gossip_" #name "_total", "Gossip: " #name ".", NULL, 0), \
+               gossip_stats(c->gossip)->name);
+    GOSSIP_STATS(X)
+#undef X
+#define X(name)                                                                                              \
+    metric_set(                                                                                              \
+        metric_counter(c->metrics, "starling_udp_" #name "_total", "UDP sessions: " #name ".", NULL, 0),     \
+        udp_stats(c->udp)->name);
+    UDP_STATS(X)
+#undef X
+}
+
+static void export_state(struct control *c)
+{
+    const struct bulk_stats *b = bulk_stats(c->bulk);
+    metric_set(
+        metric_counter(c->metrics, "starling_bulk_messages_in_total", "Bulk messages received.", NULL, 0),
+        b->messages_in);
+    metric_set(metric_counter(c->metrics, "starling_bulk_messages_out_total", "Bulk messages sent.", NULL, 0),
+               b->messages_out);
+    metric_set(
+        metric_counter(c->metrics, "starling_bulk_links_refused_total", "Bulk links refused.", NULL, 0),
+        b->links_refused + b->malformed);
+    metric_set(
+        metric_gauge(c->metrics, "starling_policy_version", "Version of the policy in force.", NULL, 0),
+        c->enforced.version);
+    metric_set(
+        metric_gauge(c->metrics, "starling_store_failing", "1 while state cannot be written.", NULL, 0),
+        store_health(c->store) != ERR_OK);
+    metric_set(metric_gauge(c->metrics, "starling_credential_expires_seconds",
+                            "When this agent's credential expires, Unix time.", NULL, 0),
+               (uint64_t)c->identity.credential_open.expires);
+}
+
+enum err control_metrics(struct control *c, struct buf *out)
+{
+    enum { SETS_MAX = 257 };
+    struct metrics *sets[SETS_MAX];
+    size_t n = 0;
+    export_stats(c);
+    export_state(c);
+    sets[n++] = c->metrics;
+    n += workers_metrics(c->workers, sets + n, SETS_MAX - n);
+    return metrics_render(out, sets, n);
+}
