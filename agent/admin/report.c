@@ -235,25 +235,32 @@ static enum err read_question(struct question *q, const json_t *request, struct 
     return read_headers(q, json_object_get(request, "headers"), why);
 }
 
-static json_t *endpoint_of(const struct control *c, const struct view_endpoint *e)
+static json_t *endpoint_of(const struct control *c, const struct traffic_candidate *k)
 {
+    const struct view_endpoint *e = k->endpoint;
     json_t *o = json_object();
     json_object_set_new(o, "node", json_string(e->node ? e->node->name : control_config(c)->node));
     json_object_set_new(o, "address", address_of(e->node ? &e->node->addr : &e->local));
     json_object_set_new(o, "labels", labels_of(&e->labels));
+    json_object_set_new(o, "standing", json_string(traffic_standing_text(k->standing)));
     return o;
 }
 
-static json_t *candidates_of(const struct control *c, const char *service, const struct policy_subset *subset)
+/* Splits the instances into those that would be considered and those that would not. */
+static void split_instances(const struct control *c, json_t *o, const char *service,
+                            const struct policy_subset *subset)
 {
-    enum { CANDIDATES_MAX = 256 };
-    const struct view_endpoint *found[CANDIDATES_MAX];
-    const struct view_service *s = view_service(control_view(c), bytes_str(service));
-    size_t n = s ? traffic_candidates(s, subset, found, CANDIDATES_MAX) : 0;
-    json_t *list = json_array();
-    for (size_t i = 0; i < n && i < CANDIDATES_MAX; i++)
-        json_array_append_new(list, endpoint_of(c, found[i]));
-    return list;
+    enum { SHOWN_MAX = 256 };
+    struct traffic_candidate found[SHOWN_MAX];
+    size_t n =
+        traffic_candidates(view_service(control_view(c), bytes_str(service)), subset, found, SHOWN_MAX);
+    json_t *in = json_array(), *out = json_array();
+    for (size_t i = 0; i < n && i < SHOWN_MAX; i++) {
+        bool considered = found[i].standing == TRAFFIC_CANDIDATE || found[i].standing == TRAFFIC_SPARE;
+        json_array_append_new(considered ? in : out, endpoint_of(c, &found[i]));
+    }
+    json_object_set_new(o, "endpoints", in);
+    json_object_set_new(o, "excluded", out);
 }
 
 static json_t *targets_of(const struct control *c, const struct policy_route *r)
@@ -264,7 +271,7 @@ static json_t *targets_of(const struct control *c, const struct policy_route *r)
         json_t *o = json_object();
         json_object_set_new(o, "subset", json_string(t->subset ? t->subset->name : ""));
         json_object_set_new(o, "weight", number(t->weight));
-        json_object_set_new(o, "endpoints", candidates_of(c, policy_service_name(t->service), t->subset));
+        split_instances(c, o, policy_service_name(t->service), t->subset);
         json_array_append_new(list, o);
     }
     return list;
