@@ -1,0 +1,177 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "exchange/decide.h"
+
+static struct bytes without_port(struct bytes authority)
+{
+    for (size_t i = authority.len; i > 0; i--) {
+        uint8_t c = authority.at[i - 1];
+        if (c == ':')
+            return bytes_of(authority.at, i - 1);
+        if (c < '0' || c > '9')
+            break;
+    }
+    return authority;
+}
+
+static bool cut_suffix(struct bytes *name, const char *suffix)
+{
+    size_t n = strlen(suffix);
+    if (name->len <= n + 1 || memcmp(name->at + name->len - n, suffix, n) != 0 ||
+        name->at[name->len - n - 1] != '.')
+        return false;
+    name->len -= n + 1;
+    return true;
+}
+
+const struct policy_service *decide_service(const struct policy *p, const char *mesh, struct bytes authority)
+{
+    struct bytes name = without_port(authority);
+    const struct policy_service *s = policy_service(p, name);
+    if (s || !(cut_suffix(&name, mesh) || cut_suffix(&name, "mesh")))
+        return s;
+    return policy_service(p, name);
+}
+
+/* The engine's view of a request. `space` holds the headers: the two rooms' header types are each their own.
+ */
+static struct policy_request request_of(struct bytes caller, const struct http_head *h,
+                                        struct policy_header *space)
+{
+    struct policy_request rq = {.caller = caller};
+    if (!h)
+        return rq;
+    for (size_t i = 0; i < h->header_count; i++)
+        space[i] = (struct policy_header){h->header[i].name, h->header[i].value};
+    rq.method = h->method;
+    rq.path = h->path;
+    rq.query = h->query;
+    rq.header = space;
+    rq.header_count = h->header_count;
+    return rq;
+}
+
+static const char *protocol_name(uint8_t protocol)
+{
+    return protocol == PROTOCOL_HTTP ? "http" : "tcp";
+}
+
+static struct exchange_refusal denied(const struct view *v, const char *rule, struct bytes caller,
+                                      struct bytes service)
+{
+    struct exchange_refusal r =
+        refusal_of(403, FLAG_UAEX, rule, "denied by rule %s of policy %llu: %.*s may not call %.*s so", rule,
+                   (unsigned long long)v->policy_version, caller.len ? (int)caller.len : 17,
+                   caller.len ? (const char *)caller.at : "an unknown caller", (int)service.len,
+                   (const char *)service.at);
+    r.policy_version = v->policy_version;
+    return r;
+}
+
+static struct exchange_refusal no_policy(void)
+{
+    return refusal_of(403, FLAG_UAEX, "no-policy", "no policy is in force here yet: everything is denied");
+}
+
+bool decide_vouched(const struct exchange_ask *ask)
+{
+    return ask->caller.len == 0 || (ask->vouch && credential_allows(ask->vouch, ask->caller));
+}
+
+static void refuse(struct decision *d, struct exchange_refusal r)
+{
+    d->allowed = false;
+    d->refusal = r;
+}
+
+static bool judge(struct decision *d, const struct view *v, const struct policy_request *rq)
+{
+    d->verdict = policy_decide(v->policy, d->service, rq);
+    if (!d->verdict.allowed)
+        refuse(d, denied(v, d->verdict.rule, rq->caller, bytes_str(policy_service_name(d->service))));
+    return d->verdict.allowed;
+}
+
+static const struct policy_service *asked_service(const struct view *v, const struct exchange_ask *ask)
+{
+    return ask->protocol == PROTOCOL_HTTP ? decide_service(v->policy, v->mesh, ask->service)
+                                          : policy_service(v->policy, ask->service);
+}
+
+static struct exchange_refusal unknown_service(const struct exchange_ask *ask)
+{
+    return refusal_of(404, FLAG_NR, NULL, "no service of this mesh is called %.*s", (int)ask->service.len,
+                      (const char *)ask->service.at);
+}
+
+void decide_near(struct decision *d, const struct view *v, const struct exchange_ask *ask,
+                 const struct http_head *h)
+{
+    struct policy_header space[HTTP_HEADERS_MAX];
+    struct policy_request rq = request_of(ask->caller, h, space);
+    *d = (struct decision){.allowed = true};
+    if (!v->policy)
+        return refuse(d, no_policy());
+    const struct policy_service *asked = asked_service(v, ask);
+    if (!asked)
+        return refuse(d, unknown_service(ask));
+    d->service = asked;
+    if ((uint8_t)policy_service_protocol(asked) != ask->protocol)
+        return refuse(d, refusal_of(404, FLAG_NR, NULL, "%s is not an %s service", policy_service_name(asked),
+                                    protocol_name(ask->protocol)));
+    d->route = policy_route(asked, &rq);
+    if (!d->route)
+        return refuse(d,
+                      refusal_of(404, FLAG_NR, NULL, "no route of %s matches", policy_service_name(asked)));
+    const struct policy_target *t = policy_route_pick(d->route, ask->dice);
+    if (!t)
+        return refuse(d, refusal_of(503, FLAG_NR, NULL, "route %s of %s leads nowhere", d->route->name,
+                                    policy_service_name(asked)));
+    d->service = t->service;
+    d->subset = t->subset;
+    judge(d, v, &rq);
+}
+
+void decide_far(struct decision *d, const struct view *v, const struct exchange_ask *ask,
+                const struct http_head *h)
+{
+    struct policy_header space[HTTP_HEADERS_MAX];
+    struct policy_request rq = request_of(ask->caller, h, space);
+    *d = (struct decision){.allowed = true};
+    if (!v->policy)
+        return refuse(d, no_policy());
+    if (!decide_vouched(ask)) {
+        struct exchange_refusal r =
+            refusal_of(403, FLAG_UAEX, "identity", "the calling host's credential does not speak for %.*s",
+                       (int)ask->caller.len, (const char *)ask->caller.at);
+        r.policy_version = v->policy_version;
+        return refuse(d, r);
+    }
+    d->service = policy_service(v->policy, ask->service);
+    if (!d->service)
+        return refuse(d, denied(v, "unmatched", ask->caller, ask->service));
+    judge(d, v, &rq);
+}
+
+struct exchange_refusal decide_no_endpoint(const char *service, const struct policy_subset *subset,
+                                           enum traffic_why why)
+{
+    enum exchange_flag flag = exchange_flag_of(bytes_str(traffic_why_flag(why)));
+    const char *left = why == TRAFFIC_ALL_TRIED ? "other " : why == TRAFFIC_NO_SUBSET ? "" : "healthy ";
+    if (!subset)
+        return refusal_of(503, flag, NULL, "no %sendpoint of %s: %s", left, service, traffic_why_text(why));
+    return refusal_of(503, flag, NULL, "no %sendpoint of %s (subset %s): %s", left, service, subset->name,
+                      traffic_why_text(why));
+}
+
+bool decide_replayable(const struct http_head *request)
+{
+    static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+    bool has_body = request->body == HTTP_BODY_CHUNKED ||
+                    (request->body == HTTP_BODY_LENGTH && request->content_length > 0);
+    for (size_t i = 0; !has_body && i < sizeof idempotent / sizeof *idempotent; i++)
+        if (bytes_eq_str(request->method, idempotent[i]))
+            return request->upgrade.len == 0;
+    return false;
+}

@@ -1,0 +1,34 @@
+/* The decisions of an exchange as functions of const state. */
+#ifndef EXCHANGE_DECIDE_H
+#define EXCHANGE_DECIDE_H
+
+#include "exchange/exchange.h"
+#include "exchange/refusal.h"
+
+/* The service a Host names: its name alone, or followed by ".<mesh>" or ".mesh"; the port is of no interest
+ * here. NULL: none. */
+const struct policy_service *decide_service(const struct policy *p, const char *mesh, struct bytes authority);
+
+struct decision {
+    bool allowed;
+    struct exchange_refusal refusal;      /* when not allowed */
+    const struct policy_service *service; /* whose endpoint answers */
+    const struct policy_subset *subset;
+    const struct policy_route *route; /* near only */
+    struct policy_verdict verdict;
+};
+/* Service, route, target, intention, as the near agent sees them. */
+void decide_near(struct decision *d, const struct view *v, const struct exchange_ask *ask,
+                 const struct http_head *head_or_null);
+/* The caller's identity and the intention, as the far agent sees them. A service that the policy does not
+ * know is answered like one that is denied (M12). */
+void decide_far(struct decision *d, const struct view *v, const struct exchange_ask *ask,
+                const struct http_head *head_or_null);
+/* Does the credential speak for the caller? An unknown caller needs nobody to. */
+bool decide_vouched(const struct exchange_ask *ask);
+struct exchange_refusal decide_no_endpoint(const char *service, const struct policy_subset *subset,
+                                           enum traffic_why why);
+/* May this request be sent a second time although some of it may have arrived? RFC 9110 section 9.2.2. */
+bool decide_replayable(const struct http_head *request);
+
+#endif

@@ -1,0 +1,135 @@
+/* One request, or one TCP connection, on its way through one agent: between a front side (who asks) and a
+ * back side (who answers). The same machine runs at the near agent and at the far one:
+ *
+ *   near    front: a client's connection        back: a stream of a link, or a local application's connection
+ *   far     front: a stream of a link           back: a local application's connection
+ *
+ * It decides (service, route, intention, endpoint, retry, refusal), keeps the deadline, passes typed messages
+ * on, and gathers facts. It makes no I/O: sides are told through a small vtable, they tell it what arrived,
+ * and what it wants from its owner (a back side; to be observed and forgotten) is polled from a list.
+ *
+ *   NEW --start--> SEEKING --back--> SENDING --response head--> ANSWERING --both ended--> OVER
+ *                   ^   |              |  (nothing was sent, or it may be sent again: once)
+ *                   +---+--------------+        any state --refused, lost, late--> OVER
+ *
+ * A side's functions are called from inside the exchange_* functions. They may store and mark, but must not
+ * call back into any exchange. After `finish` the exchange has forgotten the side. Policy is judged by the
+ * one view the exchange began with (P33); the far agent judges again, with the caller that the peer's
+ * credential vouches for (P34, P35). */
+#ifndef EXCHANGE_EXCHANGE_H
+#define EXCHANGE_EXCHANGE_H
+
+#include "base/list.h"
+#include "discovery/view.h"
+#include "exchange/facts.h"
+#include "http/message.h"
+#include "traffic/pick.h"
+
+enum {
+    CONNECT_APP_MS = 5000, /* to an application of this host */
+    CONNECT_MS_MAX =
+        30000, /* also where the policy switches the timeout off: the kernel would try for minutes */
+    EXCHANGE_TRIES_MAX = 2, /* the first, and one on another endpoint or a fresh connection */
+};
+
+struct exchange;
+struct side;
+struct side_ops {
+    /* DATA bytes that would be taken now; 0: wait for exchange_writable(). */
+    size_t (*room)(const struct side *s);
+    /* The message begins. `h` is NULL for TCP. Towards a front `v` says whether an agent refused. Borrowed.
+     */
+    void (*head)(struct side *s, const struct http_head *h, const struct mesh_verdict *v);
+    void (*data)(struct side *s, struct bytes d); /* at most what room() said; copied */
+    void (*end)(struct side *s, const struct http_head *trailers_or_null);
+    /* The other side has room again: deliver more, later, not from inside this call. */
+    void (*resume)(struct side *s);
+    /* Forget the exchange. `clean`: both directions were complete; else cut what is under way. */
+    void (*finish)(struct side *s, bool clean);
+};
+struct side {
+    const struct side_ops *ops;
+    struct exchange *x; /* NULL: in no exchange */
+};
+
+/* Who asks for what. Borrowed for exchange_start(). */
+struct exchange_ask {
+    uint8_t protocol;     /* enum service_protocol */
+    struct bytes caller;  /* near: by entry or user id; far: as the call says. Empty: unknown */
+    struct bytes service; /* a service's name, or (near, HTTP) the authority asked for */
+    uint32_t deadline_ms; /* far: what was left when the call was sent; 0 = none */
+    uint8_t hops;         /* agents this request has passed */
+    const struct credential *
+        vouch; /* whose credential must allow the caller: the peer's (far), our own (near); NULL: none does */
+    uint64_t dice; /* uniform 64 bits, for the weighted split */
+};
+
+enum exchange_state { EXCHANGE_NEW, EXCHANGE_SEEKING, EXCHANGE_SENDING, EXCHANGE_ANSWERING, EXCHANGE_OVER };
+enum exchange_from { FROM_FRONT, FROM_BACK };
+
+struct exchange {
+    enum exchange_state state;
+    enum exchange_role role;
+    struct view *view; /* pinned */
+    struct side *front, *back;
+    struct traffic *traffic; /* of this worker */
+    struct traffic_tried tried;
+    struct list_node news; /* in the owner's list when it wants a back side or is over */
+    struct list *news_list;
+    struct http_head request;           /* HTTP: kept until the answer begins, for the one retry */
+    char service[SERVICE_NAME_MAX + 1]; /* whose endpoint answers: the route's target */
+    char caller[SERVICE_NAME_MAX + 1];  /* as judged */
+    char subset[SERVICE_NAME_MAX + 1];
+    uint8_t hops;
+    bool vouched; /* the credential at hand speaks for the caller */
+    const struct policy_subset *wanted_subset;
+    /* What the owner is to connect to, when SEEKING: */
+    const struct view_endpoint *endpoint; /* near; NULL at the far agent */
+    struct addr app;                      /* a local application; port 0: the endpoint's node, by a link */
+    bool fresh;                           /* not one of the pool's connections: that was stale */
+    uint32_t connect_ms;
+    mono_ms deadline; /* of the whole request */
+    uint8_t tries;
+    bool ended[2];                     /* by enum exchange_from */
+    bool tunnel;                       /* both directions are plain bytes: TCP, or after 101 */
+    bool back_attached, back_answered; /* the latter: any byte came */
+    struct facts facts;
+};
+
+/* Takes its own reference to the view. `news` is where it will put itself. */
+void exchange_init(struct exchange *x, enum exchange_role role, struct view *view, struct traffic *traffic,
+                   struct side *front, struct list *news, mono_us now_us);
+void exchange_fini(struct exchange *x);
+
+/* Judges and chooses; afterwards the exchange is SEEKING, or OVER with the refusal told to the front. Moves
+ * the head out of *request (NULL for TCP). */
+void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct http_head *request_take,
+                    mono_ms now);
+
+/* From the owner: what was wanted. `why`: ERR_REFUSED, ERR_TIMEOUT, ...; may choose another endpoint and want
+ * again. */
+void exchange_back_ready(struct exchange *x, struct side *back);
+void exchange_back_failed(struct exchange *x, enum err why);
+
+/* From the sides. `head` from the back only: 1xx are passed on, 101 begins a tunnel. `v` NULL: no agent
+ * refused. */
+void exchange_head(struct exchange *x, const struct http_head *h, const struct mesh_verdict *v);
+size_t exchange_room(const struct exchange *x, enum exchange_from from); /* bytes of DATA that may be given */
+void exchange_data(struct exchange *x, enum exchange_from from, struct bytes d);
+void exchange_end(struct exchange *x, enum exchange_from from, const struct http_head *trailers_or_null);
+/* The side is gone, or broke its protocol (`flag` FLAG_NONE: the usual one), and has been forgotten. */
+enum exchange_loss {
+    LOSS_CUT,     /* reset, closed too early */
+    LOSS_STALE,   /* back: a pooled connection that had ended before it said a byte */
+    LOSS_REFUSED, /* back: the stream was never looked at (mux: REFUSED) */
+    LOSS_BROKEN,  /* not the protocol */
+};
+void exchange_lost(struct exchange *x, enum exchange_from from, enum exchange_loss loss);
+void exchange_writable(struct exchange *x, enum exchange_from sink); /* that side has room again */
+
+void exchange_tick(struct exchange *x, mono_ms now);
+/* What is left of the deadline, at least 1; 0 = no deadline. */
+uint32_t exchange_left_ms(const struct exchange *x, mono_ms now);
+const char *exchange_state_name(enum exchange_state s);
+
+#endif

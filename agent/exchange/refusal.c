@@ -1,0 +1,94 @@
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "exchange/refusal.h"
+
+static const struct {
+    const char *text;
+} flags[] = {
+#define X(name, text, words) [FLAG_##name] = {text},
+    EXCHANGE_FLAG_LIST(X)
+#undef X
+};
+
+const char *exchange_flag_text(enum exchange_flag f)
+{
+    return f < FLAG_COUNT ? flags[f].text : "?";
+}
+
+enum exchange_flag exchange_flag_of(struct bytes text)
+{
+    for (unsigned f = 0; f < FLAG_COUNT; f++)
+        if (bytes_eq_str(text, flags[f].text))
+            return (enum exchange_flag)f;
+    return FLAG_NONE;
+}
+
+/* What goes into a header must be one line of visible text, whatever names a policy or a client came up with
+ * (P18). */
+static void make_visible(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f)
+            *text = '?';
+}
+
+struct exchange_refusal refusal_of(uint16_t status, enum exchange_flag flag, const char *rule,
+                                   const char *fmt, ...)
+{
+    struct exchange_refusal r = {.status = status, .flag = flag, .rule = rule};
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(r.reason, sizeof r.reason, fmt, ap);
+    va_end(ap);
+    make_visible(r.reason);
+    return r;
+}
+
+struct placed {
+    size_t at, len;
+};
+
+static struct placed place(struct buf *b, const char *text)
+{
+    struct placed p = {b->len, strlen(text)};
+    buf_add_str(b, text);
+    return p;
+}
+
+static struct bytes placed_bytes(const struct buf *b, struct placed p)
+{
+    return bytes_of(b->at + p.at, p.len);
+}
+
+enum err refusal_head(struct http_head *out, const struct exchange_refusal *r, struct bytes *text)
+{
+    char rule[FACT_NAME_MAX], version[24], body[REFUSAL_TEXT_MAX + 2];
+    snprintf(rule, sizeof rule, "%s", r->rule ? r->rule : "");
+    make_visible(rule);
+    snprintf(version, sizeof version, "%llu", (unsigned long long)r->policy_version);
+    snprintf(body, sizeof body, "%s\n", r->reason);
+    const char *const pair[][2] = {{"content-type", "text/plain; charset=utf-8"},
+                                   {"x-starling-reason", r->reason},
+                                   {"x-starling-flag", exchange_flag_text(r->flag)},
+                                   {"x-starling-rule", rule},
+                                   {"x-starling-policy", version}};
+    size_t count = r->rule ? 5 : 3;
+    struct http_head h = {.is_response = true, .status = r->status, .minor = 1, .body = HTTP_BODY_LENGTH};
+    struct placed name[5], value[5], words = place(&h.text, body);
+    for (size_t i = 0; i < count; i++) {
+        name[i] = place(&h.text, pair[i][0]);
+        value[i] = place(&h.text, pair[i][1]);
+    }
+    if (!buf_ok(&h.text)) {
+        http_head_fini(&h);
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++)
+        h.header[i] = (struct http_header){placed_bytes(&h.text, name[i]), placed_bytes(&h.text, value[i])};
+    h.header_count = count;
+    h.content_length = words.len;
+    *text = placed_bytes(&h.text, words);
+    *out = h;
+    return ERR_OK;
+}
