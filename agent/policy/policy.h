@@ -29,6 +29,7 @@ const struct policy_service *policy_service(const struct policy *p, struct bytes
 const struct policy_service *policy_service_next(const struct policy *p, size_t *cursor);
 const char *policy_service_name(const struct policy_service *s);
 enum policy_protocol policy_service_protocol(const struct policy_service *s);
+uint16_t policy_service_port(const struct policy_service *s); /* 0: not said */
 
 /* What a decision may look at. All borrowed. For tcp only caller counts. */
 struct policy_header {

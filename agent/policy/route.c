@@ -1,0 +1,104 @@
+/* Routes: the first match in the file wins. No allocation: this is on the path of every request. */
+#include "policy/compiled.h"
+
+static bool value_fits(const struct field_match *f, struct bytes v)
+{
+    if (f->test == FIELD_EXACT)
+        return bytes_eq(v, f->value);
+    return f->test != FIELD_PREFIX || (v.len >= f->value.len && memcmp(v.at, f->value.at, f->value.len) == 0);
+}
+
+/* Of several lines of one name any may fit. */
+static bool header_holds(const struct field_match *f, const struct policy_request *rq)
+{
+    bool found = false;
+    for (size_t i = 0; i < rq->header_count && !found; i++)
+        found = bytes_eq(rq->header[i].name, f->name) && value_fits(f, rq->header[i].value);
+    return found != (f->test == FIELD_ABSENT);
+}
+
+static int hex_value(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The next byte of a query, decoded as forms are (application/x-www-form-urlencoded, WHATWG URL section 5.1):
+ * + is a blank, %XX a byte, a % that begins no escape stands for itself. */
+static uint8_t next_byte(struct bytes *q)
+{
+    uint8_t c = q->at[0];
+    size_t used = 1;
+    if (c == '+')
+        c = ' ';
+    if (c == '%' && q->len >= 3 && hex_value(q->at[1]) >= 0 && hex_value(q->at[2]) >= 0) {
+        c = (uint8_t)(hex_value(q->at[1]) * 16 + hex_value(q->at[2]));
+        used = 3;
+    }
+    *q = bytes_of(q->at + used, q->len - used);
+    return c;
+}
+
+/* Does `encoded` begin with `plain`, once decoded? With `whole`, is it all there is? */
+static bool decodes_to(struct bytes encoded, struct bytes plain, bool whole)
+{
+    for (size_t i = 0; i < plain.len; i++)
+        if (encoded.len == 0 || next_byte(&encoded) != plain.at[i])
+            return false;
+    return !whole || encoded.len == 0;
+}
+
+static struct bytes until(struct bytes *rest, uint8_t stop)
+{
+    const uint8_t *end = rest->len ? memchr(rest->at, stop, rest->len) : NULL;
+    struct bytes head = bytes_of(rest->at, end ? (size_t)(end - rest->at) : rest->len);
+    size_t used = head.len + (end ? 1 : 0);
+    *rest = used ? bytes_of(rest->at + used, rest->len - used) : *rest;
+    return head;
+}
+
+/* Of several parameters of one name any may fit, as with headers. */
+static bool query_holds(const struct field_match *f, const struct policy_request *rq)
+{
+    struct bytes rest = rq->query;
+    bool found = false;
+    while (rest.len && !found) {
+        struct bytes value = until(&rest, '&'), name = until(&value, '=');
+        if (!decodes_to(name, f->name, true) || (name.len == 0 && value.len == 0))
+            continue;
+        found = f->test == FIELD_PRESENT || f->test == FIELD_ABSENT ||
+                decodes_to(value, f->value, f->test == FIELD_EXACT);
+    }
+    return found != (f->test == FIELD_ABSENT);
+}
+
+static bool path_holds(const struct route_match *m, struct bytes path)
+{
+    if (m->path_test == PATH_ANY)
+        return true;
+    return m->path_test == PATH_EXACT ? bytes_eq(path, m->path) : path_is_under(path, m->path);
+}
+
+static bool match_holds(const struct route_match *m, const struct policy_request *rq, uint64_t method)
+{
+    if ((m->method && !(m->method & method)) || !path_holds(m, rq->path))
+        return false;
+    for (size_t i = 0; i < m->header_count; i++)
+        if (!header_holds(&m->header[i], rq))
+            return false;
+    for (size_t i = 0; i < m->query_count; i++)
+        if (!query_holds(&m->query[i], rq))
+            return false;
+    return true;
+}
+
+const struct policy_route *policy_route(const struct policy_service *s, const struct policy_request *rq)
+{
+    uint64_t method = policy_method_bit(s->policy, rq->method);
+    for (size_t i = 0; i < s->match_count; i++)
+        if (match_holds(&s->match[i], rq, method))
+            return &s->route[s->match[i].route];
+    return NULL;
+}

@@ -1,0 +1,364 @@
+/* The compiler: what of the language is in force, what is refused and in which words. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "policy/policy.h"
+
+#define HEAD "policy: v1\nmesh: shop.example\nversion: 7\n"
+
+static struct policy *compiled(const char *text)
+{
+    struct complaints c = {.file = "p.yaml"};
+    struct policy *p = NULL;
+    if (policy_compile(&p, bytes_str(text), &c) != ERR_OK)
+        fail_msg("%s", buf_str(&c.text));
+    assert_int_equal(c.count, 0);
+    buf_fini(&c.text);
+    return p;
+}
+
+/* HEAD has three lines, so the first line of `text` is line 4. */
+static void expect_complaint(const char *text, const char *complaint)
+{
+    struct complaints c = {.file = "p.yaml"};
+    struct policy *p = NULL;
+    struct buf whole = {0};
+    buf_addf(&whole, "%s%s", HEAD, text);
+    assert_int_equal(policy_compile(&p, buf_bytes(&whole), &c), ERR_INVALID);
+    assert_null(p);
+    assert_string_equal(buf_str(&c.text), complaint);
+    buf_fini(&c.text);
+    buf_fini(&whole);
+}
+
+static void the_smallest_policy_denies_by_knowing_nobody(void **state)
+{
+    (void)state;
+    struct policy *p = compiled(HEAD);
+    size_t cursor = 0;
+    assert_string_equal(policy_mesh(p), "shop.example");
+    assert_int_equal(policy_version(p), 7);
+    assert_int_equal(policy_expires(p), 0);
+    assert_null(policy_service_next(p, &cursor));
+    assert_null(policy_service(p, bytes_str("cart")));
+    assert_null(policy_service(p, bytes_str("")));
+    policy_unref(policy_ref(p));
+    policy_unref(p);
+    policy_unref(NULL);
+}
+
+static void all_that_is_in_force_compiles(void **state)
+{
+    (void)state;
+    struct policy *p = compiled(
+        HEAD "expires: 2027-01-31T00:00:00Z\n"
+             "defaults: {encryption: strict, unmatched: deny, timeouts: {connect: 2s, request: 20s}}\n"
+             "services:\n"
+             "  cart:\n"
+             "    protocol: http\n"
+             "    port: 8080\n"
+             "    encryption: strict\n"
+             "    subsets: {v1: {version: \"1\"}, v2: {zone: a, version: \"2\"}}\n"
+             "    timeouts: {request: 3s}\n"
+             "    routes:\n"
+             "      - {name: beta, match: [{method: POST, path: {prefix: /cart}, headers: {X-Beta: {exact: "
+             "\"1\"}},"
+             " query: {q: {present: true}}}], to: [{subset: v2}], timeouts: {connect: 0s}}\n"
+             "      - {name: rest, to: [{subset: v1, weight: 95}, {subset: v2, weight: 5}]}\n"
+             "  db: {protocol: tcp, port: 5432, unmatched: audit}\n"
+             "intentions:\n"
+             "  - {name: a, from: [web], to: cart, allow: [{methods: [GET], paths: [/x, \"/y/*\"]}]}\n"
+             "  - {name: b, from: [\"*\"], except: [ops], to: cart, deny: [{}], mode: audit}\n"
+             "  - {name: c, from: [cart], to: db}\n"
+             "tests:\n"
+             "  - {from: web, to: cart, request: GET /x?q=1, expect: allow, rule: a, route: rest, subset: "
+             "[v1, v2]}\n");
+    const struct policy_service *cart = policy_service(p, bytes_str("cart")),
+                                *db = policy_service(p, bytes_str("db"));
+    assert_int_equal(policy_expires(p), 1801353600);
+    assert_int_equal(policy_service_protocol(cart), POLICY_HTTP);
+    assert_int_equal(policy_service_port(cart), 8080);
+    assert_int_equal(policy_service_protocol(db), POLICY_TCP);
+    struct policy_header h = {bytes_str("x-beta"), bytes_str("1")};
+    struct policy_request rq = {.method = bytes_str("POST"),
+                                .path = bytes_str("/cart/1"),
+                                .query = bytes_str("q"),
+                                .header = &h,
+                                .header_count = 1};
+    const struct policy_route *beta = policy_route(cart, &rq);
+    assert_string_equal(beta->name, "beta");
+    assert_int_equal(beta->timeouts.connect_ms, 0);
+    assert_int_equal(beta->timeouts.request_ms, 3000);
+    assert_string_equal(beta->target[0].subset->name, "v2");
+    assert_ptr_equal(beta->target[0].service, cart);
+    assert_int_equal(beta->target[0].subset->labels->count, 2);
+    rq.header_count = 0;
+    const struct policy_route *rest = policy_route(cart, &rq);
+    assert_string_equal(rest->name, "rest");
+    assert_int_equal(rest->timeouts.connect_ms, 2000);
+    assert_int_equal(rest->weight_sum, 100);
+    const struct policy_route *of_db = policy_route(db, &rq);
+    assert_string_equal(of_db->name, "default");
+    assert_null(of_db->target[0].subset);
+    assert_int_equal(of_db->timeouts.request_ms, 0);
+    size_t run = 0;
+    assert_int_equal(policy_test(p, &run, NULL), 0);
+    assert_int_equal(run, 1);
+    policy_unref(p);
+}
+
+/* Every key and value of the language that this version does not act on, where it may stand. */
+static void what_is_not_in_force_is_refused_by_name_everywhere(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *word;
+        int line, column;
+    } cases[] = {
+        {"rollout: {}\n", "rollout", 4, 1},
+        {"egress: []\n", "egress", 4, 1},
+        {"faults: []\n", "faults", 4, 1},
+        {"observability: {}\n", "observability", 4, 1},
+        {"audit: {}\n", "audit", 4, 1},
+        {"revoke: []\n", "revoke", 4, 1},
+        {"defaults: {loadBalancer: {}}\n", "loadBalancer", 4, 12},
+        {"defaults: {locality: {}}\n", "locality", 4, 12},
+        {"defaults: {retry: {}}\n", "retry", 4, 12},
+        {"defaults: {circuitBreaker: {}}\n", "circuitBreaker", 4, 12},
+        {"defaults: {outlierDetection: {}}\n", "outlierDetection", 4, 12},
+        {"defaults: {limits: {}}\n", "limits", 4, 12},
+        {"defaults: {drain: 20s}\n", "drain", 4, 12},
+        {"defaults: {encryption: permissive}\n", "permissive", 4, 24},
+        {"defaults: {encryption: off}\n", "off", 4, 24},
+        {"defaults: {timeouts: {perTry: 5s}}\n", "perTry", 4, 23},
+        {"defaults: {timeouts: {idle: 1h}}\n", "idle", 4, 23},
+        {"defaults: {timeouts: {stream: 0s}}\n", "stream", 4, 23},
+        {"services: {a: {protocol: http2}}\n", "http2", 4, 26},
+        {"services: {a: {protocol: grpc}}\n", "grpc", 4, 26},
+        {"services: {a: {protocol: http, failover: []}}\n", "failover", 4, 32},
+        {"services: {a: {protocol: http, rateLimits: []}}\n", "rateLimits", 4, 32},
+        {"services: {a: {protocol: http, loadBalancer: {}}}\n", "loadBalancer", 4, 32},
+        {"services: {a: {protocol: http, locality: {}}}\n", "locality", 4, 32},
+        {"services: {a: {protocol: http, retry: {}}}\n", "retry", 4, 32},
+        {"services: {a: {protocol: http, circuitBreaker: {}}}\n", "circuitBreaker", 4, 32},
+        {"services: {a: {protocol: http, outlierDetection: {}}}\n", "outlierDetection", 4, 32},
+        {"services: {a: {protocol: http, limits: {}}}\n", "limits", 4, 32},
+        {"services: {a: {protocol: http, drain: 1s}}\n", "drain", 4, 32},
+        {"services: {a: {protocol: http, encryption: off}}\n", "off", 4, 44},
+        {"services: {a: {protocol: http, routes: [{name: r, rewrite: {}}]}}\n", "rewrite", 4, 51},
+        {"services: {a: {protocol: http, routes: [{name: r, sticky: {}}]}}\n", "sticky", 4, 51},
+        {"services: {a: {protocol: http, routes: [{name: r, retry: {}}]}}\n", "retry", 4, 51},
+        {"services: {a: {protocol: http, routes: [{name: r, mirror: {}}]}}\n", "mirror", 4, 51},
+        {"services: {a: {protocol: http, routes: [{name: r, requestHeaders: {}}]}}\n", "requestHeaders", 4,
+         51},
+        {"services: {a: {protocol: http}}\nintentions: [{name: i, from: [b], to: a, allow: [{grpc: x/y}]}]\n",
+         "grpc", 5, 51},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char want[200];
+        snprintf(want, sizeof want,
+                 "p.yaml:%d:%d: `%s` is part of the language but not in force in this version; remove it\n",
+                 cases[i].line, cases[i].column, cases[i].word);
+        expect_complaint(cases[i].text, want);
+    }
+    expect_complaint(
+        "services: {a: {protocol: http, routes: [{name: r, match: [{headers: {x: {regex: y}}}]}]}}\n",
+        "p.yaml:4:74: `regex` is part of the language but not in force in this version, which has no "
+        "linear-time engine; "
+        "use exact, prefix or present\n");
+}
+
+static void typos_get_a_suggestion_with_words_of_the_whole_language(void **state)
+{
+    (void)state;
+    expect_complaint("serivces: {}\n", "p.yaml:4:1: unknown key `serivces`; did you mean `services`?\n");
+    expect_complaint("rolout: {}\n", "p.yaml:4:1: unknown key `rolout`; did you mean `rollout`?\n");
+    expect_complaint("services: {a: {protocol: htpp}}\n",
+                     "p.yaml:4:26: expected http or tcp; found `htpp`\n");
+    expect_complaint("services: {cart: {protocol: http}}\nintentions: [{name: i, from: [b], to: crat}]\n",
+                     "p.yaml:5:39: no service `crat` in this policy; did you mean `cart`?\n");
+    expect_complaint("services: {a: {protocol: http, subsets: {v1: {version: x}}, routes: [{name: r, to: "
+                     "[{subset: v2}]}]}}\n",
+                     "p.yaml:4:94: service `a` has no subset `v2`; did you mean `v1`?\n");
+}
+
+static void the_head_is_required(void **state)
+{
+    (void)state;
+    struct complaints c = {.file = "p.yaml"};
+    struct policy *p = NULL;
+    assert_int_equal(policy_compile(&p, bytes_str("expires: soon\n"), &c), ERR_INVALID);
+    assert_string_equal(
+        buf_str(&c.text),
+        "p.yaml:1:1: `policy` is missing; begin with `policy: v1`\n"
+        "p.yaml:1:1: `mesh` is missing; name the mesh this policy is for\n"
+        "p.yaml:1:1: `version` is missing; it must be higher than that of the policy in force\n"
+        "p.yaml:1:10: expected a time in UTC such as 2027-01-31T00:00:00Z; found `soon`\n");
+    buf_fini(&c.text);
+    c = (struct complaints){0};
+    assert_int_equal(policy_compile(&p, bytes_str("policy: v2\nmesh: Shop\nversion: 0\n"), &c), ERR_INVALID);
+    assert_int_equal(c.count, 3);
+    buf_fini(&c.text);
+    assert_int_equal(policy_compile(&p, bytes_str("- a\n"), NULL), ERR_INVALID);
+    assert_int_equal(policy_compile(&p, bytes_str(""), NULL), ERR_INVALID);
+    assert_null(p);
+}
+
+static void services_are_checked(void **state)
+{
+    (void)state;
+    expect_complaint("services: {Cart: {protocol: http}}\n",
+                     "p.yaml:4:12: `Cart` cannot be a service name; use up to 63 lower-case "
+                     "letters, digits and - . inside\n");
+    expect_complaint("services: {cart: {port: 1}}\n",
+                     "p.yaml:4:12: `protocol` is missing; say http or tcp, it is never guessed\n");
+    expect_complaint("services: {cart: {protocol: tcp, port: 70000}}\n",
+                     "p.yaml:4:40: expected a whole number from 1 to 65535; found `70000`\n");
+    expect_complaint("services: {a: {protocol: tcp, timeouts: {request: 1s}}}\n",
+                     "p.yaml:4:51: a tcp service has no requests; remove `request`\n");
+    expect_complaint(
+        "services: {a: {protocol: http, subsets: {v1: {}}}}\n",
+        "p.yaml:4:46: a subset names 1 to 16 labels; to reach any instance leave `subset` out of `to`\n");
+    expect_complaint("services: {a: {protocol: http}, a: {protocol: tcp}}\n",
+                     "p.yaml:4:33: `a` is given twice, first in line 4; remove one\n");
+}
+
+static void routes_are_checked(void **state)
+{
+    (void)state;
+#define ROUTES(list) "services: {a: {protocol: http, routes: [" list "]}}\n"
+    expect_complaint(ROUTES("{to: [{}]}"),
+                     "p.yaml:4:41: a route needs a `name`; answers, logs and metrics show it\n");
+    expect_complaint(ROUTES("{name: r, match: [{method: get}]}"),
+                     "p.yaml:4:68: methods are case-sensitive; write GET\n");
+    expect_complaint(ROUTES("{name: r, match: []}"),
+                     "p.yaml:4:58: an empty `match` matches nothing; leave it out to match everything\n");
+    expect_complaint(ROUTES("{name: r, match: [{path: {exact: /a, prefix: /b}}]}"),
+                     "p.yaml:4:66: `path` takes one of exact and prefix\n");
+    expect_complaint(ROUTES("{name: r, match: [{path: {exact: a}}]}"),
+                     "p.yaml:4:74: `a` can never match: a path begins with /\n");
+    expect_complaint(ROUTES("{name: r, match: [{path: {exact: /%61}}]}"),
+                     "p.yaml:4:74: `/%61` can never match: an escape of a letter, digit or one of -._~ is "
+                     "forwarded decoded; write the "
+                     "character itself\n");
+    expect_complaint(ROUTES("{name: r, match: [{headers: {Host: {exact: b}}}]}"),
+                     "p.yaml:4:70: `host` is not forwarded as a header, so it can never match; remove it\n");
+    expect_complaint(
+        ROUTES("{name: r, to: [{weight: 0}]}"),
+        "p.yaml:4:55: all weights are zero, so nothing could be chosen; give one target a weight\n");
+    expect_complaint(ROUTES("{name: r, to: [{weight: 1}, {weight: 2}]}"),
+                     "p.yaml:4:69: `to` names the same instances twice; add up their weights\n");
+    expect_complaint(ROUTES("{name: r, match: [{path: {exact: /}}]}, {name: r}"),
+                     "p.yaml:4:88: service `a` has a route `r` already; rename one\n");
+    expect_complaint(
+        "services: {a: {protocol: tcp, routes: [{name: r, match: [{path: {exact: /}}]}]}}\n",
+        "p.yaml:4:57: an HTTP match on tcp service `a`; on tcp only the caller's identity is known\n");
+}
+
+static void a_shadowed_route_is_an_error(void **state)
+{
+    (void)state;
+    expect_complaint(ROUTES("{name: all}, {name: late, match: [{path: {exact: /x}}]}"),
+                     "p.yaml:4:54: route `late` can never be reached: `all` before it takes all its "
+                     "requests; move it up or remove it\n");
+    expect_complaint(ROUTES("{name: p, match: [{path: {prefix: /a}}]}, {name: h, match: [{path: {prefix: "
+                            "/a/b}, headers: {x: {exact: y}}}]}"),
+                     "p.yaml:4:83: route `h` can never be reached: `p` before it takes all its requests; "
+                     "move it up or remove it\n");
+    /* One of its two matches is still free: not dead. */
+    policy_unref(compiled(HEAD ROUTES(
+        "{name: p, match: [{path: {prefix: /a}}]}, {name: q, match: [{path: {exact: /a/b}}, {path: {exact: "
+        "/ab}}]}, {name: rest}")));
+    policy_unref(compiled(HEAD ROUTES(
+        "{name: p, match: [{path: {prefix: /a}, method: GET}]}, {name: q, match: [{path: {prefix: /a}}]}")));
+    policy_unref(compiled(HEAD ROUTES("{name: p, match: [{headers: {x: {prefix: ab}}}]}, {name: q, match: "
+                                      "[{headers: {x: {prefix: a}}}]}")));
+}
+
+static void intentions_are_checked(void **state)
+{
+    (void)state;
+#define RULE(rule) "services: {a: {protocol: http}, d: {protocol: tcp}}\nintentions: [" rule "]\n"
+    expect_complaint(RULE("{from: [b], to: a}"),
+                     "p.yaml:5:14: an intention needs a `name`; refusals, logs and tests show it\n");
+    expect_complaint(RULE("{name: unmatched, from: [b], to: a}"),
+                     "p.yaml:5:21: `unmatched` is what is said when no rule matches; choose another name\n");
+    expect_complaint(RULE("{name: i, to: a}"),
+                     "p.yaml:5:14: `from` is missing; list the calling services, or [\"*\"] for all\n");
+    expect_complaint(RULE("{name: i, from: b, to: a}"),
+                     "p.yaml:5:30: `from` must be a list ([a, b]); found a single value\n");
+    expect_complaint(RULE("{name: i, from: [], to: a}"),
+                     "p.yaml:5:30: `from` is empty; list the calling services, or [\"*\"] for all\n");
+    expect_complaint(RULE("{name: i, from: [b], to: zebra}"),
+                     "p.yaml:5:39: no service `zebra` in this policy; add it to `services`\n");
+    expect_complaint(RULE("{name: i, from: [b], to: a}, {name: i, from: [c], to: a}"),
+                     "p.yaml:5:50: an intention `i` exists already, in line 5; rename one\n");
+    expect_complaint(RULE("{name: i, from: [b], to: d, allow: [{paths: [/x]}]}"),
+                     "p.yaml:5:50: an HTTP rule on a tcp service, where only the caller's identity is known; "
+                     "remove methods and paths\n");
+    expect_complaint(RULE("{name: i, from: [b], to: a, deny: []}"),
+                     "p.yaml:5:48: `deny` is empty, so it does nothing; write [{}] for every request\n");
+    expect_complaint(RULE("{name: i, from: [b], except: [c], to: a}"),
+                     "p.yaml:5:44: `c` is not in `from`, so there is nothing to except; remove it\n");
+    expect_complaint(RULE("{name: i, from: [b], except: [b], to: a}"),
+                     "p.yaml:5:30: all of `from` is excepted, so the rule concerns nobody\n");
+    expect_complaint(RULE("{name: i, from: [b], to: a, mode: dry}"),
+                     "p.yaml:5:48: expected audit; found `dry`\n");
+    expect_complaint(
+        RULE("{name: i, from: [b], to: a, allow: [{paths: [\"/a*\"]}]}"),
+        "p.yaml:5:59: `/a*` can never match: a star is only possible at the end, after a slash (/cart/*)\n");
+    expect_complaint(RULE("{name: i, from: [b], to: a, allow: [{methods: [post]}]}"),
+                     "p.yaml:5:61: methods are case-sensitive; write POST\n");
+}
+
+static void tests_are_checked(void **state)
+{
+    (void)state;
+#define TEST(test) "services: {a: {protocol: http}, d: {protocol: tcp}}\ntests: [" test "]\n"
+    expect_complaint(TEST("{from: b, to: a, expect: deny}"),
+                     "p.yaml:5:9: `request` is missing; say which, such as GET /\n");
+    expect_complaint(TEST("{from: b, to: d, request: GET /, expect: deny}"),
+                     "p.yaml:5:35: `d` is a tcp service and has no requests; remove `request`\n");
+    expect_complaint(TEST("{from: b, to: x1, expect: deny}"),
+                     "p.yaml:5:23: no service `x1` in this policy; add it to `services`\n");
+    expect_complaint(TEST("{from: b, to: d, expect: deny, rule: z}"),
+                     "p.yaml:5:46: no intention `z` to service `d`, so this could never be the answer\n");
+    expect_complaint(TEST("{from: b, to: d}"), "p.yaml:5:9: `expect` is missing; say allow or deny\n");
+    expect_complaint(TEST("{from: b, to: a, request: GET /a/../b, expect: deny}"),
+                     "p.yaml:5:35: no request has this path: dot segments are resolved before paths are "
+                     "compared; write the resolved "
+                     "path\n");
+}
+
+static void many_errors_are_reported_at_once(void **state)
+{
+    (void)state;
+    expect_complaint(
+        "bogus: 1\nservices: {A: {protocol: http}, b: {protocol: udp, port: x}}\nintentions: 3\n",
+        "p.yaml:4:1: unknown key `bogus`; remove it\n"
+        "p.yaml:5:12: `A` cannot be a service name; use up to 63 lower-case letters, digits and - . inside\n"
+        "p.yaml:5:47: expected http or tcp; found `udp`\n"
+        "p.yaml:5:58: expected a whole number from 1 to 65535; found `x`\n"
+        "p.yaml:6:13: `intentions` must be a list ([a, b]); found a single value\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_smallest_policy_denies_by_knowing_nobody),
+        cmocka_unit_test(all_that_is_in_force_compiles),
+        cmocka_unit_test(what_is_not_in_force_is_refused_by_name_everywhere),
+        cmocka_unit_test(typos_get_a_suggestion_with_words_of_the_whole_language),
+        cmocka_unit_test(the_head_is_required),
+        cmocka_unit_test(services_are_checked),
+        cmocka_unit_test(routes_are_checked),
+        cmocka_unit_test(a_shadowed_route_is_an_error),
+        cmocka_unit_test(intentions_are_checked),
+        cmocka_unit_test(tests_are_checked),
+        cmocka_unit_test(many_errors_are_reported_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
