@@ -11,10 +11,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "store/file.h"
+#include "store/pages.h"
 #include "store/store.h"
 
 enum {
@@ -68,33 +71,6 @@ static struct answer walk_table(MDB_txn *txn, const MDB_dbi *dbi, enum table t)
     return say(ERR_OK, "", "");
 }
 
-/* LMDB's own list of free pages: under each transaction a count and that many page numbers, falling. A wrong
- * one would let the next write overwrite a page in use. */
-static struct answer walk_free_pages(MDB_txn *txn, MDB_env *env)
-{
-    MDB_envinfo info;
-    MDB_cursor *c;
-    MDB_val k, v;
-    if (mdb_env_info(env, &info) || mdb_cursor_open(txn, 0, &c))
-        return say(ERR_DAMAGED, "cannot read the list of free pages", "");
-    int rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
-    for (; rc == 0; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
-        size_t count = 0, before = info.me_last_pgno + 1;
-        if (k.mv_size == sizeof count && v.mv_size >= sizeof count)
-            memcpy(&count, v.mv_data, sizeof count);
-        if (count == 0 || count > v.mv_size / sizeof count - 1)
-            return say(ERR_DAMAGED, "the list of free pages is not readable", "");
-        for (size_t i = 1, page; i <= count; i++, before = page) {
-            memcpy(&page, (uint8_t *)v.mv_data + i * sizeof page, sizeof page);
-            if (page >= before || page < 2)
-                return say(ERR_DAMAGED, "the list of free pages names impossible pages", "");
-        }
-    }
-    mdb_cursor_close(c);
-    return rc == MDB_NOTFOUND ? say(ERR_OK, "", "")
-                              : say(ERR_DAMAGED, "the list of free pages is not readable", "");
-}
-
 /* The schema is asked first: a file of another schema may have other databases, and is not damaged for it. */
 static struct answer check_schema(MDB_txn *txn)
 {
@@ -125,7 +101,7 @@ static struct answer check_newest(MDB_txn *txn, const MDB_dbi *dbi)
     return say(ERR_OK, "", "");
 }
 
-static struct answer walk_all(MDB_env *env, MDB_txn *txn, MDB_dbi dbi[TABLES])
+static struct answer walk_all(MDB_txn *txn, MDB_dbi dbi[TABLES])
 {
     struct answer a = check_schema(txn);
     if (a.e)
@@ -133,8 +109,6 @@ static struct answer walk_all(MDB_env *env, MDB_txn *txn, MDB_dbi dbi[TABLES])
     if (tables_open(txn, dbi, false))
         return say(ERR_DAMAGED, "a database is missing", "");
     a = check_newest(txn, dbi);
-    if (!a.e)
-        a = walk_free_pages(txn, env);
     for (unsigned t = 0; t < TABLES && !a.e; t++)
         a = walk_table(txn, dbi, (enum table)t);
     return a;
@@ -152,7 +126,20 @@ static struct answer try_to_write(MDB_env *env, const MDB_dbi *dbi)
     return rc == 0 || rc == MDB_MAP_FULL ? say(ERR_OK, "", "") : say(ERR_DAMAGED, mdb_strerror(rc), "");
 }
 
-static struct answer look(const char *file, size_t file_bytes)
+/* With our own eyes first (pages.h). */
+static struct answer look_at_pages(const char *file, size_t file_bytes)
+{
+    int fd = open(file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    void *image = fd < 0 ? MAP_FAILED : mmap(NULL, file_bytes, PROT_READ, MAP_SHARED, fd, 0);
+    if (image == MAP_FAILED)
+        return say(file_err(errno), strerror(errno), "");
+    const char *flaw = pages_flaw(bytes_of(image, file_bytes));
+    munmap(image, file_bytes);
+    close(fd);
+    return say(flaw ? ERR_DAMAGED : ERR_OK, flaw ? flaw : "", "");
+}
+
+static struct answer look_with_lmdb(const char *file, size_t file_bytes)
 {
     MDB_env *env;
     MDB_txn *txn;
@@ -164,7 +151,7 @@ static struct answer look(const char *file, size_t file_bytes)
         rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
     if (rc)
         return say(env_err(rc), mdb_strerror(rc), "");
-    struct answer a = walk_all(env, txn, dbi);
+    struct answer a = walk_all(txn, dbi);
     if (a.e)
         return a;
     if ((rc = mdb_txn_commit(txn)) != 0) /* keeps the database handles */
@@ -192,7 +179,9 @@ static void become_probe(void)
 static _Noreturn void child(int to, const char *file, size_t file_bytes)
 {
     become_probe();
-    struct answer a = look(file, file_bytes);
+    struct answer a = look_at_pages(file, file_bytes);
+    if (!a.e)
+        a = look_with_lmdb(file, file_bytes);
     uint8_t first = (uint8_t)a.e;
     bool told = write(to, &first, 1) == 1 && write(to, a.text, strlen(a.text)) >= 0;
     _exit(told ? 0 : 1);
