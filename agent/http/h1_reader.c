@@ -351,8 +351,7 @@ static struct h1_event chunk_step(struct h1_reader *r, struct bytes in, size_t *
 
 static struct h1_event message_ends(struct h1_reader *r)
 {
-    if (r->is_ready)
-        text_reset(r);
+    text_reset(r);
     r->skipped_line = false;
     r->expected = false;
     if (r->start.upgrade.len > 0)
