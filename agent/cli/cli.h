@@ -1,14 +1,23 @@
-/* The commands. Each takes argv from its own name on and returns the process's exit status: 0 good, 1 refused or failed, 2 usage.
- * Errors go to stderr as one sentence: what, where, what to do. */
+/* The commands. Each takes argv from its own name on and returns the process's exit status: 0 good, 1 refused
+ * or failed, 2 usage. Errors go to stderr as one sentence: what, where, what to do. */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
 enum { EXIT_GOOD = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
-int cli_mesh(int argc, char **argv);    /* mesh init */
-int cli_token(int argc, char **argv);   /* token create */
-int cli_policy(int argc, char **argv);  /* policy check|test|sign|verify (offline), publish|show (at an agent) */
-int cli_agent(int argc, char **argv);   /* agent */
-int cli_status(int argc, char **argv);  /* status|members|services|why|leave, at an agent */
+int cli_mesh(int argc, char **argv);  /* mesh init */
+int cli_token(int argc, char **argv); /* token create */
+int cli_policy(int argc,
+               char **argv); /* policy check|test|sign|verify (offline), publish|show (at an agent) */
+int cli_agent(int argc, char **argv); /* agent */
+/* At a running agent, over its Unix socket (online.c): */
+int cli_status(int argc, char **argv);
+int cli_members(int argc, char **argv);
+int cli_services(int argc, char **argv);
+int cli_why(int argc, char **argv);
+int cli_leave(int argc, char **argv);
+int cli_reload(int argc, char **argv);
+int cli_policy_publish(int argc, char **argv);
+int cli_policy_show(int argc, char **argv);
 
 #endif

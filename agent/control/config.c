@@ -484,10 +484,10 @@ static bool flag_addr_list(const char *text, struct addr *out, size_t *count)
 
 static void flag_seeds(struct config *out, const struct config_flags *f, struct complaints *c)
 {
-    if (f->seed_count > 0)
+    if (f->seeds.count > 0)
         out->seed_count = 0;
-    for (size_t i = 0; i < f->seed_count; i++)
-        for (const char *at = f->seeds[i]; *at;) {
+    for (size_t i = 0; i < f->seeds.count; i++)
+        for (const char *at = f->seeds.at[i]; *at;) {
             size_t n = strcspn(at, ",");
             if (n > 0)
                 add_seed(out, at, n, NULL, c);
@@ -504,15 +504,16 @@ static bool flag_number(const char *text, unsigned long max, unsigned long *out)
 
 static void read_flag_lists(struct config *out, const struct config_flags *f, struct complaints *c)
 {
-    for (size_t i = 0; i < f->service_count; i++)
-        if (!flag_service(out, f->services[i]))
-            flag_wrong(c, "--service", f->services[i], "must be NAME=[IP:]PORT[/http|/tcp][,label=value...]");
-    for (size_t i = 0; i < f->upstream_count; i++)
-        if (!flag_upstream(out, f->upstreams[i]))
-            flag_wrong(c, "--upstream", f->upstreams[i], "must be NAME=[IP:]PORT");
-    for (size_t i = 0; i < f->caller_count; i++)
-        if (!flag_caller(out, f->callers[i]))
-            flag_wrong(c, "--caller", f->callers[i], "must be NAME=uid:USER or NAME=[IP:]PORT");
+    for (size_t i = 0; i < f->services.count; i++)
+        if (!flag_service(out, f->services.at[i]))
+            flag_wrong(c, "--service", f->services.at[i],
+                       "must be NAME=[IP:]PORT[/http|/tcp][,label=value...]");
+    for (size_t i = 0; i < f->upstreams.count; i++)
+        if (!flag_upstream(out, f->upstreams.at[i]))
+            flag_wrong(c, "--upstream", f->upstreams.at[i], "must be NAME=[IP:]PORT");
+    for (size_t i = 0; i < f->callers.count; i++)
+        if (!flag_caller(out, f->callers.at[i]))
+            flag_wrong(c, "--caller", f->callers.at[i], "must be NAME=uid:USER or NAME=[IP:]PORT");
 }
 
 static void read_flags(struct config *out, const struct config_flags *f, struct complaints *c)

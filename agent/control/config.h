@@ -63,18 +63,17 @@ struct config {
 enum { MESH_PORT = 7400, ADMIN_PORT_OFFSET = 1, HTTP_ENTRY_PORT_OFFSET = 80 };
 
 /* What the command line said; NULL or 0 where it said nothing. Borrowed. */
+struct config_list {
+    size_t count;
+    const char *const *at;
+};
 struct config_flags {
-    const char *data, *token, *node, *listen, *advertise, *http_entry, *admin, *log_level, *config;
-    const char *seeds[CONFIG_SEEDS_MAX]; /* each may hold several, separated by commas */
-    size_t seed_count;
-    const char *port_base;
-    const char *services[CONFIG_SERVICES_MAX]; /* NAME=[IP:]PORT[/http|/tcp][,key=value...] */
-    size_t service_count;
-    const char *upstreams[CONFIG_UPSTREAMS_MAX]; /* NAME=[IP:]PORT */
-    size_t upstream_count;
-    const char *callers[CONFIG_CALLERS_MAX]; /* NAME=uid:USER or NAME=[IP:]PORT */
-    size_t caller_count;
-    const char *workers;
+    const char *data, *token, *node, *listen, *advertise, *http_entry, *admin, *log_level, *config, *workers,
+        *port_base;
+    struct config_list seeds;     /* each may hold several, separated by commas */
+    struct config_list services;  /* NAME=[IP:]PORT[/http|/tcp][,label=value...] */
+    struct config_list upstreams; /* NAME=[IP:]PORT */
+    struct config_list callers;   /* NAME=uid:USER or NAME=[IP:]PORT */
 };
 
 /* Defaults, then the file (flags->config, when given), then the flags. ERR_INVALID: `c` holds every

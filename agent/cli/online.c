@@ -1,0 +1,325 @@
+/* The commands that ask a running agent. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/id.h"
+#include "cli/ask.h"
+#include "cli/cli.h"
+#include "policy/bundle.h"
+#include "store/file.h"
+
+enum { LEAVE_WAIT_S = 3600 };
+
+/* -- printing ------------------------------------------------------------------------------ */
+
+static int print_json(json_t *result)
+{
+    json_dumpf(result, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(result);
+    return EXIT_GOOD;
+}
+
+static const char *text(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+static long long number(const json_t *o, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(o, key));
+}
+
+/* "key=value,key=value" into `out`, whose text is returned. */
+static const char *labels(const json_t *o, struct buf *out)
+{
+    const char *key;
+    json_t *value;
+    out->len = 0;
+    json_object_foreach(json_object_get(o, "labels"), key, value)
+        buf_addf(out, "%s%s=%s", out->len ? "," : "", key, json_string_value(value));
+    return buf_str(out);
+}
+
+static void print_status(const json_t *o)
+{
+    const json_t *m = json_object_get(o, "members"), *p = json_object_get(o, "policy"), *w;
+    size_t i;
+    printf("mesh      %s\nnode      %s (%s)\nid        %s\nversion   %s\n", text(o, "mesh"), text(o, "node"),
+           text(o, "state"), text(o, "id"), text(o, "version"));
+    printf("members   %lld alive, %lld suspect, %lld dead, %lld left\n", number(m, "alive"),
+           number(m, "suspect"), number(m, "dead"), number(m, "left"));
+    printf("policy    version %lld, epoch %lld, %.16s\n", number(p, "version"), number(p, "epoch"),
+           text(p, "hash"));
+    json_array_foreach(json_object_get(o, "warnings"), i, w) printf("warning   %s\n", json_string_value(w));
+}
+
+static void print_members(const json_t *list)
+{
+    struct buf l = {0};
+    const json_t *m;
+    size_t i;
+    printf("%-24s %-8s %-28s %-6s %s\n", "NAME", "STATE", "ADDRESS", "POLICY", "LABELS");
+    json_array_foreach(list, i, m) printf("%-24s %-8s %-28s %-6lld %s%s\n", text(m, "name"), text(m, "state"),
+                                          text(m, "address"), number(m, "policy"), labels(m, &l),
+                                          json_object_get(m, "conflict") ? "  (name held by another)" : "");
+    buf_fini(&l);
+}
+
+static void print_services(const json_t *list)
+{
+    struct buf l = {0};
+    const json_t *s;
+    size_t i;
+    printf("%-20s %-20s %-24s %-6s %-10s %s\n", "SERVICE", "NODE", "ADDRESS", "PORT", "STATE", "LABELS");
+    json_array_foreach(list, i, s)
+        printf("%-20s %-20s %-24s %-6lld %-10s %s\n", text(s, "service"), text(s, "node"), text(s, "address"),
+               number(s, "port"), text(s, "state"), labels(s, &l));
+    buf_fini(&l);
+}
+
+static void print_endpoints(const char *title, const json_t *list)
+{
+    struct buf l = {0};
+    const json_t *e;
+    size_t i;
+    json_array_foreach(list, i, e) printf("%-10s %s at %s, %s (%s)\n", i == 0 ? title : "", text(e, "node"),
+                                          text(e, "address"), text(e, "standing"), labels(e, &l));
+    buf_fini(&l);
+}
+
+static void print_why(const json_t *o)
+{
+    const json_t *p = json_object_get(o, "policy"), *t;
+    size_t i;
+    printf("decision   %s\nrule       %s\nroute      %s\n", text(o, "decision"), text(o, "rule"),
+           json_is_string(json_object_get(o, "route")) ? text(o, "route") : "(none matches)");
+    json_array_foreach(json_object_get(o, "targets"), i, t)
+    {
+        printf("subset     %s, weight %lld\n", *text(t, "subset") ? text(t, "subset") : "(any instance)",
+               number(t, "weight"));
+        print_endpoints("endpoints", json_object_get(t, "endpoints"));
+        print_endpoints("not used", json_object_get(t, "excluded"));
+    }
+    printf("policy     version %lld, epoch %lld, %s\n", number(p, "version"), number(p, "epoch"),
+           text(p, "hash"));
+}
+
+/* -- the commands -------------------------------------------------------------------------- */
+
+static int report(int argc, char **argv, const char *name, const char *about, void (*print)(const json_t *))
+{
+    struct ask a = {0};
+    const struct args_option options[] = {ASK_OPTIONS(a)};
+    const struct args_command cmd = {
+        .name = name, .about = about, .option = options, .option_count = sizeof options / sizeof *options};
+    int status = args_parse(&cmd, argc, argv, NULL);
+    if (status != ARGS_GO)
+        return status;
+    json_t *result = ask_agent(&cmd, &a, json_pack("{s:s}", "command", name), 0);
+    if (!result)
+        return EXIT_REFUSED;
+    if (a.json)
+        return print_json(result);
+    print(result);
+    json_decref(result);
+    return EXIT_GOOD;
+}
+
+int cli_status(int argc, char **argv)
+{
+    return report(argc, argv, "status",
+                  "Shows the agent of this host: its mesh, members and policy, and what needs attention.",
+                  print_status);
+}
+
+int cli_members(int argc, char **argv)
+{
+    return report(argc, argv, "members", "Lists the members of the mesh as this agent knows them.",
+                  print_members);
+}
+
+int cli_services(int argc, char **argv)
+{
+    return report(argc, argv, "services", "Lists the instances of all services in the mesh.", print_services);
+}
+
+static void print_text(const json_t *o)
+{
+    puts(json_string_value(o));
+}
+
+int cli_reload(int argc, char **argv)
+{
+    return report(argc, argv, "reload",
+                  "Has the agent read agent.yaml again, as SIGHUP does, and tells the outcome.", print_text);
+}
+
+int cli_leave(int argc, char **argv)
+{
+    struct ask a = {0};
+    const struct args_option options[] = {ASK_OPTIONS(a)};
+    const struct args_command cmd = {
+        .name = "leave",
+        .about = "Has the agent leave the mesh, finish what is in flight and stop. Returns when it has.",
+        .option = options,
+        .option_count = sizeof options / sizeof *options};
+    int status = args_parse(&cmd, argc, argv, NULL);
+    if (status != ARGS_GO)
+        return status;
+    json_t *result = ask_agent(&cmd, &a, json_pack("{s:s}", "command", "leave"), LEAVE_WAIT_S);
+    if (!result)
+        return EXIT_REFUSED;
+    if (a.json)
+        return print_json(result);
+    json_decref(result);
+    puts("the agent has left the mesh and stopped");
+    return EXIT_GOOD;
+}
+
+/* Headers as "name: value" or "name=value", names in lower case. */
+static json_t *headers_of(const struct args_list *list)
+{
+    json_t *o = json_object();
+    for (size_t i = 0; i < list->count; i++) {
+        char name[256];
+        size_t n = strcspn(list->at[i], ":=");
+        if (n >= sizeof name || !list->at[i][n])
+            continue;
+        for (size_t k = 0; k < n; k++)
+            name[k] =
+                (char)(list->at[i][k] >= 'A' && list->at[i][k] <= 'Z' ? list->at[i][k] + 32 : list->at[i][k]);
+        name[n] = 0;
+        const char *value = list->at[i] + n + 1;
+        json_object_set_new(o, name, json_string(value + strspn(value, " ")));
+    }
+    return o;
+}
+
+/* CALLER SERVICE [METHOD PATH] */
+static json_t *why_request(const struct args_list *operands, const struct args_list *headers)
+{
+    const char *method = operands->count > 2 ? operands->at[2] : "GET",
+               *path = operands->count > 3 ? operands->at[3] : "/";
+    size_t n = strcspn(path, "?");
+    json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:s%,s:o}", "command", "why", "from",
+                          strcmp(operands->at[0], "-") == 0 ? "" : operands->at[0], "to", operands->at[1],
+                          "method", method, "path", path, n, "headers", headers_of(headers));
+    if (path[n])
+        json_object_set_new(o, "query", json_string(path + n + 1));
+    return o;
+}
+
+int cli_why(int argc, char **argv)
+{
+    struct ask a = {0};
+    struct args_list operands = {0}, headers = {0};
+    const struct args_option options[] = {
+        ASK_OPTIONS(a),
+        {"header", 'H', "NAME: VALUE", "a header of the request; may be repeated", .list = &headers}};
+    const struct args_command cmd = {.name = "why",
+                                     .operands = "CALLER SERVICE [METHOD PATH]",
+                                     .about =
+                                         "Explains what this agent would do with a request: the intention, "
+                                         "the route, the instances, the policy they rest on.\n"
+                                         "CALLER is the service that asks, or - for an unknown one.",
+                                     .option = options,
+                                     .option_count = sizeof options / sizeof *options,
+                                     .operands_min = 2,
+                                     .operands_max = 4};
+    int status = args_parse(&cmd, argc, argv, &operands);
+    if (status != ARGS_GO)
+        return status;
+    json_t *result = ask_agent(&cmd, &a, why_request(&operands, &headers), 0);
+    if (!result)
+        return EXIT_REFUSED;
+    if (a.json)
+        return print_json(result);
+    print_why(result);
+    json_decref(result);
+    return EXIT_GOOD;
+}
+
+/* -- policy -------------------------------------------------------------------------------- */
+
+static json_t *publish_request(const struct args_command *cmd, const char *path)
+{
+    struct buf bytes = {0}, why = {0};
+    char *hex = NULL;
+    json_t *o = NULL;
+    if (file_read(&bytes, path, BUNDLE_BYTES_MAX, &why) != ERR_OK)
+        args_refused(cmd, "%s", buf_str(&why));
+    else if ((hex = malloc(2 * bytes.len + 1))) {
+        hex_encode(bytes.at, bytes.len, hex);
+        o = json_pack("{s:s,s:s}", "command", "publish", "bundle", hex);
+    }
+    free(hex);
+    buf_fini(&bytes);
+    buf_fini(&why);
+    return o;
+}
+
+int cli_policy_publish(int argc, char **argv)
+{
+    struct ask a = {0};
+    struct args_list operands = {0};
+    const struct args_option options[] = {ASK_OPTIONS(a)};
+    const struct args_command cmd = {.name = "policy publish",
+                                     .operands = "FILE.bundle",
+                                     .about = "Hands a signed bundle to this agent, which checks, stores and "
+                                              "enforces it; gossip takes it to all others.",
+                                     .option = options,
+                                     .option_count = sizeof options / sizeof *options,
+                                     .operands_min = 1,
+                                     .operands_max = 1};
+    int status = args_parse(&cmd, argc, argv, &operands);
+    if (status != ARGS_GO)
+        return status;
+    json_t *request = publish_request(&cmd, operands.at[0]);
+    json_t *result = request ? ask_agent(&cmd, &a, request, 0) : NULL;
+    if (!result)
+        return EXIT_REFUSED;
+    if (a.json)
+        return print_json(json_pack("{s:o}", "published", result));
+    print_text(result);
+    json_decref(result);
+    return EXIT_GOOD;
+}
+
+static void print_policy(const json_t *o)
+{
+    const json_t *s;
+    size_t i;
+    if (number(o, "version") == 0) {
+        puts("# no policy is in force: everything is denied");
+        return;
+    }
+    printf("# version %lld, epoch %lld, hash %s\n", number(o, "version"), number(o, "epoch"),
+           text(o, "hash"));
+    json_array_foreach(json_object_get(o, "signers"), i, s) printf("# signed by %s\n", json_string_value(s));
+    fputs(text(o, "text"), stdout);
+}
+
+int cli_policy_show(int argc, char **argv)
+{
+    struct ask a = {0};
+    const struct args_option options[] = {ASK_OPTIONS(a)};
+    const struct args_command cmd = {
+        .name = "policy show",
+        .about = "Prints the policy in force at this agent, as its reviewers read it, and who signed it.",
+        .option = options,
+        .option_count = sizeof options / sizeof *options};
+    int status = args_parse(&cmd, argc, argv, NULL);
+    if (status != ARGS_GO)
+        return status;
+    json_t *result = ask_agent(&cmd, &a, json_pack("{s:s}", "command", "policy"), 0);
+    if (!result)
+        return EXIT_REFUSED;
+    if (a.json)
+        return print_json(result);
+    print_policy(result);
+    json_decref(result);
+    return EXIT_GOOD;
+}

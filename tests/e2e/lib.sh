@@ -1,0 +1,92 @@
+# What the end-to-end tests share. Sourced by each; a test runs in namespaces of its own (tests/run-e2e.sh) or plainly by hand.
+# Nothing here sleeps and hopes: `eventually` waits for a condition, with a bound.
+set -eu
+: "${B:=build}"
+B=$(realpath "$B")
+starling=$B/starling
+T=$(mktemp -d /tmp/starling-e2e.XXXXXX)
+pids=
+
+finish() {
+    status=$?
+    trap - EXIT
+    for p in $pids; do kill -9 "$p" 2>/dev/null || true; done
+    if [ "$status" != 0 ]; then
+        for log in "$T"/*/log "$T"/*.log; do
+            [ -s "$log" ] && { echo "--- $log"; tail -n 40 "$log"; }
+        done
+    fi
+    rm -rf "$T"
+    exit "$status"
+}
+trap finish EXIT
+
+fail() { echo "failed: $*" >&2; exit 1; }
+
+# eventually SECONDS COMMAND...: until the command succeeds
+eventually() {
+    bound=$1; shift
+    end=$(($(date +%s%N) + bound * 1000000000))
+    until "$@" >/dev/null 2>&1; do
+        [ "$(date +%s%N)" -lt "$end" ] || { echo "not within $bound s: $*" >&2; "$@" >&2 || true; return 1; }
+        read -rt 0.05 <> <(:) || true
+    done
+}
+
+# A mesh with a token that allows every service: $T/ca, $T/token
+mesh() {
+    "$starling" mesh init --name "${1:-shop.example}" --dir "$T/ca" >/dev/null
+    "$starling" token create --ca "$T/ca" --service '*' --node '*' -o "$T/token" >/dev/null
+}
+
+# agent NAME PORT-BASE [FLAGS...]: data in $T/NAME, pid in $pid; listens on 127.0.0.1 unless --listen is given
+agent() {
+    name=$1 base=$2; shift 2
+    mkdir -p "$T/$name"
+    case " $* " in *" --listen "*) ;; *) set -- "$@" --listen "127.0.0.1:$base" ;; esac
+    "$starling" agent --data "$T/$name/data" --node "$name" --port-base "$base" --token "$T/token" "$@" >>"$T/$name/log" 2>&1 &
+    pid=$!
+    pids="$pids $pid"
+    echo "$pid" >"$T/$name/pid"
+}
+pid_of() { cat "$T/$1/pid"; }
+
+# ask NAME COMMAND...: a command at that agent
+ask() { at=$1; shift; "$starling" "$@" --data "$T/$at/data"; }
+# json NAME COMMAND PYTHON: evaluates an expression on `o`, the command's --json
+json() {
+    ask "$1" $2 --json | python3 -c 'import json,sys; o=json.load(sys.stdin); print(eval(sys.argv[1]))' "$3"
+}
+is() { [ "$(json "$1" "$2" "$3")" = "$4" ]; }
+all_alive() { for n in "${@:2}"; do is "$n" status 'o["members"]["alive"]' "$1" || return 1; done; }
+in_force() { for n in "${@:2}"; do is "$n" status 'o["policy"]["version"]' "$1" || return 1; done; }
+
+# publish NAME FILE: signs and publishes at that agent
+publish() {
+    "$starling" policy sign "$2" --ca "$T/ca" -o "$2.bundle" >/dev/null
+    ask "$1" policy publish "$2.bundle" >/dev/null
+}
+
+# http_app PORT TEXT: nginx answering TEXT
+http_app() {
+    mkdir -p "$T/nginx-$1"
+    cat >"$T/nginx-$1/conf" <<CONF
+daemon off; worker_processes 1; pid $T/nginx-$1/pid; error_log $T/nginx-$1/log;
+events { worker_connections 1024; }
+http {
+    access_log off; client_max_body_size 0; client_body_temp_path $T/nginx-$1/body; keepalive_requests 100000;
+    proxy_temp_path $T/nginx-$1/p; fastcgi_temp_path $T/nginx-$1/f; uwsgi_temp_path $T/nginx-$1/u; scgi_temp_path $T/nginx-$1/s;
+    server {
+        listen 127.0.0.1:$1; listen [::1]:$1;
+        location / { return 200 "$2 \$request_method \$request_uri caller=\$http_x_starling_caller\n"; }
+        location /files/ { alias $T/files/; }
+        location /upload/ { alias $T/uploads/; dav_methods PUT; }
+    }
+}
+CONF
+    mkdir -p "$T/files" "$T/uploads"
+    chmod 755 "$T" "$T/files"; chmod 777 "$T/uploads"
+    nginx -c "$T/nginx-$1/conf" -e "$T/nginx-$1/log" &
+    pids="$pids $!"
+    eventually 5 curl -s -o /dev/null "http://127.0.0.1:$1/"
+}
