@@ -36,6 +36,8 @@ struct mux_stream {
     uint8_t events;     /* EV_*: pending */
     bool ours;          /* we opened it */
     bool is_open;       /* counts against MUX_STREAMS_MAX: unfinished on the wire */
+    bool
+        is_new; /* the peer opened it and the owner has not been told: only when there is something to read */
     bool in_control, released;
 };
 TAILQ_HEAD(stream_list, mux_stream);
@@ -70,6 +72,7 @@ struct mux {
 /* stream.c */
 struct mux_stream *stream_new(struct mux *m, void *owner, bool ours); /* NULL: no memory */
 void stream_event(struct mux_stream *s, uint8_t ev);                  /* no effect once released */
+bool stream_wants_window(const struct mux_stream *s);                 /* a WINDOW is due */
 void stream_want_control(struct mux_stream *s); /* puts it in line for WINDOW, END, RESET if one is due */
 void stream_want_turn(struct mux_stream *s);    /* puts it in line for payload if there is some and credit */
 void stream_wake_writer(struct mux_stream *s);  /* WRITABLE if there is the room its writer waits for */

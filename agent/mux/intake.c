@@ -53,7 +53,7 @@ static enum err open_by_peer(struct mux *m, uint32_t id, struct mux_stream **out
     if (m->going_away || m->unaccepted == MUX_UNACCEPTED_MAX)
         return refuse(s);
     m->unaccepted++;
-    stream_event(s, EV_OPENED);
+    s->is_new = true;
     return ERR_OK;
 }
 
@@ -70,7 +70,7 @@ static enum err on_reset(struct mux_stream *s, uint32_t code)
         return e;
     if (s->send.state != SEND_ENDED)
         stream_reset(s, code);
-    if ((s->events & EV_OPENED) && s->recv.state == RECV_RESET)
+    if (s->is_new && s->recv.state == RECV_RESET)
         mux_stream_release(s);
     else {
         if (!s->recv.discard)
@@ -89,11 +89,19 @@ static enum err on_window(struct mux_stream *s, uint32_t credit)
     return e;
 }
 
+static void readable(struct mux_stream *s)
+{
+    if (s->recv.discard)
+        stream_want_control(s);
+    else if (s->recv.message_type == 0)
+        stream_event(s, s->is_new ? EV_OPENED | EV_READABLE : EV_READABLE);
+}
+
 static enum err on_payload(struct mux_stream *s, const struct frame *f)
 {
     enum err e = mux_recv_payload(&s->recv, &s->m->pool, &s->m->credit_rx, f);
-    if (e == ERR_OK && !s->recv.discard && s->recv.message_type == 0)
-        stream_event(s, EV_READABLE);
+    if (e == ERR_OK)
+        readable(s);
     return e;
 }
 
@@ -102,8 +110,7 @@ static enum err on_end(struct mux_stream *s)
     enum err e = mux_recv_end(&s->recv);
     if (e != ERR_OK)
         return e;
-    if (!s->recv.discard)
-        stream_event(s, EV_READABLE);
+    readable(s);
     stream_settle(s);
     return ERR_OK;
 }

@@ -113,8 +113,10 @@ bool mux_poll_event(struct mux *m, struct mux_event *out)
     if (!s)
         return false;
     uint8_t ev = next_event_of(s, &out->type);
-    if (ev == EV_OPENED)
+    if (ev == EV_OPENED) {
+        s->is_new = false;
         m->unaccepted--;
+    }
     s->events &= (uint8_t)~ev;
     if (s->events == 0)
         TAILQ_REMOVE(&m->events, s, event_link);

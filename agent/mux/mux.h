@@ -82,7 +82,8 @@ struct mux_event {
     struct mux_stream *stream;
     void *owner;
 };
-/* Next event, coalesced per stream: READABLE also for END and RESET. */
+/* Next event, coalesced per stream: READABLE also for END and RESET. OPENED comes with the stream's first whole message, followed by a
+ * READABLE; a stream that is reset before that is never shown. */
 bool mux_poll_event(struct mux *m, struct mux_event *out);
 
 void mux_goaway(struct mux *m); /* no new streams will be accepted; open ones finish */

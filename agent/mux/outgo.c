@@ -42,7 +42,7 @@ static bool announce(struct mux_stream *s, unsigned *opens)
 
 static void fill_control_of(struct mux_stream *s, struct wr *w)
 {
-    if (s->is_open && mux_recv_wants_window(&s->recv))
+    if (s->is_open && stream_wants_window(s))
         frame_encode_window(w, s->id, credit_rx_return(&s->recv.credit));
     if (s->is_open && mux_send_wants_end(&s->send))
         mux_send_write_end(&s->send, s->id, w);
@@ -71,12 +71,19 @@ static bool link_allows(const struct mux_stream *s)
     return needed == 0 || needed + (is_little ? 0 : MUX_LINK_RESERVE) <= link->left;
 }
 
+/* A message is cut in two only where that fills a record that is less than half full. */
+static bool would_cut(const struct mux_stream *s, const struct wr *w)
+{
+    const struct mux_block *b = s->send.queue.head;
+    return b->type != MUX_DATA && b->end - b->begin + FRAME_MESSAGE_BYTES > room(w) && wr_len(w) > room(w);
+}
+
 /* One turn of one stream. False: the record has no room for it. */
 static bool fill_payload_of(struct mux_stream *s, struct wr *w, unsigned *opens)
 {
     struct mux *m = s->m;
     uint32_t cost;
-    if (room(w) <= 2 * FRAME_MESSAGE_BYTES || !announce(s, opens))
+    if (room(w) <= 2 * FRAME_MESSAGE_BYTES || would_cut(s, w) || !announce(s, opens))
         return false;
     size_t n = mux_send_write(&s->send, &m->pool, s->id, sched_limit(&s->turn), &m->credit_tx, w, &cost);
     m->queued -= cost;

@@ -6,14 +6,20 @@ void mux_recv_init(struct mux_recv *r)
     *r = (struct mux_recv){.credit = credit_rx_init(MUX_STREAM_WINDOW)};
 }
 
+static void give_back(struct mux_recv *r, struct credit_rx *link, size_t cost)
+{
+    r->unread -= (uint32_t)cost;
+    credit_rx_consumed(&r->credit, cost);
+    credit_rx_consumed(link, cost);
+}
+
 static enum err charge(struct mux_recv *r, struct credit_rx *link, size_t cost)
 {
     if (credit_rx_take(&r->credit, cost) != ERR_OK || credit_rx_take(link, cost) != ERR_OK)
         return ERR_LIMIT;
+    r->unread += (uint32_t)cost;
     if (r->discard)
-        credit_rx_consumed(link, cost);
-    else
-        r->unread += (uint32_t)cost;
+        give_back(r, link, cost);
     return ERR_OK;
 }
 
@@ -110,11 +116,8 @@ void mux_recv_consume(struct mux_recv *r, struct mux_pool *p, struct credit_rx *
     if (n == 0 && (front.type == MUX_DATA || r->state == RECV_RESET || r->discard))
         return;
     assert(front.type == MUX_DATA ? n <= front.payload.len : n == front.payload.len);
-    uint32_t cost = (uint32_t)n + (front.type == MUX_DATA ? 0 : MUX_MESSAGE_COST);
     mux_queue_pop(&r->queue, p, n);
-    r->unread -= cost;
-    credit_rx_consumed(&r->credit, cost);
-    credit_rx_consumed(link, cost);
+    give_back(r, link, n + (front.type == MUX_DATA ? 0 : MUX_MESSAGE_COST));
 }
 
 void mux_recv_discard(struct mux_recv *r, struct mux_pool *p, struct credit_rx *link, bool forget)
@@ -123,8 +126,7 @@ void mux_recv_discard(struct mux_recv *r, struct mux_pool *p, struct credit_rx *
     if (!forget)
         return;
     mux_queue_clear(&r->queue, p);
-    credit_rx_consumed(link, r->unread);
-    r->unread = 0;
+    give_back(r, link, r->unread);
 }
 
 bool mux_recv_is_over(const struct mux_recv *r)
@@ -134,5 +136,5 @@ bool mux_recv_is_over(const struct mux_recv *r)
 
 bool mux_recv_wants_window(const struct mux_recv *r)
 {
-    return r->state == RECV_OPEN && !r->discard && credit_rx_is_due(&r->credit, 2);
+    return r->state == RECV_OPEN && credit_rx_is_due(&r->credit, 2);
 }

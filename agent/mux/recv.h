@@ -23,7 +23,7 @@ struct mux_recv {
     uint8_t state, phase;
     bool stopped; /* a RESET came after the END */
     bool end_read;
-    bool discard; /* nobody reads any more: what comes is counted, and its link credit given back at once */
+    bool discard; /* nobody reads any more: what comes is counted, and its credit given back at once */
 };
 
 void mux_recv_init(struct mux_recv *r);

@@ -61,15 +61,22 @@ static void drop_events(struct mux_stream *s)
 {
     if (s->events)
         TAILQ_REMOVE(&s->m->events, s, event_link);
-    if (s->events & EV_OPENED)
+    if (s->is_new)
         s->m->unaccepted--;
+    s->is_new = false;
     s->events = 0;
+}
+
+/* Nobody reads a released stream, but while we still flush, the peer may be flushing too, and neither would
+ * ever get to the RESET behind its END without the other's credit. After our RESET it gets no more. */
+bool stream_wants_window(const struct mux_stream *s)
+{
+    return mux_recv_wants_window(&s->recv) && (!s->recv.discard || s->send.state == SEND_ENDING);
 }
 
 void stream_want_control(struct mux_stream *s)
 {
-    bool due =
-        mux_recv_wants_window(&s->recv) || mux_send_wants_end(&s->send) || mux_send_wants_reset(&s->send);
+    bool due = stream_wants_window(s) || mux_send_wants_end(&s->send) || mux_send_wants_reset(&s->send);
     if (!due || s->in_control)
         return;
     s->in_control = true;
@@ -169,6 +176,7 @@ void mux_stream_release(struct mux_stream *s)
     if (s->is_open && flushing && !mux_recv_is_over(&s->recv)) {
         s->send.code = MUX_CODE_CANCEL;
         s->send.stop = true;
+        stream_want_control(s);
     } else if (s->is_open && !flushing) {
         stream_reset(s, MUX_CODE_CANCEL);
     }

@@ -202,7 +202,7 @@ static void M1_opening_and_resetting_streams_uses_up_a_budget(void **state)
     }
     assert_int_equal(e, ERR_LIMIT);
     assert_int_equal(opened_streams, MUX_RESETS_MAX + 1);
-    mux_stream_release(expect_event(m, MUX_EV_OPENED)); /* of the last, whose reset was not applied */
+    mux_stream_release(expect_event(m, MUX_EV_OPENED)); /* the last one, whose reset was not applied */
     mux_free(m);
 }
 
