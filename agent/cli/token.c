@@ -1,0 +1,285 @@
+/* `token create`: a grant for hosts of one kind, and with its private half a token that enrols them; offline.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/keys.h"
+#include "store/file.h"
+
+static const char *ca, *key_file, *root_file, *passphrase_file, *node, *out_file;
+static struct args_list services, labels;
+static int64_t ttl = 24 * 3600, credential_life = 720 * 3600;
+static bool force, json;
+
+static const struct args_option options[] = {
+    {"ca", 0, "DIR", "folder that `mesh init` made", .text = &ca, .required = true},
+    {"service", 0, "NAME,...", "services these hosts may offer and speak for; '*' for any", .list = &services,
+     .required = true},
+    {"node", 0, "PATTERN", "node names these hosts may take: web-1, or 'web-*'", .text = &node,
+     .required = true},
+    {"out", 'o', "FILE", "where the token goes (0600); - prints it", .text = &out_file, .required = true},
+    {"label", 0, "KEY=VALUE,...", "labels these hosts carry, with these values and no others",
+     .list = &labels},
+    {"ttl", 0, "TIME", "how long the token enrols hosts (24h)", .seconds = &ttl},
+    {"credential-life", 0, "TIME", "how long a host enrolled with it stays a member (720h)",
+     .seconds = &credential_life},
+    {"key", 0, "FILE", "enrol key, instead of DIR/enrol.key", .text = &key_file},
+    {"root", 0, "FILE", "root of trust, instead of DIR/root.trust", .text = &root_file},
+    {"passphrase-file", 0, "FILE", "passphrase of the enrol key (else $STARLING_PASSPHRASE, or asked for)",
+     .text = &passphrase_file},
+    {"force", 0, NULL, "replace FILE if it exists", .flag = &force},
+    {"json", 0, NULL, "print JSON", .flag = &json},
+};
+static const struct args_command command = {
+    .name = "token create",
+    .about = "Makes a token, offline. A host that starts with it makes its own keys, signs its own "
+             "credential within\n"
+             "these limits, and joins. Whoever holds the token can enrol such hosts while it lasts: keep it "
+             "secret.",
+    .option = options,
+    .option_count = sizeof options / sizeof *options,
+};
+
+/* Calls `each` for every piece between commas of every value. ARGS_GO, or the exit status of the first
+ * refusal. */
+static int each_piece(const struct args_list *list, int (*each)(struct grant *g, struct bytes piece),
+                      struct grant *g)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const char *at = list->at[i];
+        for (;;) {
+            size_t n = strcspn(at, ",");
+            int status = each(g, bytes_of(at, n));
+            if (status != ARGS_GO)
+                return status;
+            if (!at[n])
+                break;
+            at += n + 1;
+        }
+    }
+    return ARGS_GO;
+}
+
+static int add_service(struct grant *g, struct bytes s)
+{
+    if (!bytes_eq_str(s, "*") && !name_is_sound(s, SERVICE_NAME_MAX))
+        return args_usage(
+            &command, "--service: \"%.*s\" is not a service name; use at most %d of a-z, 0-9, '-' and '.'",
+            (int)s.len, (const char *)s.at, SERVICE_NAME_MAX);
+    for (size_t i = 0; i < g->service_count; i++)
+        if (bytes_eq(g->service[i], s))
+            return args_usage(&command, "--service: %.*s is named twice", (int)s.len, (const char *)s.at);
+    if (g->service_count == CREDENTIAL_SERVICES_MAX)
+        return args_usage(&command, "--service: more than %d services; make two tokens, or use '*'",
+                          CREDENTIAL_SERVICES_MAX);
+    g->service[g->service_count++] = s;
+    return ARGS_GO;
+}
+
+static int add_label(struct grant *g, struct bytes s)
+{
+    const uint8_t *equals = s.len ? memchr(s.at, '=', s.len) : NULL;
+    if (!equals)
+        return args_usage(&command, "--label: \"%.*s\" is not of the form key=value", (int)s.len,
+                          (const char *)s.at);
+    struct bytes key = bytes_of(s.at, (size_t)(equals - s.at)),
+                 value = bytes_of(equals + 1, s.len - key.len - 1);
+    switch (labels_add(&g->labels, key, value)) {
+    case ERR_OK:
+        return ARGS_GO;
+    case ERR_EXISTS:
+        return args_usage(&command, "--label: %.*s has two values", (int)key.len, (const char *)key.at);
+    case ERR_LIMIT:
+        return args_usage(&command, "--label: more than %d labels", LABELS_MAX);
+    default:
+        return args_usage(&command,
+                          "--label: \"%.*s\": key and value are 1 to %d letters, digits and -_./:+@",
+                          (int)s.len, (const char *)s.at, LABEL_MAX);
+    }
+}
+
+/* The limits that were asked for; the mesh, key and times come later. */
+static int read_limits(struct grant *g)
+{
+    int status = each_piece(&services, add_service, g);
+    if (status == ARGS_GO)
+        status = each_piece(&labels, add_label, g);
+    if (status != ARGS_GO)
+        return status;
+    g->node_pattern = bytes_str(node);
+    if (!pattern_is_sound(g->node_pattern))
+        return args_usage(
+            &command, "--node: \"%s\" is not a node name, nor the beginning of one and '*', as in 'web-*'",
+            node);
+    if (g->service_count > 1 && grant_allows(g, bytes_str("*")))
+        return args_usage(&command, "--service: '*' is any service; name no others with it");
+    return ARGS_GO;
+}
+
+static bool is_listed(const struct role *role, const struct node_id *key)
+{
+    for (size_t i = 0; i < role->count; i++)
+        if (node_id_eq(&role->key[i], key))
+            return true;
+    return false;
+}
+
+/* May this key enrol in this mesh, alone? */
+static enum err check_key(const struct root *root, const struct sign_key *enrol, wall_s now, struct buf *why)
+{
+    if (!is_listed(&root->enrol, &enrol->pub)) {
+        buf_addf(why,
+                 "the enrol key is not one of the mesh %.*s; use the key that was made with its root.trust",
+                 (int)root->mesh.len, (const char *)root->mesh.at);
+        return ERR_DENIED;
+    }
+    if (root->enrol.threshold > 1) {
+        buf_addf(why, "the mesh asks for %zu enrol keys on every grant, and this command signs with one",
+                 root->enrol.threshold);
+        return ERR_UNSUPPORTED;
+    }
+    if (root->expires && now >= root->expires) {
+        buf_addf(why, "the mesh's root has expired; sign a new one first");
+        return ERR_EXPIRED;
+    }
+    return ERR_OK;
+}
+
+/* A fresh key, a grant for it, and both with the root as the token's text. */
+static enum err seal_token(struct buf *text, struct grant *g, struct bytes root, const struct sign_key *enrol,
+                           struct buf *why)
+{
+    struct sign_key fresh;
+    struct buf grant = {0};
+    sign_key_new(&fresh);
+    g->key = fresh.pub;
+    enum err err = grant_create(&grant, g, enrol);
+    if (!err)
+        err = token_encode(text, root, buf_bytes(&grant), &fresh);
+    if (err == ERR_LIMIT)
+        buf_addf(why, "so many services and labels do not fit in one grant; make two tokens, or use '*'");
+    else if (err)
+        buf_addf(why, "the grant could not be signed: %s", err_text(err));
+    sign_key_fini(&fresh);
+    buf_fini(&grant);
+    return err;
+}
+
+static enum err write_token(struct buf *text, struct buf *why)
+{
+    buf_add_u8(text, '\n');
+    if (!buf_ok(text))
+        return ERR_NOMEM;
+    if (strcmp(out_file, "-") != 0) {
+        enum err err = file_write(out_file, buf_bytes(text), 0600, force, why);
+        if (err == ERR_EXISTS)
+            buf_addf(why, "; --force replaces it");
+        return err;
+    }
+    if (fwrite(text->at, 1, text->len, stdout) == text->len && fflush(stdout) == 0)
+        return ERR_OK;
+    buf_addf(why, "the token could not be written to standard output");
+    return ERR_IO;
+}
+
+static const char *time_text(wall_s t, char out[32])
+{
+    time_t when = (time_t)t;
+    struct tm tm;
+    if (!gmtime_r(&when, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        out[0] = 0;
+    return out;
+}
+
+static void report_json(const struct grant *g)
+{
+    char until[32], key[NODE_ID_TEXT_MAX];
+    json_t *names = json_array(), *values = json_object();
+    for (size_t i = 0; i < g->service_count; i++)
+        json_array_append_new(names, json_stringn((const char *)g->service[i].at, g->service[i].len));
+    for (size_t i = 0; i < g->labels.count; i++) {
+        struct bytes k = g->labels.at[i].key, v = g->labels.at[i].value;
+        json_object_setn_new(values, (const char *)k.at, k.len, json_stringn((const char *)v.at, v.len));
+    }
+    json_t *all = json_pack("{s:s, s:s%, s:s, s:s, s:o, s:o, s:s, s:I}", "file", out_file, "mesh", g->mesh.at,
+                            g->mesh.len, "key", node_id_text(&g->key, key), "node", node, "services", names,
+                            "labels", values, "expires", time_text(g->expires, until), "credentialSeconds",
+                            (json_int_t)g->credential_life);
+    json_dumpf(all, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(all);
+}
+
+static void report_text(const struct grant *g)
+{
+    char until[32];
+    printf("Wrote %s for the mesh %.*s:\n  nodes     %s\n  services ", out_file, (int)g->mesh.len,
+           (const char *)g->mesh.at, node);
+    for (size_t i = 0; i < g->service_count; i++)
+        printf(" %.*s", (int)g->service[i].len, (const char *)g->service[i].at);
+    for (size_t i = 0; i < g->labels.count; i++)
+        printf("%s%.*s=%.*s", i ? " " : "\n  labels    ", (int)g->labels.at[i].key.len,
+               (const char *)g->labels.at[i].key.at, (int)g->labels.at[i].value.len,
+               (const char *)g->labels.at[i].value.at);
+    printf("\n  enrols    until %s; each host is then a member for %lld h\n\n"
+           "Whoever holds it can enrol such hosts until then: keep it secret. Next, on each of them:\n"
+           "  starling agent --data DIR --token %s --seed HOST:PORT\n",
+           time_text(g->expires, until), (long long)(g->credential_life / 3600), out_file);
+}
+
+static enum err create(struct grant *g, struct bytes root_bytes, const struct root *root, struct buf *why)
+{
+    struct sign_key enrol = {0};
+    struct buf text = {0};
+    const struct keys_place place = {.ca = ca, .key_file = key_file, .passphrase_file = passphrase_file};
+    wall_s now = (wall_s)time(NULL);
+    g->mesh = root->mesh;
+    g->not_before = now;
+    g->expires = now + ttl;
+    g->credential_life = credential_life;
+    enum err err = keys_load(&enrol, "enrol", &place, why);
+    if (!err)
+        err = check_key(root, &enrol, now, why);
+    if (!err)
+        err = seal_token(&text, g, root_bytes, &enrol, why);
+    if (!err)
+        err = write_token(&text, why);
+    sign_key_fini(&enrol);
+    secret_fini(&text);
+    return err;
+}
+
+int cli_token(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "create") != 0) {
+        bool help = argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+        fprintf(help ? stdout : stderr,
+                "usage: starling token create --ca DIR --service NAME,... --node PATTERN -o FILE\n");
+        return help ? EXIT_GOOD : EXIT_USAGE;
+    }
+    struct grant g = {0};
+    struct root root;
+    struct buf root_bytes = {0}, why = {0};
+    int status = args_parse(&command, argc - 1, argv + 1, NULL);
+    if (status == ARGS_GO)
+        status = read_limits(&g);
+    if (status != ARGS_GO)
+        return status;
+    enum err err = keys_root(&root, &root_bytes, ca, root_file, &why);
+    if (!err)
+        err = create(&g, buf_bytes(&root_bytes), &root, &why);
+    if (err)
+        args_refused(&command, "%s", why.len ? buf_str(&why) : err_text(err));
+    else if (json && strcmp(out_file, "-") != 0)
+        report_json(&g);
+    else if (strcmp(out_file, "-") != 0)
+        report_text(&g);
+    buf_fini(&root_bytes);
+    buf_fini(&why);
+    return err ? EXIT_REFUSED : EXIT_GOOD;
+}

@@ -1,0 +1,67 @@
+/* starling: dispatch to the commands of cli/cli.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "trust/sign.h"
+
+static const struct command {
+    const char *name, *about;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"mesh", "init: make a mesh, its keys and its root of trust (offline)", cli_mesh},
+    {"token", "create: make a token that enrols hosts (offline)", cli_token},
+    {"policy", "check, test, sign, verify (offline); publish, show (at an agent)", cli_policy},
+    {"agent", "run the agent of this host", cli_agent},
+    {"status", "the agent's own state", cli_status},
+    {"members", "the agents of the mesh, as this one sees them", cli_status},
+    {"services", "the services of the mesh and where they run", cli_status},
+    {"why", "which rule and which endpoints decide about a request", cli_status},
+    {"leave", "leave the mesh and stop", cli_status},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_help(FILE *to)
+{
+    fprintf(to, "usage: starling COMMAND [options]\n\nA service mesh without a control plane.\n\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].about);
+    fprintf(to, "\nstarling COMMAND --help tells more; starling --version prints the version.\n");
+}
+
+static int unknown(const char *word)
+{
+    const char *names[COMMANDS];
+    for (size_t i = 0; i < COMMANDS; i++)
+        names[i] = commands[i].name;
+    const char *nearest = args_nearest(word, names, COMMANDS);
+    fprintf(stderr, "starling: there is no command \"%s\"%s%s%s\ntry: starling --help\n", word,
+            nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EXIT_GOOD;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("starling " STARLING_VERSION);
+        return EXIT_GOOD;
+    }
+    if (trust_init() != ERR_OK) {
+        fprintf(stderr, "starling: the system gives no random numbers; no key or connection would be safe: "
+                        "not started\n");
+        return EXIT_REFUSED;
+    }
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, argv[1]) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    return unknown(argv[1]);
+}
