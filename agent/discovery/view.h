@@ -1,5 +1,6 @@
-/* The view: what the workers know of the mesh, immutable, reference-counted, published whole by the control loop. An exchange pins
- * the view it began with. Built from verified records, the compiled policy and the agent's own configuration. */
+/* The view: what the workers know of the mesh, immutable, reference-counted, published whole by the control
+ * loop. An exchange pins the view it began with. Built from verified records, the compiled policy and the
+ * agent's own configuration. */
 #ifndef DISCOVERY_VIEW_H
 #define DISCOVERY_VIEW_H
 
@@ -18,13 +19,13 @@ struct view_node { /* another agent */
     bool alive; /* alive or suspect: still routed to when suspect, unless others are alive */
     bool suspect;
 };
-struct view_endpoint { /* one instance of a service */
-    const struct view_node *node;  /* NULL: on this very host */
+struct view_endpoint {            /* one instance of a service */
+    const struct view_node *node; /* NULL: on this very host */
     char service[SERVICE_NAME_MAX + 1];
-    struct addr local;             /* where the application listens, when on this host */
-    struct labels labels;          /* slices owned by the view */
+    struct addr local;    /* where the application listens, when on this host */
+    struct labels labels; /* slices owned by the view */
     bool healthy, draining;
-    uint32_t index;                /* dense, for per-endpoint state of a worker */
+    uint32_t index; /* dense, for per-endpoint state of a worker */
 };
 struct view_service {
     char name[SERVICE_NAME_MAX + 1];
@@ -39,19 +40,19 @@ struct view_local { /* a service of this host, as the far side serves it */
 };
 struct view {
     atomic_uint refs;
-    uint64_t serial;           /* rises with every publication */
+    uint64_t serial; /* rises with every publication */
     char mesh[MESH_NAME_MAX + 1];
     struct node_id self;
-    struct policy *policy;     /* NULL: none yet, everything is denied */
+    struct policy *policy; /* NULL: none yet, everything is denied */
     uint64_t policy_epoch, policy_version;
     size_t node_count;
-    struct view_node *node;    /* sorted by id */
+    struct view_node *node; /* sorted by id */
     size_t service_count;
     struct view_service *service; /* sorted by name */
     size_t local_count;
     struct view_local *local;
-    struct trust *trust;       /* for peers' credentials; lives as long as the agent */
-    void *blocks;              /* what the slices point into */
+    struct trust *trust; /* for peers' credentials; lives as long as the agent */
+    void *blocks;        /* what the slices point into */
 };
 struct view *view_ref(struct view *v);
 void view_unref(struct view *v);
@@ -59,13 +60,23 @@ const struct view_service *view_service(const struct view *v, struct bytes name)
 const struct view_local *view_local(const struct view *v, struct bytes name);
 const struct view_node *view_node(const struct view *v, const struct node_id *id);
 
-/* Building, on the control loop. `member` is called once per member with its decoded record. */
+/* Building, on the control loop. All slices and texts are copied. A builder that gives ERR_NOMEM is still
+ * good: the call had no effect. */
 struct view_builder;
+/* NULL: no memory. `trust` is only passed on. */
 struct view_builder *view_builder_new(const char *mesh, const struct node_id *self, struct trust *trust);
-must_check enum err view_builder_local(struct view_builder *b, struct bytes name, const struct addr *app, uint8_t protocol, const struct labels *labels,
-                                       bool healthy);
-must_check enum err view_builder_member(struct view_builder *b, const struct record *r, const struct addr *addr, bool alive, bool suspect);
-/* Takes a reference to the policy (may be NULL). Frees the builder. NULL: no memory. */
-struct view *view_builder_finish(struct view_builder *b, struct policy *policy, uint64_t epoch, uint64_t serial);
+/* A service of this host: it becomes a view_local and an endpoint with node NULL. ERR_EXISTS: named before.
+ * ERR_NOMEM. */
+must_check enum err view_builder_local(struct view_builder *b, struct bytes name, const struct addr *app,
+                                       uint8_t protocol, const struct labels *labels_or_null, bool healthy);
+/* Once per member, with its verified record and the address chosen for it. This host's own record is skipped
+ * (its services come from view_builder_local); who has left is listed as a node that is not alive and offers
+ * nothing. ERR_NOMEM. */
+must_check enum err view_builder_member(struct view_builder *b, const struct record *r,
+                                        const struct addr *addr, bool alive, bool suspect);
+/* Takes a reference to the policy (may be NULL). Frees the builder. NULL: no memory. The same members in any
+ * order give the same view: services by name, within one this host first, then by node id. */
+struct view *view_builder_finish(struct view_builder *b, struct policy *policy, uint64_t epoch,
+                                 uint64_t serial);
 
 #endif

@@ -1,0 +1,328 @@
+/* Building a view and looking into it. All of it lives in one arena; the builder fills lists, finish() sorts
+ * them and turns the indices it kept into pointers, because lists move while they grow. */
+#include "discovery/view.h"
+
+#include "policy/arena.h"
+#include "trust/codec.h"
+
+enum { NO_NODE = UINT32_MAX };
+
+struct offer { /* an endpoint while the view is built */
+    struct view_endpoint endpoint;
+    uint32_t node; /* index into builder.node, or NO_NODE: on this host */
+};
+struct view_builder {
+    struct view *view;
+    struct view_node *node;
+    struct offer *offer;
+    struct view_local *local;
+    size_t node_count, node_cap, offer_count, offer_cap, local_count, local_cap;
+};
+
+/* One more element of a growing list; NULL: no memory, the list is as before. */
+static void *push(void **at, size_t *count, size_t *cap, size_t size)
+{
+    if (*count == *cap) {
+        size_t more = *cap ? 2 * *cap : 16;
+        void *grown = realloc(*at, more * size);
+        if (!grown)
+            return NULL;
+        *at = grown;
+        *cap = more;
+    }
+    void *slot = (uint8_t *)*at + (*count)++ * size;
+    memset(slot, 0, size);
+    return slot;
+}
+
+/* Names come from verified records and a checked configuration, so they fit. */
+static void copy_name(char *out, size_t cap, struct bytes name)
+{
+    assert(name.len < cap);
+    memcpy(out, name.at, name.len);
+    out[name.len] = 0;
+}
+
+static int label_by_key(const void *a, const void *b)
+{
+    return codec_cmp(((const struct label *)a)->key, ((const struct label *)b)->key);
+}
+
+static bool copy_labels(struct arena *a, struct labels *out, const struct labels *in)
+{
+    out->count = in ? in->count : 0;
+    for (size_t i = 0; i < out->count; i++) {
+        struct label l = in->at[i];
+        const char *key = arena_text(a, l.key.at, l.key.len), *value = arena_text(a, l.value.at, l.value.len);
+        if (!key || !value)
+            return false;
+        out->at[i] = (struct label){bytes_of(key, l.key.len), bytes_of(value, l.value.len)};
+    }
+    qsort(out->at, out->count, sizeof *out->at,
+          label_by_key); /* a configuration's labels stand as they were written */
+    return true;
+}
+
+struct view_builder *view_builder_new(const char *mesh, const struct node_id *self, struct trust *trust)
+{
+    struct view_builder *b = calloc(1, sizeof *b);
+    struct view *v = calloc(1, sizeof *v);
+    struct arena *blocks = calloc(1, sizeof *blocks);
+    if (!b || !v || !blocks) {
+        free(b);
+        free(v);
+        free(blocks);
+        return NULL;
+    }
+    atomic_init(&v->refs, 1);
+    copy_name(v->mesh, sizeof v->mesh, bytes_str(mesh));
+    v->self = *self;
+    v->trust = trust;
+    v->blocks = blocks;
+    b->view = v;
+    return b;
+}
+
+static struct offer *add_offer(struct view_builder *b, struct bytes name, const struct labels *labels)
+{
+    struct labels copy = {0};
+    if (!copy_labels(b->view->blocks, &copy, labels))
+        return NULL;
+    struct offer *o = push((void **)&b->offer, &b->offer_count, &b->offer_cap, sizeof *o);
+    if (!o)
+        return NULL;
+    o->node = NO_NODE;
+    o->endpoint.labels = copy;
+    copy_name(o->endpoint.service, sizeof o->endpoint.service, name);
+    return o;
+}
+
+must_check enum err view_builder_local(struct view_builder *b, struct bytes name, const struct addr *app,
+                                       uint8_t protocol, const struct labels *labels_or_null, bool healthy)
+{
+    for (size_t i = 0; i < b->local_count; i++)
+        if (bytes_eq_str(name, b->local[i].name))
+            return ERR_EXISTS;
+    struct offer *o = add_offer(b, name, labels_or_null);
+    if (!o)
+        return ERR_NOMEM;
+    struct view_local *l = push((void **)&b->local, &b->local_count, &b->local_cap, sizeof *l);
+    if (!l) {
+        b->offer_count--;
+        return ERR_NOMEM;
+    }
+    *l = (struct view_local){.app = *app, .protocol = protocol, .healthy = healthy};
+    copy_name(l->name, sizeof l->name, name);
+    o->endpoint.local = *app;
+    o->endpoint.healthy = healthy;
+    return ERR_OK;
+}
+
+must_check enum err view_builder_member(struct view_builder *b, const struct record *r,
+                                        const struct addr *addr, bool alive, bool suspect)
+{
+    size_t offers_before = b->offer_count;
+    uint32_t index = (uint32_t)b->node_count;
+    if (node_id_eq(&r->credential.id, &b->view->self))
+        return ERR_OK; /* what this host offers comes from view_builder_local() */
+    for (size_t i = 0; i < r->service_count && !r->left; i++) {
+        struct offer *o = add_offer(b, r->service[i].name, &r->service[i].labels);
+        if (!o) {
+            b->offer_count = offers_before;
+            return ERR_NOMEM;
+        }
+        o->node = index;
+        o->endpoint.healthy = r->service[i].healthy;
+        o->endpoint.draining = r->draining;
+    }
+    struct view_node *n = push((void **)&b->node, &b->node_count, &b->node_cap, sizeof *n);
+    if (!n) {
+        b->offer_count = offers_before;
+        return ERR_NOMEM;
+    }
+    *n = (struct view_node){.id = r->credential.id,
+                            .addr = *addr,
+                            .features = r->features,
+                            .alive = alive && !r->left,
+                            .suspect = suspect};
+    copy_name(n->name, sizeof n->name, r->credential.node);
+    memcpy(n->noise_key, r->credential.noise_key, sizeof n->noise_key);
+    return ERR_OK;
+}
+
+static int node_by_id(const void *a, const void *b)
+{
+    return node_id_cmp(&((const struct view_node *)a)->id, &((const struct view_node *)b)->id);
+}
+
+static int local_by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct view_local *)a)->name, ((const struct view_local *)b)->name);
+}
+
+/* By service, the local one first, then by node: the order of a view does not depend on the order in which
+ * members were met. */
+static int endpoint_by_service(const void *a, const void *b)
+{
+    const struct view_endpoint *x = a, *y = b;
+    int d = strcmp(x->service, y->service);
+    if (d != 0 || x->node == y->node)
+        return d;
+    if (!x->node || !y->node)
+        return x->node ? 1 : -1;
+    return node_id_cmp(&x->node->id, &y->node->id);
+}
+
+static void *settle(struct arena *a, const void *list, size_t count, size_t size)
+{
+    void *to = arena_take(a, count, size);
+    if (to && count)
+        memcpy(to, list, count * size);
+    return to;
+}
+
+/* Records refer to nodes by the order of arrival: find each again after sorting. */
+static struct view_endpoint *settle_endpoints(struct view_builder *b)
+{
+    struct view *v = b->view;
+    struct view_endpoint *e = arena_take(v->blocks, b->offer_count, sizeof *e);
+    for (size_t i = 0; e && i < b->offer_count; i++) {
+        const struct offer *o = &b->offer[i];
+        e[i] = o->endpoint;
+        e[i].node = o->node == NO_NODE ? NULL : view_node(v, &b->node[o->node].id);
+    }
+    if (e && b->offer_count)
+        qsort(e, b->offer_count, sizeof *e, endpoint_by_service);
+    return e;
+}
+
+static bool build_services(struct view *v, struct view_endpoint *e, size_t count)
+{
+    const struct view_endpoint **at = arena_take(v->blocks, count, sizeof(struct view_endpoint *));
+    v->service = arena_take(v->blocks, count, sizeof *v->service);
+    if (!at || !v->service)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct view_service *s = v->service_count ? &v->service[v->service_count - 1] : NULL;
+        if (!s || strcmp(s->name, e[i].service) != 0) {
+            s = &v->service[v->service_count++];
+            memcpy(s->name, e[i].service, sizeof s->name);
+            s->endpoint = &at[i];
+        }
+        e[i].index = (uint32_t)i;
+        at[i] = &e[i];
+        s->count++;
+    }
+    return true;
+}
+
+static bool finish_lists(struct view_builder *b)
+{
+    struct view *v = b->view;
+    v->node = settle(v->blocks, b->node, b->node_count, sizeof *v->node);
+    v->local = settle(v->blocks, b->local, b->local_count, sizeof *v->local);
+    if (!v->node || !v->local)
+        return false;
+    v->node_count = b->node_count;
+    v->local_count = b->local_count;
+    if (v->node_count)
+        qsort(v->node, v->node_count, sizeof *v->node, node_by_id);
+    if (v->local_count)
+        qsort(v->local, v->local_count, sizeof *v->local, local_by_name);
+    for (size_t i = 1; i < v->node_count; i++)
+        assert(!node_id_eq(&v->node[i - 1].id,
+                           &v->node[i].id)); /* one record per member: gossip's table is keyed by id */
+    struct view_endpoint *e = settle_endpoints(b);
+    return e && build_services(v, e, b->offer_count);
+}
+
+struct view *view_builder_finish(struct view_builder *b, struct policy *policy, uint64_t epoch,
+                                 uint64_t serial)
+{
+    struct view *v = b->view;
+    bool good = finish_lists(b);
+    v->policy = policy_ref(policy);
+    v->policy_epoch = policy ? epoch : 0;
+    v->policy_version = policy ? policy_version(policy) : 0;
+    v->serial = serial;
+    free(b->node);
+    free(b->offer);
+    free(b->local);
+    free(b);
+    if (good)
+        return v;
+    view_unref(v);
+    return NULL;
+}
+
+struct view *view_ref(struct view *v)
+{
+    if (v)
+        atomic_fetch_add_explicit(&v->refs, 1, memory_order_relaxed);
+    return v;
+}
+
+void view_unref(struct view *v)
+{
+    if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    policy_unref(v->policy);
+    arena_fini(v->blocks);
+    free(v->blocks);
+    free(v);
+}
+
+/* strcmp of a slice with a text. */
+static int compare_name(struct bytes name, const char *text)
+{
+    int d = strncmp((const char *)name.at, text, name.len);
+    return d ? d : text[name.len] ? -1 : 0;
+}
+
+const struct view_service *view_service(const struct view *v, struct bytes name)
+{
+    size_t lo = 0, hi = v->service_count;
+    while (name.len && name.len <= SERVICE_NAME_MAX && lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int d = compare_name(name, v->service[mid].name);
+        if (d == 0)
+            return &v->service[mid];
+        if (d < 0)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return NULL;
+}
+
+const struct view_local *view_local(const struct view *v, struct bytes name)
+{
+    size_t lo = 0, hi = v->local_count;
+    while (name.len && name.len <= SERVICE_NAME_MAX && lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int d = compare_name(name, v->local[mid].name);
+        if (d == 0)
+            return &v->local[mid];
+        if (d < 0)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return NULL;
+}
+
+const struct view_node *view_node(const struct view *v, const struct node_id *id)
+{
+    size_t lo = 0, hi = v->node_count;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int d = node_id_cmp(id, &v->node[mid].id);
+        if (d == 0)
+            return &v->node[mid];
+        if (d < 0)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return NULL;
+}
