@@ -16,6 +16,10 @@ ROOMS   ?= gossip store \
 PKGS    := libuv libsodium lmdb msgpack yaml-0.1 jansson
 VERSION := 0.1.0
 
+# V=1 shows every command.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1) $@")
+
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
 CPPFLAGS += -D_GNU_SOURCE -DSTARLING_VERSION='"$(VERSION)"' -Iinclude -I. -Iagent
 CFLAGS_release := -O2 -g
@@ -72,36 +76,45 @@ deps:
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC  )
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/libstarling.a: $(OBJ)
 	@rm -f $@
-	ar rcs $@ $(OBJ)
+	$(call say,AR  )
+	$(Q)ar rcs $@ $(OBJ)
 
 $(B)/libsim.a: $(SIM_LIB_SRC:%.c=$(B)/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR  )
+	$(Q)ar rcs $@ $^
 
 $(B)/starling: $(MAIN) $(B)/libstarling.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/starling-sim: $(B)/sim/main.o $(B)/libsim.a $(B)/libstarling.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # Unit and trace tests: one cmocka program per file. A test may #include its source file to reach statics; the
 # archive then does not supply that object again.
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libstarling.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libstarling.a -lcmocka $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libstarling.a -lcmocka $(LIBS)
 $(B)/tests/trace/%: tests/trace/%.c $(B)/libsim.a $(B)/libstarling.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libsim.a $(B)/libstarling.a -lcmocka $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libsim.a $(B)/libstarling.a -lcmocka $(LIBS)
 $(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libstarling.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libstarling.a $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libstarling.a $(LIBS)
 $(TOOL_BIN): $(B)/tests/%: tests/tools/%.c $(B)/libstarling.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libstarling.a $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libstarling.a $(LIBS)
 tools: $(TOOL_BIN)
 
 unit: $(UNIT_BIN)
