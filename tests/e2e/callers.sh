@@ -1,0 +1,34 @@
+# Who speaks for whom: by entry and by the user id that owns the calling socket; and nobody speaks for a service that this host's credential
+# does not name.
+. tests/e2e/lib.sh
+
+mesh
+http_app 9001 app
+"$starling" token create --ca "$T/ca" --service batch --node 'a' -o "$T/token-a" >/dev/null
+user=$(awk -F: '$1=="nobody" {print $3}' /etc/passwd)
+cat >"$T/p.yaml" <<'P'
+policy: v1
+mesh: shop.example
+version: 1
+services: {cart: {protocol: http}, vault: {protocol: http}}
+intentions:
+  - {name: batch, from: [batch], to: cart}
+  - {name: web, from: [web], to: vault}
+P
+cp "$T/token" "$T/token-all"
+cp "$T/token-a" "$T/token"
+# This host may speak for batch only; that it calls itself web at an entry must not help it.
+agent a 7000 --caller batch=uid:nobody --caller web=7085
+cp "$T/token-all" "$T/token"
+agent b 7100 --seed 127.0.0.1:7000 --service cart=9001 --service vault=9001
+eventually 10 all_alive 2 a b
+publish b "$T/p.yaml"
+eventually 5 in_force 1 a b
+code() { "$@" curl -s -o /dev/null -w '%{http_code}' -H "Host: $host" "http://127.0.0.1:$port/"; }
+as_nobody() { setpriv --reuid "$user" --clear-groups "$@"; }
+host=cart port=7080
+code_is() { want=$1; shift; [ "$(code "$@")" = "$want" ]; }
+eventually 5 code_is 200 as_nobody
+code_is 403 env || fail "root is not batch"
+host=vault port=7085
+code_is 403 env || fail "a host spoke for a service that its credential does not name"

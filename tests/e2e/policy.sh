@@ -1,0 +1,83 @@
+# Policy: version 2 is in force everywhere within a second of publishing; lower versions, wrong signers, altered bytes and another mesh's
+# bundles are refused, each with an error and a metric of its own; it is enforced at boot before any peer answers.
+. tests/e2e/lib.sh
+
+mesh
+http_app 9001 app
+agent a 7000 --caller web=7085
+agent b 7100 --seed 127.0.0.1:7000 --service cart=9001
+agent c 7200 --seed 127.0.0.1:7000
+eventually 10 all_alive 3 a b c
+
+policy() {
+    cat >"$T/v$1.yaml" <<P
+policy: v1
+mesh: shop.example
+version: $1
+services: {cart: {protocol: http}}
+intentions:
+  - {name: front-$1, from: [$2], to: cart}
+P
+}
+code() { curl -s -o /dev/null -w '%{http_code}' -H 'Host: cart' http://127.0.0.1:7085/; }
+code_is() { [ "$(code)" = "$1" ]; }
+
+# Without a policy everything is denied.
+code_is 403 || fail "no policy must mean no traffic: $(code)"
+policy 1 web
+publish c "$T/v1.yaml"
+eventually 5 in_force 1 a b c
+eventually 2 code_is 200
+
+# Version 2 takes the permission away: everywhere, within a second.
+policy 2 ops
+"$starling" policy sign "$T/v2.yaml" --ca "$T/ca" -o "$T/v2.bundle" >/dev/null
+ask a policy publish "$T/v2.bundle" >/dev/null
+eventually 1 in_force 2 a b c
+code_is 403 || fail "version 2 is not obeyed: $(code)"
+
+refused() { # METRIC-REASON WORDS COMMAND...
+    reason=$1 words=$2; shift 2
+    if "$@" >"$T/out" 2>&1; then fail "accepted: $*"; fi
+    grep -q "$words" "$T/out" || { cat "$T/out"; fail "wrong reason: $*"; }
+    curl -s http://127.0.0.1:7001/metrics | grep -q "^starling_policy_refused_total{reason=\"$reason\"} [1-9]" || fail "no metric for $reason"
+}
+"$starling" policy sign "$T/v1.yaml" --ca "$T/ca" -o "$T/v1.bundle" >/dev/null
+refused version 'not above' ask a policy publish "$T/v1.bundle"
+policy 3 web
+"$starling" mesh init --name shop.example --dir "$T/ca2" >/dev/null
+"$starling" policy sign "$T/v3.yaml" --ca "$T/ca2" -o "$T/thief.bundle" >/dev/null
+refused signer 'not signed by' ask a policy publish "$T/thief.bundle"
+sed 's/shop.example/other.example/' "$T/v3.yaml" >"$T/other.yaml"
+"$starling" mesh init --name other.example --dir "$T/ca3" >/dev/null
+"$starling" policy sign "$T/other.yaml" --ca "$T/ca3" -o "$T/other.bundle" >/dev/null
+refused mesh 'another mesh' ask a policy publish "$T/other.bundle"
+"$starling" policy sign "$T/v3.yaml" --ca "$T/ca" -o "$T/v3.bundle" >/dev/null
+python3 - "$T/v3.bundle" "$T/altered.bundle" <<'PY'
+import sys
+b = bytearray(open(sys.argv[1], "rb").read())
+i = b.index(b"front-3")
+b[i + 6] = ord("4")
+open(sys.argv[2], "wb").write(b)
+PY
+refused altered 'altered' ask a policy publish "$T/altered.bundle"
+head -c 100 "$T/v3.bundle" >"$T/cut.bundle"
+refused malformed 'malformed' ask a policy publish "$T/cut.bundle"
+in_force 2 a b c || fail "a refused bundle changed something"
+
+# The signer refuses what fails its own tests, and a key that is not in force is named.
+cat >>"$T/v3.yaml" <<'P'
+tests:
+  - {from: web, to: cart, request: GET /, expect: deny}
+P
+if "$starling" policy sign "$T/v3.yaml" --ca "$T/ca" -o "$T/x.bundle" >"$T/out" 2>&1; then fail "signed against its own test"; fi
+grep -q 'v3.yaml:[0-9]*:[0-9]*:' "$T/out" || { cat "$T/out"; fail "no place in the complaint"; }
+printf 'policy: v1\nmesh: shop.example\nversion: 9\nservices: {cart: {protocol: http, rateLimits: []}}\n' >"$T/future.yaml"
+if "$starling" policy check "$T/future.yaml" >"$T/out" 2>&1; then fail "rateLimits is not in force"; fi
+grep -q 'rateLimits.*not in force' "$T/out" || { cat "$T/out"; fail "the key is not named"; }
+
+# Alone after a restart, with no peer to ask, b still enforces version 2.
+for n in a b c; do kill -9 "$(pid_of $n)"; done
+agent b 7100
+eventually 5 in_force 2 b
+[ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: cart' http://127.0.0.1:7180/)" = 403 ] || fail "not enforced at boot"

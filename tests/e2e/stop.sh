@@ -1,0 +1,82 @@
+# Clean stop and start: SIGTERM leaves the cluster and finishes what is in flight; SIGHUP reads agent.yaml again; a second agent on the same
+# folder is refused; a restart needs no token; the socket answers only while the agent runs.
+. tests/e2e/lib.sh
+
+mesh
+http_app 9001 app
+# An application that takes its time: it answers one second after the request.
+cat >"$T/slow.py" <<'PY'
+import http.server, threading, time
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        threading.Event().wait(1.0)
+        self.send_response(200); self.send_header("content-length", "5"); self.end_headers(); self.wfile.write(b"done\n")
+    def log_message(self, *a): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", 9002), H).serve_forever()
+PY
+python3 "$T/slow.py" &
+pids="$pids $!"
+cat >"$T/b.yaml" <<'Y'
+services:
+  - {name: cart, port: 9001}
+  - {name: slow, port: 9002}
+Y
+cat >"$T/p.yaml" <<'P'
+policy: v1
+mesh: shop.example
+version: 1
+services: {cart: {protocol: http}, slow: {protocol: http}, late: {protocol: http}}
+intentions: [{name: a, from: [web], to: cart}, {name: b, from: [web], to: slow}, {name: c, from: [web], to: late}]
+P
+agent a 7000 --caller web=7085
+agent b 7100 --seed 127.0.0.1:7000 --config "$T/b.yaml"
+eventually 10 all_alive 2 a b
+publish a "$T/p.yaml"
+eventually 5 in_force 1 a b
+eventually 5 curl -sf -H 'Host: slow' http://127.0.0.1:7085/
+
+# A second agent on the same folder.
+if "$starling" agent --data "$T/b/data" --node b --port-base 7900 --listen 127.0.0.1:7900 >"$T/second" 2>&1; then fail "a second agent started"; fi
+grep -qi 'another agent' "$T/second" || { cat "$T/second"; fail "unclear message"; }
+
+# SIGHUP: a service more, known everywhere; a broken file changes nothing.
+echo '  - {name: late, port: 9001, labels: {version: "7"}}' >>"$T/b.yaml"
+kill -HUP "$(pid_of b)"
+eventually 5 is a services 'sorted(s["service"] for s in o)' "['cart', 'late', 'slow']"
+eventually 5 curl -sf -H 'Host: late' http://127.0.0.1:7085/
+cp "$T/b.yaml" "$T/good.yaml"
+echo 'servces: []' >>"$T/b.yaml"
+if ask b reload >"$T/out" 2>&1; then fail "a misspelt key was taken"; fi
+grep -q 'b.yaml:[0-9]*:1:.*servces' "$T/out" && grep -q 'services' "$T/out" || { cat "$T/out"; fail "no place or suggestion"; }
+is a services 'len(o)' 3 || fail "a broken file changed something"
+cp "$T/good.yaml" "$T/b.yaml"
+
+# SIGTERM while a request is in flight: it is answered, b says good-bye, and its process ends by itself.
+curl -s -o "$T/answer" -w '%{http_code}' -H 'Host: slow' http://127.0.0.1:7085/ >"$T/code" &
+request=$!
+in_flight() { curl -s http://127.0.0.1:7101/metrics | grep -q '^starling_requests_active [1-9]'; }
+eventually 1 in_flight
+kill -TERM "$(pid_of b)"
+eventually 3 is a members '[m["state"] for m in o if m["name"]=="b"]' "['left']"
+wait "$request"
+[ "$(cat "$T/code")" = 200 ] && [ "$(cat "$T/answer")" = done ] || fail "the request in flight was lost: $(cat "$T/code")"
+gone() { ! kill -0 "$(pid_of b)" 2>/dev/null; }
+eventually 5 gone
+curl -s -i -H 'Host: cart' http://127.0.0.1:7085/ >"$T/none"
+grep -q '^HTTP/1.1 503' "$T/none" && grep -qi 'endpoint' "$T/none" || { cat "$T/none"; fail "no endpoint must be 503 with a reason"; }
+if ask b status >"$T/out" 2>&1; then fail "status of a stopped agent"; fi
+grep -q 'no agent runs' "$T/out" || fail "unclear message: $(cat "$T/out")"
+
+# Back again without a token and without a seed: members come from the store.
+"$starling" agent --data "$T/b/data" --node b --port-base 7100 --listen 127.0.0.1:7100 --config "$T/b.yaml" >>"$T/b/log" 2>&1 &
+pids="$pids $!"; echo $! >"$T/b/pid"
+eventually 10 all_alive 2 a b
+eventually 5 curl -sf -H 'Host: cart' http://127.0.0.1:7085/
+# `leave` returns when the agent is gone.
+ask b leave >/dev/null
+gone || eventually 1 gone
+# A key file that others may read is refused.
+chmod 644 "$T/b/data/identity.key"
+if "$starling" agent --data "$T/b/data" --node b --port-base 7100 --listen 127.0.0.1:7100 >"$T/out" 2>&1; then fail "a readable key was taken"; fi
+grep -q 'identity.key' "$T/out" || { cat "$T/out"; fail "the file is not named"; }
