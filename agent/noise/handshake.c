@@ -233,7 +233,7 @@ static void step_done(struct noise_handshake *hs)
     hs->done = ++hs->step == hs->pattern->message_count;
 }
 
-static enum err fail(struct noise_handshake *hs, enum err e)
+static enum err die(struct noise_handshake *hs, enum err e)
 {
     noise_handshake_fini(hs);
     hs->failed = true;
@@ -275,7 +275,7 @@ enum err noise_handshake_write(struct noise_handshake *hs, struct bytes payload,
         else if (*t == NOISE_PSK)
             mix_key_and_hash(hs, bytes_of(hs->psk, 32));
         else if (!mix_dh_token(hs, *t))
-            return fail(hs, ERR_MALFORMED);
+            return die(hs, ERR_MALFORMED);
     }
     at += encrypt_and_hash(hs, at, payload);
     *len = (size_t)(at - out);
@@ -325,17 +325,17 @@ enum err noise_handshake_read(struct noise_handshake *hs, struct bytes msg, uint
     assert(!hs->done && !hs->failed && !noise_handshake_is_my_turn(hs));
     size_t overhead = noise_handshake_overhead(hs);
     if (msg.len < overhead || msg.len > NOISE_MESSAGE_MAX)
-        return fail(hs, ERR_MALFORMED);
+        return die(hs, ERR_MALFORMED);
     if (msg.len - overhead > cap)
         return ERR_LIMIT;
     struct rd r = rd_init(msg);
     for (const uint8_t *t = hs->pattern->message[hs->step]; *t != NOISE_END; t++) {
         enum err e = read_token(hs, *t, &r);
         if (e != ERR_OK)
-            return fail(hs, e);
+            return die(hs, e);
     }
     if (!decrypt_and_hash(hs, out, rd_bytes(&r, rd_left(&r))))
-        return fail(hs, ERR_AUTH);
+        return die(hs, ERR_AUTH);
     assert(rd_done(&r));
     *len = msg.len - overhead;
     step_done(hs);
