@@ -1,12 +1,27 @@
 /* A signed policy bundle: an envelope of type "policy" whose body is canonical msgpack
- *   [mesh, epoch, version, previous-hash, [feature...], text]
- * Signed by k of n policy keys of the root. The hash of a bundle is SHA-256 of its whole bytes. */
+ *
+ *   [ mesh str, epoch u64, version u64, previous bin 32, [feature str, ...], text str ]
+ *
+ * Signed by k of n policy keys of the root. The hash of a bundle is SHA-256 of its whole bytes.
+ *
+ * Exactly `threshold` signatures, each by a listed key. Fewer are not enough; one more would let anybody who
+ * has seen it drop or swap one and so make "other bytes of the same version", the mark of signers who
+ * contradict each other (ADVERSARY B12), without being a signer.
+ *
+ * `epoch` is at most the root's. Who steals the policy keys can sign the highest version there is, but not a
+ * higher epoch: a new root with the next epoch starts the versions afresh (ADVERSARY B6). Order is by (epoch,
+ * version). */
 #ifndef POLICY_BUNDLE_H
 #define POLICY_BUNDLE_H
 
 #include "policy/policy.h"
 
-enum { BUNDLE_BYTES_MAX = 1024 * 1024 };
+enum {
+    BUNDLE_BYTES_MAX = 1024 * 1024,
+    BUNDLE_TEXT_MAX = BUNDLE_BYTES_MAX - 8192, /* room for the rest */
+    BUNDLE_FEATURES_MAX = 32,
+    BUNDLE_FEATURE_MAX = 32, /* bytes of a feature's name */
+};
 
 struct bundle {
     struct bytes mesh;
@@ -17,18 +32,27 @@ struct bundle {
     size_t signer_count;
     struct node_id signer[ENVELOPE_SIGS_MAX];
 };
-/* Compiles, runs the tests, and signs. Complaints in `c`. */
+/* Compiles, runs the tests, and signs; appends to `out`. Complaints in `c`. The same text, root and keys give
+ * the same bytes on every machine. ERR_INVALID: the text does not compile, fails a test of its own, or is for
+ * another mesh; ERR_DENIED: not exactly `threshold` different policy keys of this root, or an epoch beyond
+ * the root's; ERR_LIMIT: too large; ERR_NOMEM. */
 must_check enum err bundle_sign(struct buf *out, const struct root *root, uint64_t epoch, struct bytes text,
                                 const struct hash *previous_or_null, const struct sign_key *const *keys,
                                 size_t key_count, struct complaints *c);
-/* Splits and verifies against the root: ERR_MALFORMED (bytes, non-canonical), ERR_AUTH (signatures),
- * ERR_FOREIGN (mesh), ERR_UNSUPPORTED (a feature this agent lacks; named in `c`), ERR_INVALID (the text does
- * not compile, or says another version or mesh). Slices borrow from `in`. *out_policy (may be NULL) gets the
- * compiled policy. */
+/* Splits and verifies against the root, signatures before anything in the body is looked at. Nothing is set
+ * unless ERR_OK. ERR_LIMIT        larger than BUNDLE_BYTES_MAX ERR_MALFORMED    not an envelope, not of type
+ * policy, not canonical ERR_AUTH         a signature by a policy key that is wrong: altered ERR_DENIED signed
+ * by others, by too few or by more than `threshold`; or of an epoch beyond the root's ERR_FOREIGN      for
+ * another mesh ERR_UNSUPPORTED  needs a feature this agent lacks; named in `c` ERR_INVALID      the text does
+ * not compile, or says another version or mesh than the bundle ERR_NOMEM Slices borrow from `in`. *out_policy
+ * (may be NULL) gets the compiled policy. */
 must_check enum err bundle_open(struct bundle *out, struct policy **out_policy, const struct root *root,
                                 struct bytes in, struct complaints *c);
-/* May `b` replace what is in force? ERR_OK; ERR_STALE: lower, or the same version with a higher hash;
- * ERR_EXISTS: the very same; ERR_CONFLICT: the same version, other bytes, lower hash: take it and alarm. */
+/* May `b` replace what is in force, (epoch, version, hash)? ERR_OK; ERR_STALE: lower, or the same version
+ * with a higher hash; ERR_EXISTS: the very same; ERR_CONFLICT: the same version, other bytes, lower hash:
+ * take it and alarm. So agents settle on the lowest hash, in whatever order the bundles arrive. An ERR_STALE
+ * with equal epoch and version is the same contradiction seen from the other side and deserves the same
+ * alarm. */
 must_check enum err bundle_succeeds(const struct bundle *b, uint64_t epoch, uint64_t version,
                                     const struct hash *hash);
 

@@ -31,8 +31,10 @@ static bool compile_label(struct compile *k, struct label *l, const struct yaml_
     struct bytes v;
     if (!yaml_string(value, key->text, &v, k->c))
         return false;
-    if (key->text_len == 0 || key->text_len > LABEL_MAX || v.len > LABEL_MAX) {
-        complain(k->c, key, "a label's key and value have 1 to %d bytes each", LABEL_MAX);
+    if (!label_is_sound(bytes_of(key->text, key->text_len)) || !label_is_sound(v)) {
+        complain(k->c, key,
+                 "no instance has this label: key and value are 1 to %d letters, digits or -_./:+@",
+                 LABEL_MAX);
         return false;
     }
     const char *kt = arena_text(&k->p->arena, key->text, key->text_len),

@@ -1,0 +1,229 @@
+#include "policy/bundle.h"
+
+#include "trust/codec.h"
+
+/* Features of this engine that a bundle may demand by name. None yet: what v1 of the language has in force,
+ * every agent has. */
+static const char *const features[] = {NULL};
+
+static void body_encode(struct buf *out, const struct bundle *b)
+{
+    codec_put_array(out, 6);
+    codec_put_str(out, b->mesh);
+    codec_put_u64(out, b->epoch);
+    codec_put_u64(out, b->version);
+    codec_put_bin(out, bytes_of(b->previous.b, HASH_BYTES));
+    codec_put_array(out, 0);
+    codec_put_str(out, b->text);
+}
+
+struct needs { /* the features a body asks for */
+    size_t count;
+    struct bytes name[BUNDLE_FEATURES_MAX];
+};
+
+static must_check enum err body_decode(struct bundle *b, struct needs *needs, struct bytes body,
+                                       struct refusal *why)
+{
+    struct codec c = codec_of(body);
+    (void)codec_array(&c, "policy", 6, 6);
+    b->mesh = codec_str(&c, "policy.mesh", MESH_NAME_MAX);
+    b->epoch = codec_u64(&c, "policy.epoch", UINT64_MAX);
+    b->version = codec_u64(&c, "policy.version", UINT64_MAX);
+    codec_bin_copy(&c, "policy.previous", b->previous.b, HASH_BYTES);
+    needs->count = codec_array(&c, "policy.features", 0, BUNDLE_FEATURES_MAX);
+    for (size_t i = 0; i < needs->count; i++) {
+        needs->name[i] = codec_str(&c, "policy.features", BUNDLE_FEATURE_MAX);
+        if (i > 0 && codec_cmp(needs->name[i - 1], needs->name[i]) >= 0)
+            codec_refuse(&c, ERR_MALFORMED, "policy.features", "not rising");
+    }
+    b->text = codec_str(&c, "policy.text", BUNDLE_TEXT_MAX);
+    return codec_end(&c, why);
+}
+
+static bool is_listed(const struct role *role, const uint8_t key[ID_BYTES])
+{
+    for (size_t i = 0; i < role->count; i++)
+        if (memcmp(role->key[i].b, key, ID_BYTES) == 0)
+            return true;
+    return false;
+}
+
+/* Complains and returns `e`; what a verifier refuses has no place in the text. */
+static enum err refused(struct complaints *c, enum err e, const char *text)
+{
+    complain(c, NULL, "%s", text);
+    return e;
+}
+
+static enum err check_signatures(const struct envelope *e, const struct role *role, struct complaints *c)
+{
+    if (!bytes_eq_str(e->type, ENVELOPE_POLICY))
+        return refused(c, ERR_MALFORMED, "signed, but not a policy bundle");
+    enum err err = envelope_verify(e, ENVELOPE_POLICY, role->key, role->count, role->threshold);
+    if (err == ERR_AUTH)
+        return refused(c, err, "the signature does not fit the bytes: altered on its way");
+    if (err == ERR_DENIED)
+        return refused(c, err, "not signed by enough policy keys of this mesh's root");
+    if (err != ERR_OK)
+        return refused(c, err, err_text(err));
+    for (size_t i = 0; i < e->sig_count; i++)
+        if (!is_listed(role, e->sig[i].key))
+            return refused(c, ERR_DENIED,
+                           "carries a signature by a key that is no policy key of this mesh's root");
+    if (e->sig_count != role->threshold)
+        return refused(c, ERR_DENIED,
+                       "carries more signatures than the root's threshold; sign with exactly as many");
+    return ERR_OK;
+}
+
+static bool is_known_feature(struct bytes name)
+{
+    for (size_t i = 0; features[i]; i++)
+        if (bytes_eq_str(name, features[i]))
+            return true;
+    return false;
+}
+
+static enum err check_needs(const struct needs *needs, struct complaints *c)
+{
+    enum err e = ERR_OK;
+    for (size_t i = 0; i < needs->count; i++)
+        if (!is_known_feature(needs->name[i])) {
+            complain(c, NULL, "needs feature `%.*s`, which this version lacks; update the agent",
+                     (int)needs->name[i].len, (const char *)needs->name[i].at);
+            e = ERR_UNSUPPORTED;
+        }
+    return e;
+}
+
+/* What the text says of itself must be what was signed beside it. */
+static enum err check_text(const struct policy *p, struct bytes mesh, uint64_t version, struct complaints *c)
+{
+    if (!bytes_eq_str(mesh, policy_mesh(p)))
+        return refused(c, ERR_INVALID, "the text names another mesh than the root");
+    if (policy_version(p) != version)
+        return refused(c, ERR_INVALID, "the text says another version than the bundle");
+    return ERR_OK;
+}
+
+static enum err check_keys(const struct role *role, const struct sign_key *const *keys, size_t count,
+                           struct complaints *c)
+{
+    if (count != role->threshold) {
+        complain(c, NULL, "%zu keys given; this mesh's root wants exactly %zu policy signatures", count,
+                 role->threshold);
+        return ERR_DENIED;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!is_listed(role, keys[i]->pub.b))
+            return refused(c, ERR_DENIED, "a key given is not among the root's policy keys");
+        for (size_t j = 0; j < i; j++)
+            if (node_id_eq(&keys[i]->pub, &keys[j]->pub))
+                return refused(c, ERR_DENIED, "the same key is given twice; a key counts once");
+    }
+    return ERR_OK;
+}
+
+static enum err compile_and_test(struct policy **p, struct bytes text, struct complaints *c)
+{
+    size_t run;
+    if (text.len > BUNDLE_TEXT_MAX)
+        return refused(c, ERR_LIMIT, "too large for a bundle");
+    enum err e = policy_compile(p, text, c);
+    if (e != ERR_OK)
+        return e;
+    if (!codec_is_utf8(text)) /* libyaml's idea of UTF-8 is a little wider than the bundle's */
+        return refused(c, ERR_INVALID, "the text is not UTF-8");
+    return policy_test(*p, &run, c) == 0 ? ERR_OK : ERR_INVALID;
+}
+
+must_check enum err bundle_sign(struct buf *out, const struct root *root, uint64_t epoch, struct bytes text,
+                                const struct hash *previous_or_null, const struct sign_key *const *keys,
+                                size_t key_count, struct complaints *c)
+{
+    struct bundle b = {.mesh = root->mesh, .epoch = epoch, .text = text};
+    struct policy *p = NULL;
+    struct buf body = {0};
+    enum err e = compile_and_test(&p, text, c);
+    if (e == ERR_OK)
+        e = check_text(p, root->mesh, policy_version(p), c);
+    if (e == ERR_OK)
+        e = check_keys(&root->policy, keys, key_count, c);
+    if (e == ERR_OK && epoch > root->epoch)
+        e = refused(c, ERR_DENIED, "the epoch is beyond the root's; a higher one begins with a new root");
+    if (e == ERR_OK) {
+        b.version = policy_version(p);
+        b.previous = previous_or_null ? *previous_or_null : b.previous;
+        body_encode(&body, &b);
+        e = buf_ok(&body) ? envelope_sign(out, ENVELOPE_POLICY, buf_bytes(&body), keys, key_count)
+                          : ERR_NOMEM;
+    }
+    buf_fini(&body);
+    policy_unref(p);
+    return e;
+}
+
+static enum err check_body(struct bundle *b, const struct root *root, struct bytes body, struct complaints *c)
+{
+    struct needs needs;
+    struct refusal why;
+    enum err e = body_decode(b, &needs, body, &why);
+    if (e != ERR_OK) {
+        complain(c, NULL, "%s: %s", why.field, why.reason);
+        return e;
+    }
+    if (!bytes_eq(b->mesh, root->mesh))
+        return refused(c, ERR_FOREIGN, "for another mesh");
+    if (b->epoch > root->epoch)
+        return refused(c, ERR_DENIED, "of an epoch beyond the root's");
+    return check_needs(&needs, c);
+}
+
+must_check enum err bundle_open(struct bundle *out, struct policy **out_policy, const struct root *root,
+                                struct bytes in, struct complaints *c)
+{
+    struct bundle b = {.hash = {{0}}};
+    struct envelope env;
+    struct refusal why;
+    struct policy *p = NULL;
+    if (in.len > BUNDLE_BYTES_MAX)
+        return refused(c, ERR_LIMIT, "too large for a bundle");
+    enum err e = envelope_parse_why(&env, in, &why);
+    if (e != ERR_OK) {
+        complain(c, NULL, "%s: %s", why.field, why.reason);
+        return e;
+    }
+    e = check_signatures(&env, &root->policy, c);
+    if (e == ERR_OK)
+        e = check_body(&b, root, env.body, c);
+    if (e == ERR_OK)
+        e = policy_compile(&p, b.text, c);
+    if (e == ERR_OK)
+        e = check_text(p, b.mesh, b.version, c);
+    if (e != ERR_OK) {
+        policy_unref(p);
+        return e;
+    }
+    b.hash = hash_of(in);
+    b.signer_count = env.sig_count;
+    for (size_t i = 0; i < env.sig_count; i++)
+        memcpy(b.signer[i].b, env.sig[i].key, ID_BYTES);
+    *out = b;
+    if (out_policy)
+        *out_policy = p;
+    else
+        policy_unref(p);
+    return ERR_OK;
+}
+
+must_check enum err bundle_succeeds(const struct bundle *b, uint64_t epoch, uint64_t version,
+                                    const struct hash *hash)
+{
+    if (b->epoch != epoch)
+        return b->epoch > epoch ? ERR_OK : ERR_STALE;
+    if (b->version != version)
+        return b->version > version ? ERR_OK : ERR_STALE;
+    int d = memcmp(b->hash.b, hash->b, HASH_BYTES);
+    return d == 0 ? ERR_EXISTS : d < 0 ? ERR_CONFLICT : ERR_STALE;
+}
