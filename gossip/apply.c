@@ -1,0 +1,386 @@
+/* apply.c: what records and opinions do to a member. The one place where states change.
+ *
+ *              record with a higher incarnation, or own evidence
+ *            .---------------------------------------------------.
+ *            v                                                    |
+ *   (new) ALIVE --- own probe failed, or accused ---> SUSPECT --> DEAD     after the deadline, if own probes failed
+ *            |                                          |         |
+ *            '------------> LEFT <----------------------'---------'        by a record that says so
+ *   LEFT -> ALIVE by a newer record that does not say so. */
+#include "gossip/core.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define BIT(s) (1u << (s))
+static const unsigned may_become[] = {
+    [GOSSIP_ALIVE] = BIT(GOSSIP_SUSPECT) | BIT(GOSSIP_LEFT),
+    [GOSSIP_SUSPECT] = BIT(GOSSIP_ALIVE) | BIT(GOSSIP_DEAD) | BIT(GOSSIP_LEFT),
+    [GOSSIP_DEAD] = BIT(GOSSIP_ALIVE) | BIT(GOSSIP_LEFT),
+    [GOSSIP_LEFT] = BIT(GOSSIP_ALIVE),
+};
+
+static void suspicion_end(struct member *m)
+{
+    if (!m->suspicion)
+        return;
+    LIST_REMOVE(m->suspicion, link);
+    free(m->suspicion);
+    m->suspicion = NULL;
+}
+
+static void move(struct gossip *g, struct member *m, enum gossip_state to)
+{
+    assert(may_become[m->state] & BIT(to));
+    if (to != GOSSIP_SUSPECT)
+        suspicion_end(m);
+    members_set_state(&g->members, m, to, g->now);
+}
+
+/* Addresses. */
+
+bool apply_may_dial(const struct gossip *g, const struct addr *a)
+{
+    if (!addr_is_dialable(a))
+        return false;
+    if (!g->self)
+        return true;
+    for (int i = 0; i < g->self->addr_count; i++)
+        if (addr_eq(&g->self->addr[i], a))
+            return false;
+    return !addr_is_loopback(a) || addr_is_loopback(&g->self->addr[0]);
+}
+
+bool apply_addr(const struct gossip *g, const struct member *m, struct addr *out)
+{
+    for (int i = 0; i < m->addr_count; i++) {
+        const struct addr *a = &m->addr[(m->addr_used + i) % m->addr_count];
+        if (apply_may_dial(g, a)) {
+            *out = *a;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Ourselves. */
+
+void apply_refute(struct gossip *g, uint64_t above)
+{
+    if (above >= NUMBER_MAX - 1 || is_leaving(g))
+        return;
+    if (g->wanted_incarnation <= above)
+        g->wanted_incarnation = above + 1;
+    if (g->now < g->refute_ok_at)
+        return; /* timers_tick() asks when the time has come */
+    g->refute_ok_at = g->now + REFUTE_SPACING_MS;
+    g->ev_want = true;
+    g->stats.refutations++;
+}
+
+/* Our own record came back to us. Newer than ours: an old disk image, or a clone of our key (ADVERSARY G32, G33, G46). */
+static void own_heard(struct gossip *g, const struct gossip_claim *claim, struct bytes record)
+{
+    if (!g->self) {
+        apply_refute(g, claim->incarnation);
+        return;
+    }
+    int newer = member_cmp(g->self, claim->incarnation, claim->version);
+    if (newer < 0 || (newer == 0 && hash_eq(&claim->hash, &g->self->record->hash)))
+        return;
+    if (newer == 0 && !(g->self->flags & MEMBER_EQUIVOCAL)) {
+        struct record_blob *other = record_blob_new(record, &claim->hash);
+        if (other) {
+            g->self->flags |= MEMBER_EQUIVOCAL;
+            event_proof(g, &claim->id, g->self->record, other);
+            record_blob_unref(other);
+        }
+    }
+    apply_refute(g, claim->incarnation);
+}
+
+/* Records. */
+
+static enum err check(const struct gossip *g, struct bytes record, struct gossip_claim *claim)
+{
+    memset(claim, 0, sizeof *claim);
+    if (record.len == 0 || record.len > GOSSIP_RECORD_MAX)
+        return ERR_LIMIT;
+    enum err e = g->verify.record(g->verify.arg, record, claim);
+    if (e)
+        return e;
+    if (claim->incarnation >= NUMBER_MAX || claim->version >= NUMBER_MAX || claim->addr_count > GOSSIP_ADDRS_MAX ||
+        node_id_is_zero(&claim->id))
+        return ERR_LIMIT;
+    for (int i = 0; i < claim->addr_count; i++)
+        if (addr_is_dialable(&claim->addr[i]))
+            return ERR_OK;
+    return ERR_LIMIT; /* nowhere that may be dialled (ADVERSARY G16) */
+}
+
+static enum gossip_state state_after(const struct member *m, bool is_new, const struct gossip_claim *claim, const struct news *news)
+{
+    if (claim->left)
+        return GOSSIP_LEFT;
+    if (is_new)
+        return news->origin == FROM_SYNC && news->state == GOSSIP_DEAD ? GOSSIP_DEAD : GOSSIP_ALIVE;
+    if (claim->incarnation > m->incarnation || m->state == GOSSIP_LEFT)
+        return GOSSIP_ALIVE;
+    return (enum gossip_state)m->state;
+}
+
+static bool is_worth_telling(const struct gossip *g, const struct news *news)
+{
+    /* A joiner is taught what everybody else knows already. */
+    return news->origin != FROM_STORE && (news->origin != FROM_SYNC || g->is_joined);
+}
+
+static void adopt(struct gossip *g, struct member *m, struct record_blob *blob, const struct gossip_claim *claim,
+                  const struct news *news, bool is_new)
+{
+    enum gossip_state before = (enum gossip_state)m->state, after = state_after(m, is_new, claim, news);
+    bool is_refuted = !is_new && claim->incarnation > m->incarnation;
+    bool is_equivocal = !is_new && member_cmp(m, claim->incarnation, claim->version) == 0;
+    members_set_record(&g->members, m, blob, claim);
+    m->flags &= (uint8_t) ~(is_equivocal ? 0 : MEMBER_EQUIVOCAL);
+    if (is_refuted || after == GOSSIP_LEFT)
+        rumors_drop(&g->rumors, m->opinion);
+    if (is_refuted)
+        m->flags &= (uint8_t)~MEMBER_QUIET;
+    if (is_new)
+        members_set_state(&g->members, m, after, g->now);
+    else if (after != before)
+        move(g, m, after);
+    if (is_new && news->origin == FROM_SYNC && (after == GOSSIP_DEAD || after == GOSSIP_LEFT))
+        m->since -= (int64_t)news->age_s * 1000;
+    event_member(g, m, is_new ? after : before, is_new, true);
+    g->stats.records_applied++;
+    if (is_worth_telling(g, news) && after != GOSSIP_DEAD)
+        send_tell(g, RUMORS_RECORD, m, news->source, NULL, news->hops, (uint8_t)g->cfg.eager_fanout);
+}
+
+/* Two records with one number: the smaller hash wins everywhere, both are the proof (ADVERSARY R4, G7). */
+static enum err equivocate(struct gossip *g, struct member *m, struct record_blob *blob, const struct gossip_claim *claim,
+                           const struct news *news)
+{
+    if (!(m->flags & MEMBER_EQUIVOCAL)) {
+        m->flags |= MEMBER_EQUIVOCAL;
+        event_proof(g, &m->id, m->record, blob);
+        g->stats.equivocations++;
+    }
+    if (memcmp(blob->hash.b, m->record->hash.b, HASH_BYTES) > 0)
+        return ERR_STALE;
+    adopt(g, m, blob, claim, news, false);
+    return ERR_OK;
+}
+
+static bool is_nearly_forgotten(const struct gossip *g, uint32_t age_s)
+{
+    return (uint64_t)age_s * 1000 >= g->cfg.tombstone_ms / 8 * 7;
+}
+
+static enum err apply_new(struct gossip *g, struct bytes record, const struct gossip_claim *claim, const struct news *news,
+                          struct member **out)
+{
+    /* A tombstone about to expire elsewhere would circulate for ever if it were learned anew (scylla#14991). */
+    if (news->origin == FROM_SYNC && (claim->left || news->state == GOSSIP_DEAD) && is_nearly_forgotten(g, news->age_s))
+        return ERR_STALE;
+    if (g->members.count >= GOSSIP_MEMBERS_MAX)
+        return ERR_FULL;
+    struct record_blob *blob = record_blob_new(record, &claim->hash);
+    struct member *m = blob ? members_add(&g->members, &claim->id, g->now) : NULL;
+    if (m) {
+        adopt(g, m, blob, claim, news, true);
+        *out = m;
+    }
+    record_blob_unref(blob);
+    return m ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err apply_known(struct gossip *g, struct member *m, struct bytes record, const struct gossip_claim *claim,
+                            const struct news *news)
+{
+    int newer = member_cmp(m, claim->incarnation, claim->version);
+    if (newer == 0 && hash_eq(&m->record->hash, &claim->hash))
+        return ERR_OK;
+    if (newer < 0) {
+        g->stats.records_stale++;
+        return ERR_STALE;
+    }
+    struct record_blob *blob = record_blob_new(record, &claim->hash);
+    if (!blob)
+        return ERR_NOMEM;
+    enum err e = ERR_OK;
+    if (newer == 0)
+        e = equivocate(g, m, blob, claim, news);
+    else
+        adopt(g, m, blob, claim, news, false);
+    record_blob_unref(blob);
+    return e;
+}
+
+enum err apply_record(struct gossip *g, struct bytes record, const struct news *news, struct member **out)
+{
+    struct gossip_claim claim;
+    *out = NULL;
+    enum err e = check(g, record, &claim);
+    if (e) {
+        g->stats.records_refused++;
+        return e;
+    }
+    if (is_self(g, &claim.id) && news->origin != FROM_OWNER) {
+        own_heard(g, &claim, record);
+        return ERR_OK;
+    }
+    struct member *m = members_find(&g->members, &claim.id);
+    if (news->origin == FROM_OWNER && !is_self(g, &claim.id))
+        return ERR_INVALID;
+    if (news->origin == FROM_OWNER && m && member_cmp(m, claim.incarnation, claim.version) <= 0)
+        return ERR_STALE;
+    if (m) {
+        *out = m;
+        e = apply_known(g, m, record, &claim, news);
+    } else {
+        e = apply_new(g, record, &claim, news, out);
+    }
+    wants_done(g, &claim.id, claim.incarnation, claim.version);
+    return e;
+}
+
+/* Opinions. */
+
+static void reschedule(struct gossip *g, const struct suspicion *s)
+{
+    g->suspicion_at = mono_min(g->suspicion_at, mono_min(s->deadline, s->verify_at));
+}
+
+static uint32_t timeout_ms(const struct gossip *g, const struct suspicion *s)
+{
+    return suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), suspect_confirmations(s));
+}
+
+void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, bool is_own, bool is_quiet)
+{
+    assert(m->state == GOSSIP_ALIVE && !m->suspicion && m != g->self);
+    struct suspicion *s = calloc(1, sizeof *s);
+    if (!s)
+        return; /* the next failed probe tries again */
+    s->member = m;
+    s->start = g->now;
+    s->is_own = is_own;
+    suspect_confirm(s, accuser);
+    s->deadline = g->now + timeout_ms(g, s);
+    s->verify_at = g->now + (is_own ? g->cfg.probe_interval_ms : rng_below(&g->rng, VERIFY_JITTER_MS));
+    m->suspicion = s;
+    LIST_INSERT_HEAD(&g->suspicions, s, link);
+    move(g, m, GOSSIP_SUSPECT);
+    reschedule(g, s);
+    event_member(g, m, GOSSIP_ALIVE, false, false);
+    g->stats.suspicions++;
+    if (is_quiet)
+        m->flags |= MEMBER_QUIET;
+}
+
+static void confirm(struct gossip *g, struct member *m, const struct node_id *accuser)
+{
+    struct suspicion *s = m->suspicion;
+    if (!suspect_confirm(s, accuser))
+        return;
+    s->deadline = mono_min(s->deadline, s->start + timeout_ms(g, s));
+    reschedule(g, s);
+}
+
+/* Another member holds it dead. We believe that only as far as our own probes say the same, but look at once. */
+static void hasten(struct gossip *g, struct member *m)
+{
+    struct suspicion *s = m->suspicion;
+    s->deadline = mono_min(s->deadline, g->now + DEATH_WAIT_MS);
+    if (s->tries < SUSPECT_VERIFY_TRIES)
+        s->verify_at = mono_min(s->verify_at, g->now + rng_below(&g->rng, VERIFY_JITTER_MS));
+    reschedule(g, s);
+}
+
+void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct node_id *subject, uint64_t incarnation, uint64_t version,
+                   const struct node_id *accuser, struct member *source)
+{
+    assert(opinion == GOSSIP_SUSPECT || opinion == GOSSIP_DEAD);
+    (void)version; /* names what the accuser held; only an incarnation refutes */
+    if (is_self(g, subject)) {
+        /* An accusation never raises our number beyond what we signed (memberlist#358, ADVERSARY G5). */
+        if (g->self && incarnation == g->self->incarnation)
+            apply_refute(g, incarnation);
+        return;
+    }
+    struct member *m = members_find(&g->members, subject);
+    if (!m || incarnation != m->incarnation || m->state == GOSSIP_LEFT || m->state == GOSSIP_DEAD)
+        return;
+    if (is_self(g, accuser) || node_id_eq(accuser, subject) || g->now < m->vouched_until)
+        return;
+    if (m->state == GOSSIP_ALIVE) {
+        apply_suspicion(g, m, accuser, false, false);
+        if (m->suspicion)
+            send_tell(g, RUMORS_OPINION, m, source, accuser, 0, (uint8_t)g->cfg.eager_fanout);
+    } else if (node_id_eq(&source->id, accuser)) {
+        confirm(g, m, accuser);
+    }
+    if (m->suspicion && opinion == GOSSIP_DEAD)
+        hasten(g, m);
+}
+
+/* Are we the one who is cut off? Then our accusations are worth nothing (GOALS: an accuser counts only with fresh acks). */
+static bool is_credible(const struct gossip *g, const struct member *m, mono_ms since)
+{
+    return !(m->flags & MEMBER_QUIET) && g->heard_at >= since && !is_leaving(g);
+}
+
+void apply_verify_failed(struct gossip *g, struct member *m)
+{
+    struct suspicion *s = m->suspicion;
+    if (!s || s->is_own)
+        return;
+    s->is_own = true;
+    if (is_credible(g, m, s->start))
+        send_tell(g, RUMORS_OPINION, m, NULL, &g->cfg.self, 0, 0);
+}
+
+void apply_death(struct gossip *g, struct member *m)
+{
+    bool is_told = is_credible(g, m, m->suspicion->start);
+    move(g, m, GOSSIP_DEAD);
+    event_member(g, m, GOSSIP_SUSPECT, false, false);
+    g->stats.deaths++;
+    if (is_told)
+        send_tell(g, RUMORS_OPINION, m, NULL, &g->cfg.self, 0, (uint8_t)g->cfg.eager_fanout);
+    else
+        rumors_drop(&g->rumors, m->opinion);
+}
+
+void apply_evidence(struct gossip *g, struct member *m)
+{
+    enum gossip_state before = (enum gossip_state)m->state;
+    if (before == GOSSIP_LEFT)
+        return;
+    m->flags &= (uint8_t)~MEMBER_QUIET;
+    if (before == GOSSIP_ALIVE)
+        return;
+    m->vouched_until = g->now + VOUCH_MS;
+    rumors_drop(&g->rumors, m->opinion);
+    move(g, m, GOSSIP_ALIVE);
+    event_member(g, m, before, false, false);
+    if (before == GOSSIP_DEAD && g->now >= g->sync_ok_at)
+        jobs_sync(g, m); /* it may have lived in another partition */
+}
+
+void apply_forget(struct gossip *g, struct member *m)
+{
+    assert(m != g->self);
+    event_forgotten(g, m);
+    suspicion_end(m);
+    rumors_forget(&g->rumors, m);
+    probes_forget(&g->probes, m);
+    relays_forget(&g->relays, m);
+    outbox_forget(&g->urgent, m);
+    outbox_forget(&g->answers, m);
+    wants_forget(g, m);
+    members_remove(&g->members, m);
+}

@@ -1,0 +1,281 @@
+/* core.h: the instance, shared by the files that conduct. The parts (member, rumor, suspect, probe, budget, message) do not see it.
+ *
+ *   gossip.c   the API: creation, what the embedder says and asks
+ *   receive.c  datagrams in                      send.c   datagrams out, made when they are polled
+ *   apply.c    what records and opinions do to a member: the one place where states change
+ *   bulk.c     bulk messages in: sync             jobs.c   bulk messages out, made when they are polled
+ *   want.c     records heard of and pulled       docs.c   documents offered and pulled
+ *   seeds.c    addresses to join by              timers.c what falls due
+ *   event.c    what the embedder is told
+ *
+ * Nothing that goes out is stored as bytes: an outgoing packet is an intention (ping m, tell rumors, answer a sync from this cursor) and is
+ * encoded when it is polled, from the state of that moment. So queues are small, and a newer fact replaces an older one even in them. */
+#ifndef GOSSIP_CORE_H
+#define GOSSIP_CORE_H
+
+#include "base/buf.h"
+#include "base/rng.h"
+#include "gossip/budget.h"
+#include "gossip/gossip.h"
+#include "gossip/member.h"
+#include "gossip/message.h"
+#include "gossip/probe.h"
+#include "gossip/rumor.h"
+#include "gossip/suspect.h"
+
+enum {
+    OUTBOX_MAX = 1024,       /* pings, acks, answers waiting to be polled; one more is dropped (the channel is lossy anyway) */
+    WANTS_MAX = 512,         /* records being pulled; one more waits for anti-entropy */
+    WANTS_PER_SOURCE = 128,  /* ... of them announced by one member */
+    WANT_TRIES = 4,
+    JOBS_MAX = 64,           /* bulk transfers under way; one more is dropped, and the other side asks again */
+    JOBS_PER_MEMBER = 4,
+    SEEDS_MAX = 64,          /* addresses beyond are ignored */
+    DOC_KINDS_MAX = 8,       /* kinds of documents; further kinds are ignored */
+    DOC_OFFERS_MAX = 8,      /* per kind; a worse offer is dropped for a better one */
+    SYNCS_SENT_MAX = 16,     /* syncs of ours whose answers are awaited; the oldest is given up */
+    SYNC_ANSWERS_MAX = 512,  /* messages accepted in answer to one */
+    PROOFS_MAX = 64,         /* equivocations waiting to be polled; found again later if there are more */
+    BULK_ANSWERS_PER_S = 8,  /* to one member (ADVERSARY G19) */
+    DOC_ANSWER_COST = 4,     /* a document counts as so many of them */
+    STRIKES_MAX = 6,         /* bad documents remembered against a member; back-off is 2^strikes seconds */
+
+    SYNC_SPACING_MS = 2000,      /* between syncs that we begin because summaries differ or a member returned */
+    MISMATCHES_BEFORE_SYNC = 3,  /* differing summaries in a row: news in flight differs once or twice */
+    REFUTE_SPACING_MS = 1000,    /* between requests for a new incarnation (ADVERSARY G4) */
+    VOUCH_MS = 3000,             /* after it answered us, accusations by others do not count for so long */
+    VERIFY_JITTER_MS = 400,      /* own probes after a foreign accusation are spread over this: a suspect is not stormed */
+    BULK_WAIT_MS = 5000,         /* for an answer over the bulk lane */
+    DOC_CHECK_MS = 1000,         /* the embedder's time to check a document before the next offer is tried */
+    LEAVE_WAIT_MS = 2000,        /* for the left record to be pulled by those it was announced to */
+    DEATH_WAIT_MS = 1500,        /* from another's `dead` to ours, while our own probes run */
+    RECORD_INLINE_MAX = 256,     /* records up to this are always sent whole, longer ones are announced once they are no longer young */
+};
+
+/* Numbers that only a liar signs: no room above them to refute (ADVERSARY G6). */
+#define NUMBER_MAX (UINT64_C(1) << 62)
+
+enum out_type { OUT_PING, OUT_ACK, OUT_PING_REQ, OUT_RELAYED_ACK, OUT_RECORD };
+struct out {
+    enum out_type type;
+    uint8_t hops;
+    struct member *to;
+    struct member *about; /* PING_REQ, RELAYED_ACK: whom; RECORD: whose */
+    struct addr via;
+    uint64_t nonce;
+};
+struct outbox {
+    struct out *ring;
+    uint32_t head, count, cap;
+};
+
+struct want {
+    struct node_id id;
+    uint64_t incarnation, version;
+    struct hash hash;
+    struct member *source[2]; /* who announced it; the next try goes to the other */
+    mono_ms deadline;
+    uint16_t record_bytes;
+    uint8_t hops, tries;
+    bool is_asked;
+};
+struct wants {
+    struct want *list;
+    uint32_t count, cap;
+};
+
+enum job_type { JOB_SYNC, JOB_ANSWER, JOB_RECORDS, JOB_FETCH, JOB_DOC_GET, JOB_DOC };
+struct job {
+    struct job *next;
+    enum job_type type;
+    uint8_t bits;
+    struct node_id to; /* zero: whoever answers at addr */
+    struct addr addr;
+    uint64_t salt;
+    uint32_t cursor;                                      /* ANSWER: slot, and the bucket for lists; RECORDS: index into ids */
+    uint8_t send[BUCKETS_MAX / 8], list[BUCKETS_MAX / 8]; /* ANSWER: buckets sent as records, as lists */
+    bool is_listing;                                      /* ANSWER: records are sent, lists follow */
+    struct buf ids;                                       /* RECORDS, FETCH */
+    struct doc_version doc;
+};
+
+enum fetch_state { FETCH_IDLE, FETCH_ASKED, FETCH_DELIVERED };
+struct doc_offer {
+    struct doc_version doc;
+    struct node_id from;
+};
+struct doc_kind {
+    struct doc_version held; /* what the embedder announced; is_held */
+    struct doc_version asked;
+    struct node_id asked_of;
+    enum fetch_state fetch;
+    mono_ms deadline;
+    struct doc_offer offer[DOC_OFFERS_MAX];
+    struct rumor *rumor;
+    struct buf received;
+    uint8_t kind, offers;
+    bool is_held, is_offered_event, is_received_event;
+};
+
+struct seed {
+    struct addr addr;
+    struct node_id id; /* who answered there; zero until then */
+    mono_ms next_at;
+    uint32_t backoff_ms;
+};
+
+struct sync_sent { /* a SYNC of ours whose answer may come */
+    uint64_t salt;
+    uint32_t messages_left; /* that may still answer it */
+};
+
+struct proof {
+    struct node_id id;
+    struct record_blob *a, *b;
+};
+
+struct gossip {
+    struct gossip_config cfg;
+    struct gossip_verify verify;
+    struct rng rng;
+    mono_ms now;
+    struct members members;
+    struct member *self; /* NULL until gossip_own_set() */
+    struct rumors rumors;
+    struct suspicion_list suspicions;
+    mono_ms suspicion_at; /* not later than the first thing any suspicion has to do */
+    struct probes probes;
+    struct relays relays;
+    struct turns turns;
+    struct outbox urgent, answers;
+    struct budget budget;
+    struct wants wants;
+    struct job *jobs, **jobs_end;
+    uint32_t job_count;
+    struct doc_kind *doc_kinds;
+    uint32_t doc_kind_count;
+    struct seed *seeds;
+    uint32_t seed_count;
+    mono_ms probe_at, sync_at, sync_ok_at, dead_retry_at, sweep_at, refute_ok_at, join_ok_at, left_ready_at, left_at;
+    mono_ms heard_at; /* when anybody last acknowledged one of our probes */
+    uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
+    uint32_t mismatches;
+    struct sync_sent syncs[SYNCS_SENT_MAX]; /* the latest, round about */
+    uint32_t sync_next;
+    bool is_joined, is_left_told;
+    /* events */
+    struct member *ev_first, **ev_end;
+    struct node_id *forgotten;
+    uint32_t forgotten_count, forgotten_cap;
+    struct proof *proofs;
+    uint32_t proof_count;
+    bool ev_joined, ev_left_sent, ev_want;
+    struct record_blob *lent[2]; /* kept alive for the event last polled */
+    struct buf lent_doc;
+    /* output */
+    uint8_t *packet; /* cfg.packet_bytes_max */
+    struct buf bulk;
+    struct gossip_stats stats;
+};
+
+static inline bool is_self(const struct gossip *g, const struct node_id *id)
+{
+    return node_id_eq(id, &g->cfg.self);
+}
+static inline bool is_leaving(const struct gossip *g)
+{
+    return g->self && g->self->state == GOSSIP_LEFT;
+}
+static inline uint32_t live_count(const struct gossip *g) /* ourselves included */
+{
+    return g->members.by_state[GOSSIP_ALIVE] + g->members.by_state[GOSSIP_SUSPECT];
+}
+
+/* apply.c */
+enum origin { FROM_DATAGRAM, FROM_SYNC, FROM_OWNER, FROM_STORE };
+/* How a record came to us. */
+struct news {
+    struct member *source; /* who told us; NULL: the embedder, or one whose record we do not know yet */
+    enum origin origin;
+    uint8_t hops;
+    enum gossip_state state; /* FROM_SYNC: what the source holds of it, since age_s seconds */
+    uint32_t age_s;
+};
+/* Verifies and applies a record. ERR_OK: it is what we hold now (*out, may be NULL). ERR_STALE: older than what we hold (*out).
+ * Else it was refused (out NULL): verify's error, ERR_LIMIT for sizes, numbers and addresses, ERR_FULL, ERR_NOMEM. */
+must_check enum err apply_record(struct gossip *g, struct bytes record, const struct news *news, struct member **out);
+/* Someone says `subject` is suspect or dead. `source` told us. */
+void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct node_id *subject, uint64_t incarnation, uint64_t version,
+                   const struct node_id *accuser, struct member *source);
+void apply_evidence(struct gossip *g, struct member *m); /* it answered our own probe */
+void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, bool is_own, bool is_quiet);
+void apply_death(struct gossip *g, struct member *m);
+void apply_forget(struct gossip *g, struct member *m);
+void apply_verify_failed(struct gossip *g, struct member *m); /* our own probe of a suspect was not answered */
+void apply_refute(struct gossip *g, uint64_t above); /* want an incarnation of our own above this */
+bool apply_addr(const struct gossip *g, const struct member *m, struct addr *out); /* where to reach it; false: nowhere */
+bool apply_may_dial(const struct gossip *g, const struct addr *a);
+
+/* event.c */
+void event_member(struct gossip *g, struct member *m, enum gossip_state before, bool is_new, bool record_changed);
+void event_forgotten(struct gossip *g, struct member *m);
+void event_proof(struct gossip *g, const struct node_id *id, struct record_blob *a, struct record_blob *b);
+void event_fini(struct gossip *g);
+
+/* send.c */
+bool outbox_put(struct outbox *o, const struct out *item); /* false: full */
+void outbox_forget(struct outbox *o, const struct member *m);
+void send_probe(struct gossip *g, struct member *m, enum probe_reason reason);
+uint8_t send_limit(const struct gossip *g);
+bool send_poll(struct gossip *g, struct gossip_packet *out);
+bool send_is_waiting(const struct gossip *g); /* something waits for the byte budget */
+void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struct member *source, const struct node_id *accuser,
+               uint8_t hops, uint8_t eager);
+
+/* receive.c */
+enum err receive_datagram(struct gossip *g, struct member *from, const struct addr *via, struct bytes msg);
+
+/* bulk.c */
+enum err bulk_receive(struct gossip *g, const struct node_id *from, const struct addr *via, struct bytes msg);
+void bulk_compare(struct gossip *g, struct member *m, const struct summary *theirs); /* a summary came with a ping or ack */
+
+/* jobs.c */
+struct job *jobs_add(struct gossip *g, enum job_type type, const struct node_id *to, const struct addr *addr); /* NULL: full */
+bool jobs_poll(struct gossip *g, struct gossip_packet *out);
+void jobs_fini(struct gossip *g);
+void jobs_sync(struct gossip *g, struct member *m); /* begin a sync with it */
+void jobs_drop(struct gossip *g, const struct node_id *to, const struct addr *addr); /* what was to be sent there */
+
+/* want.c */
+void wants_add(struct gossip *g, struct member *source, const struct rumor_item *notice);
+void wants_done(struct gossip *g, const struct node_id *id, uint64_t incarnation, uint64_t version);
+void wants_forget(struct gossip *g, const struct member *m);
+void wants_tick(struct gossip *g);
+mono_ms wants_deadline(const struct gossip *g);
+bool wants_poll(struct gossip *g, struct gossip_packet *out); /* the next GET to send */
+void wants_fini(struct gossip *g);
+
+/* docs.c */
+struct doc_kind *docs_find(struct gossip *g, uint8_t kind);
+int doc_cmp(const struct doc_version *a, const struct doc_version *b); /* > 0: a is to be preferred */
+void docs_offered(struct gossip *g, struct member *from, const struct doc_version *doc);
+void docs_received(struct gossip *g, const struct node_id *from, const struct bulk *b);
+void docs_failed(struct gossip *g, const struct node_id *from);
+void docs_tick(struct gossip *g);
+mono_ms docs_deadline(const struct gossip *g);
+bool docs_event(struct gossip *g, struct gossip_event *out);
+void docs_fini(struct gossip *g);
+
+/* seeds.c */
+void seeds_tick(struct gossip *g);
+mono_ms seeds_deadline(const struct gossip *g);
+void seeds_answered(struct gossip *g, const struct node_id *id, const struct addr *via);
+void seeds_failed(struct gossip *g, const struct addr *addr);
+void seeds_join_by(struct gossip *g, const struct addr *via); /* a stranger spoke to us from there: exchange state */
+
+/* timers.c */
+void timers_start(struct gossip *g);
+void timers_tick(struct gossip *g);
+mono_ms timers_deadline(const struct gossip *g);
+
+#endif

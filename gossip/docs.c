@@ -1,0 +1,265 @@
+/* docs.c: documents announced by (epoch, version, hash) and pulled by hash. One fetch at a time per kind; an offer that fails
+ * (no answer, no document, or the embedder did not adopt it) gives way to the next.
+ *
+ *   IDLE --offer--> ASKED --document--> DELIVERED --gossip_doc_set()--> IDLE (and now we offer it)
+ *                     '--failed, late, empty--> IDLE, strike   '--not adopted in time--> IDLE, strike
+ *
+ * Nothing here says that an offer is true: a member may offer any number. So offers of members without strikes come first, however high the
+ * numbers of the others, and a member with strikes waits 2^strikes seconds: liars cannot keep a good version out (ADVERSARY G11, G19).
+ * Only what the embedder announced by gossip_doc_set() is offered on. */
+#include "gossip/core.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+int doc_cmp(const struct doc_version *a, const struct doc_version *b)
+{
+    if (a->epoch != b->epoch)
+        return a->epoch > b->epoch ? 1 : -1;
+    if (a->version != b->version)
+        return a->version > b->version ? 1 : -1;
+    return -memcmp(a->hash.b, b->hash.b, HASH_BYTES); /* the lower hash wins everywhere */
+}
+
+struct doc_kind *docs_find(struct gossip *g, uint8_t kind)
+{
+    for (uint32_t i = 0; i < g->doc_kind_count; i++)
+        if (g->doc_kinds[i].kind == kind)
+            return &g->doc_kinds[i];
+    return NULL;
+}
+
+/* All kinds are allocated at once, so that rumors may point into them. */
+static struct doc_kind *find_or_add(struct gossip *g, uint8_t kind)
+{
+    struct doc_kind *k = docs_find(g, kind);
+    if (k || g->doc_kind_count == DOC_KINDS_MAX)
+        return k;
+    if (!g->doc_kinds)
+        g->doc_kinds = calloc(DOC_KINDS_MAX, sizeof *g->doc_kinds);
+    if (!g->doc_kinds)
+        return NULL;
+    k = &g->doc_kinds[g->doc_kind_count++];
+    k->kind = kind;
+    k->deadline = NEVER;
+    return k;
+}
+
+void docs_fini(struct gossip *g)
+{
+    for (uint32_t i = 0; i < g->doc_kind_count; i++) {
+        rumors_drop(&g->rumors, g->doc_kinds[i].rumor);
+        buf_fini(&g->doc_kinds[i].received);
+    }
+    free(g->doc_kinds);
+}
+
+/* Offers. */
+
+static void offer_remove(struct doc_kind *k, uint32_t i)
+{
+    memmove(&k->offer[i], &k->offer[i + 1], (k->offers - i - 1u) * sizeof k->offer[0]);
+    k->offers--;
+}
+
+static void drop_obsolete(struct doc_kind *k)
+{
+    for (uint32_t i = 0; i < k->offers;)
+        if (k->is_held && doc_cmp(&k->offer[i].doc, &k->held) <= 0)
+            offer_remove(k, i);
+        else
+            i++;
+}
+
+static uint8_t strikes_of(const struct gossip *g, const struct node_id *id)
+{
+    const struct member *m = members_find(&g->members, id);
+    return m ? m->doc_strikes : STRIKES_MAX;
+}
+
+/* > 0: a is to be tried before b. */
+static int offer_cmp(const struct gossip *g, const struct doc_offer *a, const struct doc_offer *b)
+{
+    int trust = (int)strikes_of(g, &b->from) - (int)strikes_of(g, &a->from);
+    return trust != 0 ? trust : doc_cmp(&a->doc, &b->doc);
+}
+
+static uint32_t offer_best(const struct gossip *g, const struct doc_kind *k)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < k->offers; i++)
+        if (offer_cmp(g, &k->offer[i], &k->offer[best]) > 0)
+            best = i;
+    return best;
+}
+
+static void offer_put(const struct gossip *g, struct doc_kind *k, const struct doc_offer *offer)
+{
+    for (uint32_t i = 0; i < k->offers; i++)
+        if (node_id_eq(&k->offer[i].from, &offer->from)) {
+            k->offer[i] = *offer; /* one offer per member */
+            return;
+        }
+    if (k->offers == DOC_OFFERS_MAX) {
+        uint32_t worst = 0;
+        for (uint32_t i = 1; i < k->offers; i++)
+            if (offer_cmp(g, &k->offer[i], &k->offer[worst]) < 0)
+                worst = i;
+        if (offer_cmp(g, offer, &k->offer[worst]) <= 0)
+            return;
+        offer_remove(k, worst);
+    }
+    k->offer[k->offers++] = *offer;
+}
+
+/* Fetching. */
+
+static void ask(struct gossip *g, struct doc_kind *k)
+{
+    while (k->fetch == FETCH_IDLE && k->offers > 0) {
+        uint32_t best = offer_best(g, k);
+        struct doc_offer offer = k->offer[best];
+        struct member *m = members_find(&g->members, &offer.from);
+        struct addr addr;
+        offer_remove(k, best);
+        struct job *job = m && apply_addr(g, m, &addr) ? jobs_add(g, JOB_DOC_GET, &m->id, &addr) : NULL;
+        if (!job)
+            continue;
+        job->doc = offer.doc;
+        k->asked = offer.doc;
+        k->asked_of = offer.from;
+        k->fetch = FETCH_ASKED;
+        k->deadline = g->now + BULK_WAIT_MS;
+        k->is_offered_event = true;
+    }
+}
+
+static void finish(struct gossip *g, struct doc_kind *k, bool is_good)
+{
+    struct member *m = members_find(&g->members, &k->asked_of);
+    if (m && is_good)
+        m->doc_strikes = 0;
+    else if (m && m->doc_strikes < STRIKES_MAX)
+        m->doc_strikes++;
+    k->fetch = FETCH_IDLE;
+    k->deadline = NEVER;
+    k->is_offered_event = false;
+    k->is_received_event = false;
+    buf_fini(&k->received);
+    drop_obsolete(k);
+    ask(g, k);
+}
+
+static bool is_barred(const struct gossip *g, const struct member *m)
+{
+    /* A pure function of strikes and time, so that nothing need be stored: a door that opens for one second in 2^strikes. */
+    return m->doc_strikes > 0 && (g->now / 1000) % (UINT64_C(1) << m->doc_strikes) != 0;
+}
+
+void docs_offered(struct gossip *g, struct member *from, const struct doc_version *doc)
+{
+    struct doc_kind *k = find_or_add(g, doc->kind);
+    if (!k || is_barred(g, from) || doc->epoch >= NUMBER_MAX || doc->version >= NUMBER_MAX)
+        return;
+    if (k->is_held && doc_cmp(doc, &k->held) <= 0)
+        return;
+    if (k->fetch != FETCH_IDLE && node_id_eq(&k->asked_of, &from->id) && doc_cmp(doc, &k->asked) == 0)
+        return; /* we are at it */
+    const struct doc_offer offer = {*doc, from->id};
+    offer_put(g, k, &offer);
+    ask(g, k);
+}
+
+void docs_received(struct gossip *g, const struct node_id *from, const struct bulk *b)
+{
+    struct doc_kind *k = docs_find(g, b->doc.kind);
+    if (!k || k->fetch != FETCH_ASKED || !node_id_eq(&k->asked_of, from) || !hash_eq(&k->asked.hash, &b->doc.hash))
+        return;
+    buf_add_bytes(&k->received, b->document);
+    if (b->document.len == 0 || !buf_ok(&k->received)) {
+        finish(g, k, false);
+        return;
+    }
+    k->fetch = FETCH_DELIVERED;
+    k->deadline = g->now + DOC_CHECK_MS;
+    k->is_received_event = true;
+}
+
+void docs_failed(struct gossip *g, const struct node_id *from)
+{
+    for (uint32_t i = 0; i < g->doc_kind_count; i++)
+        if (g->doc_kinds[i].fetch == FETCH_ASKED && node_id_eq(&g->doc_kinds[i].asked_of, from))
+            finish(g, &g->doc_kinds[i], false);
+}
+
+void docs_tick(struct gossip *g)
+{
+    for (uint32_t i = 0; i < g->doc_kind_count; i++)
+        if (g->doc_kinds[i].fetch != FETCH_IDLE && g->doc_kinds[i].deadline <= g->now)
+            finish(g, &g->doc_kinds[i], false);
+}
+
+mono_ms docs_deadline(const struct gossip *g)
+{
+    mono_ms at = NEVER;
+    for (uint32_t i = 0; i < g->doc_kind_count; i++)
+        at = mono_min(at, g->doc_kinds[i].deadline);
+    return at;
+}
+
+/* The embedder. */
+
+void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t version, const struct hash *hash, mono_ms now)
+{
+    assert(now >= g->now);
+    g->now = now;
+    struct doc_kind *k = find_or_add(g, kind);
+    if (!k)
+        return;
+    struct doc_version doc = {kind, epoch, version, *hash};
+    if (k->is_held && doc_cmp(&doc, &k->held) == 0)
+        return;
+    k->held = doc;
+    k->is_held = true;
+    struct rumor *r = rumors_put(&g->rumors, RUMORS_DOC, &k->rumor);
+    if (r) {
+        r->doc_kind = kind;
+        r->source = NULL;
+        rumors_eager(&g->rumors, r, (uint8_t)g->cfg.eager_fanout);
+    }
+    if (k->fetch != FETCH_IDLE && doc_cmp(&k->asked, &doc) <= 0)
+        finish(g, k, doc_cmp(&k->asked, &doc) == 0);
+    drop_obsolete(k);
+}
+
+static void show(const struct doc_kind *k, struct gossip_event *out)
+{
+    out->id = k->asked_of;
+    out->doc_kind = k->kind;
+    out->doc_epoch = k->asked.epoch;
+    out->doc_version = k->asked.version;
+    out->doc_hash = k->asked.hash;
+}
+
+bool docs_event(struct gossip *g, struct gossip_event *out)
+{
+    for (uint32_t i = 0; i < g->doc_kind_count; i++) {
+        struct doc_kind *k = &g->doc_kinds[i];
+        if (!k->is_offered_event && !k->is_received_event)
+            continue;
+        show(k, out);
+        if (k->is_offered_event) {
+            k->is_offered_event = false;
+            out->type = GOSSIP_EV_DOC_OFFERED;
+            return true;
+        }
+        k->is_received_event = false;
+        out->type = GOSSIP_EV_DOC_RECEIVED;
+        buf_fini(&g->lent_doc);
+        g->lent_doc = k->received;
+        k->received = (struct buf){0};
+        out->doc = buf_bytes(&g->lent_doc);
+        return true;
+    }
+    return false;
+}

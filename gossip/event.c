@@ -1,0 +1,140 @@
+/* event.c: what the embedder is told. One pending MEMBER event per member, kept in the member itself: a later change folds into it. */
+#include "gossip/core.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void event_member(struct gossip *g, struct member *m, enum gossip_state before, bool is_new, bool record_changed)
+{
+    if (!(m->flags & MEMBER_EV_PENDING)) {
+        m->flags |= MEMBER_EV_PENDING;
+        m->ev_before = (uint8_t)before;
+        m->ev_next = NULL;
+        *g->ev_end = m;
+        g->ev_end = &m->ev_next;
+    }
+    m->flags |= (uint8_t)((is_new ? MEMBER_EV_NEW : 0) | (record_changed ? MEMBER_EV_RECORD : 0));
+}
+
+static void unlink_event(struct gossip *g, struct member *m)
+{
+    for (struct member **at = &g->ev_first; *at; at = &(*at)->ev_next)
+        if (*at == m) {
+            *at = m->ev_next;
+            if (!*at)
+                g->ev_end = at;
+            return;
+        }
+}
+
+void event_forgotten(struct gossip *g, struct member *m)
+{
+    bool is_unseen = m->flags & MEMBER_EV_PENDING && m->flags & MEMBER_EV_NEW;
+    if (m->flags & MEMBER_EV_PENDING)
+        unlink_event(g, m);
+    if (is_unseen)
+        return; /* the embedder never heard of it */
+    if (g->forgotten_count == g->forgotten_cap) {
+        uint32_t cap = g->forgotten_cap ? g->forgotten_cap * 2 : 8;
+        struct node_id *more = realloc(g->forgotten, cap * sizeof *more);
+        if (!more)
+            return;
+        g->forgotten = more;
+        g->forgotten_cap = cap;
+    }
+    g->forgotten[g->forgotten_count++] = m->id;
+}
+
+void event_proof(struct gossip *g, const struct node_id *id, struct record_blob *a, struct record_blob *b)
+{
+    if (!g->proofs)
+        g->proofs = calloc(PROOFS_MAX, sizeof *g->proofs);
+    if (!g->proofs || g->proof_count == PROOFS_MAX)
+        return;
+    g->proofs[g->proof_count++] = (struct proof){*id, record_blob_ref(a), record_blob_ref(b)};
+}
+
+static void lend(struct gossip *g, struct record_blob *a, struct record_blob *b)
+{
+    g->lent[0] = a;
+    g->lent[1] = b;
+}
+
+static void take_back(struct gossip *g)
+{
+    record_blob_unref(g->lent[0]);
+    record_blob_unref(g->lent[1]);
+    lend(g, NULL, NULL);
+    buf_fini(&g->lent_doc);
+}
+
+static void poll_member(struct gossip *g, struct gossip_event *out)
+{
+    struct member *m = g->ev_first;
+    g->ev_first = m->ev_next;
+    if (!g->ev_first)
+        g->ev_end = &g->ev_first;
+    lend(g, m->record ? record_blob_ref(m->record) : NULL, NULL);
+    *out = (struct gossip_event){.type = GOSSIP_EV_MEMBER,
+                                 .id = m->id,
+                                 .before = (enum gossip_state)m->ev_before,
+                                 .after = (enum gossip_state)m->state,
+                                 .is_new = m->flags & MEMBER_EV_NEW,
+                                 .record_changed = m->flags & MEMBER_EV_RECORD,
+                                 .record = record_blob_bytes(m->record)};
+    m->flags &= (uint8_t) ~(MEMBER_EV_PENDING | MEMBER_EV_NEW | MEMBER_EV_RECORD);
+}
+
+static void poll_proof(struct gossip *g, struct gossip_event *out)
+{
+    struct proof p = g->proofs[0];
+    memmove(g->proofs, g->proofs + 1, --g->proof_count * sizeof *g->proofs);
+    lend(g, p.a, p.b);
+    *out = (struct gossip_event){.type = GOSSIP_EV_EQUIVOCATION,
+                                 .id = p.id,
+                                 .record = record_blob_bytes(p.a),
+                                 .other = record_blob_bytes(p.b)};
+}
+
+static bool take_flag(bool *flag)
+{
+    bool was = *flag;
+    *flag = false;
+    return was;
+}
+
+bool gossip_poll_event(struct gossip *g, struct gossip_event *out)
+{
+    take_back(g);
+    memset(out, 0, sizeof *out);
+    if (take_flag(&g->ev_want)) {
+        out->type = GOSSIP_EV_WANT_INCARNATION;
+        out->id = g->cfg.self;
+        out->number = g->wanted_incarnation;
+    } else if (take_flag(&g->ev_joined)) {
+        out->type = GOSSIP_EV_JOINED;
+    } else if (g->proof_count > 0) {
+        poll_proof(g, out);
+    } else if (g->forgotten_count > 0) {
+        out->type = GOSSIP_EV_FORGOTTEN;
+        out->id = g->forgotten[--g->forgotten_count];
+    } else if (g->ev_first) {
+        poll_member(g, out);
+    } else if (!docs_event(g, out)) {
+        if (!take_flag(&g->ev_left_sent))
+            return false;
+        out->type = GOSSIP_EV_LEFT_SENT;
+    }
+    return true;
+}
+
+void event_fini(struct gossip *g)
+{
+    take_back(g);
+    for (uint32_t i = 0; i < g->proof_count; i++) {
+        record_blob_unref(g->proofs[i].a);
+        record_blob_unref(g->proofs[i].b);
+    }
+    free(g->proofs);
+    free(g->forgotten);
+}

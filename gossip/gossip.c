@@ -1,0 +1,222 @@
+/* gossip.c: the API. What the embedder says and asks; all effects happen in the files that core.h lists. */
+#include "gossip/gossip.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "gossip/core.h"
+
+static void defaults(struct gossip_config *c)
+{
+#define OR(field, value) c->field = c->field ? c->field : (value)
+    OR(packet_bytes_max, 1100);
+    OR(probe_interval_ms, 1000);
+    OR(probe_timeout_ms, 300);
+    OR(indirect_probes, 3);
+    OR(suspicion_mult, 4);
+    OR(retransmit_mult, 4);
+    OR(eager_fanout, 4);
+    OR(bytes_per_second_max, 65536);
+    OR(sync_interval_ms, 60000);
+    OR(seed_retry_min_ms, 500);
+    OR(seed_retry_max_ms, 30000);
+    OR(dead_retry_ms, 10000);
+    OR(tombstone_ms, UINT64_C(7) * 24 * 3600 * 1000);
+#undef OR
+    assert(c->packet_bytes_max >= 512 && c->probe_timeout_ms < c->probe_interval_ms && c->eager_fanout < 64);
+    assert(c->seed_retry_min_ms <= c->seed_retry_max_ms && !node_id_is_zero(&c->self));
+}
+
+struct gossip *gossip_new(const struct gossip_config *config, const struct gossip_verify *verify, mono_ms now)
+{
+    struct gossip *g = calloc(1, sizeof *g);
+    if (!g)
+        return NULL;
+    g->cfg = *config;
+    defaults(&g->cfg);
+    g->verify = *verify;
+    g->now = now;
+    g->rng = rng_seeded(config->seed);
+    g->ev_end = &g->ev_first;
+    g->jobs_end = &g->jobs;
+    g->suspicion_at = NEVER;
+    members_init(&g->members, rng_u64(&g->rng));
+    rumors_init(&g->rumors);
+    LIST_INIT(&g->suspicions);
+    budget_init(&g->budget, g->cfg.bytes_per_second_max, now);
+    timers_start(g);
+    g->packet = malloc(g->cfg.packet_bytes_max);
+    if (!g->packet) {
+        gossip_free(g);
+        return NULL;
+    }
+    return g;
+}
+
+void gossip_free(struct gossip *g)
+{
+    if (!g)
+        return;
+    event_fini(g);
+    docs_fini(g);
+    jobs_fini(g);
+    wants_fini(g);
+    rumors_fini(&g->rumors);
+    for (struct suspicion *s; (s = LIST_FIRST(&g->suspicions));) {
+        LIST_REMOVE(s, link);
+        free(s);
+    }
+    probes_fini(&g->probes);
+    relays_fini(&g->relays);
+    free(g->urgent.ring);
+    free(g->answers.ring);
+    members_fini(&g->members);
+    free(g->seeds);
+    free(g->packet);
+    free(g);
+}
+
+static void advance(struct gossip *g, mono_ms now)
+{
+    assert(now >= g->now);
+    g->now = now;
+}
+
+enum err gossip_own_set(struct gossip *g, struct bytes record, mono_ms now)
+{
+    advance(g, now);
+    const struct news news = {.origin = FROM_OWNER};
+    struct member *m;
+    enum err e = apply_record(g, record, &news, &m);
+    if (e)
+        return e;
+    g->self = m;
+    if (m->incarnation >= g->wanted_incarnation)
+        g->wanted_incarnation = 0;
+    if (m->state == GOSSIP_LEFT) {
+        g->left_ready_at = now + g->cfg.probe_timeout_ms;
+        g->left_at = now + LEAVE_WAIT_MS;
+    }
+    return ERR_OK;
+}
+
+enum err gossip_member_load(struct gossip *g, struct bytes record, mono_ms now)
+{
+    advance(g, now);
+    const struct news news = {.origin = FROM_STORE};
+    uint32_t known = g->members.count;
+    struct member *m;
+    enum err e = apply_record(g, record, &news, &m);
+    if (e)
+        return e;
+    if (g->members.count == known)
+        return ERR_STALE;
+    if (m->state == GOSSIP_ALIVE)
+        apply_suspicion(g, m, &g->cfg.self, false, true);
+    return ERR_OK;
+}
+
+void gossip_link_lost(struct gossip *g, const struct node_id *id, mono_ms now)
+{
+    advance(g, now);
+    struct member *m = members_find(&g->members, id);
+    if (m && m != g->self && m->state == GOSSIP_ALIVE && !probes_has_target(&g->probes, m))
+        send_probe(g, m, PROBE_TURN);
+}
+
+void gossip_late(struct gossip *g, uint32_t late_ms)
+{
+    probes_delay(&g->probes, late_ms);
+    struct suspicion *s;
+    LIST_FOREACH (s, &g->suspicions, link)
+        s->deadline += late_ms;
+    for (uint32_t i = 0; i < g->wants.count; i++)
+        if (g->wants.list[i].is_asked)
+            g->wants.list[i].deadline += late_ms;
+    for (uint32_t i = 0; i < g->doc_kind_count; i++)
+        if (g->doc_kinds[i].fetch == FETCH_ASKED)
+            g->doc_kinds[i].deadline += late_ms;
+}
+
+void gossip_tick(struct gossip *g, mono_ms now)
+{
+    advance(g, now);
+    timers_tick(g);
+}
+
+mono_ms gossip_deadline(const struct gossip *g)
+{
+    return timers_deadline(g);
+}
+
+enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct node_id *from, const struct addr *via,
+                        struct bytes msg, mono_ms now)
+{
+    advance(g, now);
+    enum err e = ERR_OK;
+    if (is_self(g, from) || node_id_is_zero(from)) {
+        e = ERR_MALFORMED; /* our own words reflected, or nobody's */
+    } else if (lane == GOSSIP_BULK) {
+        e = bulk_receive(g, from, via, msg);
+    } else {
+        struct member *m = members_find(&g->members, from);
+        if (m)
+            e = receive_datagram(g, m, via, msg);
+        else
+            seeds_join_by(g, via);
+    }
+    if (e == ERR_MALFORMED)
+        g->stats.messages_malformed++;
+    return e;
+}
+
+bool gossip_poll_send(struct gossip *g, struct gossip_packet *out)
+{
+    return send_poll(g, out) || jobs_poll(g, out);
+}
+
+static void show(const struct gossip *g, const struct member *m, struct gossip_member *out)
+{
+    *out = (struct gossip_member){.id = m->id,
+                                  .state = (enum gossip_state)m->state,
+                                  .incarnation = m->incarnation,
+                                  .version = m->version,
+                                  .addr = m->addr[m->addr_used],
+                                  .record = record_blob_bytes(m->record),
+                                  .since = m->since > 0 ? (mono_ms)m->since : 0};
+    apply_addr(g, m, &out->addr);
+}
+
+bool gossip_member_get(const struct gossip *g, const struct node_id *id, struct gossip_member *out)
+{
+    const struct member *m = members_find(&g->members, id);
+    if (m)
+        show(g, m, out);
+    return m != NULL;
+}
+
+bool gossip_member_next(const struct gossip *g, size_t *cursor, struct gossip_member *out)
+{
+    if (*cursor >= g->members.count)
+        return false;
+    show(g, g->members.list[(*cursor)++], out);
+    return true;
+}
+
+struct gossip_counts gossip_counts(const struct gossip *g)
+{
+    const uint32_t *n = g->members.by_state;
+    return (struct gossip_counts){n[GOSSIP_ALIVE], n[GOSSIP_SUSPECT], n[GOSSIP_DEAD], n[GOSSIP_LEFT]};
+}
+
+const struct gossip_stats *gossip_stats(const struct gossip *g)
+{
+    return &g->stats;
+}
+
+const char *gossip_state_text(enum gossip_state s)
+{
+    static const char *const text[] = {"alive", "suspect", "dead", "left"};
+    assert((unsigned)s < sizeof text / sizeof *text);
+    return text[s];
+}

@@ -1,0 +1,397 @@
+#include "gossip/message.h"
+
+#include <assert.h>
+
+void doc_version_encode(struct wr *w, const struct doc_version *d)
+{
+    wr_u8(w, d->kind);
+    wr_be64(w, d->epoch);
+    wr_be64(w, d->version);
+    wr_bytes(w, d->hash.b, HASH_BYTES);
+}
+
+static void doc_version_decode(struct rd *r, struct doc_version *d)
+{
+    d->kind = rd_u8(r);
+    d->epoch = rd_be64(r);
+    d->version = rd_be64(r);
+    rd_copy(r, d->hash.b, HASH_BYTES);
+}
+
+bool doc_version_next(struct rd *r, struct doc_version *out)
+{
+    if (!rd_ok(r) || rd_left(r) == 0)
+        return false;
+    doc_version_decode(r, out);
+    return rd_ok(r);
+}
+
+/* Rumors. */
+
+void rumor_item_encode(struct wr *w, const struct rumor_item *i)
+{
+    wr_u8(w, (uint8_t)i->type);
+    switch (i->type) {
+    case RUMOR_RECORD:
+        wr_u8(w, i->hops);
+        wr_lv16(w, i->record);
+        break;
+    case RUMOR_NOTICE:
+        wr_u8(w, i->hops);
+        wr_bytes(w, i->subject.b, ID_BYTES);
+        wr_be64(w, i->incarnation);
+        wr_be64(w, i->version);
+        wr_bytes(w, i->hash.b, HASH_BYTES);
+        wr_be16(w, i->record_bytes);
+        break;
+    case RUMOR_SUSPECT:
+    case RUMOR_DEAD:
+        wr_bytes(w, i->subject.b, ID_BYTES);
+        wr_be64(w, i->incarnation);
+        wr_be64(w, i->version);
+        wr_bytes(w, i->accuser.b, ID_BYTES);
+        break;
+    case RUMOR_DOC:
+        doc_version_encode(w, &i->doc);
+        break;
+    }
+}
+
+static void rumor_body_decode(struct rd *r, struct rumor_item *i)
+{
+    switch (i->type) {
+    case RUMOR_RECORD:
+        i->hops = rd_u8(r);
+        i->record = rd_lv16(r);
+        if (i->record.len == 0 || i->record.len > GOSSIP_RECORD_MAX)
+            r->overran = true;
+        return;
+    case RUMOR_NOTICE:
+        i->hops = rd_u8(r);
+        rd_copy(r, i->subject.b, ID_BYTES);
+        i->incarnation = rd_be64(r);
+        i->version = rd_be64(r);
+        rd_copy(r, i->hash.b, HASH_BYTES);
+        i->record_bytes = rd_be16(r);
+        if (i->record_bytes == 0 || i->record_bytes > GOSSIP_RECORD_MAX)
+            r->overran = true;
+        return;
+    case RUMOR_SUSPECT:
+    case RUMOR_DEAD:
+        rd_copy(r, i->subject.b, ID_BYTES);
+        i->incarnation = rd_be64(r);
+        i->version = rd_be64(r);
+        rd_copy(r, i->accuser.b, ID_BYTES);
+        return;
+    case RUMOR_DOC:
+        doc_version_decode(r, &i->doc);
+        return;
+    }
+    r->overran = true; /* a type we do not know: its length is not known either */
+}
+
+bool rumor_item_next(struct rd *r, struct rumor_item *out)
+{
+    if (!rd_ok(r) || rd_left(r) == 0)
+        return false;
+    memset(out, 0, sizeof *out);
+    out->type = (enum rumor_type)rd_u8(r);
+    rumor_body_decode(r, out);
+    return rd_ok(r);
+}
+
+static bool rumors_are_whole(struct bytes rumors)
+{
+    struct rd r = rd_init(rumors);
+    struct rumor_item i;
+    while (rumor_item_next(&r, &i)) {
+    }
+    return rd_done(&r);
+}
+
+/* Datagrams. */
+
+static void header_encode(struct wr *w, enum message_type type)
+{
+    wr_u8(w, MESSAGE_VERSION);
+    wr_u8(w, (uint8_t)type);
+}
+
+static bool header_decode(struct rd *r, enum message_type *type)
+{
+    uint8_t version = rd_u8(r);
+    *type = (enum message_type)rd_u8(r);
+    return rd_ok(r) && version == MESSAGE_VERSION;
+}
+
+void datagram_encode(struct wr *w, const struct datagram *d)
+{
+    header_encode(w, d->type);
+    switch (d->type) {
+    case MSG_PING:
+    case MSG_ACK:
+        wr_be64(w, d->nonce);
+        wr_bytes(w, d->summary.b, SUMMARY_BYTES);
+        break;
+    case MSG_PING_REQ:
+    case MSG_RELAYED_ACK:
+        wr_be64(w, d->nonce);
+        wr_bytes(w, d->target.b, ID_BYTES);
+        break;
+    case MSG_GET:
+        assert(d->ids.len % ID_BYTES == 0 && d->ids.len / ID_BYTES <= GET_IDS_MAX);
+        wr_u8(w, (uint8_t)(d->ids.len / ID_BYTES));
+        wr_bytes(w, d->ids.at, d->ids.len);
+        break;
+    default:
+        assert(d->type == MSG_PUSH);
+    }
+}
+
+static bool datagram_body_decode(struct rd *r, struct datagram *d)
+{
+    size_t count;
+    switch (d->type) {
+    case MSG_PING:
+    case MSG_ACK:
+        d->nonce = rd_be64(r);
+        rd_copy(r, d->summary.b, SUMMARY_BYTES);
+        break;
+    case MSG_PING_REQ:
+    case MSG_RELAYED_ACK:
+        d->nonce = rd_be64(r);
+        rd_copy(r, d->target.b, ID_BYTES);
+        break;
+    case MSG_PUSH:
+        break;
+    case MSG_GET:
+        count = rd_u8(r);
+        d->ids = rd_bytes(r, count * ID_BYTES);
+        return rd_done(r) && count > 0 && count <= GET_IDS_MAX;
+    default:
+        return false;
+    }
+    d->rumors = rd_bytes(r, rd_left(r));
+    return rd_done(r) && rumors_are_whole(d->rumors);
+}
+
+enum err datagram_decode(struct datagram *out, struct bytes msg)
+{
+    struct rd r = rd_init(msg);
+    struct datagram d = {0};
+    if (!header_decode(&r, &d.type) || !datagram_body_decode(&r, &d))
+        return ERR_MALFORMED;
+    *out = d;
+    return ERR_OK;
+}
+
+/* Entries of bulk messages. */
+
+void list_entry_encode(struct wr *w, const struct list_entry *e)
+{
+    wr_bytes(w, e->id.b, ID_BYTES);
+    wr_be64(w, e->incarnation);
+    wr_be64(w, e->version);
+    wr_bytes(w, e->hash.b, HASH_BYTES);
+    wr_u8(w, (uint8_t)e->state);
+    wr_be32(w, e->age_s);
+}
+
+static bool state_decode(struct rd *r, enum gossip_state *out)
+{
+    uint8_t state = rd_u8(r);
+    if (state > GOSSIP_LEFT)
+        r->overran = true;
+    *out = (enum gossip_state)state;
+    return rd_ok(r);
+}
+
+bool list_entry_next(struct rd *r, struct list_entry *out)
+{
+    if (!rd_ok(r) || rd_left(r) == 0)
+        return false;
+    rd_copy(r, out->id.b, ID_BYTES);
+    out->incarnation = rd_be64(r);
+    out->version = rd_be64(r);
+    rd_copy(r, out->hash.b, HASH_BYTES);
+    state_decode(r, &out->state);
+    out->age_s = rd_be32(r);
+    return rd_ok(r);
+}
+
+void state_entry_encode(struct wr *w, const struct state_entry *e)
+{
+    wr_u8(w, (uint8_t)e->state);
+    wr_be32(w, e->age_s);
+    wr_lv16(w, e->record);
+}
+
+bool state_entry_next(struct rd *r, struct state_entry *out)
+{
+    if (!rd_ok(r) || rd_left(r) == 0)
+        return false;
+    state_decode(r, &out->state);
+    out->age_s = rd_be32(r);
+    out->record = rd_lv16(r);
+    if (out->record.len == 0 || out->record.len > GOSSIP_RECORD_MAX)
+        r->overran = true;
+    return rd_ok(r);
+}
+
+bool id_next(struct rd *r, struct node_id *out)
+{
+    if (!rd_ok(r) || rd_left(r) == 0)
+        return false;
+    rd_copy(r, out->b, ID_BYTES);
+    return rd_ok(r);
+}
+
+/* Bulk messages. */
+
+static size_t listed_bytes(uint8_t bits)
+{
+    return ((size_t)(1u << bits) + 7) / 8;
+}
+
+static void docs_encode(struct wr *w, const struct bulk *b)
+{
+    assert(b->docs.len % DOC_BYTES == 0 && b->docs.len / DOC_BYTES <= DOCS_MAX);
+    wr_u8(w, (uint8_t)(b->docs.len / DOC_BYTES));
+    wr_bytes(w, b->docs.at, b->docs.len);
+}
+
+void bulk_encode(struct wr *w, const struct bulk *b)
+{
+    header_encode(w, b->type);
+    switch (b->type) {
+    case MSG_SYNC:
+        assert(b->bits <= DIGEST_BITS_MAX && b->digests.len == (size_t)8 << b->bits);
+        wr_be64(w, b->salt);
+        docs_encode(w, b);
+        wr_lv16(w, b->record);
+        wr_u8(w, b->bits);
+        wr_bytes(w, b->digests.at, b->digests.len);
+        break;
+    case MSG_LIST:
+        assert(b->bits <= DIGEST_BITS_MAX && b->listed.len == listed_bytes(b->bits));
+        wr_be64(w, b->salt);
+        docs_encode(w, b);
+        wr_u8(w, b->flags);
+        wr_u8(w, b->bits);
+        wr_bytes(w, b->listed.at, b->listed.len);
+        break;
+    case MSG_STATE:
+        wr_be64(w, b->salt);
+        docs_encode(w, b);
+        wr_u8(w, b->flags);
+        break;
+    case MSG_FETCH:
+        break;
+    case MSG_DOC_GET:
+        wr_u8(w, b->doc.kind);
+        wr_bytes(w, b->doc.hash.b, HASH_BYTES);
+        break;
+    default:
+        assert(b->type == MSG_DOC);
+        doc_version_encode(w, &b->doc);
+    }
+}
+
+static bool entries_are_whole(const struct bulk *b)
+{
+    struct rd r = rd_init(b->entries);
+    struct list_entry le;
+    struct state_entry se;
+    while (b->type == MSG_LIST ? list_entry_next(&r, &le) : state_entry_next(&r, &se)) {
+    }
+    return rd_done(&r);
+}
+
+static bool docs_decode(struct rd *r, struct bulk *b)
+{
+    size_t count = rd_u8(r);
+    b->docs = rd_bytes(r, count * DOC_BYTES);
+    return rd_ok(r) && count <= DOCS_MAX;
+}
+
+static bool sync_decode(struct rd *r, struct bulk *b)
+{
+    b->salt = rd_be64(r);
+    if (!docs_decode(r, b))
+        return false;
+    b->record = rd_lv16(r);
+    b->bits = rd_u8(r);
+    if (!rd_ok(r) || b->record.len > GOSSIP_RECORD_MAX || b->bits > DIGEST_BITS_MAX)
+        return false;
+    b->digests = rd_bytes(r, (size_t)8 << b->bits);
+    return rd_done(r);
+}
+
+static bool list_decode(struct rd *r, struct bulk *b)
+{
+    b->salt = rd_be64(r);
+    if (!docs_decode(r, b))
+        return false;
+    b->flags = rd_u8(r);
+    b->bits = rd_u8(r);
+    if (!rd_ok(r) || b->flags > STATE_LAST || b->bits > DIGEST_BITS_MAX)
+        return false;
+    b->listed = rd_bytes(r, listed_bytes(b->bits));
+    b->entries = rd_bytes(r, rd_left(r));
+    return rd_done(r) && entries_are_whole(b);
+}
+
+static bool state_message_decode(struct rd *r, struct bulk *b)
+{
+    b->salt = rd_be64(r);
+    if (!docs_decode(r, b))
+        return false;
+    b->flags = rd_u8(r);
+    b->entries = rd_bytes(r, rd_left(r));
+    return rd_done(r) && b->flags <= STATE_LAST && entries_are_whole(b);
+}
+
+static bool doc_decode(struct rd *r, struct bulk *b)
+{
+    doc_version_decode(r, &b->doc);
+    b->document = rd_bytes(r, rd_left(r));
+    return rd_done(r) && b->document.len <= GOSSIP_DOC_MAX;
+}
+
+static bool doc_get_decode(struct rd *r, struct bulk *b)
+{
+    b->doc.kind = rd_u8(r);
+    rd_copy(r, b->doc.hash.b, HASH_BYTES);
+    return rd_done(r);
+}
+
+static bool bulk_body_decode(struct rd *r, struct bulk *b)
+{
+    switch (b->type) {
+    case MSG_SYNC:
+        return sync_decode(r, b);
+    case MSG_LIST:
+        return list_decode(r, b);
+    case MSG_STATE:
+        return state_message_decode(r, b);
+    case MSG_FETCH:
+        b->ids = rd_bytes(r, rd_left(r));
+        return rd_done(r) && b->ids.len > 0 && b->ids.len % ID_BYTES == 0 && b->ids.len / ID_BYTES <= FETCH_IDS_MAX;
+    case MSG_DOC_GET:
+        return doc_get_decode(r, b);
+    case MSG_DOC:
+        return doc_decode(r, b);
+    default:
+        return false;
+    }
+}
+
+enum err bulk_decode(struct bulk *out, struct bytes msg)
+{
+    struct rd r = rd_init(msg);
+    struct bulk b = {0};
+    if (msg.len > GOSSIP_BULK_MAX || !header_decode(&r, &b.type) || !bulk_body_decode(&r, &b))
+        return ERR_MALFORMED;
+    *out = b;
+    return ERR_OK;
+}

@@ -1,0 +1,177 @@
+/* receive.c: datagrams in, from members whose record we hold. A message is decoded whole before any of it is applied. */
+#include "gossip/core.h"
+
+static void answer_record(struct gossip *g, struct member *to, const struct addr *via, struct member *about)
+{
+    uint8_t hops = about->fresh ? about->fresh->hops : UINT8_MAX;
+    outbox_put(&g->answers, &(struct out){.type = OUT_RECORD, .to = to, .about = about, .via = *via, .hops = hops});
+}
+
+/* Where answers to a member go: whence its datagram came, as the channel proved it, never an address inside a message
+ * (memberlist#371); only if we may dial it at all. */
+static bool answer_addr(const struct gossip *g, const struct member *m, const struct addr *via, struct addr *out)
+{
+    *out = *via;
+    return apply_may_dial(g, via) || apply_addr(g, m, out);
+}
+
+static void on_notice(struct gossip *g, struct member *from, const struct addr *via, const struct rumor_item *i)
+{
+    if (is_self(g, &i->subject)) {
+        if (g->self && member_cmp(g->self, i->incarnation, i->version) > 0)
+            wants_add(g, from, i); /* see it before believing it */
+        return;
+    }
+    struct member *m = members_find(&g->members, &i->subject);
+    int newer = m ? member_cmp(m, i->incarnation, i->version) : 1;
+    if (newer > 0) {
+        wants_add(g, from, i);
+    } else if (newer == 0 && !hash_eq(&m->record->hash, &i->hash)) {
+        /* Equivocation: the smaller hash wins. Fetch the other at least once, as proof. */
+        if (memcmp(i->hash.b, m->record->hash.b, HASH_BYTES) < 0 || !(m->flags & MEMBER_EQUIVOCAL))
+            wants_add(g, from, i);
+        if (memcmp(i->hash.b, m->record->hash.b, HASH_BYTES) > 0)
+            answer_record(g, from, via, m);
+    }
+}
+
+static void on_rumor(struct gossip *g, struct member *from, const struct addr *via, const struct rumor_item *i)
+{
+    struct news news = {.source = from, .origin = FROM_DATAGRAM, .hops = (uint8_t)(i->hops + (i->hops < UINT8_MAX))};
+    struct member *m;
+    enum err e;
+    switch (i->type) {
+    case RUMOR_RECORD:
+        e = apply_record(g, i->record, &news, &m);
+        (void)e; /* refused ones are counted where they are refused */
+        break;
+    case RUMOR_NOTICE:
+        on_notice(g, from, via, i);
+        break;
+    case RUMOR_SUSPECT:
+    case RUMOR_DEAD:
+        apply_opinion(g, i->type == RUMOR_DEAD ? GOSSIP_DEAD : GOSSIP_SUSPECT, &i->subject, i->incarnation, i->version,
+                      &i->accuser, from);
+        break;
+    case RUMOR_DOC:
+        docs_offered(g, from, &i->doc);
+        break;
+    }
+}
+
+static void on_ack(struct gossip *g, struct member *from, const struct datagram *d)
+{
+    struct relay relay;
+    struct probe *p = probes_find(&g->probes, d->nonce);
+    if (p && p->target == from) {
+        probes_remove(&g->probes, p);
+        g->stats.acks_received++;
+        g->heard_at = g->now;
+        apply_evidence(g, from);
+    } else if (relays_take(&g->relays, d->nonce, from, &relay)) {
+        outbox_put(&g->urgent, &(struct out){.type = OUT_RELAYED_ACK,
+                                             .to = relay.origin,
+                                             .about = from,
+                                             .via = relay.origin_via,
+                                             .nonce = relay.origin_nonce});
+    } else {
+        g->stats.acks_unmatched++;
+        return;
+    }
+    bulk_compare(g, from, &d->summary);
+}
+
+/* A relay's word counts for the probe in which we asked that relay, and for no more: it keeps a turn from failing, but it clears no
+ * suspicion (ADVERSARY G22: a lying relay delays detection by one turn of ours). */
+static void on_relayed_ack(struct gossip *g, const struct member *from, const struct datagram *d)
+{
+    struct probe *p = probes_find(&g->probes, d->nonce);
+    if (p && node_id_eq(&p->target->id, &d->target))
+        for (int i = 0; i < p->relay_count; i++)
+            if (p->relay[i] == from) {
+                probes_remove(&g->probes, p);
+                g->stats.acks_received++;
+                g->heard_at = g->now;
+                return;
+            }
+    g->stats.acks_unmatched++;
+}
+
+/* Only members are probed for others, at their own addresses, a few at a time (ADVERSARY G17). */
+static void on_ping_req(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d)
+{
+    struct member *target = members_find(&g->members, &d->target);
+    struct addr addr;
+    if (!target || target == g->self || target == from || !apply_addr(g, target, &addr))
+        return;
+    struct relay *relay = relays_add(&g->relays, from, g->now);
+    if (!relay)
+        return;
+    *relay = (struct relay){.origin = from,
+                            .target = target,
+                            .origin_via = *via,
+                            .origin_nonce = d->nonce,
+                            .nonce = rng_u64(&g->rng),
+                            .deadline = g->now + g->cfg.probe_interval_ms};
+    outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = target, .via = addr, .nonce = relay->nonce});
+}
+
+static void on_get(struct gossip *g, struct member *from, const struct addr *via, struct bytes ids)
+{
+    struct rd r = rd_init(ids);
+    struct node_id id;
+    while (id_next(&r, &id)) {
+        struct member *m = members_find(&g->members, &id);
+        if (m)
+            answer_record(g, from, via, m);
+    }
+}
+
+static void dispatch(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d)
+{
+    switch (d->type) {
+    case MSG_PING:
+        outbox_put(&g->urgent, &(struct out){.type = OUT_ACK, .to = from, .via = *via, .nonce = d->nonce});
+        bulk_compare(g, from, &d->summary);
+        break;
+    case MSG_ACK:
+        on_ack(g, from, d);
+        break;
+    case MSG_PING_REQ:
+        on_ping_req(g, from, via, d);
+        break;
+    case MSG_RELAYED_ACK:
+        on_relayed_ack(g, from, d);
+        break;
+    case MSG_GET:
+        on_get(g, from, via, d->ids);
+        break;
+    default:
+        break; /* PUSH: its rumors are all there is */
+    }
+}
+
+/* We hold it dead, yet it speaks: look, and our probe tells it what is said of it. */
+static void on_voice_of_dead(struct gossip *g, struct member *from)
+{
+    if (from->state == GOSSIP_DEAD && !probes_has_target(&g->probes, from))
+        send_probe(g, from, PROBE_RETRY);
+}
+
+enum err receive_datagram(struct gossip *g, struct member *from, const struct addr *via, struct bytes msg)
+{
+    struct datagram d;
+    struct addr back;
+    enum err e = datagram_decode(&d, msg);
+    if (e)
+        return e;
+    if (!answer_addr(g, from, via, &back))
+        return ERR_OK;
+    struct rd r = rd_init(d.rumors);
+    struct rumor_item i;
+    while (rumor_item_next(&r, &i))
+        on_rumor(g, from, &back, &i);
+    dispatch(g, from, &back, &d);
+    on_voice_of_dead(g, from);
+    return ERR_OK;
+}

@@ -1,0 +1,135 @@
+#include "gossip/rumor.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "gossip/member.h"
+
+void rumors_init(struct rumors *q)
+{
+    for (int c = 0; c < RUMOR_CLASSES; c++) {
+        for (int s = 0; s < RUMOR_SENDS_MAX; s++)
+            TAILQ_INIT(&q->by_sends[c][s]);
+        TAILQ_INIT(&q->eager[c]);
+        q->count[c] = 0;
+    }
+}
+
+void rumors_fini(struct rumors *q)
+{
+    for (int c = 0; c < RUMOR_CLASSES; c++)
+        for (struct rumor *r; (r = rumors_first(q, (enum rumor_class)c));)
+            rumors_drop(q, r);
+}
+
+static void unlink_rumor(struct rumors *q, struct rumor *r)
+{
+    TAILQ_REMOVE(&q->by_sends[r->class][r->sends], r, by_sends);
+    if (r->eager_left > 0)
+        TAILQ_REMOVE(&q->eager[r->class], r, eager);
+    r->eager_left = 0;
+}
+
+void rumors_drop(struct rumors *q, struct rumor *r)
+{
+    if (!r)
+        return;
+    assert(*r->home == r);
+    unlink_rumor(q, r);
+    *r->home = NULL;
+    q->count[r->class]--;
+    free(r);
+}
+
+static void drop_most_sent(struct rumors *q, enum rumor_class class)
+{
+    for (int s = RUMOR_SENDS_MAX - 1; s >= 0; s--) {
+        struct rumor *r = TAILQ_FIRST(&q->by_sends[class][s]);
+        if (r) {
+            rumors_drop(q, r);
+            return;
+        }
+    }
+}
+
+struct rumor *rumors_put(struct rumors *q, enum rumor_class class, struct rumor **home)
+{
+    struct rumor *r = *home;
+    if (r) {
+        assert(r->class == class && r->home == home);
+        unlink_rumor(q, r);
+    } else {
+        if (q->count[class] >= RUMORS_MAX)
+            drop_most_sent(q, class);
+        r = calloc(1, sizeof *r);
+        if (!r)
+            return NULL;
+        q->count[class]++;
+        r->class = (uint8_t)class;
+        r->home = home;
+        *home = r;
+    }
+    r->sends = 0;
+    TAILQ_INSERT_TAIL(&q->by_sends[class][0], r, by_sends);
+    return r;
+}
+
+void rumors_eager(struct rumors *q, struct rumor *r, uint8_t times)
+{
+    if (r->eager_left == 0 && times > 0)
+        TAILQ_INSERT_TAIL(&q->eager[r->class], r, eager);
+    if (r->eager_left > 0 && times == 0)
+        TAILQ_REMOVE(&q->eager[r->class], r, eager);
+    r->eager_left = times;
+}
+
+bool rumors_sent(struct rumors *q, struct rumor *r, bool eager, uint8_t limit)
+{
+    if (eager && r->eager_left > 0)
+        rumors_eager(q, r, (uint8_t)(r->eager_left - 1));
+    if (r->sends + 1 >= limit || r->sends + 1 >= RUMOR_SENDS_MAX) {
+        rumors_drop(q, r);
+        return true;
+    }
+    TAILQ_REMOVE(&q->by_sends[r->class][r->sends], r, by_sends);
+    r->sends++;
+    TAILQ_INSERT_TAIL(&q->by_sends[r->class][r->sends], r, by_sends);
+    return false;
+}
+
+static struct rumor *first_from(const struct rumors *q, int class, int sends)
+{
+    for (; sends < RUMOR_SENDS_MAX; sends++)
+        if (!TAILQ_EMPTY(&q->by_sends[class][sends]))
+            return TAILQ_FIRST(&q->by_sends[class][sends]);
+    return NULL;
+}
+
+struct rumor *rumors_first(const struct rumors *q, enum rumor_class class)
+{
+    return q->count[class] > 0 ? first_from(q, class, 0) : NULL;
+}
+
+struct rumor *rumors_next(const struct rumors *q, const struct rumor *r)
+{
+    struct rumor *next = TAILQ_NEXT(r, by_sends);
+    return next ? next : first_from(q, r->class, r->sends + 1);
+}
+
+bool rumors_is_eager(const struct rumors *q)
+{
+    for (int c = 0; c < RUMOR_CLASSES; c++)
+        if (!TAILQ_EMPTY(&q->eager[c]))
+            return true;
+    return false;
+}
+
+void rumors_forget(struct rumors *q, struct member *m)
+{
+    rumors_drop(q, m->fresh);
+    rumors_drop(q, m->opinion);
+    for (int c = 0; c < RUMOR_CLASSES; c++)
+        for (struct rumor *r = rumors_first(q, (enum rumor_class)c); r; r = rumors_next(q, r))
+            if (r->source == m)
+                r->source = NULL;
+}

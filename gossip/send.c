@@ -1,0 +1,350 @@
+/* send.c: datagrams out. Each is made when it is polled: pings and acks first, then, while the byte budget lasts, records that were
+ * asked for, questions for records, and fresh rumors.
+ *
+ * Eager push: a fresh rumor leaves at once to eager_fanout random members, who do the same on first receipt; all rumors that are
+ * fresh in one turn share packets. While a record is young (fewer than a quarter of the members can have it) it travels
+ * whole; later most receivers have it already, so only a notice of its number travels and who lacks it asks. That keeps the
+ * whole records sent near one per member instead of one per push (the eager/lazy split of Plumtree, Leitao et al. 2007). Besides, pings
+ * and acks carry rumors until each has been sent lambda log n times (SWIM section 4.1). */
+#include "gossip/core.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { PACKET_RUMORS_MAX = 64 };
+
+bool outbox_put(struct outbox *o, const struct out *item)
+{
+    if (o->count == OUTBOX_MAX)
+        return false;
+    if (o->count == o->cap) {
+        uint32_t cap = o->cap ? o->cap * 2 : 8;
+        struct out *ring = malloc(cap * sizeof *ring);
+        if (!ring)
+            return false;
+        for (uint32_t i = 0; i < o->count; i++)
+            ring[i] = o->ring[(o->head + i) % o->cap];
+        free(o->ring);
+        o->ring = ring;
+        o->cap = cap;
+        o->head = 0;
+    }
+    o->ring[(o->head + o->count++) % o->cap] = *item;
+    return true;
+}
+
+static bool outbox_take(struct outbox *o, struct out *out)
+{
+    if (o->count == 0)
+        return false;
+    *out = o->ring[o->head];
+    o->head = (o->head + 1) % o->cap;
+    o->count--;
+    return true;
+}
+
+void outbox_forget(struct outbox *o, const struct member *m)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct out item = o->ring[(o->head + i) % o->cap];
+        if (item.to != m && item.about != m)
+            o->ring[(o->head + kept++) % o->cap] = item;
+    }
+    o->count = kept;
+}
+
+/* What is to be told. */
+
+static uint32_t ceil_log10(uint64_t n)
+{
+    uint32_t log = 0;
+    for (uint64_t p = 1; p < n; p *= 10)
+        log++;
+    return log;
+}
+
+uint8_t send_limit(const struct gossip *g)
+{
+    uint32_t limit = g->cfg.retransmit_mult * ceil_log10((uint64_t)live_count(g) + 1);
+    if (limit < g->cfg.eager_fanout)
+        limit = g->cfg.eager_fanout;
+    return (uint8_t)(limit < RUMOR_SENDS_MAX ? limit : RUMOR_SENDS_MAX);
+}
+
+void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struct member *source, const struct node_id *accuser,
+               uint8_t hops, uint8_t eager)
+{
+    struct rumor *r = rumors_put(&g->rumors, class, class == RUMORS_OPINION ? &m->opinion : &m->fresh);
+    if (!r)
+        return; /* anti-entropy tells it */
+    r->subject = m;
+    r->source = source;
+    r->hops = hops;
+    if (accuser)
+        r->accuser = *accuser;
+    rumors_eager(&g->rumors, r, eager);
+}
+
+void send_probe(struct gossip *g, struct member *m, enum probe_reason reason)
+{
+    struct addr addr;
+    if (!apply_addr(g, m, &addr))
+        return;
+    struct probe *p = probes_add(&g->probes);
+    if (!p)
+        return;
+    p->target = m;
+    p->nonce = rng_u64(&g->rng);
+    p->reason = reason;
+    p->sent_at = g->now;
+    p->indirect_at = reason == PROBE_TURN ? g->now + g->cfg.probe_timeout_ms : NEVER;
+    p->deadline = g->now + (reason == PROBE_TURN ? g->cfg.probe_interval_ms : 2 * (mono_ms)g->cfg.probe_timeout_ms);
+    outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
+    g->stats.probes_sent++;
+}
+
+/* Rumors into packets. */
+
+static bool is_young(const struct gossip *g, uint8_t hops)
+{
+    uint64_t reached = 4;
+    for (uint8_t i = 0; i < hops && reached <= GOSSIP_MEMBERS_MAX; i++)
+        reached *= 4;
+    return hops == 0 || reached <= live_count(g);
+}
+
+static size_t room(const struct wr *w)
+{
+    return (size_t)(w->end - w->at);
+}
+
+static struct rumor_item opinion_of(const struct member *m, const struct node_id *accuser)
+{
+    return (struct rumor_item){.type = m->state == GOSSIP_DEAD ? RUMOR_DEAD : RUMOR_SUSPECT,
+                               .subject = m->id,
+                               .accuser = *accuser,
+                               .incarnation = m->incarnation,
+                               .version = m->version};
+}
+
+static struct rumor_item record_of(const struct member *m, uint8_t hops)
+{
+    return (struct rumor_item){.type = RUMOR_RECORD, .hops = hops, .record = record_blob_bytes(m->record)};
+}
+
+static struct rumor_item notice_of(const struct member *m, uint8_t hops)
+{
+    return (struct rumor_item){.type = RUMOR_NOTICE,
+                               .hops = hops,
+                               .subject = m->id,
+                               .incarnation = m->incarnation,
+                               .version = m->version,
+                               .hash = m->record->hash,
+                               .record_bytes = (uint16_t)m->record->len};
+}
+
+static bool record_tell(const struct gossip *g, struct wr *w, const struct rumor *r, bool eager)
+{
+    const struct member *m = r->subject;
+    size_t whole = 4 + (size_t)m->record->len, empty = g->cfg.packet_bytes_max - MESSAGE_HEADER;
+    bool wants_whole = m->record->len <= RECORD_INLINE_MAX || (eager && (is_young(g, r->hops) || m->state == GOSSIP_LEFT));
+    if (wants_whole && whole <= empty) {
+        struct rumor_item i = record_of(m, r->hops);
+        if (whole <= room(w)) {
+            rumor_item_encode(w, &i);
+            return true;
+        }
+        if (eager)
+            return false; /* the next packet has room */
+    }
+    if (room(w) < NOTICE_BYTES)
+        return false;
+    struct rumor_item i = notice_of(m, r->hops);
+    rumor_item_encode(w, &i);
+    return true;
+}
+
+static bool doc_tell(const struct gossip *g, struct wr *w, const struct rumor *r)
+{
+    struct rumor_item i = {.type = RUMOR_DOC};
+    if (room(w) < DOC_RUMOR_BYTES)
+        return false;
+    for (uint32_t k = 0; k < g->doc_kind_count; k++)
+        if (g->doc_kinds[k].kind == r->doc_kind)
+            i.doc = g->doc_kinds[k].held;
+    rumor_item_encode(w, &i);
+    return true;
+}
+
+/* False: no room for it in this packet. */
+static bool tell(const struct gossip *g, struct wr *w, const struct rumor *r, bool eager)
+{
+    if (r->class == RUMORS_RECORD)
+        return record_tell(g, w, r, eager);
+    if (r->class == RUMORS_DOC)
+        return doc_tell(g, w, r);
+    if (room(w) < OPINION_BYTES)
+        return false;
+    struct rumor_item i = opinion_of(r->subject, &r->accuser);
+    rumor_item_encode(w, &i);
+    return true;
+}
+
+static bool is_for(const struct rumor *r, const struct member *to)
+{
+    return r->source != to && r->subject != to;
+}
+
+static struct rumor *next_for(const struct gossip *g, int class, struct rumor *r, const struct member *to, bool eager)
+{
+    if (eager)
+        r = r ? TAILQ_NEXT(r, eager) : TAILQ_FIRST(&g->rumors.eager[class]);
+    else
+        r = r ? rumors_next(&g->rumors, r) : rumors_first(&g->rumors, (enum rumor_class)class);
+    while (r && !is_for(r, to))
+        r = eager ? TAILQ_NEXT(r, eager) : rumors_next(&g->rumors, r);
+    return r;
+}
+
+/* Appends rumors for `to`, one of each class in turn, until nothing more fits. Returns how many. */
+static uint32_t tell_rumors(struct gossip *g, struct wr *w, const struct member *to, bool eager)
+{
+    struct rumor *told[PACKET_RUMORS_MAX], *at[RUMOR_CLASSES];
+    uint32_t count = 0;
+    for (int c = 0; c < RUMOR_CLASSES; c++)
+        at[c] = next_for(g, c, NULL, to, eager);
+    for (bool more = true; more;) {
+        more = false;
+        for (int c = 0; c < RUMOR_CLASSES; c++) {
+            if (!at[c] || count == PACKET_RUMORS_MAX)
+                continue;
+            if (!tell(g, w, at[c], eager)) {
+                at[c] = NULL;
+                continue;
+            }
+            told[count++] = at[c];
+            at[c] = next_for(g, c, at[c], to, eager);
+            more = true;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++)
+        rumors_sent(&g->rumors, told[i], eager, send_limit(g));
+    return count;
+}
+
+/* Packets. */
+
+static void deliver(struct gossip *g, struct gossip_packet *out, const struct member *to, const struct addr *addr, struct wr *w)
+{
+    assert(wr_ok(w));
+    *out = (struct gossip_packet){.lane = GOSSIP_DATAGRAM, .to = to->id, .addr = *addr, .msg = wr_done(w)};
+    budget_spend(&g->budget, out->msg.len);
+    g->stats.datagrams_sent++;
+    g->stats.datagram_bytes_sent += out->msg.len;
+}
+
+static struct datagram head_of(const struct gossip *g, const struct out *o)
+{
+    static const enum message_type type[] = {[OUT_PING] = MSG_PING,
+                                             [OUT_ACK] = MSG_ACK,
+                                             [OUT_PING_REQ] = MSG_PING_REQ,
+                                             [OUT_RELAYED_ACK] = MSG_RELAYED_ACK,
+                                             [OUT_RECORD] = MSG_PUSH};
+    struct datagram d = {.type = type[o->type], .nonce = o->nonce, .summary = members_summary(&g->members)};
+    if (o->about)
+        d.target = o->about->id;
+    return d;
+}
+
+static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
+{
+    struct out o;
+    if (!outbox_take(&g->urgent, &o))
+        return false;
+    struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
+    struct datagram d = head_of(g, &o);
+    datagram_encode(&w, &d);
+    /* Lifeguard, Buddy System: the suspect is told first, so that it can refute. */
+    if (o.to->state == GOSSIP_SUSPECT || o.to->state == GOSSIP_DEAD) {
+        struct rumor_item i = opinion_of(o.to, &g->cfg.self);
+        rumor_item_encode(&w, &i);
+    }
+    tell_rumors(g, &w, o.to, false);
+    deliver(g, out, o.to, &o.via, &w);
+    return true;
+}
+
+static bool poll_answer(struct gossip *g, struct gossip_packet *out)
+{
+    struct out o;
+    while (outbox_take(&g->answers, &o)) {
+        struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
+        struct datagram d = head_of(g, &o);
+        struct rumor_item i = record_of(o.about, o.hops);
+        datagram_encode(&w, &d);
+        if (room(&w) < 4 + i.record.len)
+            continue; /* grew since it was announced: they hear of it again, with its new size */
+        rumor_item_encode(&w, &i);
+        deliver(g, out, o.to, &o.via, &w);
+        return true;
+    }
+    return false;
+}
+
+/* Nobody to push to: pings and syncs will tell it later. */
+static void give_up_eager(struct gossip *g)
+{
+    for (int c = 0; c < RUMOR_CLASSES; c++)
+        for (struct rumor *r; (r = TAILQ_FIRST(&g->rumors.eager[c]));)
+            rumors_eager(&g->rumors, r, 0);
+}
+
+static void pay_unwanted(struct gossip *g)
+{
+    for (int c = 0; c < RUMOR_CLASSES; c++) {
+        struct rumor *r = TAILQ_FIRST(&g->rumors.eager[c]);
+        if (r)
+            rumors_eager(&g->rumors, r, (uint8_t)(r->eager_left - 1));
+    }
+}
+
+static bool poll_eager(struct gossip *g, struct gossip_packet *out)
+{
+    while (rumors_is_eager(&g->rumors)) {
+        const struct member *not[] = {g->self};
+        struct addr addr;
+        struct member *to = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 1);
+        if (!to) {
+            give_up_eager(g);
+            return false;
+        }
+        struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
+        struct datagram d = {.type = MSG_PUSH};
+        datagram_encode(&w, &d);
+        if (!apply_addr(g, to, &addr) || tell_rumors(g, &w, to, true) == 0) {
+            pay_unwanted(g); /* so that this ends, even if the only member told us itself */
+            continue;
+        }
+        deliver(g, out, to, &addr, &w);
+        return true;
+    }
+    return false;
+}
+
+bool send_is_waiting(const struct gossip *g)
+{
+    return g->answers.count > 0 || rumors_is_eager(&g->rumors);
+}
+
+bool send_poll(struct gossip *g, struct gossip_packet *out)
+{
+    budget_refill(&g->budget, g->now);
+    if (poll_urgent(g, out))
+        return true;
+    if (!budget_has(&g->budget)) {
+        g->stats.budget_deferred += send_is_waiting(g);
+        return false;
+    }
+    return poll_answer(g, out) || wants_poll(g, out) || poll_eager(g, out);
+}

@@ -1,0 +1,41 @@
+#include "gossip/suspect.h"
+
+uint32_t suspect_log10_milli(uint32_t n)
+{
+    static const struct {
+        uint32_t from, to, log_from, log_to;
+    } piece[] = {{1, 2, 0, 301}, {2, 5, 301, 699}, {5, 10, 699, 1000}};
+    uint32_t decade = 0;
+    uint64_t unit = 1;
+    while (n >= unit * 10) {
+        unit *= 10;
+        decade += 1000;
+    }
+    for (int i = 0; i < 3 && n > 0; i++)
+        if (n < piece[i].to * unit)
+            return decade + piece[i].log_from +
+                   (uint32_t)((n - piece[i].from * unit) * (piece[i].log_to - piece[i].log_from) /
+                              ((piece[i].to - piece[i].from) * unit));
+    return decade;
+}
+
+uint32_t suspect_timeout_ms(uint32_t mult, uint32_t interval_ms, uint32_t members, uint32_t confirmations)
+{
+    /* 1000 * log(c + 1) / log(SUSPECT_CONFIRMS + 1) */
+    static const uint32_t share[SUSPECT_CONFIRMS + 1] = {0, 500, 792, 1000};
+    uint64_t log = suspect_log10_milli(members), shortest = (uint64_t)mult * interval_ms;
+    uint64_t longest = log > 1000 ? shortest * log / 1000 : shortest;
+    uint32_t c = confirmations < SUSPECT_CONFIRMS ? confirmations : SUSPECT_CONFIRMS;
+    return (uint32_t)(longest - (longest - shortest) * share[c] / 1000);
+}
+
+bool suspect_confirm(struct suspicion *s, const struct node_id *accuser)
+{
+    if (s->accusers > SUSPECT_CONFIRMS)
+        return false;
+    for (int i = 0; i < s->accusers; i++)
+        if (node_id_eq(&s->accuser[i], accuser))
+            return false;
+    s->accuser[s->accusers++] = *accuser;
+    return true;
+}

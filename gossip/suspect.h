@@ -1,0 +1,44 @@
+/* suspect.h: how long a suspicion lasts, and who has confirmed it.
+ *
+ * Lifeguard (Dadgar et al. 2018), LHA-Suspicion: the timer starts at its longest and each independent confirmation shortens it on a
+ * logarithmic scale, down to the shortest after SUSPECT_CONFIRMS of them:
+ *     longest = mult * max(1, log10 n) * interval          shortest = mult * interval
+ * A confirmation counts once per accuser and only when the accuser itself told us: whom a relay names is the relay's word.
+ * What SWIM and Lifeguard lack: a suspicion that others brought is verified by own probes, spread over its life, before it may
+ * become a death here (ADVERSARY R3, G4: one accuser removes nobody for others). Integers only: same on every machine. */
+#ifndef GOSSIP_SUSPECT_H
+#define GOSSIP_SUSPECT_H
+
+#include <sys/queue.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+
+struct member;
+
+enum { SUSPECT_CONFIRMS = 3, SUSPECT_VERIFY_TRIES = 3 };
+
+struct suspicion {
+    LIST_ENTRY(suspicion) link;
+    struct member *member;
+    mono_ms start, deadline;
+    mono_ms verify_at; /* next own probe; NEVER after the last */
+    uint8_t tries;     /* own probes begun */
+    uint8_t accusers;  /* used entries of accuser[] */
+    bool is_own;       /* a probe of ours failed */
+    bool is_extended;  /* the deadline was put off once because no own probe had ended */
+    struct node_id accuser[SUSPECT_CONFIRMS + 1];
+};
+LIST_HEAD(suspicion_list, suspicion);
+
+/* 1000 * log10(n) for n >= 1, to about two hundredths: linear between 1, 2, 5, 10, ... */
+uint32_t suspect_log10_milli(uint32_t n);
+uint32_t suspect_timeout_ms(uint32_t mult, uint32_t interval_ms, uint32_t members, uint32_t confirmations);
+/* Notes an accuser. True: it is a new one and confirmations rose. */
+bool suspect_confirm(struct suspicion *s, const struct node_id *accuser);
+static inline uint32_t suspect_confirmations(const struct suspicion *s)
+{
+    return s->accusers > 0 ? s->accusers - 1u : 0;
+}
+
+#endif
