@@ -15,10 +15,11 @@ static const struct command {
     {"policy", "check, test, sign, verify (offline); publish, show (at an agent)", cli_policy},
     {"agent", "run the agent of this host", cli_agent},
     {"status", "the agent's own state", cli_status},
-    {"members", "the agents of the mesh, as this one sees them", cli_status},
-    {"services", "the services of the mesh and where they run", cli_status},
-    {"why", "which rule and which endpoints decide about a request", cli_status},
-    {"leave", "leave the mesh and stop", cli_status},
+    {"members", "the agents of the mesh, as this one sees them", cli_members},
+    {"services", "the services of the mesh and where they run", cli_services},
+    {"why", "which rule and which endpoints decide about a request", cli_why},
+    {"reload", "have the agent read its agent.yaml again", cli_reload},
+    {"leave", "leave the mesh and stop", cli_leave},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
