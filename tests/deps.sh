@@ -3,7 +3,7 @@
 set -eu
 need="gcc clang make pkg-config clang-format clang-tidy cppcheck libclang-rt-14-dev llvm-14
 libuv1-dev libsodium-dev liblmdb-dev libmsgpack-dev libhttp-parser-dev libyaml-dev libjansson-dev libcmocka-dev uthash-dev
-curl nginx-core redis-server redis-tools python3 nftables iproute2 tcpdump procps openssl"
+curl nginx-core redis-server redis-tools python3 nftables iproute2 tcpdump procps openssl faketime util-linux wrk"
 missing=
 for p in $need; do
     dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
