@@ -227,7 +227,8 @@ static must_check enum err judge_credential(struct link *l)
 static must_check enum err read_message(struct link *l, struct bytes msg)
 {
     bool has_credential = carries_credential(l);
-    uint8_t *payload = buf_reserve(&l->credential, msg.len);
+    uint8_t *payload =
+        buf_reserve(&l->credential, 1 + msg.len); /* an empty message still has an address to fail at */
     if (!payload)
         return ERR_NOMEM;
     size_t len;
@@ -346,7 +347,7 @@ static must_check enum err on_record(struct link *l, struct bytes sealed)
 {
     enum record_type type;
     struct bytes body;
-    uint8_t *to = l->in.len > 0 ? l->in.at + LENGTH_BYTES : buf_reserve(&l->in, sealed.len);
+    uint8_t *to = l->in.len > 0 ? l->in.at + LENGTH_BYTES : buf_reserve(&l->in, 1 + sealed.len);
     if (!to)
         return ERR_NOMEM;
     enum err e = record_open(&l->rx, to, sealed, &type, &body);

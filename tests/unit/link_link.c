@@ -706,6 +706,19 @@ static void a_stranger_cannot_announce_a_long_message(void **state)
     link_free(b);
 }
 
+static void an_empty_message_is_malformed(void **state)
+{
+    (void)state;
+    for (uint8_t pattern = 1; pattern <= 2; pattern++) {
+        struct link_setup accept = setup_of(&bob);
+        struct link *b = link_accept(&accept, START);
+        const uint8_t wire[] = {'s', 't', 'r', 'l', 1, 1, pattern, 1, 0, 0};
+        size_t used;
+        assert_int_equal(link_feed(b, bytes_of(wire, sizeof wire), &used, START), ERR_MALFORMED);
+        link_free(b);
+    }
+}
+
 static void a_payload_where_none_belongs_is_refused(void **state)
 {
     (void)state;
@@ -765,6 +778,7 @@ int main(void)
         cmocka_unit_test(records_lost_doubled_or_swapped_end_the_link),
         cmocka_unit_test(bytes_out_of_turn_end_the_handshake),
         cmocka_unit_test(a_stranger_cannot_announce_a_long_message),
+        cmocka_unit_test(an_empty_message_is_malformed),
         cmocka_unit_test(a_payload_where_none_belongs_is_refused),
     };
     return cmocka_run_group_tests(tests, make_nodes, NULL);
