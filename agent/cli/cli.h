@@ -17,6 +17,9 @@ int cli_services(int argc, char **argv);
 int cli_why(int argc, char **argv);
 int cli_leave(int argc, char **argv);
 int cli_reload(int argc, char **argv);
+/* The verbs of policy that policy.c does not do itself: offline in policy_sign.c, at an agent in online.c. */
+int cli_policy_sign(int argc, char **argv);
+int cli_policy_verify(int argc, char **argv);
 int cli_policy_publish(int argc, char **argv);
 int cli_policy_show(int argc, char **argv);
 
