@@ -1,0 +1,83 @@
+/* Records and credentials from a hostile member: bodies edited and signed again with the right keys.
+ *   u8 mode   0: the bytes are the envelope           1: edits of the record's envelope
+ *             2: edits of the record's body           3: edits of the credential's body, in a record by its
+ * node What is accepted says only what it may, and is written again to the very same bytes (B16). */
+#include "trust_world.h"
+
+static void check_credential(const struct credential *c)
+{
+    struct buf again = {0};
+    struct grant g;
+    check(grant_open_why(&g, trust_root(world.trust), c->grant, NULL) == ERR_OK);
+    check(credential_within_grant(c, &g, NULL) == ERR_OK);
+    check(dh_pub_is_sound(c->noise_key) && sign_pub_is_sound(c->id.b) && c->expires > NOW);
+    check(credential_create(&again, c, c->grant, &world.granted) == ERR_OK);
+    check(bytes_eq(c->bytes, buf_bytes(&again)));
+    buf_fini(&again);
+}
+
+static void check_record(const struct record *r, struct bytes in)
+{
+    struct buf again = {0};
+    for (size_t i = 0; i < r->service_count; i++)
+        check(credential_allows(&r->credential, r->service[i].name) && r->service[i].port != 0);
+    for (size_t i = 0; i < r->addr_count; i++)
+        check(addr_is_dialable(&r->addr[i]));
+    check(record_create(&again, r, &world.node) == ERR_OK);
+    check(bytes_eq(in, buf_bytes(&again)));
+    buf_fini(&again);
+}
+
+static void judge(struct bytes in)
+{
+    static struct record r;
+    struct refusal why = {0};
+    if (trust_record_why(world.trust, in, NOW, &r, &why) == ERR_OK) {
+        check_credential(&r.credential);
+        check_record(&r, in);
+    } else {
+        check(why.field && why.reason);
+    }
+}
+
+static void judge_body(struct bytes body)
+{
+    struct buf record = sealed(ENVELOPE_RECORD, body, &world.node);
+    judge(buf_bytes(&record));
+    buf_fini(&record);
+}
+
+/* A credential's body, edited and signed by the grant's key, and then a record around it by the node's. */
+static void judge_credential(struct rd *edits)
+{
+    struct buf body = edited(body_of(&world.credential), edits), record = {0};
+    struct buf credential = sealed(ENVELOPE_CREDENTIAL, buf_bytes(&body), &world.granted);
+    struct record r = {.incarnation = 1};
+    r.credential.bytes = buf_bytes(&credential);
+    if (record_create(&record, &r, &world.node) == ERR_OK)
+        judge(buf_bytes(&record));
+    buf_fini(&body);
+    buf_fini(&credential);
+    buf_fini(&record);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *in, size_t len);
+int LLVMFuzzerTestOneInput(const uint8_t *in, size_t len)
+{
+    struct rd r = rd_init(bytes_of(in, len));
+    world_make();
+    int mode = rd_u8(&r) & 3;
+    if (mode == 0) {
+        judge(rd_bytes(&r, rd_left(&r)));
+    } else if (mode == 3) {
+        judge_credential(&r);
+    } else {
+        struct buf b = edited(mode == 1 ? buf_bytes(&world.record) : body_of(&world.record), &r);
+        if (mode == 1)
+            judge(buf_bytes(&b));
+        else
+            judge_body(buf_bytes(&b));
+        buf_fini(&b);
+    }
+    return 0;
+}
