@@ -654,24 +654,53 @@ static void name_if(struct buf *names, bool differs, const char *name)
         buf_addf(names, "%s%s", names->len ? ", " : "", name);
 }
 
+static bool listens_differ(const struct config *a, const struct config *b)
+{
+    bool differ = a->listen_count != b->listen_count;
+    for (size_t i = 0; !differ && i < a->listen_count; i++)
+        differ = !addr_eq(&a->listen[i], &b->listen[i]);
+    return differ;
+}
+
+static bool labels_differ(const struct config *a, const struct config *b)
+{
+    bool differ = a->label_count != b->label_count;
+    for (size_t i = 0; !differ && i < a->label_count; i++)
+        differ = strcmp(a->label[i].key, b->label[i].key) != 0 ||
+                 strcmp(a->label[i].value, b->label[i].value) != 0;
+    return differ;
+}
+
+static bool callers_differ(const struct config *a, const struct config *b)
+{
+    bool differ = a->caller_count != b->caller_count;
+    for (size_t i = 0; !differ && i < a->caller_count; i++) {
+        const struct worker_caller *x = &a->caller[i], *y = &b->caller[i];
+        differ = strcmp(x->service, y->service) != 0 || x->by_uid != y->by_uid ||
+                 (x->by_uid ? x->uid != y->uid : !addr_eq(&x->entry, &y->entry));
+    }
+    return differ;
+}
+
+static bool upstreams_differ(const struct config *a, const struct config *b)
+{
+    bool differ = a->upstream_count != b->upstream_count;
+    for (size_t i = 0; !differ && i < a->upstream_count; i++)
+        differ = strcmp(a->upstream[i].service, b->upstream[i].service) != 0 ||
+                 !addr_eq(&a->upstream[i].listen, &b->upstream[i].listen);
+    return differ;
+}
+
 void config_restart_needed(const struct config *old, const struct config *now, struct buf *names)
 {
     name_if(names, strcmp(old->node, now->node) != 0, "node");
     name_if(names, strcmp(old->data, now->data) != 0, "data");
-    name_if(names,
-            old->listen_count != now->listen_count ||
-                memcmp(old->listen, now->listen, sizeof old->listen) != 0,
-            "listen");
+    name_if(names, listens_differ(old, now), "listen");
+    name_if(names, labels_differ(old, now), "labels");
     name_if(names, !addr_eq(&old->http_entry, &now->http_entry), "entry");
     name_if(names, !addr_eq(&old->admin, &now->admin), "admin");
     name_if(names, old->workers != now->workers, "workers");
     name_if(names, old->drain_ms != now->drain_ms, "drain");
-    name_if(names,
-            old->caller_count != now->caller_count ||
-                memcmp(old->caller, now->caller, sizeof old->caller) != 0,
-            "callers");
-    name_if(names,
-            old->upstream_count != now->upstream_count ||
-                memcmp(old->upstream, now->upstream, sizeof old->upstream) != 0,
-            "upstreams");
+    name_if(names, callers_differ(old, now), "callers");
+    name_if(names, upstreams_differ(old, now), "upstreams");
 }

@@ -1,5 +1,6 @@
-/* A transport address: IPv6, or IPv4 in its mapped form (RFC 4291 section 2.5.5.2), so that one address has one spelling.
- * No zone identifiers: link-local addresses are not usable between hosts of a mesh and are refused by addr_is_dialable(). */
+/* A transport address: IPv6, or IPv4 in its mapped form (RFC 4291 section 2.5.5.2), so that one address has
+ * one spelling. No zone identifiers: link-local addresses are not usable between hosts of a mesh and are
+ * refused by addr_is_dialable(). */
 #ifndef BASE_ADDR_H
 #define BASE_ADDR_H
 
@@ -42,8 +43,9 @@ static inline bool addr_is_loopback(const struct addr *a)
     return addr_is_v4(a) ? a->ip[12] == 127 : memcmp(a->ip, one, 16) == 0;
 }
 
-/* False for what no peer may make us dial: unspecified, multicast, broadcast, link-local (which holds the cloud metadata
- * address 169.254.169.254), port 0. Loopback is judged by the caller, who knows whether it is on loopback itself. */
+/* False for what no peer may make us dial: unspecified, multicast, broadcast, link-local (which holds the
+ * cloud metadata address 169.254.169.254), port 0. Loopback is judged by the caller, who knows whether it is
+ * on loopback itself. */
 static inline bool addr_is_dialable(const struct addr *a)
 {
     if (addr_is_zero(a) || a->port == 0)
@@ -77,9 +79,11 @@ static inline const char *addr_ip_text(const struct addr *a, char out[ADDR_TEXT_
     return out;
 }
 
-/* Splits "host:port", "[v6]:port", "host" or "[v6]" into host (NUL-terminated, brackets removed) and port (port_default
- * when absent). A bare IPv6 address without brackets is taken as a host without a port. False: not of these forms. */
-static inline bool addr_split(const char *text, char *host, size_t host_cap, uint16_t *port, uint16_t port_default)
+/* Splits "host:port", "[v6]:port", "host" or "[v6]" into host (NUL-terminated, brackets removed) and port
+ * (port_default when absent). A bare IPv6 address without brackets is taken as a host without a port. False:
+ * not of these forms. */
+static inline bool addr_split(const char *text, char *host, size_t host_cap, uint16_t *port,
+                              uint16_t port_default)
 {
     const char *h = text, *end, *colon;
     *port = port_default;

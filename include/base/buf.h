@@ -1,6 +1,6 @@
-/* A growable byte buffer with a cap, and a printf onto it. Owns its memory; zero-initialised is empty and valid with no
- * cap. Appending past the cap or out of memory sets `failed` and changes nothing more, so a writer appends straight
- * through and asks buf_ok() once at the end. Libc only. */
+/* A growable byte buffer with a cap, and a printf onto it. Owns its memory; zero-initialised is empty and
+ * valid with no cap. Appending past the cap or out of memory sets `failed` and changes nothing more, so a
+ * writer appends straight through and asks buf_ok() once at the end. Libc only. */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 
@@ -34,7 +34,8 @@ static inline struct bytes buf_bytes(const struct buf *b)
     return bytes_of(b->at, b->len);
 }
 
-/* Makes room for `more` bytes beyond len and returns where they go (NULL if that fails); commit with b->len += n. */
+/* Makes room for `more` bytes beyond len and returns where they go (NULL if that fails); commit with b->len
+ * += n. */
 static inline uint8_t *buf_reserve(struct buf *b, size_t more)
 {
     if (b->failed || more > SIZE_MAX / 4 - b->len || (b->max && b->len + more > b->max)) {

@@ -1,8 +1,8 @@
 /* A borrowed run of bytes, and the two cursors every wire format is read and written with.
  *
- * The cursors are bounded and remember the first overrun: decode straight through and ask rd_done() once, at the
- * end; it is true only if nothing overran and nothing is left. After an overrun reads give zeros. All integers are
- * big-endian ("be") on the wire. Libc only. */
+ * The cursors are bounded and remember the first overrun: decode straight through and ask rd_done() once, at
+ * the end; it is true only if nothing overran and nothing is left. After an overrun reads give zeros. All
+ * integers are big-endian ("be") on the wire. Libc only. */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 

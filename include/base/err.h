@@ -1,8 +1,8 @@
-/* The one error enumeration. Three classes of failure exist, and each function's comment says which it returns:
- *   the caller's bug      -> assert, never an error code;
- *   the remote's fault    -> ERR_MALFORMED, ERR_AUTH, ...: count it, drop or refuse, at most a rate-limited debug line;
- *   our own failure       -> ERR_NOMEM, ERR_IO, ERR_FULL, ...: logged once where it is first seen.
- * Library error codes are translated at the library's home room and do not leave it. */
+/* The one error enumeration. Three classes of failure exist, and each function's comment says which it
+ * returns: the caller's bug      -> assert, never an error code; the remote's fault    -> ERR_MALFORMED,
+ * ERR_AUTH, ...: count it, drop or refuse, at most a rate-limited debug line; our own failure       ->
+ * ERR_NOMEM, ERR_IO, ERR_FULL, ...: logged once where it is first seen. Library error codes are translated at
+ * the library's home room and do not leave it. */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 

@@ -6,7 +6,8 @@
 
 enum { ID_BYTES = 32, HASH_BYTES = 32 };
 
-/* A node's Ed25519 identity public key: the node is its key. Text form: "ed25519:" and 64 lower-case hex digits. */
+/* A node's Ed25519 identity public key: the node is its key. Text form: "ed25519:" and 64 lower-case hex
+ * digits. */
 struct node_id {
     uint8_t b[ID_BYTES];
 };

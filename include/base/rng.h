@@ -1,6 +1,6 @@
-/* Seeded pseudo-random numbers for choices that are not secrets (whom to probe, jitter, load balancing): splitmix64 for
- * the seed, xoshiro256** after it (Blackman and Vigna 2018, public domain reference). Never for keys or nonces: those are
- * libsodium's. The same seed gives the same sequence on every machine. */
+/* Seeded pseudo-random numbers for choices that are not secrets (whom to probe, jitter, load balancing):
+ * splitmix64 for the seed, xoshiro256** after it (Blackman and Vigna 2018, public domain reference). Never
+ * for keys or nonces: those are libsodium's. The same seed gives the same sequence on every machine. */
 #ifndef BASE_RNG_H
 #define BASE_RNG_H
 
