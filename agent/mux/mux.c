@@ -43,10 +43,13 @@ static void end_released(struct mux *m)
         struct mux_stream *s, *next;
         for (s = m->table.slot[i]; s; s = next) {
             next = s->hash_next;
-            assert(s->released); /* the owner's bug */
             s->send.state = SEND_DONE;
             s->recv.state = RECV_RESET;
-            stream_settle(s);
+            assert(s->released || s->is_new); /* else the owner's bug; a new one has never been shown */
+            if (s->is_new)
+                mux_stream_release(s);
+            else
+                stream_settle(s);
         }
     }
 }

@@ -38,7 +38,7 @@ struct mux;
 struct mux_stream; /* lives until mux_stream_release(); events for it stop then */
 
 struct mux *mux_new(bool initiator, mono_ms now);
-void mux_free(struct mux *m); /* NULL is fine; every stream must have been released */
+void mux_free(struct mux *m); /* NULL is fine; every stream that was polled must have been released */
 
 /* Applies one record's plaintext; drain the events soon after. ERR_MALFORMED or ERR_LIMIT: the peer broke the rules, ERR_NOMEM: we could
  * not keep up with them; after each close the link. */

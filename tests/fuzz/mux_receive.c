@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct rd r = rd_init(bytes_of(data, size));
     struct mux *m = mux_new(rd_u8(&r) & 1, 0);
-    for (mono_ms now = 0; rd_left(&r) > 0; now += 50) {
+    for (mono_ms now = 0; rd_left(&r) > 2; now += 50) {
         act(m, rd_u8(&r));
         size_t length = rd_be16(&r);
         if (length > rd_left(&r))
