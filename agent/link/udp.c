@@ -1,0 +1,414 @@
+/* Datagrams in and out, and the clock. Handshakes are in udp_handshake.c, peers and sessions in udp_peer.c.
+ */
+#include "link/udp.h"
+
+#include <stdlib.h>
+
+#include "link/udp_inner.h"
+
+/* Datagrams and their queues. */
+
+struct datagram *datagram_new(struct udp *u)
+{
+    struct datagram *d = TAILQ_FIRST(&u->spare);
+    if (!d)
+        return malloc(sizeof *d);
+    TAILQ_REMOVE(&u->spare, d, link);
+    u->spare_count--;
+    return d;
+}
+
+void datagram_free(struct udp *u, struct datagram *d)
+{
+    if (!d)
+        return;
+    if (u->spare_count == UDP_SPARE_MAX) {
+        free(d);
+        return;
+    }
+    TAILQ_INSERT_HEAD(&u->spare, d, link);
+    u->spare_count++;
+}
+
+void queue_put(struct udp *u, struct datagram_queue *q, struct datagram *d, unsigned max)
+{
+    if (q->count == max) {
+        u->stats.drop_full++;
+        datagram_free(u, d);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&q->list, d, link);
+    q->count++;
+}
+
+static struct datagram *queue_take(struct datagram_queue *q)
+{
+    struct datagram *d = TAILQ_FIRST(&q->list);
+    if (d) {
+        TAILQ_REMOVE(&q->list, d, link);
+        q->count--;
+    }
+    return d;
+}
+
+void queue_clear(struct udp *u, struct datagram_queue *q)
+{
+    struct datagram *d;
+    while ((d = queue_take(q)))
+        datagram_free(u, d);
+}
+
+/* The endpoint. */
+
+struct udp *udp_new(const struct udp_setup *s, mono_ms now)
+{
+    uint64_t seed;
+    assert(s->mesh.len <= 255);
+    struct udp *u = calloc(1, sizeof *u);
+    if (!u)
+        return NULL;
+    u->mesh = s->mesh;
+    u->credential = s->credential;
+    u->verify = s->verify;
+    u->timestamp = s->timestamp_floor;
+    memcpy(u->secret, s->noise_secret, sizeof u->secret);
+    prim_dh_public(u->public_key, u->secret);
+    prim_random(u->hash_secret, sizeof u->hash_secret);
+    prim_random(&seed, sizeof seed);
+    u->rng = rng_seeded(seed);
+    cookie_keys_init(&u->cookie_keys, u->public_key);
+    cookie_jar_init(&u->jar, now);
+    rate_init(&u->rate, now);
+    u->load_left = UDP_LOAD_BURST;
+    u->load_at = now;
+    u->next_tick = NEVER;
+    TAILQ_INIT(&u->peers);
+    TAILQ_INIT(&u->sessions);
+    TAILQ_INIT(&u->half_open);
+    TAILQ_INIT(&u->handshakes);
+    TAILQ_INIT(&u->out.list);
+    TAILQ_INIT(&u->in.list);
+    TAILQ_INIT(&u->spare);
+    return u;
+}
+
+void udp_free(struct udp *u)
+{
+    struct udp_peer *p;
+    struct datagram *d;
+    if (!u)
+        return;
+    while ((p = TAILQ_FIRST(&u->peers)))
+        peer_free(u, p);
+    queue_clear(u, &u->out);
+    queue_clear(u, &u->in);
+    free(u->out_lent);
+    free(u->in_lent);
+    while ((d = TAILQ_FIRST(&u->spare))) {
+        TAILQ_REMOVE(&u->spare, d, link);
+        free(d);
+    }
+    map_fini(&u->by_id);
+    map_fini(&u->by_index);
+    prim_wipe(u, sizeof *u);
+    free(u);
+}
+
+void udp_credential_set(struct udp *u, struct bytes credential)
+{
+    u->credential = credential;
+}
+
+uint64_t udp_timestamp(const struct udp *u)
+{
+    return u->timestamp;
+}
+
+const struct udp_stats *udp_stats(const struct udp *u)
+{
+    return &u->stats;
+}
+
+size_t udp_session_count(const struct udp *u, const struct node_id *peer)
+{
+    const struct udp_peer *p = peer_find((struct udp *)u, peer);
+    return p ? (p->current != NULL) + (p->previous != NULL) : 0;
+}
+
+/* Sending. */
+
+enum err transport_send(struct udp *u, struct udp_peer *p, struct bytes payload)
+{
+    struct udp_session *s = p->current;
+    struct datagram *d = datagram_new(u);
+    if (!d)
+        return ERR_NOMEM;
+    struct wr w = wr_init(d->at, UDP_DATAGRAM_MAX);
+    wr_be32(&w, (uint32_t)UDP_TRANSPORT << 24);
+    wr_be32(&w, s->remote_index);
+    wr_be64(&w, s->counter);
+    wr_bytes(&w, payload.at, payload.len);
+    enum err e = noise_seal_at(&s->tx, s->counter, d->at + UDP_TRANSPORT_HEAD, payload.len,
+                               bytes_of(d->at, UDP_TRANSPORT_HEAD));
+    if (e != ERR_OK) {
+        datagram_free(u, d);
+        return e;
+    }
+    s->counter++;
+    d->addr = p->addr;
+    d->len = UDP_OVERHEAD + payload.len;
+    queue_put(u, &u->out, d, UDP_QUEUE_MAX);
+    return ERR_OK;
+}
+
+void staged_send(struct udp *u, struct udp_peer *p)
+{
+    /* The responder sends nothing before it has heard from us under the new keys: an empty packet if there is
+     * no other. */
+    struct datagram *d = queue_take(&p->staged);
+    enum err e = d ? ERR_OK : transport_send(u, p, bytes_of(NULL, 0));
+    for (; d && e == ERR_OK; d = queue_take(&p->staged)) {
+        e = transport_send(u, p, bytes_of(d->at, d->len));
+        datagram_free(u, d);
+    }
+    if (e != ERR_OK)
+        u->stats.drop_full++;
+}
+
+static enum err stage(struct udp *u, struct udp_peer *p, struct bytes payload)
+{
+    struct datagram *d = datagram_new(u);
+    if (!d)
+        return ERR_NOMEM;
+    if (payload.len > 0)
+        memcpy(d->at, payload.at, payload.len);
+    d->len = payload.len;
+    if (p->staged.count == UDP_STAGED_MAX) {
+        datagram_free(u, queue_take(&p->staged));
+        u->stats.drop_full++;
+    }
+    queue_put(u, &p->staged, d, UDP_STAGED_MAX);
+    return ERR_OK;
+}
+
+/* Is it time for the next session? The initiator of this one makes it; if it has not, the responder does. */
+static bool is_aging(const struct udp_session *s, mono_ms now)
+{
+    return now - s->born_at >= (mono_ms)(s->is_initiator ? UDP_REKEY_MS : UDP_REKEY_LATE_MS) ||
+           s->counter >= UDP_REKEY_AFTER;
+}
+
+static void rekey_if_aging(struct udp *u, struct udp_peer *p, mono_ms now, uint64_t wall_ms)
+{
+    if (is_aging(p->current, now) && !p->handshake && handshake_start(u, p, &p->addr, now, wall_ms) != ERR_OK)
+        u->stats.drop_full++; /* the next packet tries again */
+}
+
+enum err udp_send(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
+                  const struct addr *addr, enum noise_cipher cipher, struct bytes payload, mono_ms now,
+                  uint64_t wall_ms)
+{
+    struct udp_peer *p;
+    if (payload.len > UDP_PAYLOAD_MAX)
+        return ERR_LIMIT;
+    if (prim_equal(noise_key, u->public_key, 32) || !prim_dh_is_sound(noise_key))
+        return ERR_INVALID;
+    enum err e = peer_get(u, to, noise_key, &p);
+    if (e != ERR_OK)
+        return e;
+    peer_key_set(p, noise_key);
+    p->cipher = (uint8_t)cipher;
+    if (session_is_usable(p->current, now)) {
+        rekey_if_aging(u, p, now, wall_ms);
+        return transport_send(u, p, payload);
+    }
+    e = handshake_start(u, p, addr, now, wall_ms);
+    return e == ERR_OK ? stage(u, p, payload) : e;
+}
+
+static void forget_queued(struct udp *u, struct datagram_queue *q, const struct node_id *peer)
+{
+    struct datagram *d, *next;
+    for (d = TAILQ_FIRST(&q->list); d; d = next) {
+        next = TAILQ_NEXT(d, link);
+        if (!node_id_eq(&d->peer, peer))
+            continue;
+        TAILQ_REMOVE(&q->list, d, link);
+        q->count--;
+        datagram_free(u, d);
+    }
+}
+
+void udp_forget(struct udp *u, const struct node_id *peer)
+{
+    struct udp_peer *p = peer_find(u, peer);
+    if (p)
+        peer_free(u, p);
+    forget_queued(u, &u->in, peer);
+}
+
+/* Receiving. */
+
+static void payload_put(struct udp *u, const struct udp_peer *p, const struct addr *from,
+                        struct bytes payload)
+{
+    struct datagram *d = payload.len > 0 ? datagram_new(u) : NULL;
+    if (!d)
+        return;
+    d->peer = p->id;
+    d->addr = *from;
+    d->len = payload.len;
+    memcpy(d->at, payload.at, payload.len);
+    queue_put(u, &u->in, d, UDP_QUEUE_MAX);
+}
+
+/* What an authentic packet that was not seen before changes: a new session proves itself, the peer roams. */
+static void transport_accepted(struct udp *u, struct udp_peer *p, struct udp_session *s,
+                               const struct addr *from, bool is_newest, mono_ms now)
+{
+    if (s == p->next) {
+        session_promote(u, p, now);
+        handshake_end(u, p);
+        wake_at(u, now + UDP_SESSION_MS);
+        u->stats.handshakes_done++;
+        p->addr = *from;
+        if (p->staged.count > 0)
+            staged_send(u, p);
+    } else if (s == p->current && is_newest) {
+        p->addr = *from; /* an older packet may have been held back and sent on by anybody: N31 */
+    }
+}
+
+static void transport_receive(struct udp *u, const struct addr *from, uint8_t *in, size_t len, mono_ms now,
+                              uint64_t wall_ms)
+{
+    size_t plain;
+    if (len < UDP_OVERHEAD || load_be32(in) != (uint32_t)UDP_TRANSPORT << 24) {
+        u->stats.drop_malformed++;
+        return;
+    }
+    struct udp_index *index = index_find(u, load_be32(in + 4));
+    struct udp_session *s = index && index->kind == INDEX_SESSION ? (struct udp_session *)index : NULL;
+    if (!s || now - s->born_at >= UDP_SESSION_MS) {
+        u->stats.drop_index++;
+        return;
+    }
+    uint64_t counter = load_be64(in + 8);
+    /* AEAD first, then the counter: a forged one must not move the window (N22). */
+    if (counter >= UDP_REJECT_AFTER ||
+        noise_open_at(&s->rx, counter, in + UDP_TRANSPORT_HEAD, len - UDP_TRANSPORT_HEAD,
+                      bytes_of(in, UDP_TRANSPORT_HEAD), &plain) != ERR_OK) {
+        u->stats.drop_auth++;
+        return;
+    }
+    if (!replay_accept(&s->replay, counter)) {
+        u->stats.drop_replay++;
+        return;
+    }
+    struct udp_peer *p = index->peer;
+    transport_accepted(u, p, s, from, replay_is_newest(&s->replay, counter), now);
+    payload_put(u, p, from, bytes_of(in + UDP_TRANSPORT_HEAD, plain));
+    if (s == p->current && s->is_initiator)
+        rekey_if_aging(u, p, now, wall_ms);
+}
+
+void udp_receive(struct udp *u, const struct addr *from, uint8_t *in, size_t len, mono_ms now,
+                 uint64_t wall_ms)
+{
+    u->stats.packets_in++;
+    u->stats.bytes_in += len;
+    if (len < UDP_OVERHEAD) {
+        u->stats.drop_malformed++;
+        return;
+    }
+    switch (in[0]) {
+    case UDP_INITIATION:
+        initiation_receive(u, from, bytes_of(in, len), now, wall_ms);
+        break;
+    case UDP_RESPONSE:
+        response_receive(u, from, bytes_of(in, len), now);
+        break;
+    case UDP_COOKIE:
+        cookie_receive(u, bytes_of(in, len), now, wall_ms);
+        break;
+    case UDP_TRANSPORT:
+        transport_receive(u, from, in, len, now, wall_ms);
+        break;
+    default:
+        u->stats.drop_malformed++;
+    }
+}
+
+bool udp_poll_send(struct udp *u, struct addr *to, struct bytes *datagram)
+{
+    datagram_free(u, u->out_lent);
+    struct datagram *d = u->out_lent = queue_take(&u->out);
+    if (!d)
+        return false;
+    *to = d->addr;
+    *datagram = bytes_of(d->at, d->len);
+    u->stats.packets_out++;
+    u->stats.bytes_out += d->len;
+    return true;
+}
+
+bool udp_poll_packet(struct udp *u, struct node_id *from, struct addr *via, struct bytes *payload)
+{
+    datagram_free(u, u->in_lent);
+    struct datagram *d = u->in_lent = queue_take(&u->in);
+    if (!d)
+        return false;
+    *from = d->peer;
+    *via = d->addr;
+    *payload = bytes_of(d->at, d->len);
+    return true;
+}
+
+/* Time. The deadline is never later than what is due, and may be earlier: a tick for nothing is harmless. */
+
+void wake_at(struct udp *u, mono_ms at)
+{
+    u->next_tick = mono_min(u->next_tick, at);
+}
+
+mono_ms udp_deadline(const struct udp *u)
+{
+    return u->next_tick;
+}
+
+static struct udp_session **place_of(struct udp_session *s)
+{
+    struct udp_peer *p = s->index.peer;
+    return s == p->current ? &p->current : s == p->previous ? &p->previous : &p->next;
+}
+
+static void expire(struct udp *u, struct session_list *list, mono_ms life, mono_ms now)
+{
+    struct udp_session *s;
+    while ((s = TAILQ_FIRST(list)) && now - s->born_at >= life)
+        session_free(u, place_of(s));
+    if (s)
+        wake_at(u, s->born_at + life);
+}
+
+static void retry_handshakes(struct udp *u, mono_ms now, uint64_t wall_ms)
+{
+    struct udp_handshake *hs, *next;
+    for (hs = TAILQ_FIRST(&u->handshakes); hs; hs = next) {
+        next = TAILQ_NEXT(hs, link);
+        if (hs->retry_at <= now)
+            handshake_retry(u, hs->index.peer, now, wall_ms);
+        else
+            wake_at(u, hs->retry_at);
+    }
+}
+
+void udp_tick(struct udp *u, mono_ms now, uint64_t wall_ms)
+{
+    if (now < u->next_tick)
+        return;
+    u->next_tick = NEVER;
+    expire(u, &u->sessions, UDP_SESSION_MS, now);
+    expire(u, &u->half_open, UDP_GIVE_UP_MS, now);
+    retry_handshakes(u, now, wall_ms);
+}

@@ -1,0 +1,424 @@
+/* Initiations, responses and cookies. The order of checks is the order of their cost: mac1, cookie, rate, DH,
+ * signature. What does not pass leaves no trace but a counter: noise is read on a copy, a peer is touched
+ * after the last check. */
+#include <stdlib.h>
+
+#include "link/udp_inner.h"
+
+enum {
+    NOISE_AT = 8,                                        /* in an initiation; in a response 12 */
+    MAC1_AT = UDP_INITIATION_BYTES - 2 * PRIM_MAC_BYTES, /* in an initiation */
+    INITIATION_PAYLOAD = MAC1_AT - NOISE_AT - (32 + 48 + NOISE_TAG_BYTES),
+    PROLOGUE_MAX = 16 + 255,
+};
+static_assert(INITIATION_PAYLOAD == 10 + UDP_CREDENTIAL_MAX, "the credential's room is what is left");
+static_assert(UDP_RESPONSE_MIN + UDP_CREDENTIAL_MAX <= UDP_INITIATION_BYTES,
+              "no answer is longer than what it answers (D7)");
+
+/* "starling" | u8 version=1 | "udp" | u8 cipher | u8 length | mesh name. Another mesh fails at the first AEAD
+ * (N9). */
+static struct bytes prologue(const struct udp *u, enum noise_cipher cipher, uint8_t space[PROLOGUE_MAX])
+{
+    struct wr w = wr_init(space, PROLOGUE_MAX);
+    wr_bytes(&w, "starling\1udp", 12);
+    wr_u8(&w, (uint8_t)cipher);
+    wr_u8(&w, (uint8_t)u->mesh.len);
+    wr_bytes(&w, u->mesh.at, u->mesh.len);
+    assert(wr_ok(&w));
+    return wr_done(&w);
+}
+
+static enum err noise_begin(struct udp *u, struct noise_handshake *hs, enum noise_cipher cipher,
+                            const uint8_t *remote_key)
+{
+    uint8_t space[PROLOGUE_MAX];
+    struct noise_setup setup = {
+        .pattern = &noise_ik,
+        .cipher = cipher,
+        .initiator = remote_key != NULL,
+        .prologue = prologue(u, cipher, space),
+        .s_sec = u->secret,
+        .rs = remote_key,
+    };
+    return noise_handshake_init(hs, &setup);
+}
+
+/* Initiator. */
+
+static void initiation_payload(struct udp *u, uint8_t out[INITIATION_PAYLOAD], uint64_t wall_ms)
+{
+    /* Strictly rising, whatever the clock does (N30); the caller persists it. */
+    u->timestamp = wall_ms > u->timestamp ? wall_ms : u->timestamp + 1;
+    struct wr w = wr_init(out, INITIATION_PAYLOAD);
+    memset(out, 0, INITIATION_PAYLOAD);
+    wr_be64(&w, u->timestamp);
+    wr_lv16(&w, u->credential);
+    assert(wr_ok(&w));
+}
+
+static void initiation_macs(struct udp_peer *p, uint8_t *at, mono_ms now)
+{
+    cookie_mac1(at + MAC1_AT, &p->cookie_keys, bytes_of(at, MAC1_AT));
+    memset(at + MAC1_AT + PRIM_MAC_BYTES, 0, PRIM_MAC_BYTES);
+    if (cookie_is_usable(&p->cookie, now))
+        cookie_mac2(at + MAC1_AT + PRIM_MAC_BYTES, p->cookie.cookie, bytes_of(at, MAC1_AT + PRIM_MAC_BYTES));
+    memcpy(p->cookie.mac1, at + MAC1_AT, PRIM_MAC_BYTES);
+    p->cookie.has_mac1 = true;
+}
+
+static enum err initiation_write(struct udp *u, struct udp_peer *p, uint8_t at[UDP_INITIATION_BYTES],
+                                 mono_ms now, uint64_t wall_ms)
+{
+    struct udp_handshake *hs = p->handshake;
+    uint8_t payload[INITIATION_PAYLOAD];
+    size_t len;
+    struct wr w = wr_init(at, UDP_INITIATION_BYTES);
+    wr_u8(&w, UDP_INITIATION);
+    wr_u8(&w, hs->cipher);
+    wr_be16(&w, 0);
+    wr_be32(&w, hs->index.node.key);
+    noise_handshake_fini(&hs->noise);
+    enum err e = noise_begin(u, &hs->noise, (enum noise_cipher)hs->cipher, p->noise_key);
+    if (e != ERR_OK)
+        return e;
+    initiation_payload(u, payload, wall_ms);
+    e = noise_handshake_write(&hs->noise, bytes_of(payload, sizeof payload), at + NOISE_AT,
+                              MAC1_AT - NOISE_AT, &len);
+    assert(e != ERR_OK || len == MAC1_AT - NOISE_AT);
+    initiation_macs(p, at, now);
+    return e;
+}
+
+static enum err initiation_send(struct udp *u, struct udp_peer *p, mono_ms now, uint64_t wall_ms)
+{
+    struct udp_handshake *hs = p->handshake;
+    struct datagram *d = datagram_new(u);
+    enum err e = d ? initiation_write(u, p, d->at, now, wall_ms) : ERR_NOMEM;
+    if (e != ERR_OK) {
+        datagram_free(u, d);
+        return e;
+    }
+    d->addr = hs->addr;
+    d->len = UDP_INITIATION_BYTES;
+    queue_put(u, &u->out, d, UDP_QUEUE_MAX);
+    uint32_t wait = hs->attempt < 3 ? (uint32_t)UDP_RETRY_FIRST_MS << hs->attempt : UDP_RETRY_MAX_MS;
+    hs->attempt++;
+    hs->retry_at = now + wait + rng_below(&u->rng, wait / 3);
+    wake_at(u, hs->retry_at);
+    return ERR_OK;
+}
+
+enum err handshake_start(struct udp *u, struct udp_peer *p, const struct addr *to, mono_ms now,
+                         uint64_t wall_ms)
+{
+    if (p->handshake) {
+        p->handshake->addr = *to; /* the caller's word is newer */
+        return ERR_OK;
+    }
+    if (u->credential.len > UDP_CREDENTIAL_MAX)
+        return ERR_LIMIT;
+    struct udp_handshake *hs = aligned_alloc(_Alignof(struct udp_handshake), sizeof *hs);
+    if (!hs)
+        return ERR_NOMEM;
+    memset(hs, 0, sizeof *hs);
+    if (index_new(u, &hs->index, INDEX_HANDSHAKE, p) != ERR_OK) {
+        free(hs);
+        return ERR_NOMEM;
+    }
+    hs->addr = *to;
+    hs->started_at = now;
+    hs->cipher = noise_cipher_is_available((enum noise_cipher)p->cipher) ? p->cipher : NOISE_CHACHAPOLY;
+    p->handshake = hs;
+    TAILQ_INSERT_TAIL(&u->handshakes, hs, link);
+    enum err e = initiation_send(u, p, now, wall_ms);
+    if (e != ERR_OK)
+        handshake_end(u, p);
+    else
+        u->stats.handshakes_started++;
+    return e;
+}
+
+void handshake_retry(struct udp *u, struct udp_peer *p, mono_ms now, uint64_t wall_ms)
+{
+    bool over = now - p->handshake->started_at >= UDP_GIVE_UP_MS;
+    if (!over && u->credential.len <= UDP_CREDENTIAL_MAX && initiation_send(u, p, now, wall_ms) == ERR_OK)
+        return;
+    u->stats.handshakes_given_up++;
+    handshake_end(u, p);
+    queue_clear(u, &p->staged);
+}
+
+void handshake_end(struct udp *u, struct udp_peer *p)
+{
+    struct udp_handshake *hs = p->handshake;
+    if (!hs)
+        return;
+    TAILQ_REMOVE(&u->handshakes, hs, link);
+    map_remove(&u->by_index, &hs->index.node);
+    prim_wipe(hs, sizeof *hs);
+    free(hs);
+    p->handshake = NULL;
+}
+
+/* Responder. */
+
+struct initiation { /* what an authentic one says */
+    uint32_t sender;
+    uint64_t timestamp;
+    struct node_id id;
+    uint8_t noise_key[32];
+    uint8_t cipher;
+};
+
+/* More initiations with a valid mac1 than we would do public-key work for? Then whoever sends must show that
+ * it receives. */
+static bool is_under_load(struct udp *u, mono_ms now)
+{
+    uint64_t left = u->load_left + (now - u->load_at) * UDP_LOAD_PER_S / 1000;
+    if (left > u->load_left)
+        u->load_at = now;
+    u->load_left = left > UDP_LOAD_BURST ? UDP_LOAD_BURST : (uint32_t)left;
+    if (u->load_left == 0)
+        return true;
+    u->load_left--;
+    return false;
+}
+
+static void cookie_send(struct udp *u, const struct addr *to, struct bytes in, mono_ms now)
+{
+    struct datagram *d = datagram_new(u);
+    uint8_t cookie[COOKIE_BYTES];
+    if (!d)
+        return;
+    d->addr = *to;
+    d->len = UDP_COOKIE_BYTES;
+    memset(d->at, 0, 4);
+    d->at[0] = UDP_COOKIE;
+    memcpy(d->at + 4, in.at + 4, 4); /* its sender is our receiver */
+    prim_random(d->at + 8, PRIM_XNONCE_BYTES);
+    cookie_make(&u->jar, cookie, to, now);
+    cookie_seal(d->at + 8 + PRIM_XNONCE_BYTES, &u->cookie_keys, d->at + 8, cookie, in.at + MAC1_AT);
+    queue_put(u, &u->out, d, UDP_QUEUE_MAX);
+    u->stats.cookies_sent++;
+}
+
+static bool gate(struct udp *u, const struct addr *from, struct bytes in, mono_ms now)
+{
+    const uint8_t *mac1 = in.at + MAC1_AT, *mac2 = mac1 + PRIM_MAC_BYTES;
+    if (!cookie_mac1_is_valid(&u->cookie_keys, bytes_of(in.at, MAC1_AT), mac1)) {
+        u->stats.drop_mac1++;
+        return false;
+    }
+    if (is_under_load(u, now) &&
+        !cookie_mac2_is_valid(&u->jar, from, bytes_of(in.at, MAC1_AT + PRIM_MAC_BYTES), mac2, now)) {
+        u->stats.drop_cookie++;
+        cookie_send(u, from, in, now);
+        return false;
+    }
+    if (!rate_allow(&u->rate, from, now)) {
+        u->stats.drop_rate++;
+        return false;
+    }
+    return true;
+}
+
+/* Reads the Noise message and what it carries. False: dropped and counted. */
+static bool initiation_open(struct udp *u, struct noise_handshake *hs, struct bytes in,
+                            struct initiation *out, uint64_t wall_ms)
+{
+    uint8_t payload[UDP_INITIATION_BYTES];
+    size_t len;
+    out->cipher = in.at[1];
+    out->sender = load_be32(in.at + 4);
+    if (noise_begin(u, hs, (enum noise_cipher)out->cipher, NULL) != ERR_OK ||
+        noise_handshake_read(hs, bytes_of(in.at + NOISE_AT, MAC1_AT - NOISE_AT), payload, sizeof payload,
+                             &len) != ERR_OK ||
+        prim_equal(hs->rs, u->public_key, 32)) { /* our own, sent back to us (N16) */
+        u->stats.drop_handshake++;
+        return false;
+    }
+    struct rd r = rd_init(bytes_of(payload, len));
+    out->timestamp = rd_be64(&r);
+    struct bytes credential = rd_lv16(&r);
+    /* Too far ahead would lock its owner out until then, once its clock is right again (CVE-2021-46873). */
+    if (!rd_ok(&r) || out->timestamp > wall_ms + UDP_CLOCK_AHEAD_MS) {
+        u->stats.drop_handshake++;
+        return false;
+    }
+    memcpy(out->noise_key, hs->rs, 32);
+    if (u->verify.credential(u->verify.arg, credential, out->noise_key, &out->id) != ERR_OK) {
+        u->stats.drop_credential++;
+        return false;
+    }
+    return true;
+}
+
+/* Both sides initiated at once: the initiation of the side with the smaller key stands, the other's is not
+ * answered, so that one session comes of it and not two (N17). Only while ours is young: it may be lost, or
+ * sent to where nobody is. */
+static bool ours_stands(const struct udp *u, const struct udp_peer *p, const struct initiation *init)
+{
+    return p->handshake && p->handshake->attempt == 1 && memcmp(u->public_key, init->noise_key, 32) < 0;
+}
+
+static bool is_acceptable(struct udp *u, const struct udp_peer *p, const struct initiation *init, mono_ms now)
+{
+    if (init->timestamp <= p->timestamp) {
+        u->stats.drop_replay++;
+        return false;
+    }
+    if (p->timestamp > 0 && now - p->initiated_at < UDP_INITIATION_GAP_MS) {
+        u->stats.drop_rate++;
+        return false;
+    }
+    if (ours_stands(u, p, init)) {
+        u->stats.drop_crossed++;
+        return false;
+    }
+    return true;
+}
+
+static enum err response_write(struct udp *u, struct udp_peer *p, struct noise_handshake *hs,
+                               uint32_t receiver, struct datagram *d, mono_ms now)
+{
+    size_t len;
+    uint8_t *noise = d->at + 12;
+    if (u->credential.len > UDP_CREDENTIAL_MAX)
+        return ERR_LIMIT;
+    enum err e =
+        noise_handshake_write(hs, u->credential, noise, UDP_INITIATION_BYTES - 12 - PRIM_MAC_BYTES, &len);
+    if (e != ERR_OK)
+        return e;
+    struct udp_session *s = session_new(u, p, hs, receiver, now);
+    if (!s)
+        return ERR_NOMEM;
+    session_install_theirs(u, p, s);
+    wake_at(u, now + UDP_GIVE_UP_MS);
+    memset(d->at, 0, 4);
+    d->at[0] = UDP_RESPONSE;
+    store_be32(d->at + 4, s->index.node.key);
+    store_be32(d->at + 8, receiver);
+    cookie_mac1(noise + len, &p->cookie_keys, bytes_of(d->at, 12 + len));
+    d->len = 12 + len + PRIM_MAC_BYTES;
+    return ERR_OK;
+}
+
+static void initiation_answer(struct udp *u, const struct addr *to, struct noise_handshake *hs,
+                              const struct initiation *init, mono_ms now)
+{
+    struct udp_peer *p;
+    struct datagram *d = datagram_new(u);
+    if (!d || peer_get(u, &init->id, init->noise_key, &p) != ERR_OK) {
+        datagram_free(u, d);
+        u->stats.drop_full++;
+        return;
+    }
+    bool is_good = is_acceptable(u, p, init, now);
+    if (is_good)
+        peer_key_set(p, init->noise_key);
+    if (!is_good || response_write(u, p, hs, init->sender, d, now) != ERR_OK) {
+        datagram_free(u, d);
+        return;
+    }
+    p->timestamp = init->timestamp;
+    p->initiated_at = now;
+    d->addr = *to;
+    queue_put(u, &u->out, d, UDP_QUEUE_MAX);
+}
+
+void initiation_receive(struct udp *u, const struct addr *from, struct bytes in, mono_ms now,
+                        uint64_t wall_ms)
+{
+    struct noise_handshake hs;
+    struct initiation init;
+    if (in.len != UDP_INITIATION_BYTES || load_be16(in.at + 2) != 0 || in.at[1] > NOISE_AESGCM) {
+        u->stats.drop_malformed++;
+        return;
+    }
+    if (!gate(u, from, in, now))
+        return;
+    memset(&hs, 0, sizeof hs);
+    if (initiation_open(u, &hs, in, &init, wall_ms))
+        initiation_answer(u, from, &hs, &init, now);
+    noise_handshake_fini(&hs);
+}
+
+/* Initiator again. */
+
+static bool response_open(struct udp *u, const struct udp_peer *p, struct noise_handshake *trial,
+                          struct bytes noise)
+{
+    uint8_t credential[UDP_INITIATION_BYTES];
+    size_t len;
+    struct node_id id;
+    if (noise_handshake_read(trial, noise, credential, sizeof credential, &len) != ERR_OK) {
+        u->stats.drop_handshake++;
+        return false;
+    }
+    if (u->verify.credential(u->verify.arg, bytes_of(credential, len), p->noise_key, &id) != ERR_OK ||
+        !node_id_eq(&id, &p->id)) {
+        u->stats.drop_credential++;
+        return false;
+    }
+    return true;
+}
+
+static void response_accept(struct udp *u, struct udp_peer *p, struct noise_handshake *trial,
+                            const struct addr *from, uint32_t sender, mono_ms now)
+{
+    struct udp_session *s = session_new(u, p, trial, sender, now);
+    if (!s)
+        return;
+    handshake_end(u, p);
+    session_install_ours(u, p, s);
+    wake_at(u, now + UDP_SESSION_MS);
+    p->addr = *from;
+    u->stats.handshakes_done++;
+    staged_send(u, p);
+}
+
+void response_receive(struct udp *u, const struct addr *from, struct bytes in, mono_ms now)
+{
+    if (in.len < UDP_RESPONSE_MIN || in.len > UDP_INITIATION_BYTES || in.at[1] || load_be16(in.at + 2)) {
+        u->stats.drop_malformed++;
+        return;
+    }
+    size_t mac1_at = in.len - PRIM_MAC_BYTES;
+    if (!cookie_mac1_is_valid(&u->cookie_keys, bytes_of(in.at, mac1_at), in.at + mac1_at)) {
+        u->stats.drop_mac1++;
+        return;
+    }
+    struct udp_index *index = index_find(u, load_be32(in.at + 8));
+    if (!index || index->kind != INDEX_HANDSHAKE) {
+        u->stats.drop_index++;
+        return;
+    }
+    struct udp_peer *p = index->peer;
+    struct noise_handshake trial = p->handshake->noise; /* a forged response may not end the real one */
+    if (response_open(u, p, &trial, bytes_of(in.at + 12, mac1_at - 12)))
+        response_accept(u, p, &trial, from, load_be32(in.at + 4), now);
+    noise_handshake_fini(&trial);
+}
+
+void cookie_receive(struct udp *u, struct bytes in, mono_ms now, uint64_t wall_ms)
+{
+    if (in.len != UDP_COOKIE_BYTES || in.at[1] || load_be16(in.at + 2)) {
+        u->stats.drop_malformed++;
+        return;
+    }
+    struct udp_index *index = index_find(u, load_be32(in.at + 4));
+    if (!index || index->kind != INDEX_HANDSHAKE) {
+        u->stats.drop_index++;
+        return;
+    }
+    struct udp_peer *p = index->peer;
+    if (cookie_consume(&p->cookie, &p->cookie_keys, in.at + 8, in.at + 8 + PRIM_XNONCE_BYTES, now) !=
+        ERR_OK) {
+        u->stats.drop_cookie++;
+        return;
+    }
+    if (p->handshake->has_used_cookie)
+        return; /* at its next turn */
+    p->handshake->has_used_cookie = true;
+    handshake_retry(u, p, now, wall_ms);
+}

@@ -1,0 +1,159 @@
+/* The endpoint's struct, for the files that conduct: udp.c (datagrams in and out), udp_handshake.c
+ * (initiations, responses, cookies), udp_peer.c (who is known, and which session is which). The window, the
+ * cookies and the rates do not see it. */
+#ifndef LINK_UDP_INNER_H
+#define LINK_UDP_INNER_H
+
+#include <sys/queue.h>
+
+#include "base/rng.h"
+#include "link/cookie.h"
+#include "link/map.h"
+#include "link/rate.h"
+#include "link/replay.h"
+#include "link/udp.h"
+
+enum { UDP_INITIATION = 1, UDP_RESPONSE, UDP_COOKIE, UDP_TRANSPORT };
+enum {
+    UDP_DATAGRAM_MAX = UDP_INITIATION_BYTES,
+    UDP_TRANSPORT_HEAD = 16,
+    UDP_COOKIE_BYTES = 8 + PRIM_XNONCE_BYTES + COOKIE_SEALED_BYTES,
+    UDP_RESPONSE_MIN = 12 + 32 + 16 + 16 + PRIM_MAC_BYTES,
+    UDP_SPARE_MAX = 64, /* datagrams kept for reuse */
+    UDP_LOAD_BURST = 200,
+};
+/* The last counter in use; WireGuard's REJECT_AFTER_MESSAGES. And where a new session is made instead. */
+#define UDP_REJECT_AFTER (UINT64_MAX - (UINT64_C(1) << 13) - 1)
+#define UDP_REKEY_AFTER  (UINT64_C(1) << 60)
+
+struct datagram {
+    TAILQ_ENTRY(datagram) link;
+    struct addr addr;
+    struct node_id peer; /* incoming payloads */
+    size_t len;
+    uint8_t at[UDP_DATAGRAM_MAX];
+};
+TAILQ_HEAD(datagram_list, datagram);
+struct datagram_queue {
+    struct datagram_list list;
+    unsigned count;
+};
+
+struct udp_peer;
+enum index_kind { INDEX_SESSION, INDEX_HANDSHAKE };
+struct udp_index {        /* our name for a session or a handshake, in the other's packets */
+    struct map_node node; /* key: the index; first, so that a node is its udp_index */
+    uint8_t kind;
+    struct udp_peer *peer;
+};
+
+struct udp_session {
+    struct udp_index index;
+    TAILQ_ENTRY(udp_session) link; /* by age, in udp.sessions; half-open ones in udp.half_open */
+    struct noise_cipherstate tx, rx;
+    uint64_t counter; /* of the next packet sent */
+    uint32_t remote_index;
+    bool is_initiator, is_half_open;
+    mono_ms born_at;
+    struct replay replay;
+};
+TAILQ_HEAD(session_list, udp_session);
+
+struct udp_handshake { /* an initiation of ours that waits for its response */
+    struct udp_index index;
+    TAILQ_ENTRY(udp_handshake) link;
+    struct noise_handshake noise;
+    struct addr addr; /* where the initiations go */
+    mono_ms started_at, retry_at;
+    unsigned attempt;     /* 1 after the first initiation */
+    bool has_used_cookie; /* a cookie has made it repeat at once; only the first does */
+    uint8_t cipher;
+};
+TAILQ_HEAD(handshake_list, udp_handshake);
+
+struct udp_peer {
+    struct map_node node;       /* key: a keyed hash of the id */
+    TAILQ_ENTRY(udp_peer) link; /* in udp.peers, least recently used first */
+    struct node_id id;
+    uint8_t noise_key[32];
+    struct cookie_keys cookie_keys;
+    struct cookie_held cookie;
+    struct addr
+        addr; /* where its newest authentic packet came from; meaningful while there is a current session */
+    struct udp_session *previous, *current, *next;
+    struct udp_handshake *handshake;
+    struct datagram_queue staged;
+    uint64_t timestamp;   /* greatest of its initiations */
+    mono_ms initiated_at; /* when the last of them came */
+    uint8_t cipher;
+};
+TAILQ_HEAD(peer_list, udp_peer);
+
+struct udp {
+    struct bytes mesh, credential;
+    uint8_t secret[32], public_key[32], hash_secret[32];
+    struct cookie_keys cookie_keys;
+    struct cookie_jar jar;
+    struct link_verify verify;
+    uint64_t timestamp; /* of our newest initiation */
+    struct rng rng;     /* jitter only */
+    struct rate rate;
+    uint32_t load_left; /* initiations before cookies are asked for */
+    mono_ms load_at, next_tick;
+    struct map by_id, by_index;
+    struct peer_list peers;
+    struct session_list sessions, half_open;
+    struct handshake_list handshakes;
+    size_t peer_count, half_open_count;
+    struct datagram_queue out, in;
+    struct datagram_list spare;
+    unsigned spare_count;
+    struct datagram *out_lent, *in_lent; /* what the last poll returned */
+    struct udp_stats stats;
+};
+
+/* udp.c */
+struct datagram *datagram_new(struct udp *u); /* NULL: no memory */
+void datagram_free(struct udp *u, struct datagram *d);
+/* Takes d; full: drops it and counts. */
+void queue_put(struct udp *u, struct datagram_queue *q, struct datagram *d, unsigned max);
+void queue_clear(struct udp *u, struct datagram_queue *q);
+/* Seals payload for the peer's current session. */
+must_check enum err transport_send(struct udp *u, struct udp_peer *p, struct bytes payload);
+void staged_send(struct udp *u,
+                 struct udp_peer *p); /* all that is staged, or an empty packet to confirm the session */
+void wake_at(struct udp *u, mono_ms at);
+
+/* udp_peer.c */
+struct udp_peer *peer_find(struct udp *u, const struct node_id *id);
+/* Finds it, whatever its key, or makes it with this key. ERR_FULL, ERR_NOMEM. */
+must_check enum err peer_get(struct udp *u, const struct node_id *id, const uint8_t noise_key[32],
+                             struct udp_peer **out);
+void peer_key_set(struct udp_peer *p, const uint8_t noise_key[32]);
+void peer_free(struct udp *u, struct udp_peer *p);
+must_check enum err index_new(struct udp *u, struct udp_index *index, enum index_kind kind,
+                              struct udp_peer *p);
+struct udp_index *index_find(const struct udp *u, uint32_t index);
+/* Takes over a finished handshake's keys. `index` is the session's own. NULL: no memory. */
+struct udp_session *session_new(struct udp *u, struct udp_peer *p, struct noise_handshake *hs,
+                                uint32_t remote_index, mono_ms now);
+void session_free(struct udp *u, struct udp_session **s);
+void session_install_ours(struct udp *u, struct udp_peer *p,
+                          struct udp_session *s); /* we initiated: it is current */
+void session_install_theirs(struct udp *u, struct udp_peer *p,
+                            struct udp_session *s); /* we responded: it is next */
+void session_promote(struct udp *u, struct udp_peer *p,
+                     mono_ms now); /* next has proved itself: it is current */
+bool session_is_usable(const struct udp_session *s, mono_ms now);
+
+/* udp_handshake.c */
+must_check enum err handshake_start(struct udp *u, struct udp_peer *p, const struct addr *to, mono_ms now,
+                                    uint64_t wall_ms);
+void handshake_retry(struct udp *u, struct udp_peer *p, mono_ms now, uint64_t wall_ms);
+void handshake_end(struct udp *u, struct udp_peer *p);
+void initiation_receive(struct udp *u, const struct addr *from, struct bytes in, mono_ms now,
+                        uint64_t wall_ms);
+void response_receive(struct udp *u, const struct addr *from, struct bytes in, mono_ms now);
+void cookie_receive(struct udp *u, struct bytes in, mono_ms now, uint64_t wall_ms);
+
+#endif

@@ -1,0 +1,195 @@
+/* Who is known, and which session is which.
+ *
+ *   we initiated:   response     ──► current, the old current ──► previous, next is dropped
+ *   we responded:   initiation   ──► next (half-open); its first authentic packet: next ──► current ──►
+ * previous */
+#include <stdlib.h>
+
+#include "link/udp_inner.h"
+
+static uint32_t id_hash(const struct udp *u, const struct node_id *id)
+{
+    uint8_t mac[PRIM_MAC_BYTES];
+    prim_mac(mac, u->hash_secret, bytes_of(id->b, sizeof id->b), bytes_of(NULL, 0));
+    return load_be32(mac);
+}
+
+struct udp_peer *peer_find(struct udp *u, const struct node_id *id)
+{
+    uint32_t key = id_hash(u, id);
+    for (struct map_node *n = map_find(&u->by_id, key); n; n = map_next(n->next, key)) {
+        struct udp_peer *p = (struct udp_peer *)n;
+        if (node_id_eq(&p->id, id)) {
+            TAILQ_REMOVE(&u->peers, p, link);
+            TAILQ_INSERT_TAIL(&u->peers, p, link);
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static bool is_busy(const struct udp_peer *p)
+{
+    return p->current || p->next || p->previous || p->handshake;
+}
+
+/* Room for one more: the one unused longest that has nothing under way. Looks at few, so that a flood costs
+ * little. */
+static bool evict_one(struct udp *u)
+{
+    unsigned looked = 0;
+    for (struct udp_peer *p = TAILQ_FIRST(&u->peers); p && looked < 64; p = TAILQ_NEXT(p, link), looked++)
+        if (!is_busy(p)) {
+            peer_free(u, p);
+            return true;
+        }
+    return false;
+}
+
+void peer_key_set(struct udp_peer *p, const uint8_t noise_key[32])
+{
+    if (prim_equal(p->noise_key, noise_key, 32))
+        return;
+    memcpy(p->noise_key, noise_key, 32);
+    cookie_keys_init(&p->cookie_keys, noise_key);
+    p->cookie = (struct cookie_held){0};
+}
+
+enum err peer_get(struct udp *u, const struct node_id *id, const uint8_t noise_key[32], struct udp_peer **out)
+{
+    struct udp_peer *p = *out = peer_find(u, id);
+    if (p)
+        return ERR_OK;
+    if (u->peer_count == UDP_PEERS_MAX && !evict_one(u))
+        return ERR_FULL;
+    p = calloc(1, sizeof *p);
+    if (!p)
+        return ERR_NOMEM;
+    if (!map_add(&u->by_id, &p->node, id_hash(u, id))) {
+        free(p);
+        return ERR_NOMEM;
+    }
+    p->id = *id;
+    memcpy(p->noise_key, noise_key, 32);
+    cookie_keys_init(&p->cookie_keys, noise_key);
+    TAILQ_INIT(&p->staged.list);
+    TAILQ_INSERT_TAIL(&u->peers, p, link);
+    u->peer_count++;
+    *out = p;
+    return ERR_OK;
+}
+
+void peer_free(struct udp *u, struct udp_peer *p)
+{
+    session_free(u, &p->previous);
+    session_free(u, &p->current);
+    session_free(u, &p->next);
+    handshake_end(u, p);
+    queue_clear(u, &p->staged);
+    map_remove(&u->by_id, &p->node);
+    TAILQ_REMOVE(&u->peers, p, link);
+    u->peer_count--;
+    prim_wipe(p, sizeof *p);
+    free(p);
+}
+
+struct udp_index *index_find(const struct udp *u, uint32_t index)
+{
+    return (struct udp_index *)map_find(&u->by_index, index);
+}
+
+/* Random, so that an outsider cannot guess which are in use. */
+enum err index_new(struct udp *u, struct udp_index *index, enum index_kind kind, struct udp_peer *p)
+{
+    uint32_t name;
+    do
+        prim_random(&name, sizeof name);
+    while (index_find(u, name));
+    index->kind = (uint8_t)kind;
+    index->peer = p;
+    return map_add(&u->by_index, &index->node, name) ? ERR_OK : ERR_NOMEM;
+}
+
+struct udp_session *session_new(struct udp *u, struct udp_peer *p, struct noise_handshake *hs,
+                                uint32_t remote_index, mono_ms now)
+{
+    struct udp_session *s = aligned_alloc(_Alignof(struct udp_session), sizeof *s);
+    if (!s)
+        return NULL;
+    memset(s, 0, sizeof *s);
+    if (index_new(u, &s->index, INDEX_SESSION, p) != ERR_OK) {
+        free(s);
+        return NULL;
+    }
+    s->is_initiator = hs->initiator;
+    s->remote_index = remote_index;
+    s->born_at = now;
+    if (hs->done)
+        noise_handshake_split(hs, &s->tx, &s->rx);
+    return s;
+}
+
+void session_free(struct udp *u, struct udp_session **at)
+{
+    struct udp_session *s = *at;
+    if (!s)
+        return;
+    if (s->is_half_open) {
+        TAILQ_REMOVE(&u->half_open, s, link);
+        u->half_open_count--;
+    } else {
+        TAILQ_REMOVE(&u->sessions, s, link);
+    }
+    map_remove(&u->by_index, &s->index.node);
+    prim_wipe(s, sizeof *s);
+    free(s);
+    *at = NULL;
+}
+
+void session_install_ours(struct udp *u, struct udp_peer *p, struct udp_session *s)
+{
+    session_free(u, &p->next);
+    session_free(u, &p->previous);
+    p->previous = p->current;
+    p->current = s;
+    TAILQ_INSERT_TAIL(&u->sessions, s, link);
+}
+
+static void drop_oldest_half_open(struct udp *u)
+{
+    struct udp_peer *p = TAILQ_FIRST(&u->half_open)->index.peer;
+    session_free(u, &p->next);
+    u->stats.drop_full++;
+}
+
+void session_install_theirs(struct udp *u, struct udp_peer *p, struct udp_session *s)
+{
+    session_free(u, &p->next);
+    if (u->half_open_count == UDP_HANDSHAKES_MAX)
+        drop_oldest_half_open(u);
+    p->next = s;
+    s->is_half_open = true;
+    TAILQ_INSERT_TAIL(&u->half_open, s, link);
+    u->half_open_count++;
+}
+
+/* Born when it proved itself: so the list stays in the order of age. The initiator counts from the response,
+ * which is earlier, so that it is the one to make the next session. */
+void session_promote(struct udp *u, struct udp_peer *p, mono_ms now)
+{
+    struct udp_session *s = p->next;
+    TAILQ_REMOVE(&u->half_open, s, link);
+    u->half_open_count--;
+    s->is_half_open = false;
+    s->born_at = now;
+    TAILQ_INSERT_TAIL(&u->sessions, s, link);
+    session_free(u, &p->previous);
+    p->previous = p->current;
+    p->current = s;
+    p->next = NULL;
+}
+
+bool session_is_usable(const struct udp_session *s, mono_ms now)
+{
+    return s && now - s->born_at < UDP_SESSION_MS && s->counter < UDP_REJECT_AFTER;
+}
