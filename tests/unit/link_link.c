@@ -731,6 +731,20 @@ static void a_payload_where_none_belongs_is_refused(void **state)
     link_free(b);
 }
 
+static void a_full_send_buffer_ends_the_handshake(void **state)
+{
+    (void)state;
+    struct link_setup s = ik_setup();
+    struct pair p = pair_of(&s);
+    size_t used;
+    p.a_out.max = 100;
+    assert_int_equal(link_poll_send(p.a, &p.a_out), ERR_NOMEM);
+    assert_int_equal(link_feed(p.a, bytes_str("x"), &used, START), ERR_CLOSED);
+    assert_int_equal(link_deadline(p.a), NEVER);
+    assert_string_equal(link_stage(p.a), "dead");
+    pair_fini(&p);
+}
+
 static void n13_small_order_ephemerals_are_refused(void **state)
 {
     (void)state;
@@ -778,6 +792,7 @@ int main(void)
         cmocka_unit_test(records_lost_doubled_or_swapped_end_the_link),
         cmocka_unit_test(bytes_out_of_turn_end_the_handshake),
         cmocka_unit_test(a_stranger_cannot_announce_a_long_message),
+        cmocka_unit_test(a_full_send_buffer_ends_the_handshake),
         cmocka_unit_test(an_empty_message_is_malformed),
         cmocka_unit_test(a_payload_where_none_belongs_is_refused),
     };
