@@ -4,6 +4,8 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/id.h"
 #include "noise/prim.h"
@@ -111,6 +113,25 @@ static void random_bytes_differ_and_wiped_ones_are_zero(void **state)
     assert_true(prim_is_zero(a, sizeof a));
 }
 
+static void n33_a_forked_child_draws_other_bytes(void **state)
+{
+    (void)state;
+    uint8_t parents[32], childs[32];
+    int fds[2], status;
+    assert_int_equal(pipe(fds), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    prim_dh_secret(parents);
+    if (child == 0)
+        _exit(write(fds[1], parents, sizeof parents) == sizeof parents ? 0 : 1);
+    assert_int_equal(read(fds[0], childs, sizeof childs), sizeof childs);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_false(prim_equal(parents, childs, sizeof childs));
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static int init(void **state)
 {
     (void)state;
@@ -126,6 +147,7 @@ int main(void)
         cmocka_unit_test(a_sealed_cookie_opens_only_as_it_was_sealed),
         cmocka_unit_test(the_public_key_is_x25519s),
         cmocka_unit_test(keys_of_small_order_are_not_sound),
+        cmocka_unit_test(n33_a_forked_child_draws_other_bytes),
         cmocka_unit_test(random_bytes_differ_and_wiped_ones_are_zero),
     };
     return cmocka_run_group_tests(tests, init, NULL);
