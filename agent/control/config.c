@@ -378,6 +378,18 @@ static void read_root(const struct yaml_node *root, struct config *out, struct c
         read_drain(n, out, c);
 }
 
+/* Nothing but blanks and comments: a file without a setting, which is a fine configuration. */
+static bool is_blank(struct bytes text)
+{
+    bool in_comment = false;
+    for (size_t i = 0; i < text.len; i++) {
+        in_comment = text.at[i] == '#' || (in_comment && text.at[i] != '\n');
+        if (!in_comment && !strchr(" \t\r\n", text.at[i]))
+            return false;
+    }
+    return true;
+}
+
 static enum err read_file(struct config *out, const char *path, struct complaints *c)
 {
     struct buf text = {0}, why = {0};
@@ -385,7 +397,7 @@ static enum err read_file(struct config *out, const char *path, struct complaint
     enum err e = file_read(&text, path, CONFIG_BYTES_MAX, &why);
     if (e != ERR_OK) {
         complain(c, NULL, "%s", buf_str(&why));
-    } else {
+    } else if (!is_blank(buf_bytes(&text))) {
         const char *outer = c->file;
         c->file = path;
         e = yaml_parse(&doc, buf_bytes(&text), c);
