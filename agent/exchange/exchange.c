@@ -264,6 +264,12 @@ void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct h
 /* --- the back side comes and goes
  * ------------------------------------------------------------------------------ */
 
+/* A request for an upgrade has not really ended: if it is granted, its direction goes on as a tunnel. */
+static bool holds_end(const struct exchange *x)
+{
+    return is_http(x) && x->request.upgrade.len > 0 && !x->tunnel && x->state != EXCHANGE_ANSWERING;
+}
+
 void exchange_back_ready(struct exchange *x, struct side *back)
 {
     assert(x->state == EXCHANGE_SEEKING && !x->back);
@@ -272,6 +278,8 @@ void exchange_back_ready(struct exchange *x, struct side *back)
     x->back_answered = false;
     back->x = x;
     back->ops->head(back, is_http(x) ? &x->request : NULL, NULL);
+    if (x->ended[FROM_FRONT] && !holds_end(x))
+        back->ops->end(back, NULL);
     x->front->ops->resume(x->front);
 }
 
@@ -345,6 +353,8 @@ void exchange_head(struct exchange *x, const struct http_head *h, const struct m
         x->front->ops->head(x->front, h, v);
         return;
     }
+    if (h && h->status != 101 && holds_end(x) && x->ended[FROM_FRONT])
+        x->back->ops->end(x->back, NULL);
     move(x, EXCHANGE_ANSWERING);
     x->facts.status = h ? h->status : 0;
     if (v && v->refused) {
@@ -356,6 +366,7 @@ void exchange_head(struct exchange *x, const struct http_head *h, const struct m
         begin_tunnel(x);
 }
 
+/* Before there is a back side a front has room for nothing, and can therefore have no trailers yet. */
 size_t exchange_room(const struct exchange *x, enum exchange_from from)
 {
     const struct side *sink = from == FROM_FRONT ? x->back : x->front;
@@ -384,9 +395,11 @@ static bool is_complete(const struct exchange *x)
 void exchange_end(struct exchange *x, enum exchange_from from, const struct http_head *trailers_or_null)
 {
     struct side *sink = from == FROM_FRONT ? x->back : x->front;
-    if (!sink || x->state == EXCHANGE_OVER || x->ended[from])
+    if (x->state == EXCHANGE_OVER || x->ended[from])
         return;
     x->ended[from] = true;
+    if (from == FROM_FRONT && (!sink || holds_end(x)))
+        return; /* told to the back side when there is one */
     sink->ops->end(sink, trailers_or_null);
     if (x->state != EXCHANGE_OVER && is_complete(x))
         finish(x);

@@ -4,6 +4,7 @@
  * poll's callbacks reached user code, and in PREPARE when those before it did; so it runs once after each
  * batch and always before the loop blocks. */
 #include <assert.h>
+#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -191,6 +192,8 @@ enum err net_loop_new(struct net_loop **out, void (*turn)(void *arg, mono_ms now
     struct net_loop *l = calloc(1, sizeof *l);
     if (!l)
         return ERR_NOMEM;
+    signal(SIGPIPE, SIG_IGN); /* a write to a closed connection is an error of that connection, not the end of
+                                 the process */
     *l = (struct net_loop){.turn = turn, .arg = arg, .deadline = NEVER, .armed = NEVER, .diag = -1};
     l->post_last = &l->post_first;
     TAILQ_INIT(&l->deferred);

@@ -1,7 +1,9 @@
-/* The data plane's loops: N threads, each with its own listeners (SO_REUSEPORT), links, pools and counters. Control starts them, publishes
- * views to them, and takes from them what is not traffic: bulk connections and the news that a link was lost.
+/* The data plane's loops: N threads, each with its own listeners (SO_REUSEPORT), links, pools and counters.
+ * Control starts them, publishes views to them, and takes from them what is not traffic: bulk connections and
+ * the news that a link was lost.
  *
- *   app -> HTTP entry | caller entry | named upstream -> exchange -> mux stream -> far worker -> exchange -> local application
+ *   app -> HTTP entry | caller entry | named upstream -> exchange -> mux stream -> far worker -> exchange ->
+ * local application
  *
  * Nothing is shared between workers but the immutable view; control and workers talk by net_post(). */
 #ifndef WORKER_WORKER_H
@@ -23,10 +25,10 @@ struct worker_caller { /* who speaks for whom on this host: by entry, or by user
 };
 
 struct worker_config {
-    unsigned count;             /* threads; 0 = one per core */
-    size_t mesh_addr_count;     /* TCP listeners for links, usually one (dual stack) or two */
+    unsigned count;         /* threads; 0 = one per core */
+    size_t mesh_addr_count; /* TCP listeners for links, usually one (dual stack) or two */
     struct addr mesh_addr[2];
-    struct addr http_entry;     /* port 0: none */
+    struct addr http_entry; /* port 0: none */
     size_t upstream_count, caller_count;
     const struct worker_upstream *upstream; /* borrowed for the workers' life, as all pointers here */
     const struct worker_caller *caller;
@@ -41,10 +43,13 @@ struct worker_config {
 };
 
 struct workers;
-/* Binds every listener before it returns; `why` names the address that could not be had. `view` is the first one (a reference is taken). */
-must_check enum err workers_start(struct workers **out, const struct worker_config *config, struct view *view, struct buf *why);
+/* Binds every listener before it returns; `why` names the address that could not be had. `view` is the first
+ * one (a reference is taken). */
+must_check enum err workers_start(struct workers **out, const struct worker_config *config, struct view *view,
+                                  struct buf *why);
 void workers_publish(struct workers *w, struct view *view); /* takes its own references */
-/* Stops accepting, sends GOAWAY, lets requests in flight finish for at most drain_ms, then `done(arg)` on the control loop. */
+/* Stops accepting, sends GOAWAY, lets requests in flight finish for at most drain_ms, then `done(arg)` on the
+ * control loop. */
 void workers_drain(struct workers *w, void (*done)(void *arg), void *arg);
 void workers_free(struct workers *w); /* joins the threads */
 size_t workers_metrics(struct workers *w, struct metrics **sets, size_t cap);

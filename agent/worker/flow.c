@@ -1,0 +1,146 @@
+/* An exchange's life in a worker: made, given what it wants (an application's connection, a stream of a
+ * link), timed, observed, reused. */
+#include "worker/internal.h"
+
+static void rearm(struct flow *f)
+{
+    mono_ms at = f->x.deadline;
+    if (f->waiting.next)
+        at = mono_min(at, f->connect_by);
+    if (at != f->timer.at || !f->timer.node.next)
+        wheel_set(&f->w->wheel, &f->timer, at);
+}
+
+static void on_timer(struct timer *t)
+{
+    struct flow *f = list_entry(t, struct flow, timer);
+    exchange_tick(&f->x, worker_now(f->w));
+    if (f->x.state == EXCHANGE_OVER)
+        return;
+    if (f->waiting.next && worker_now(f->w) >= f->connect_by) {
+        list_remove(&f->waiting);
+        exchange_back_failed(&f->x, ERR_TIMEOUT);
+    }
+    if (f->x.state != EXCHANGE_OVER)
+        rearm(f);
+}
+
+static struct flow *spare_take(struct worker *w)
+{
+    if (list_is_empty(&w->spare_flows))
+        return malloc(sizeof(struct flow));
+    struct flow *f = list_entry(w->spare_flows.head.next, struct flow, in_worker);
+    list_remove(&f->in_worker);
+    w->spare_flow_count--;
+    return f;
+}
+
+static void bury_flow(struct grave *g)
+{
+    struct flow *f = list_entry(g, struct flow, grave);
+    struct worker *w = f->w;
+    if (w->spare_flow_count >= SPARE_FLOWS_MAX) {
+        free(f);
+        return;
+    }
+    w->spare_flow_count++;
+    f->in_worker = (struct list_node){0};
+    list_prepend(&w->spare_flows, &f->in_worker); /* the warmest first */
+}
+
+struct flow *flow_new(struct worker *w, enum exchange_role role, struct side *front)
+{
+    struct flow *f = spare_take(w);
+    if (!f)
+        return NULL;
+    exchange_init(&f->x, role, w->view, w->traffic, front, &w->news, net_now_us());
+    f->timer = (struct timer){.fire = on_timer};
+    f->grave = (struct grave){.bury = bury_flow};
+    f->in_worker = f->waiting = (struct list_node){0};
+    f->dialing = NULL;
+    f->dial_cancel = NULL;
+    f->connect_by = NEVER;
+    f->w = w;
+    list_append(&w->flows, &f->in_worker);
+    w->flow_count++;
+    return f;
+}
+
+void flow_start(struct flow *f, struct exchange_ask *ask, struct http_head *request_take)
+{
+    ask->dice = rng_u64(&f->w->rng);
+    exchange_start(&f->x, ask, request_take, worker_now(f->w));
+}
+
+static void stop_waiting(struct flow *f)
+{
+    list_remove(&f->waiting);
+    if (f->dialing)
+        f->dial_cancel(f->dialing);
+    f->dialing = NULL;
+}
+
+static void flow_end(struct flow *f)
+{
+    struct worker *w = f->w;
+    stop_waiting(f);
+    wheel_clear(&w->wheel, &f->timer);
+    f->x.facts.ended_us = net_now_us();
+    observe_facts(w, &f->x.facts);
+    exchange_fini(&f->x);
+    list_remove(&f->in_worker);
+    w->flow_count--;
+    worker_bury(w, &f->grave);
+}
+
+static void seek(struct flow *f)
+{
+    f->connect_by = worker_now(f->w) + f->x.connect_ms;
+    if (f->x.app.port == 0)
+        peer_want(f);
+    else if (f->x.facts.protocol == PROTOCOL_HTTP)
+        back_http_want(f);
+    else
+        raw_dial(f);
+    if (f->x.state != EXCHANGE_OVER)
+        rearm(f);
+}
+
+void flow_news(struct worker *w)
+{
+    while (!list_is_empty(&w->news)) {
+        struct flow *f = flow_of(list_entry(w->news.head.next, struct exchange, news));
+        list_remove(&f->x.news);
+        if (f->x.state == EXCHANGE_OVER)
+            flow_end(f);
+        else if (f->x.state == EXCHANGE_SEEKING)
+            seek(f);
+    }
+}
+
+void flow_dial_done(struct flow *f, struct side *back)
+{
+    f->dialing = NULL;
+    exchange_back_ready(&f->x, back);
+}
+
+void flow_dial_failed(struct flow *f, enum err why)
+{
+    f->dialing = NULL;
+    exchange_back_failed(&f->x, why);
+}
+
+void flows_free_all(struct worker *w)
+{
+    list_each_safe (struct flow, f, &w->flows, in_worker) {
+        stop_waiting(f);
+        wheel_clear(&w->wheel, &f->timer);
+        exchange_fini(&f->x);
+        list_remove(&f->in_worker);
+        free(f);
+    }
+    list_each_safe (struct flow, f, &w->spare_flows, in_worker)
+        free(f);
+    list_init(&w->spare_flows);
+    w->flow_count = 0;
+}

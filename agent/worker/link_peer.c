@@ -1,0 +1,487 @@
+/* One TCP connection to or from another agent: preface, handshake, records, streams. All streams of a link
+ * share one seal and one write per turn. A bulk connection is only recognised here, and handed to the control
+ * loop with what was read of it. */
+#include <unistd.h>
+
+#include "observe/log.h"
+#include "worker/internal.h"
+
+static void bury_link(struct grave *g)
+{
+    struct link_peer *l = list_entry(g, struct link_peer, grave);
+    link_free(l->link);
+    mux_free(l->mux);
+    buf_fini(&l->preface);
+    worker_buf_return(l->w, &l->out);
+    free(l);
+}
+
+/* --- news for the control loop
+ * --------------------------------------------------------------------------------- */
+
+struct lost_note {
+    const struct worker_config *config;
+    struct node_id id;
+};
+
+static void say_lost(void *arg)
+{
+    struct lost_note *n = arg;
+    n->config->on_link_lost(n->config->arg, &n->id);
+    free(n);
+}
+
+/* Evidence for the failure detector: a hint, so nothing is lost if there is no memory for it. */
+static void report_lost(struct link_peer *l)
+{
+    const struct worker_config *g = &l->w->all->config;
+    metric_add(l->w->links_lost, 1);
+    struct lost_note *n = g->on_link_lost ? malloc(sizeof *n) : NULL;
+    if (!n)
+        return;
+    *n = (struct lost_note){g, l->id};
+    if (net_post(g->control, say_lost, n) != ERR_OK)
+        free(n);
+}
+
+struct bulk_note {
+    const struct worker_config *config;
+    int fd;
+    struct buf read;
+};
+
+static void say_bulk(void *arg)
+{
+    struct bulk_note *n = arg;
+    n->config->on_bulk(n->config->arg, n->fd, &n->read);
+    free(n);
+}
+
+/* --- death
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void not_handshaking(struct link_peer *l)
+{
+    if (l->handshaking)
+        l->w->handshake_count--;
+    l->handshaking = false;
+}
+
+/* Everything but the connection, which has been disposed of. */
+static void die(struct link_peer *l, enum err why)
+{
+    if (l->dead)
+        return;
+    l->dead = true;
+    if (l->mux)
+        metric_add(l->w->links_up, (uint64_t)-1);
+    not_handshaking(l);
+    if (!l->outgoing)
+        l->w->link_in_count--;
+    peer_link_gone(l, why);
+    streams_lost(l);
+    l->conn = NULL;
+    wheel_clear(&l->w->wheel, &l->timer);
+    list_remove(&l->flush.node);
+    list_remove(&l->in_worker);
+    worker_bury(l->w, &l->grave);
+}
+
+static void fail(struct link_peer *l, enum err why)
+{
+    bool was_up = l->mux != NULL;
+    if (l->dead)
+        return;
+    if (was_up)
+        report_lost(l);
+    else
+        metric_add(l->w->link_failures, 1);
+    log_debug("link", "%s link %s: %s", l->outgoing ? "outgoing" : "incoming", was_up ? "lost" : "failed",
+              err_text(why));
+    net_conn_free(l->conn);
+    die(l, why);
+}
+
+void link_cut(struct link_peer *l, bool politely)
+{
+    if (l->dead)
+        return;
+    if (politely && l->mux && link_close(l->link, &l->out) == ERR_OK)
+        worker_write(l->w, l->conn, &l->out);
+    net_conn_free_flush(l->conn, politely ? LINGER_MS : 0);
+    die(l, politely ? ERR_OK : ERR_DENIED);
+}
+
+/* --- handshake
+ * ------------------------------------------------------------------------------------------------- */
+
+enum err link_verify_credential(void *arg, struct bytes credential, const uint8_t noise_key[32],
+                                struct node_id *id)
+{
+    struct link_peer *l = arg;
+    struct credential c;
+    enum err e = trust_credential(l->w->view->trust, credential, (wall_s)(net_wall_ms() / 1000), &c);
+    if (e)
+        return e;
+    if (memcmp(c.noise_key, noise_key, 32) != 0)
+        return ERR_AUTH; /* a credential of somebody else */
+    *id = c.id;
+    return ERR_OK;
+}
+
+static void rearm(struct link_peer *l)
+{
+    mono_ms at = l->mux ? mux_deadline(l->mux) : link_deadline(l->link);
+    if (l->mux && l->outgoing && list_is_empty(&l->streams))
+        at = mono_min(at, l->idle_since + LINK_IDLE_MS);
+    wheel_set_sooner(&l->w->wheel, &l->timer, at);
+}
+
+static void came_up(struct link_peer *l)
+{
+    not_handshaking(l);
+    l->id = *link_peer(l->link);
+    l->is_known = view_node(l->w->view, &l->id) != NULL;
+    enum err e = trust_credential(l->w->view->trust, link_peer_credential(l->link),
+                                  (wall_s)(net_wall_ms() / 1000), &l->credential);
+    struct mux *m = e ? NULL : mux_new(l->outgoing, worker_now(l->w));
+    if (!m) {
+        fail(l, e ? e : ERR_NOMEM);
+        return;
+    }
+    l->mux = m;
+    l->idle_since = worker_now(l->w);
+    metric_add(l->w->links_up, 1);
+    log_debug("link", "%s link is up with %.*s", l->outgoing ? "outgoing" : "incoming",
+              (int)l->credential.node.len, (const char *)l->credential.node.at);
+    if (l->w->draining)
+        mux_goaway(m);
+    peer_link_up(l);
+}
+
+/* --- reading
+ * --------------------------------------------------------------------------------------------------- */
+
+void link_events(struct link_peer *l)
+{
+    struct mux_event ev;
+    while (!l->dead && mux_poll_event(l->mux, &ev)) {
+        switch (ev.type) {
+        case MUX_EV_OPENED:
+            stream_far_opened(l, ev.stream);
+            break;
+        case MUX_EV_READABLE:
+        case MUX_EV_WRITABLE:
+            stream_event(ev.stream, ev.owner, ev.type);
+            break;
+        case MUX_EV_GOAWAY: /* what is under way finishes; the next request makes a new link */
+            l->goaway = true;
+            peer_link_gone(l, ERR_OK);
+            break;
+        }
+    }
+}
+
+static enum err feed(struct link_peer *l, struct bytes in)
+{
+    enum err e = ERR_OK;
+    while (in.len > 0 && !e && !l->dead) {
+        size_t used = 0;
+        struct bytes plain;
+        e = link_feed(l->link, in, &used, worker_now(l->w));
+        in.at += used;
+        in.len -= used;
+        if (!e)
+            e = link_poll_send(l->link, &l->out);
+        if (!e && !l->mux && link_is_up(l->link))
+            came_up(l);
+        while (!e && !l->dead && l->mux && link_poll_record(l->link, &plain))
+            e = mux_receive(l->mux, plain, worker_now(l->w));
+        if (link_is_closed_by_peer(l->link))
+            break;
+    }
+    return e;
+}
+
+static void on_data(void *arg, struct bytes in)
+{
+    struct link_peer *l = arg;
+    if (l->dead)
+        return;
+    enum err e = feed(l, in);
+    if (l->dead)
+        return;
+    if (e) {
+        fail(l, e);
+        return;
+    }
+    if (l->mux)
+        link_events(l);
+    if (l->dead)
+        return;
+    if (link_is_closed_by_peer(l->link)) {
+        net_conn_free_flush(l->conn, LINGER_MS);
+        die(l, ERR_OK);
+        return;
+    }
+    worker_flush(l->w, &l->flush);
+    rearm(l);
+}
+
+static void on_eof(void *arg)
+{
+    fail(arg, ERR_CLOSED); /* without CLOSE it is a truncation */
+}
+
+static void on_closed(void *arg, enum err why)
+{
+    fail(arg, why);
+}
+
+static void on_connected(void *arg)
+{
+    struct link_peer *l = arg;
+    if (link_poll_send(l->link, &l->out) != ERR_OK)
+        fail(l, ERR_NOMEM);
+    else
+        worker_flush(l->w, &l->flush);
+}
+
+static void on_drained(void *arg)
+{
+    struct link_peer *l = arg;
+    worker_flush(l->w, &l->flush);
+}
+
+static const struct net_conn_events link_conn_events = {on_data, on_eof, on_closed, on_connected, on_drained};
+
+static void on_timer(struct timer *t)
+{
+    struct link_peer *l = list_entry(t, struct link_peer, timer);
+    mono_ms now = worker_now(l->w);
+    if (!l->mux) {
+        mono_ms end = l->link ? link_deadline(l->link) : t->at;
+        if (now >= end)
+            fail(l, ERR_TIMEOUT);
+        else
+            rearm(l);
+        return;
+    }
+    if (mux_tick(l->mux, now) != ERR_OK) {
+        fail(l, ERR_TIMEOUT);
+        return;
+    }
+    if (l->outgoing && list_is_empty(&l->streams) && now >= l->idle_since + LINK_IDLE_MS) {
+        link_cut(l, true);
+        return;
+    }
+    worker_flush(l->w, &l->flush);
+    rearm(l);
+}
+
+/* --- writing
+ * --------------------------------------------------------------------------------------------------- */
+
+static enum err seal_ready(struct link_peer *l)
+{
+    enum err e = ERR_OK;
+    while (!e && mux_has_ready(l->mux) && net_conn_queued(l->conn) + l->out.len < LINK_QUEUE_BYTES) {
+        size_t cap = 0;
+        uint8_t *at = link_seal_begin(l->link, &l->out, NOISE_PLAIN_MAX, &cap);
+        if (!at || cap < MUX_FILL_MIN)
+            return ERR_NOMEM;
+        size_t n = mux_fill(l->mux, at, cap, worker_now(l->w));
+        e = link_seal_end(l->link, &l->out, n);
+        if (n == 0)
+            break;
+    }
+    return e;
+}
+
+static bool has_ended(const struct link_peer *l)
+{
+    return (l->goaway || l->w->draining) && l->mux && mux_stream_count(l->mux) == 0 && !mux_has_ready(l->mux);
+}
+
+static void flush(struct task *t)
+{
+    struct link_peer *l = list_entry(t, struct link_peer, flush);
+    if (!l->out.at)
+        l->out = worker_buf(l->w);
+    enum err e = l->mux ? seal_ready(l) : ERR_OK;
+    if (e) {
+        fail(l, e);
+        return;
+    }
+    worker_write(l->w, l->conn, &l->out);
+    if (l->mux)
+        link_events(l); /* what went out made room for more */
+    if (!l->dead && l->goaway && has_ended(l))
+        link_cut(l, true);
+}
+
+/* --- opening
+ * --------------------------------------------------------------------------------------------------- */
+
+static struct link_peer *link_new(struct worker *w, bool outgoing)
+{
+    struct link_peer *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    l->w = w;
+    l->outgoing = outgoing;
+    list_init(&l->streams);
+    list_init(&l->waiting);
+    l->flush.run = flush;
+    l->timer.fire = on_timer;
+    l->grave.bury = bury_link;
+    return l;
+}
+
+static struct link_setup setup_of(struct link_peer *l)
+{
+    const struct worker_config *g = &l->w->all->config;
+    return (struct link_setup){
+        .kind = LINK_TRAFFIC,
+        .mesh = g->mesh,
+        .credential = g->credential,
+        .noise_secret = g->noise_secret,
+        .verify = {link_verify_credential, l},
+    };
+}
+
+struct link_peer *link_dial(struct worker *w, const struct view_node *node)
+{
+    struct link_peer *l = link_new(w, true);
+    if (!l)
+        return NULL;
+    struct link_setup s = setup_of(l);
+    bool aes = (node->features & FEATURE_AESGCM) && noise_cipher_is_available(NOISE_AESGCM);
+    s.cipher = aes ? NOISE_AESGCM : NOISE_CHACHAPOLY;
+    s.remote_key = node->noise_key;
+    s.remote_id = &node->id;
+    l->id = node->id;
+    l->is_known = true;
+    l->link = link_connect(&s, worker_now(w));
+    if (!l->link ||
+        net_dial(&l->conn, w->loop, &node->addr, LINK_HANDSHAKE_TIMEOUT_MS, &link_conn_events, l) != ERR_OK) {
+        link_free(l->link);
+        free(l);
+        return NULL;
+    }
+    list_append(&w->links, &l->in_worker);
+    rearm(l);
+    return l;
+}
+
+static void hand_over(struct link_peer *l)
+{
+    const struct worker_config *g = &l->w->all->config;
+    struct bulk_note *n = g->on_bulk ? malloc(sizeof *n) : NULL;
+    if (!n) {
+        fail(l, ERR_NOMEM);
+        return;
+    }
+    *n = (struct bulk_note){.config = g, .fd = net_conn_detach(l->conn), .read = l->preface};
+    l->preface = (struct buf){0};
+    die(l, ERR_OK);
+    if (n->fd >= 0 && net_post(g->control, say_bulk, n) == ERR_OK)
+        return;
+    if (n->fd >= 0)
+        close(n->fd);
+    buf_fini(&n->read);
+    free(n);
+}
+
+static void on_preface(void *arg, struct bytes in)
+{
+    struct link_peer *l = arg;
+    enum link_kind kind;
+    buf_add_bytes(&l->preface, in);
+    if (!buf_ok(&l->preface)) {
+        fail(l, ERR_NOMEM);
+        return;
+    }
+    if (l->preface.len < LINK_PREFACE_BYTES)
+        return;
+    if (link_preface_kind(buf_bytes(&l->preface), &kind) != ERR_OK) {
+        fail(l, ERR_MALFORMED);
+        return;
+    }
+    if (kind == LINK_BULK) {
+        hand_over(l);
+        return;
+    }
+    struct link_setup s = setup_of(l);
+    l->link = link_accept(&s, worker_now(l->w));
+    if (!l->link) {
+        fail(l, ERR_NOMEM);
+        return;
+    }
+    net_conn_events_set(l->conn, &link_conn_events, l);
+    struct buf read = l->preface;
+    l->preface = (struct buf){0};
+    on_data(l, buf_bytes(&read));
+    buf_fini(&read);
+}
+
+static const struct net_conn_events preface_events = {on_preface, on_eof, on_closed, NULL, NULL};
+
+void link_accept_conn(struct worker *w, struct net_conn *c_take)
+{
+    bool full = w->link_in_count >= LINKS_IN_MAX || w->handshake_count >= HANDSHAKES_MAX;
+    struct link_peer *l = full ? NULL : link_new(w, false);
+    if (!l) {
+        metric_add(w->shed_links, 1);
+        net_conn_free(c_take);
+        return;
+    }
+    l->conn = c_take;
+    l->handshaking = true;
+    w->handshake_count++;
+    w->link_in_count++;
+    list_append(&w->links, &l->in_worker);
+    wheel_set(&w->wheel, &l->timer, worker_now(w) + LINK_HANDSHAKE_TIMEOUT_MS);
+    net_conn_events_set(c_take, &preface_events, l);
+}
+
+/* --- all of them
+ * ----------------------------------------------------------------------------------------------- */
+
+void links_judge(struct worker *w)
+{
+    list_each_safe (struct link_peer, l, &w->links, in_worker) {
+        bool known = l->outgoing || l->mux ? view_node(w->view, &l->id) != NULL : true;
+        if (l->is_known && !known)
+            link_cut(l, false); /* revoked or forgotten: at once, with all its streams (G35, P33) */
+        else
+            l->is_known |= known && l->mux;
+    }
+}
+
+void links_goaway(struct worker *w)
+{
+    list_each_safe (struct link_peer, l, &w->links, in_worker) {
+        if (!l->mux) {
+            if (!l->outgoing)
+                link_cut(l, false);
+            continue;
+        }
+        mux_goaway(l->mux);
+        worker_flush(w, &l->flush);
+    }
+}
+
+bool links_are_quiet(const struct worker *w)
+{
+    list_each (struct link_peer, l, (struct list *)&w->links, in_worker)
+        if (l->mux && (mux_stream_count(l->mux) > 0 || mux_has_ready(l->mux) || net_conn_queued(l->conn) > 0))
+            return false;
+    return true;
+}
+
+void links_free_all(struct worker *w)
+{
+    list_each_safe (struct link_peer, l, &w->links, in_worker)
+        link_cut(l, true);
+}

@@ -1,0 +1,125 @@
+/* Facts of ended exchanges into counters and, at level debug, a log line. Series are looked up once and kept.
+ */
+#include "observe/log.h"
+#include "worker/internal.h"
+
+enum { CLASSES = 6 }; /* 0: no status (TCP), 1xx..5xx */
+
+struct meter {
+    struct list_node node;
+    char service[SERVICE_NAME_MAX + 1];
+    enum exchange_role role;
+    metric_value *requests[CLASSES][FLAG_COUNT];
+    metric_value *bytes_up, *bytes_down;
+    struct metric_histogram *duration;
+};
+
+static const char *const role_names[] = {[EXCHANGE_NEAR] = "near", [EXCHANGE_FAR] = "far"};
+static const char *const class_names[CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+void observe_init(struct worker *w)
+{
+    struct metrics *m = w->metrics;
+    for (size_t i = 0; i < METER_BUCKETS; i++)
+        list_init(&w->meter[i]);
+    w->shed_fronts = metric_counter(m, "starling_connections_shed_total",
+                                    "Client connections closed at the worker's limit.", NULL, 0);
+    w->shed_links = metric_counter(m, "starling_links_shed_total",
+                                   "Connections of agents closed at the worker's limit.", NULL, 0);
+    w->links_up = metric_gauge(m, "starling_links", "Links that are up, both directions.", NULL, 0);
+    w->links_lost = metric_counter(m, "starling_links_lost_total",
+                                   "Links that ended without an authenticated close.", NULL, 0);
+    w->link_failures =
+        metric_counter(m, "starling_link_failures_total", "Links that could not be made.", NULL, 0);
+    w->bad_requests =
+        metric_counter(m, "starling_bad_requests_total", "Requests that were not sound HTTP.", NULL, 0);
+}
+
+static struct meter *meter_new(struct worker *w, struct bytes service, enum exchange_role role)
+{
+    struct meter *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    memcpy(t->service, service.at, service.len);
+    t->role = role;
+    struct metric_label labels[] = {{"service", bytes_str(t->service)},
+                                    {"role", bytes_str(role_names[role])}};
+    t->bytes_up = metric_counter(w->metrics, "starling_request_bytes_total",
+                                 "Bytes of request bodies and of TCP from clients.", labels, 2);
+    t->bytes_down = metric_counter(w->metrics, "starling_response_bytes_total",
+                                   "Bytes of response bodies and of TCP to clients.", labels, 2);
+    t->duration = metric_histogram(w->metrics, "starling_request_duration_seconds",
+                                   "From a request's head to the end of its answer; of TCP: the connection.",
+                                   labels, 2);
+    return t;
+}
+
+static struct meter *meter_find(struct worker *w, const struct facts *f)
+{
+    uint32_t h = f->role;
+    for (const char *c = f->service; *c; c++)
+        h = h * 31 + (uint8_t)*c;
+    struct list *bucket = &w->meter[h % METER_BUCKETS];
+    list_each (struct meter, t, bucket, node)
+        if (t->role == f->role && strcmp(t->service, f->service) == 0)
+            return t;
+    if (w->meter_count >= METERS_MAX) {
+        if (!w->meter_overflow)
+            w->meter_overflow = meter_new(w, bytes_str("_overflow"), f->role);
+        return w->meter_overflow;
+    }
+    struct meter *t = meter_new(w, bytes_str(f->service), f->role);
+    if (t) {
+        list_append(bucket, &t->node);
+        w->meter_count++;
+    }
+    return t;
+}
+
+static metric_value *requests_of(struct worker *w, struct meter *t, const struct facts *f)
+{
+    unsigned class = f->status / 100 < CLASSES ? f->status / 100 : 0;
+    metric_value **v = &t->requests[class][f->flag];
+    if (!*v) {
+        struct metric_label labels[] = {{"service", bytes_str(t->service)},
+                                        {"role", bytes_str(role_names[t->role])},
+                                        {"status", bytes_str(class_names[class])},
+                                        {"flag", bytes_str(exchange_flag_text(f->flag))}};
+        *v = metric_counter(w->metrics, "starling_requests_total", "Requests and TCP connections that ended.",
+                            labels, 4);
+    }
+    return *v;
+}
+
+static void log_access(const struct facts *f)
+{
+    log_debug("access",
+              "%s %s -> %s status %u flag %s rule %s route %s policy %llu up %llu down %llu in %llu us%s%s%s",
+              role_names[f->role], f->caller[0] ? f->caller : "(unknown)",
+              f->service[0] ? f->service : "(unknown)", f->status, exchange_flag_text(f->flag),
+              f->rule[0] ? f->rule : "-", f->route[0] ? f->route : "-", (unsigned long long)f->policy_version,
+              (unsigned long long)f->bytes_up, (unsigned long long)f->bytes_down,
+              (unsigned long long)(f->ended_us - f->began_us), f->retried ? " retried" : "",
+              f->cut ? " cut" : "", f->local ? " local" : "");
+}
+
+void observe_facts(struct worker *w, const struct facts *f)
+{
+    struct meter *t = meter_find(w, f);
+    if (t) {
+        metric_add(requests_of(w, t, f), 1);
+        metric_add(t->bytes_up, f->bytes_up);
+        metric_add(t->bytes_down, f->bytes_down);
+        metric_observe_us(t->duration, f->ended_us - f->began_us);
+    }
+    if (log_level_get() >= LOG_DEBUG)
+        log_access(f);
+}
+
+void observe_fini(struct worker *w)
+{
+    for (size_t i = 0; i < METER_BUCKETS; i++)
+        list_each_safe (struct meter, t, &w->meter[i], node)
+            free(t);
+    free(w->meter_overflow);
+}

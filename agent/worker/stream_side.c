@@ -1,0 +1,373 @@
+/* A stream of a link as one side of an exchange: the back side at the near agent, the front side at the far
+ * one. Typed messages are encoded on the way out and decoded on the way in; credit goes back to the peer when
+ * the exchange's other side took the bytes. */
+#include "observe/log.h"
+#include "worker/internal.h"
+
+struct stream_side {
+    struct side side;
+    struct link_peer *link;
+    struct mux_stream *stream; /* NULL: released */
+    struct flow *flow;
+    enum exchange_from from;
+    struct list_node in_link;
+    struct task pump;
+    struct grave grave;
+    struct buf pending;         /* messages the mux had no room for: u8 type | be32 length | payload */
+    struct http_head *trailers; /* read, and waiting for END */
+    bool head_read, is_tcp, dead;
+};
+
+static void bury_stream(struct grave *g)
+{
+    struct stream_side *s = list_entry(g, struct stream_side, grave);
+    buf_fini(&s->pending);
+    if (s->trailers)
+        http_head_fini(s->trailers);
+    free(s->trailers);
+    free(s);
+}
+
+static void die(struct stream_side *s)
+{
+    if (s->dead)
+        return;
+    s->dead = true;
+    if (s->stream)
+        mux_stream_release(s->stream);
+    s->stream = NULL;
+    list_remove(&s->in_link);
+    list_remove(&s->pump.node);
+    worker_flush(s->link->w, &s->link->flush);
+    if (list_is_empty(&s->link->streams))
+        s->link->idle_since = worker_now(s->link->w);
+    worker_bury(s->link->w, &s->grave);
+}
+
+static void lost(struct stream_side *s, enum exchange_loss loss)
+{
+    struct exchange *x = s->side.x;
+    die(s);
+    if (x)
+        exchange_lost(x, s->from, loss);
+}
+
+/* --- out
+ * ------------------------------------------------------------------------------------------------------- */
+
+enum { PENDING_HEAD_BYTES = 5 };
+
+/* Gives one message to the mux; returns how much of it was taken: HEAD, TRAILERS, END whole or not at all.
+ * `fatal` when never. */
+static bool give(struct stream_side *s, uint8_t type, struct bytes payload, size_t *taken)
+{
+    *taken = payload.len;
+    if (type == MUX_DATA) {
+        *taken = mux_stream_write(s->stream, payload);
+        return *taken == payload.len;
+    }
+    if (type == MUX_END) {
+        mux_stream_end(s->stream);
+        return true;
+    }
+    enum err e = mux_stream_message(s->stream, type, payload);
+    if (e == ERR_AGAIN) {
+        *taken = 0;
+        return false;
+    }
+    if (e != ERR_OK && e != ERR_CLOSED) /* CLOSED: the peer has reset; we read that next */
+        s->pending.failed = true;
+    return true;
+}
+
+static void put_pending(struct stream_side *s, uint8_t type, struct bytes payload)
+{
+    uint8_t head[PENDING_HEAD_BYTES] = {type};
+    store_be32(head + 1, (uint32_t)payload.len);
+    buf_add(&s->pending, head, sizeof head);
+    buf_add_bytes(&s->pending, payload);
+}
+
+static void put(struct stream_side *s, uint8_t type, struct bytes payload)
+{
+    size_t taken = 0;
+    worker_flush(s->link->w, &s->link->flush);
+    if (s->pending.len > 0 || !give(s, type, payload, &taken))
+        put_pending(s, type, bytes_of(payload.at + taken, payload.len - taken));
+    if (!buf_ok(&s->pending))
+        worker_pump(s->link->w, &s->pump); /* which gives up */
+}
+
+static void send_pending(struct stream_side *s)
+{
+    size_t done = 0;
+    while (s->pending.len - done >= PENDING_HEAD_BYTES) {
+        uint8_t *at = s->pending.at + done, type = at[0];
+        size_t len = load_be32(at + 1), taken;
+        if (!give(s, type, bytes_of(at + PENDING_HEAD_BYTES, len), &taken)) {
+            done += taken; /* part of DATA: its header moves up over what went */
+            s->pending.at[done] = type;
+            store_be32(s->pending.at + done + 1, (uint32_t)(len - taken));
+            break;
+        }
+        done += PENDING_HEAD_BYTES + len;
+    }
+    buf_consume(&s->pending, done);
+    if (s->pending.len == 0)
+        buf_fini(&s->pending);
+}
+
+static size_t room(const struct side *side)
+{
+    const struct stream_side *s = list_entry((struct side *)side, struct stream_side, side);
+    if (s->pending.len > 0)
+        return 0;
+    size_t n = mux_stream_writable(s->stream);
+    if (n == 0) /* an attempt that is not taken is how the mux learns that we wait */
+        (void)mux_stream_write(s->stream, bytes_of("", 1));
+    return n;
+}
+
+static void encode_call(struct stream_side *s, struct buf *out, const struct http_head *h)
+{
+    const struct exchange *x = s->side.x;
+    struct mesh_call call = {
+        .protocol = x->facts.protocol,
+        .caller = bytes_str(x->caller),
+        .service = bytes_str(x->service),
+        .subset = bytes_str(x->subset),
+        .deadline_ms = exchange_left_ms(x, worker_now(s->link->w)),
+        .hops = (uint8_t)(x->hops < 255 ? x->hops + 1 : 255),
+    };
+    if (mesh_request_encode(out, &call, h) != ERR_OK)
+        out->failed = true;
+}
+
+static void side_head(struct side *side, const struct http_head *h, const struct mesh_verdict *v)
+{
+    static const struct mesh_verdict answered = {0};
+    struct stream_side *s = list_entry(side, struct stream_side, side);
+    struct buf out = worker_buf(s->link->w);
+    if (s->from == FROM_BACK)
+        encode_call(s, &out, h);
+    else if (mesh_response_encode(&out, v ? v : &answered, h) != ERR_OK)
+        out.failed = true;
+    if (buf_ok(&out))
+        put(s, MUX_HEAD, buf_bytes(&out));
+    else
+        s->pending.failed = true;
+    if (s->pending.failed)
+        worker_pump(s->link->w, &s->pump);
+    worker_buf_return(s->link->w, &out);
+}
+
+static void side_data(struct side *side, struct bytes d)
+{
+    put(list_entry(side, struct stream_side, side), MUX_DATA, d);
+}
+
+static void side_end(struct side *side, const struct http_head *trailers)
+{
+    struct stream_side *s = list_entry(side, struct stream_side, side);
+    struct buf out = {0};
+    if (trailers && mesh_trailers_encode(&out, trailers->header, trailers->header_count) == ERR_OK)
+        put(s, MUX_TRAILERS, buf_bytes(&out));
+    buf_fini(&out);
+    put(s, MUX_END, (struct bytes){0});
+}
+
+static void resume(struct side *side)
+{
+    struct stream_side *s = list_entry(side, struct stream_side, side);
+    worker_pump(s->link->w, &s->pump);
+}
+
+static void finish(struct side *side, bool clean)
+{
+    struct stream_side *s = list_entry(side, struct stream_side, side);
+    (void)clean; /* the mux knows what is unfinished, and resets it */
+    if (s->pending.len == 0 || s->from == FROM_BACK || s->pending.failed)
+        die(s);
+    /* else an answer of ours is still to be said; the pump dies after it */
+}
+
+static const struct side_ops side_ops = {room, side_head, side_data, side_end, resume, finish};
+
+/* --- in
+ * -------------------------------------------------------------------------------------------------------- */
+
+static bool read_request(struct stream_side *s, struct bytes payload)
+{
+    struct http_head h = {0};
+    struct mesh_call call;
+    if (s->head_read || mesh_request_decode(&call, &h, payload) != ERR_OK)
+        return false;
+    s->head_read = true;
+    s->is_tcp = call.protocol == PROTOCOL_TCP;
+    struct exchange_ask ask = {
+        .protocol = call.protocol,
+        .caller = call.caller,
+        .service = call.service,
+        .deadline_ms = call.deadline_ms,
+        .hops = call.hops,
+        .vouch = &s->link->credential,
+    };
+    /* The names point into the head's text; the exchange takes the head, and keeps it for longer than it
+     * needs them. */
+    struct http_head kept = h;
+    http_strip_edge_headers(&kept);
+    flow_start(s->flow, &ask, s->is_tcp ? NULL : &kept);
+    http_head_fini(&kept);
+    return true;
+}
+
+static bool read_response(struct stream_side *s, struct bytes payload)
+{
+    struct http_head h = {0};
+    struct mesh_verdict v;
+    if (mesh_response_decode(&v, &h, payload) != ERR_OK)
+        return false;
+    bool is_tcp = s->side.x->tunnel && s->side.x->facts.protocol == PROTOCOL_TCP;
+    bool sound = is_tcp ? !h.is_response : h.is_response;
+    if (sound)
+        exchange_head(s->side.x, is_tcp ? NULL : &h, &v);
+    http_head_fini(&h);
+    return sound;
+}
+
+static bool read_trailers(struct stream_side *s, struct bytes payload)
+{
+    s->trailers = s->trailers ? NULL : calloc(1, sizeof *s->trailers);
+    return s->trailers && mesh_trailers_decode(s->trailers, payload) == ERR_OK;
+}
+
+static size_t read_data(struct stream_side *s, struct bytes payload)
+{
+    size_t most = exchange_room(s->side.x, s->from);
+    size_t n = most < payload.len ? most : payload.len;
+    if (n > 0)
+        exchange_data(s->side.x, s->from, bytes_of(payload.at, n));
+    return n;
+}
+
+enum step { STEP_ON, STEP_STOP, STEP_BROKEN };
+
+static enum step apply(struct stream_side *s, const struct mux_message *m, size_t *used)
+{
+    *used = m->payload.len;
+    switch (m->type) {
+    case MUX_HEAD:
+        return (s->from == FROM_FRONT ? read_request(s, m->payload) : read_response(s, m->payload))
+                   ? STEP_ON
+                   : STEP_BROKEN;
+    case MUX_DATA:
+        *used = read_data(s, m->payload);
+        return *used > 0 ? STEP_ON : STEP_STOP;
+    case MUX_TRAILERS:
+        if (s->side.x->state == EXCHANGE_SEEKING)
+            return STEP_STOP; /* they wait for the back side, as bytes do */
+        return read_trailers(s, m->payload) ? STEP_ON : STEP_BROKEN;
+    case MUX_END:
+        exchange_end(s->side.x, s->from, s->trailers);
+        return STEP_ON;
+    case MUX_RESET:
+        lost(s, m->code == (uint32_t)MUX_CODE_REFUSED ? LOSS_REFUSED : LOSS_CUT);
+        return STEP_STOP;
+    default:
+        return STEP_STOP;
+    }
+}
+
+/* One message, or as much of it as the exchange takes; false: nothing more now. */
+static bool read_one(struct stream_side *s)
+{
+    struct mux_message m = mux_stream_peek(s->stream);
+    size_t used = 0;
+    enum step step = apply(s, &m, &used);
+    if (step == STEP_BROKEN)
+        lost(s, LOSS_BROKEN);
+    if (step != STEP_ON)
+        return false;
+    if (s->stream)
+        mux_stream_consume(s->stream, used);
+    worker_flush(s->link->w, &s->link->flush);
+    return true;
+}
+
+static void pump(struct task *t)
+{
+    struct stream_side *s = list_entry(t, struct stream_side, pump);
+    if (!buf_ok(&s->pending)) {
+        lost(s, LOSS_BROKEN);
+        return;
+    }
+    if (s->pending.len > 0)
+        send_pending(s);
+    while (!s->dead && s->side.x && read_one(s)) {
+    }
+    if (!s->dead && !s->side.x && s->pending.len == 0)
+        die(s);
+}
+
+void stream_event(struct mux_stream *stream, void *owner, enum mux_event_type type)
+{
+    struct stream_side *s = owner;
+    (void)stream;
+    if (!s || s->dead)
+        return;
+    worker_pump(s->link->w, &s->pump);
+    if (type == MUX_EV_WRITABLE && s->side.x)
+        exchange_writable(s->side.x, s->from);
+}
+
+/* --- opening
+ * --------------------------------------------------------------------------------------------------- */
+
+static struct stream_side *stream_new(struct link_peer *l, struct mux_stream *stream, enum exchange_from from)
+{
+    struct stream_side *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->side.ops = &side_ops;
+    s->link = l;
+    s->stream = stream;
+    s->from = from;
+    s->pump.run = pump;
+    s->grave.bury = bury_stream;
+    mux_stream_owner_set(stream, s);
+    list_append(&l->streams, &s->in_link);
+    return s;
+}
+
+void stream_near_open(struct flow *f, struct link_peer *l, struct mux_stream *stream)
+{
+    struct stream_side *s = stream_new(l, stream, FROM_BACK);
+    if (!s) {
+        mux_stream_release(stream);
+        flow_dial_failed(f, ERR_NOMEM);
+        return;
+    }
+    s->flow = f;
+    flow_dial_done(f, &s->side);
+}
+
+void stream_far_opened(struct link_peer *l, struct mux_stream *stream)
+{
+    struct stream_side *s = stream_new(l, stream, FROM_FRONT);
+    struct flow *f = s ? flow_new(l->w, EXCHANGE_FAR, &s->side) : NULL;
+    if (!f) {
+        if (s)
+            die(s);
+        else
+            mux_stream_release(stream);
+        return;
+    }
+    s->flow = f;
+    worker_pump(l->w, &s->pump);
+}
+
+void streams_lost(struct link_peer *l)
+{
+    while (!list_is_empty(&l->streams))
+        lost(list_entry(l->streams.head.next, struct stream_side, in_link), LOSS_CUT);
+}
