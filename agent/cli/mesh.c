@@ -113,8 +113,8 @@ static void report_json(const struct sign_key key[ROLES], const char *fingerprin
         char id[NODE_ID_TEXT_MAX];
         json_object_set_new(keys, role_name[i], json_string(node_id_text(&key[i].pub, id)));
     }
-    json_t *all = json_pack("{s:s, s:s, s:o, s:s, s:b}", "mesh", name, "dir", dir, "keys", keys, "rootSha256",
-                            fingerprint, "sealed", sealed);
+    json_t *all = json_pack("{s:s, s:s, s:o, s:s, s:b}", "mesh", name, "dir", dir, "keys", keys,
+                            "root_sha256", fingerprint, "sealed", sealed);
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);

@@ -208,7 +208,7 @@ static void report_json(const struct grant *g)
     }
     json_t *all = json_pack("{s:s, s:s%, s:s, s:s, s:o, s:o, s:s, s:I}", "file", out_file, "mesh", g->mesh.at,
                             g->mesh.len, "key", node_id_text(&g->key, key), "node", node, "services", names,
-                            "labels", values, "expires", time_text(g->expires, until), "credentialSeconds",
+                            "labels", values, "expires", time_text(g->expires, until), "credential_seconds",
                             (json_int_t)g->credential_life);
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
