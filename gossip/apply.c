@@ -146,7 +146,7 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob, 
     if (is_refuted || after == GOSSIP_LEFT)
         rumors_drop(&g->rumors, m->opinion);
     if (is_refuted)
-        m->flags &= (uint8_t)~MEMBER_QUIET;
+        m->flags &= (uint8_t) ~(MEMBER_QUIET | MEMBER_KNOWS_US); /* it may have restarted, and without its store */
     if (is_new)
         members_set_state(&g->members, m, after, g->now);
     else if (after != before)
@@ -294,6 +294,7 @@ static void confirm(struct gossip *g, struct member *m, const struct node_id *ac
 static void hasten(struct gossip *g, struct member *m)
 {
     struct suspicion *s = m->suspicion;
+    s->is_hastened = true;
     s->deadline = mono_min(s->deadline, g->now + DEATH_WAIT_MS);
     if (s->tries < SUSPECT_VERIFY_TRIES)
         s->verify_at = mono_min(s->verify_at, g->now + rng_below(&g->rng, VERIFY_JITTER_MS));
@@ -346,11 +347,12 @@ void apply_verify_failed(struct gossip *g, struct member *m)
 void apply_death(struct gossip *g, struct member *m)
 {
     bool is_told = is_credible(g, m, m->suspicion->start);
+    uint8_t eager = m->suspicion->is_hastened ? 0 : (uint8_t)g->cfg.eager_fanout; /* others have pushed it already */
     move(g, m, GOSSIP_DEAD);
     event_member(g, m, GOSSIP_SUSPECT, false, false);
     g->stats.deaths++;
     if (is_told)
-        send_tell(g, RUMORS_OPINION, m, NULL, &g->cfg.self, 0, (uint8_t)g->cfg.eager_fanout);
+        send_tell(g, RUMORS_OPINION, m, NULL, &g->cfg.self, 0, eager);
     else
         rumors_drop(&g->rumors, m->opinion);
 }

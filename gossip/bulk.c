@@ -259,8 +259,12 @@ void bulk_compare(struct gossip *g, struct member *m, const struct summary *thei
     struct summary ours = members_summary(&g->members);
     if (memcmp(ours.b, theirs->b, SUMMARY_BYTES) == 0) {
         g->mismatches = 0;
+        if (++g->agreements >= AGREEMENTS_ENOUGH)
+            send_hush(g);
         return;
     }
-    if (++g->mismatches >= MISMATCHES_BEFORE_SYNC && g->now >= g->sync_ok_at)
+    g->agreements = 0;
+    uint32_t enough = g->rumors.count[RUMORS_RECORD] >= NEWS_FLOOD ? 1 : MISMATCHES_BEFORE_SYNC;
+    if (++g->mismatches >= enough && g->now >= g->sync_ok_at)
         jobs_sync(g, m);
 }

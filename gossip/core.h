@@ -41,6 +41,11 @@ enum {
     STRIKES_MAX = 6,         /* bad documents remembered against a member; back-off is 2^strikes seconds */
 
     SYNC_SPACING_MS = 2000,      /* between syncs that we begin because summaries differ or a member returned */
+    SYNC_HURRY_MS = 500,         /* ... while there is more news than datagrams can carry */
+    NEWS_FLOOD = 256,            /* fresh records at once that are too many to push one by one */
+    CUT_OFF_PROBES = 3,          /* probe intervals without any ack after which our accusations are not told */
+    INTRODUCE_MS = 30000,        /* for so long a new record, ours or theirs, makes us send ours along with a first ping */
+    AGREEMENTS_ENOUGH = 3,       /* equal summaries in a row after which record rumors are not told any more */
     MISMATCHES_BEFORE_SYNC = 3,  /* differing summaries in a row: news in flight differs once or twice */
     REFUTE_SPACING_MS = 1000,    /* between requests for a new incarnation (ADVERSARY G4) */
     VOUCH_MS = 3000,             /* after it answered us, accusations by others do not count for so long */
@@ -48,6 +53,8 @@ enum {
     BULK_WAIT_MS = 5000,         /* for an answer over the bulk lane */
     DOC_CHECK_MS = 1000,         /* the embedder's time to check a document before the next offer is tried */
     LEAVE_WAIT_MS = 2000,        /* for the left record to be pulled by those it was announced to */
+    WAVE_MS = 100,               /* from a rumor's first pushes to its second, see send.c */
+    WAVE_FANOUT = 3,
     DEATH_WAIT_MS = 1500,        /* from another's `dead` to ours, while our own probes run */
     RECORD_INLINE_MAX = 256,     /* records up to this are always sent whole, longer ones are announced once they are no longer young */
 };
@@ -157,9 +164,11 @@ struct gossip {
     struct seed *seeds;
     uint32_t seed_count;
     mono_ms probe_at, sync_at, sync_ok_at, dead_retry_at, sweep_at, refute_ok_at, join_ok_at, left_ready_at, left_at;
+    mono_ms wave_at; /* NEVER while no rumor awaits its second wave */
+    mono_ms own_set_at;
     mono_ms heard_at; /* when anybody last acknowledged one of our probes */
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
-    uint32_t mismatches;
+    uint32_t mismatches, agreements; /* of summaries, in a row */
     struct sync_sent syncs[SYNCS_SENT_MAX]; /* the latest, round about */
     uint32_t sync_next;
     bool is_joined, is_left_told;
@@ -181,6 +190,11 @@ struct gossip {
 static inline bool is_self(const struct gossip *g, const struct node_id *id)
 {
     return node_id_eq(id, &g->cfg.self);
+}
+/* Nobody has acknowledged anything of ours for a while: more likely it is we who are cut off, paused or slow. */
+static inline bool is_cut_off(const struct gossip *g)
+{
+    return g->now - g->heard_at > CUT_OFF_PROBES * (mono_ms)g->cfg.probe_interval_ms;
 }
 static inline bool is_leaving(const struct gossip *g)
 {
@@ -228,12 +242,16 @@ void outbox_forget(struct outbox *o, const struct member *m);
 void send_probe(struct gossip *g, struct member *m, enum probe_reason reason);
 uint8_t send_limit(const struct gossip *g);
 bool send_poll(struct gossip *g, struct gossip_packet *out);
+void send_tell_doc(struct gossip *g, struct doc_kind *k);
+void send_hush(struct gossip *g); /* whoever we meet knows it all: drop record rumors that owe no push */
+void send_retract(struct gossip *g); /* we were cut off: what we meanwhile thought of others was our own fault */
+void send_wave(struct gossip *g); /* the second pushes of what was fresh WAVE_MS ago */
 bool send_is_waiting(const struct gossip *g); /* something waits for the byte budget */
 void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struct member *source, const struct node_id *accuser,
                uint8_t hops, uint8_t eager);
 
 /* receive.c */
-enum err receive_datagram(struct gossip *g, struct member *from, const struct addr *via, struct bytes msg);
+enum err receive_datagram(struct gossip *g, const struct node_id *from, const struct addr *via, struct bytes msg);
 
 /* bulk.c */
 enum err bulk_receive(struct gossip *g, const struct node_id *from, const struct addr *via, struct bytes msg);

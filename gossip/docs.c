@@ -221,12 +221,7 @@ void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t ver
         return;
     k->held = doc;
     k->is_held = true;
-    struct rumor *r = rumors_put(&g->rumors, RUMORS_DOC, &k->rumor);
-    if (r) {
-        r->doc_kind = kind;
-        r->source = NULL;
-        rumors_eager(&g->rumors, r, (uint8_t)g->cfg.eager_fanout);
-    }
+    send_tell_doc(g, k);
     if (k->fetch != FETCH_IDLE && doc_cmp(&k->asked, &doc) <= 0)
         finish(g, k, doc_cmp(&k->asked, &doc) == 0);
     drop_obsolete(k);

@@ -35,7 +35,7 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     g->cfg = *config;
     defaults(&g->cfg);
     g->verify = *verify;
-    g->now = now;
+    g->now = g->heard_at = now;
     g->rng = rng_seeded(config->seed);
     g->ev_end = &g->ev_first;
     g->jobs_end = &g->jobs;
@@ -91,6 +91,7 @@ enum err gossip_own_set(struct gossip *g, struct bytes record, mono_ms now)
     if (e)
         return e;
     g->self = m;
+    g->own_set_at = now;
     if (m->incarnation >= g->wanted_incarnation)
         g->wanted_incarnation = 0;
     if (m->state == GOSSIP_LEFT) {
@@ -154,17 +155,12 @@ enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct no
 {
     advance(g, now);
     enum err e = ERR_OK;
-    if (is_self(g, from) || node_id_is_zero(from)) {
+    if (is_self(g, from) || node_id_is_zero(from))
         e = ERR_MALFORMED; /* our own words reflected, or nobody's */
-    } else if (lane == GOSSIP_BULK) {
+    else if (lane == GOSSIP_BULK)
         e = bulk_receive(g, from, via, msg);
-    } else {
-        struct member *m = members_find(&g->members, from);
-        if (m)
-            e = receive_datagram(g, m, via, msg);
-        else
-            seeds_join_by(g, via);
-    }
+    else
+        e = receive_datagram(g, from, via, msg);
     if (e == ERR_MALFORMED)
         g->stats.messages_malformed++;
     return e;

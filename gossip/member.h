@@ -29,6 +29,7 @@ enum member_flag {
     MEMBER_EV_PENDING = 8, /* a MEMBER event waits */
     MEMBER_EV_NEW = 16,
     MEMBER_EV_RECORD = 32,
+    MEMBER_KNOWS_US = 64,  /* it answered since it last began anew: it holds our record */
 };
 
 struct member {

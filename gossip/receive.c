@@ -59,14 +59,21 @@ static void on_rumor(struct gossip *g, struct member *from, const struct addr *v
     }
 }
 
+static void heard(struct gossip *g)
+{
+    if (is_cut_off(g))
+        send_retract(g);
+    g->heard_at = g->now;
+    g->stats.acks_received++;
+}
+
 static void on_ack(struct gossip *g, struct member *from, const struct datagram *d)
 {
     struct relay relay;
     struct probe *p = probes_find(&g->probes, d->nonce);
     if (p && p->target == from) {
         probes_remove(&g->probes, p);
-        g->stats.acks_received++;
-        g->heard_at = g->now;
+        heard(g);
         apply_evidence(g, from);
     } else if (relays_take(&g->relays, d->nonce, from, &relay)) {
         outbox_put(&g->urgent, &(struct out){.type = OUT_RELAYED_ACK,
@@ -90,8 +97,7 @@ static void on_relayed_ack(struct gossip *g, const struct member *from, const st
         for (int i = 0; i < p->relay_count; i++)
             if (p->relay[i] == from) {
                 probes_remove(&g->probes, p);
-                g->stats.acks_received++;
-                g->heard_at = g->now;
+                heard(g);
                 return;
             }
     g->stats.acks_unmatched++;
@@ -158,20 +164,52 @@ static void on_voice_of_dead(struct gossip *g, struct member *from)
         send_probe(g, from, PROBE_RETRY);
 }
 
-enum err receive_datagram(struct gossip *g, struct member *from, const struct addr *via, struct bytes msg)
+static void apply(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d)
 {
-    struct datagram d;
     struct addr back;
-    enum err e = datagram_decode(&d, msg);
-    if (e)
-        return e;
+    from->flags |= MEMBER_KNOWS_US;
     if (!answer_addr(g, from, via, &back))
-        return ERR_OK;
-    struct rd r = rd_init(d.rumors);
+        return;
+    struct rd r = rd_init(d->rumors);
     struct rumor_item i;
     while (rumor_item_next(&r, &i))
         on_rumor(g, from, &back, &i);
-    dispatch(g, from, &back, &d);
+    dispatch(g, from, &back, d);
     on_voice_of_dead(g, from);
+}
+
+/* The channel proved who it is, but we hold no record of it: we, or it, began anew. Who pings a member for the first time sends its own
+ * record along; if there is none, we ask. Nothing else of what a stranger says is applied. */
+static struct member *introduce(struct gossip *g, const struct node_id *from, struct bytes rumors)
+{
+    struct rd r = rd_init(rumors);
+    struct rumor_item i;
+    struct gossip_claim claim;
+    while (rumor_item_next(&r, &i)) {
+        const struct news news = {.origin = FROM_DATAGRAM, .hops = UINT8_MAX};
+        struct member *m;
+        if (i.type != RUMOR_RECORD || g->verify.record(g->verify.arg, i.record, &claim) != ERR_OK || !node_id_eq(&claim.id, from))
+            continue;
+        enum err e = apply_record(g, i.record, &news, &m);
+        return e == ERR_OK ? m : NULL;
+    }
+    return NULL;
+}
+
+enum err receive_datagram(struct gossip *g, const struct node_id *from, const struct addr *via, struct bytes msg)
+{
+    struct datagram d;
+    enum err e = datagram_decode(&d, msg);
+    if (e)
+        return e;
+    struct member *m = members_find(&g->members, from);
+    if (!g->self)
+        return ERR_OK; /* nothing to say yet */
+    if (!m)
+        m = introduce(g, from, d.rumors);
+    if (m)
+        apply(g, m, via, &d);
+    else
+        seeds_join_by(g, via);
     return ERR_OK;
 }

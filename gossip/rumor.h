@@ -25,6 +25,7 @@ struct rumor {
     struct member *source;  /* who told us, not told back; NULL: ourselves */
     struct node_id accuser; /* opinions */
     uint8_t class, sends, eager_left, hops, doc_kind;
+    bool owes_wave; /* a second wave of pushes is due */
 };
 TAILQ_HEAD(rumor_list, rumor);
 

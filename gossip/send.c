@@ -4,7 +4,8 @@
  * Eager push: a fresh rumor leaves at once to eager_fanout random members, who do the same on first receipt; all rumors that are
  * fresh in one turn share packets. While a record is young (fewer than a quarter of the members can have it) it travels
  * whole; later most receivers have it already, so only a notice of its number travels and who lacks it asks. That keeps the
- * whole records sent near one per member instead of one per push (the eager/lazy split of Plumtree, Leitao et al. 2007). Besides, pings
+ * whole records sent near one per member instead of one per push (the eager/lazy split of Plumtree, Leitao et al. 2007). Random pushes by
+ * four miss about e^-4 of the members, so WAVE_MS later each pushes WAVE_FANOUT notices more (e^-7 in all). Besides, pings
  * and acks carry rumors until each has been sent lambda log n times (SWIM section 4.1). */
 #include "gossip/core.h"
 
@@ -72,6 +73,16 @@ uint8_t send_limit(const struct gossip *g)
     return (uint8_t)(limit < RUMOR_SENDS_MAX ? limit : RUMOR_SENDS_MAX);
 }
 
+/* It owes pushes from now on, but not more than there are others. */
+static void make_eager(struct gossip *g, struct rumor *r, uint32_t eager)
+{
+    uint32_t others = g->members.by_state[GOSSIP_ALIVE];
+    rumors_eager(&g->rumors, r, (uint8_t)(eager < others ? eager : others));
+    r->owes_wave = eager > 0 && others > eager;
+    if (r->owes_wave && g->wave_at == NEVER)
+        g->wave_at = g->now + WAVE_MS;
+}
+
 void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struct member *source, const struct node_id *accuser,
                uint8_t hops, uint8_t eager)
 {
@@ -83,7 +94,51 @@ void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struc
     r->hops = hops;
     if (accuser)
         r->accuser = *accuser;
-    rumors_eager(&g->rumors, r, eager);
+    /* Hundreds of fresh records are a join or a merge: syncs carry them better than pushes would. */
+    bool is_flood = class == RUMORS_RECORD && g->rumors.count[class] >= NEWS_FLOOD && m != g->self;
+    make_eager(g, r, is_flood ? 0 : eager);
+    g->agreements = class == RUMORS_RECORD ? 0 : g->agreements;
+}
+
+void send_retract(struct gossip *g)
+{
+    for (struct rumor *r; (r = rumors_first(&g->rumors, RUMORS_OPINION));)
+        rumors_drop(&g->rumors, r);
+}
+
+void send_hush(struct gossip *g)
+{
+    struct rumor *r, *next;
+    for (r = rumors_first(&g->rumors, RUMORS_RECORD); r; r = next) {
+        next = rumors_next(&g->rumors, r);
+        if (r->eager_left == 0 && !r->owes_wave)
+            rumors_drop(&g->rumors, r);
+    }
+}
+
+void send_tell_doc(struct gossip *g, struct doc_kind *k)
+{
+    struct rumor *r = rumors_put(&g->rumors, RUMORS_DOC, &k->rumor);
+    if (!r)
+        return;
+    r->doc_kind = k->kind;
+    r->source = NULL;
+    make_eager(g, r, g->cfg.eager_fanout);
+}
+
+void send_wave(struct gossip *g)
+{
+    if (g->now < g->wave_at)
+        return;
+    g->wave_at = NEVER;
+    for (int c = 0; c < RUMOR_CLASSES; c++)
+        for (struct rumor *r = rumors_first(&g->rumors, (enum rumor_class)c); r; r = rumors_next(&g->rumors, r)) {
+            if (!r->owes_wave)
+                continue;
+            r->owes_wave = false;
+            r->hops = UINT8_MAX; /* not young any more */
+            rumors_eager(&g->rumors, r, (uint8_t)(r->eager_left + WAVE_FANOUT));
+        }
 }
 
 void send_probe(struct gossip *g, struct member *m, enum probe_reason reason)
@@ -213,7 +268,7 @@ static uint32_t tell_rumors(struct gossip *g, struct wr *w, const struct member 
     struct rumor *told[PACKET_RUMORS_MAX], *at[RUMOR_CLASSES];
     uint32_t count = 0;
     for (int c = 0; c < RUMOR_CLASSES; c++)
-        at[c] = next_for(g, c, NULL, to, eager);
+        at[c] = c == RUMORS_OPINION && is_cut_off(g) ? NULL : next_for(g, c, NULL, to, eager);
     for (bool more = true; more;) {
         more = false;
         for (int c = 0; c < RUMOR_CLASSES; c++) {
@@ -257,6 +312,13 @@ static struct datagram head_of(const struct gossip *g, const struct out *o)
     return d;
 }
 
+/* Who does not hold our record yet cannot answer. Anything it ever sent us shows that it does. */
+static bool needs_introduction(const struct gossip *g, const struct member *m)
+{
+    return !(m->flags & MEMBER_KNOWS_US) &&
+           (g->now - g->own_set_at < INTRODUCE_MS || (int64_t)g->now - m->since < INTRODUCE_MS);
+}
+
 static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
 {
     struct out o;
@@ -265,8 +327,12 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
     struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
     struct datagram d = head_of(g, &o);
     datagram_encode(&w, &d);
+    if (o.type == OUT_PING && needs_introduction(g, o.to) && 4 + g->self->record->len <= room(&w)) {
+        struct rumor_item i = record_of(g->self, UINT8_MAX);
+        rumor_item_encode(&w, &i);
+    }
     /* Lifeguard, Buddy System: the suspect is told first, so that it can refute. */
-    if (o.to->state == GOSSIP_SUSPECT || o.to->state == GOSSIP_DEAD) {
+    if ((o.to->state == GOSSIP_SUSPECT || o.to->state == GOSSIP_DEAD) && room(&w) >= OPINION_BYTES) {
         struct rumor_item i = opinion_of(o.to, &g->cfg.self);
         rumor_item_encode(&w, &i);
     }

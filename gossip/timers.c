@@ -20,6 +20,7 @@ void timers_start(struct gossip *g)
     g->sync_at = phase(g, g->cfg.sync_interval_ms);
     g->dead_retry_at = phase(g, g->cfg.dead_retry_ms);
     g->sweep_at = phase(g, sweep_ms(g));
+    g->wave_at = NEVER;
 }
 
 /* Probes. */
@@ -215,6 +216,7 @@ static mono_ms leave_deadline(const struct gossip *g)
 
 void timers_tick(struct gossip *g)
 {
+    send_wave(g);
     probes_due(g);
     suspicions_due(g);
     probe_turn(g);
@@ -234,7 +236,7 @@ mono_ms timers_deadline(const struct gossip *g)
     at = mono_min(at, mono_min(wants_deadline(g), docs_deadline(g)));
     at = mono_min(at, mono_min(seeds_deadline(g), g->probe_at));
     at = mono_min(at, mono_min(g->dead_retry_at, g->sync_at));
-    at = mono_min(at, g->sweep_at);
+    at = mono_min(at, mono_min(g->sweep_at, g->wave_at));
     at = mono_min(at, leave_deadline(g));
     if (g->wanted_incarnation != 0 && !is_leaving(g))
         at = mono_min(at, g->refute_ok_at);
