@@ -108,7 +108,7 @@ static json_t *member_of(const struct control *c, const struct member *m)
     json_object_set_new(o, "incarnation", number(m->record.incarnation));
     json_object_set_new(o, "labels", labels_of(&m->record.credential.labels));
     json_object_set_new(o, "policy", number(m->record.policy_version));
-    if (member_is_live(m) && members_name_is_taken(control_members(c), m))
+    if (member_is_live(m) && roster_name_is_taken(control_roster(c), m))
         json_object_set_new(o, "conflict",
                             json_string("another living member holds this name; not routed to"));
     return o;
@@ -117,7 +117,7 @@ static json_t *member_of(const struct control *c, const struct member *m)
 json_t *report_members(const struct control *c)
 {
     json_t *list = json_array();
-    for (const struct member *m = control_members(c)->by_id; m; m = m->hh.next)
+    for (const struct member *m = control_roster(c)->by_id; m; m = m->hh.next)
         json_array_append_new(list, member_of(c, m));
     return list;
 }
@@ -149,7 +149,7 @@ static json_t *service_of(const struct member *m, const struct record_service *s
 json_t *report_services(const struct control *c)
 {
     json_t *list = json_array();
-    for (const struct member *m = control_members(c)->by_id; m; m = m->hh.next)
+    for (const struct member *m = control_roster(c)->by_id; m; m = m->hh.next)
         for (size_t i = 0; member_is_live(m) && i < m->record.service_count; i++)
             json_array_append_new(list, service_of(m, &m->record.service[i]));
     return list;

@@ -124,7 +124,7 @@ static enum err make_parts(struct control *c, struct buf *why)
     };
     static const struct bulk_events bulk_events = {control_on_bulk_message, control_on_bulk_undelivered};
     c->bulk = bulk_new(c->loop, &link, &bulk_events, c);
-    c->seeds = seeds_new(c->loop, control_on_seeds, c);
+    c->seeds = seed_names_new(c->loop, control_on_seeds, c);
     c->health = health_new(c->loop, control_on_health, c);
     if (!c->bulk || !c->seeds || !c->health)
         return ERR_NOMEM;
@@ -217,13 +217,13 @@ void control_free(struct control *c)
     workers_free(c->workers);
     view_unref(c->view);
     bulk_free(c->bulk);
-    seeds_free(c->seeds);
+    seed_names_free(c->seeds);
     health_free(c->health);
     for (size_t i = 0; i < c->socket_count; i++)
         net_udp_free(c->socket[i]);
     udp_free(c->udp);
     gossip_free(c->gossip);
-    members_fini(&c->members);
+    roster_fini(&c->roster);
     enforced_fini(&c->enforced);
     store_close(c->store);
     identity_fini(&c->identity);

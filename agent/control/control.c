@@ -66,9 +66,9 @@ static enum err add_locals(struct control *c, struct view_builder *b)
 static enum err add_members(struct control *c, struct view_builder *b)
 {
     enum err e = ERR_OK;
-    for (struct member *m = c->members.by_id; e == ERR_OK && m; m = m->hh.next)
+    for (struct member *m = c->roster.by_id; e == ERR_OK && m; m = m->hh.next)
         if (member_is_live(m) && !node_id_eq(&m->id, &c->identity.sign.pub) &&
-            !members_name_is_taken(&c->members, m))
+            !roster_name_is_taken(&c->roster, m))
             e = view_builder_member(b, &m->record, &m->addr, m->state == GOSSIP_ALIVE,
                                     m->state == GOSSIP_SUSPECT);
     return e;
@@ -208,9 +208,9 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
 {
     struct gossip_member gm;
     if (!gossip_member_get(c->gossip, &ev->id, &gm) ||
-        members_apply(&c->members, c->identity.trust, ev, &gm.addr, control_wall()) != ERR_OK)
+        roster_apply(&c->roster, c->identity.trust, ev, &gm.addr, control_wall()) != ERR_OK)
         return;
-    struct member *m = members_find(&c->members, &ev->id);
+    struct member *m = roster_find(&c->roster, &ev->id);
     if (ev->is_new || ev->before != ev->after)
         log_info("gossip", "member %.*s is %s", (int)m->record.credential.node.len,
                  (const char *)m->record.credential.node.at, gossip_state_text(ev->after));
@@ -223,7 +223,7 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
 
 static void forget_member(struct control *c, const struct node_id *id)
 {
-    members_forget(&c->members, id);
+    roster_forget(&c->roster, id);
     udp_forget(c->udp, id);
     bulk_cut(c->bulk, id);
     if (store_member_put(c->store, id, bytes_of(NULL, 0), TICKET_NONE) != ERR_OK)
@@ -282,7 +282,7 @@ static enum noise_cipher cipher_for(const struct member *m)
 
 static void send_packet(struct control *c, const struct gossip_packet *p)
 {
-    const struct member *m = node_id_is_zero(&p->to) ? NULL : members_find(&c->members, &p->to);
+    const struct member *m = node_id_is_zero(&p->to) ? NULL : roster_find(&c->roster, &p->to);
     enum noise_cipher cipher = m ? cipher_for(m) : NOISE_CHACHAPOLY;
     if (p->lane == GOSSIP_BULK)
         bulk_send(c->bulk, &p->to, m ? m->record.credential.noise_key : NULL, cipher, &p->addr, p->msg,
@@ -460,7 +460,7 @@ static void keep_house(struct control *c)
 static void set_deadline(struct control *c)
 {
     mono_ms at = mono_min(gossip_deadline(c->gossip), udp_deadline(c->udp));
-    at = mono_min(at, mono_min(bulk_deadline(c->bulk), seeds_deadline(c->seeds)));
+    at = mono_min(at, mono_min(bulk_deadline(c->bulk), seed_names_deadline(c->seeds)));
     at = mono_min(at, mono_min(health_deadline(c->health), c->housekeeping));
     at = mono_min(at, c->also_at);
     if (c->phase == CONTROL_LEAVING)
@@ -489,7 +489,7 @@ void control_turn(void *arg, mono_ms now)
     bulk_step(c->bulk, now);
     take_datagrams(c);
     take_answers(c);
-    seeds_step(c->seeds, now);
+    seed_names_step(c->seeds, now);
     health_step(c->health, now);
     gossip_tick(c->gossip, now);
     control_take_events(c);
@@ -530,7 +530,7 @@ void control_on_seeds(void *arg, const struct addr *found, size_t count)
 
 void control_run(struct control *c)
 {
-    seeds_set(c->seeds, &c->config, net_now(c->loop));
+    seed_names_set(c->seeds, &c->config, net_now(c->loop));
     net_loop_deadline(c->loop, net_now(c->loop));
     net_loop_run(c->loop);
 }

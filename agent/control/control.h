@@ -11,7 +11,7 @@
 #include "control/config.h"
 #include "control/enforced.h"
 #include "control/identity.h"
-#include "control/members.h"
+#include "control/roster.h"
 #include "gossip/gossip.h"
 #include "link/udp.h"
 #include "net/net.h"
@@ -47,7 +47,7 @@ enum control_phase { CONTROL_RUNNING, CONTROL_LEAVING, CONTROL_DRAINING, CONTROL
 struct net_loop *control_loop(const struct control *c);
 const struct config *control_config(const struct control *c);
 const struct identity *control_identity(const struct control *c);
-const struct members *control_members(const struct control *c);
+const struct roster *control_roster(const struct control *c);
 const struct gossip *control_gossip(const struct control *c);
 const struct enforced *control_policy(const struct control *c);
 const struct view *control_view(const struct control *c);

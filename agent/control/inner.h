@@ -6,7 +6,7 @@
 #include "control/control.h"
 #include "control/health.h"
 #include "control/own.h"
-#include "control/seeds.h"
+#include "control/seed_names.h"
 
 enum {
     UDP_RESERVE_MS = 120000
@@ -30,11 +30,11 @@ struct control {
     struct net_udp *socket[2];
     size_t socket_count;
     struct bulk *bulk;
-    struct seeds *seeds;
+    struct seed_names *seeds;
     struct health *health;
     struct workers *workers;
     struct metrics *metrics;
-    struct members members;
+    struct roster roster;
     struct enforced enforced;
     struct own own;
     struct view *view;

@@ -22,7 +22,7 @@ static void take_over(struct control *c, const struct config *now, struct buf *t
     c->config.service_count = now->service_count;
     memcpy(c->config.service, now->service, sizeof c->config.service);
     log_level_set(c->config.log_level);
-    seeds_set(c->seeds, &c->config, net_now(c->loop));
+    seed_names_set(c->seeds, &c->config, net_now(c->loop));
     health_set(c->health, &c->config, c->own.healthy, net_now(c->loop));
     c->own_dirty = c->view_dirty = true;
     net_loop_deadline(c->loop, net_now(c->loop));

@@ -24,9 +24,9 @@ const struct identity *control_identity(const struct control *c)
     return &c->identity;
 }
 
-const struct members *control_members(const struct control *c)
+const struct roster *control_roster(const struct control *c)
 {
-    return &c->members;
+    return &c->roster;
 }
 
 const struct gossip *control_gossip(const struct control *c)

@@ -1,4 +1,4 @@
-#include "control/members.h"
+#include "control/roster.h"
 
 enum err claim_of_record(const struct trust *t, struct bytes bytes, wall_s now, struct gossip_claim *out)
 {
@@ -19,7 +19,7 @@ enum err claim_of_record(const struct trust *t, struct bytes bytes, wall_s now, 
     return ERR_OK;
 }
 
-struct member *members_find(const struct members *m, const struct node_id *id)
+struct member *roster_find(const struct roster *m, const struct node_id *id)
 {
     struct member *found;
     HASH_FIND(hh, m->by_id, id, sizeof *id, found);
@@ -42,10 +42,10 @@ static enum err replace_record(struct member *mb, const struct trust *t, struct 
     return ERR_OK;
 }
 
-enum err members_apply(struct members *m, const struct trust *t, const struct gossip_event *ev,
-                       const struct addr *addr, wall_s now)
+enum err roster_apply(struct roster *m, const struct trust *t, const struct gossip_event *ev,
+                      const struct addr *addr, wall_s now)
 {
-    struct member *mb = members_find(m, &ev->id);
+    struct member *mb = roster_find(m, &ev->id);
     bool is_new = !mb;
     if (is_new && !(mb = calloc(1, sizeof *mb)))
         return ERR_NOMEM;
@@ -66,21 +66,21 @@ enum err members_apply(struct members *m, const struct trust *t, const struct go
     return ERR_OK;
 }
 
-static void free_member(struct members *m, struct member *mb)
+static void free_member(struct roster *m, struct member *mb)
 {
     HASH_DEL(m->by_id, mb);
     buf_fini(&mb->bytes);
     free(mb);
 }
 
-void members_forget(struct members *m, const struct node_id *id)
+void roster_forget(struct roster *m, const struct node_id *id)
 {
-    struct member *mb = members_find(m, id);
+    struct member *mb = roster_find(m, id);
     if (mb)
         free_member(m, mb);
 }
 
-void members_fini(struct members *m)
+void roster_fini(struct roster *m)
 {
     struct member *mb, *next;
     HASH_ITER (hh, m->by_id, mb, next) {
@@ -94,7 +94,7 @@ bool member_is_live(const struct member *m)
 }
 
 /* uthash iterates in the order of addition, so the first living holder found is the first seen. */
-bool members_name_is_taken(const struct members *m, const struct member *of)
+bool roster_name_is_taken(const struct roster *m, const struct member *of)
 {
     for (const struct member *mb = m->by_id; mb && mb != of; mb = mb->hh.next)
         if (member_is_live(mb) && bytes_eq(mb->record.credential.node, of->record.credential.node))

@@ -4,8 +4,8 @@
  *
  * A node name belongs to the first key seen with it for as long as that member is alive or suspect (ADVERSARY
  * R6, G14): a second one is kept and shown, but its services are not routed to. */
-#ifndef CONTROL_MEMBERS_H
-#define CONTROL_MEMBERS_H
+#ifndef CONTROL_ROSTER_H
+#define CONTROL_ROSTER_H
 
 #include <uthash.h>
 
@@ -22,7 +22,7 @@ struct member {
     enum gossip_state state;
 };
 
-struct members {
+struct roster {
     struct member *by_id;
 };
 
@@ -33,13 +33,13 @@ must_check enum err claim_of_record(const struct trust *t, struct bytes bytes, w
 
 /* Applies a MEMBER event. ERR_NOMEM: the member is left as it was. Other errors cannot happen to a record
  * that gossip accepted, unless it has just expired: then it is left as it was, too. */
-must_check enum err members_apply(struct members *m, const struct trust *t, const struct gossip_event *ev,
-                                  const struct addr *addr, wall_s now);
-void members_forget(struct members *m, const struct node_id *id);
-void members_fini(struct members *m);
-struct member *members_find(const struct members *m, const struct node_id *id);
+must_check enum err roster_apply(struct roster *m, const struct trust *t, const struct gossip_event *ev,
+                                 const struct addr *addr, wall_s now);
+void roster_forget(struct roster *m, const struct node_id *id);
+void roster_fini(struct roster *m);
+struct member *roster_find(const struct roster *m, const struct node_id *id);
 /* Does another living member hold this one's name? */
-bool members_name_is_taken(const struct members *m, const struct member *of);
+bool roster_name_is_taken(const struct roster *m, const struct member *of);
 bool member_is_live(const struct member *m);
 
 #endif

@@ -1,18 +1,18 @@
-#include "control/seeds.h"
+#include "control/seed_names.h"
 
 #include "observe/log.h"
 
-/* One resolution of the whole list. It outlives seeds_free(): answers may still be on their way, and find
- * `owner` gone. */
+/* One resolution of the whole list. It outlives seed_names_free(): answers may still be on their way, and
+ * find `owner` gone. */
 struct round {
-    struct seeds *owner;
+    struct seed_names *owner;
     size_t waiting;
     bool failed;
     size_t count;
     struct addr found[SEEDS_ADDRS_MAX];
 };
 
-struct seeds {
+struct seed_names {
     struct net_loop *loop;
     void (*changed)(void *arg, const struct addr *found, size_t count);
     void *arg;
@@ -21,23 +21,23 @@ struct seeds {
     mono_ms next;
 };
 
-struct seeds *seeds_new(struct net_loop *loop, void (*changed)(void *, const struct addr *, size_t),
-                        void *arg)
+struct seed_names *seed_names_new(struct net_loop *loop, void (*changed)(void *, const struct addr *, size_t),
+                                  void *arg)
 {
-    struct seeds *s = calloc(1, sizeof *s);
+    struct seed_names *s = calloc(1, sizeof *s);
     if (s)
-        *s = (struct seeds){.loop = loop, .changed = changed, .arg = arg, .next = NEVER};
+        *s = (struct seed_names){.loop = loop, .changed = changed, .arg = arg, .next = NEVER};
     return s;
 }
 
-static void abandon(struct seeds *s)
+static void abandon(struct seed_names *s)
 {
     if (s->round)
         s->round->owner = NULL;
     s->round = NULL;
 }
 
-void seeds_free(struct seeds *s)
+void seed_names_free(struct seed_names *s)
 {
     if (s)
         abandon(s);
@@ -65,7 +65,7 @@ static void add(struct round *r, const struct addr *a)
 /* Takes the answers in when the last one is there. */
 static void finish(struct round *r)
 {
-    struct seeds *s = r->owner;
+    struct seed_names *s = r->owner;
     if (r->waiting > 0)
         return;
     if (s) {
@@ -87,7 +87,7 @@ static void on_resolved(void *arg, const struct addr *found, size_t count)
     finish(r);
 }
 
-static void start_round(struct seeds *s)
+static void start_round(struct seed_names *s)
 {
     struct round *r = calloc(1, sizeof *r);
     s->next = NEVER;
@@ -116,21 +116,21 @@ static void start_round(struct seeds *s)
     finish(r);
 }
 
-void seeds_set(struct seeds *s, const struct config *config, mono_ms now)
+void seed_names_set(struct seed_names *s, const struct config *config, mono_ms now)
 {
     abandon(s);
     s->config = config;
     s->next = now;
-    seeds_step(s, now);
+    seed_names_step(s, now);
 }
 
-void seeds_step(struct seeds *s, mono_ms now)
+void seed_names_step(struct seed_names *s, mono_ms now)
 {
     if (s->config && !s->round && now >= s->next)
         start_round(s);
 }
 
-mono_ms seeds_deadline(const struct seeds *s)
+mono_ms seed_names_deadline(const struct seed_names *s)
 {
     return s->next;
 }
