@@ -1,0 +1,535 @@
+/* One simulated agent: what agent/control does around gossip/, in the same order. Sends leave with poll_send,
+ * facts go to the disk as events come, an incarnation is on the disk before it is signed, sockets queue while
+ * the process is paused. */
+#include "sim/world.h"
+
+#include <stdlib.h>
+
+#include "sim/forger.h"
+#include "sim/oracle.h"
+#include "trust/sign.h"
+
+enum { SEEDS = 3 }; /* hosts 0, 1, 2 are everybody's seeds */
+
+static void pump(struct host *h);
+
+bool host_is_running(const struct host *h)
+{
+    return h->state == HOST_UP || h->state == HOST_PAUSED;
+}
+
+void host_init(struct host *h, struct world *w, uint32_t index)
+{
+    *h = (struct host){.world = w, .index = index, .timer_at = NEVER};
+    h->disk.member = calloc(w->config.hosts, sizeof *h->disk.member);
+    h->queue = calloc(SOCKET_QUEUE_MAX + PAUSED_BULK_MAX, sizeof *h->queue);
+    if (!h->disk.member || !h->queue)
+        abort();
+}
+
+static void drop_queue(struct host *h)
+{
+    for (size_t i = 0; i < h->queued_datagrams + h->queued_bulk; i++)
+        free(h->queue[i]);
+    h->queued_datagrams = h->queued_bulk = 0;
+}
+
+void host_fini(struct host *h)
+{
+    drop_queue(h);
+    gossip_free(h->gossip);
+    free(h->disk.member);
+    free(h->queue);
+}
+
+/* ---- gossip's questions ---- */
+
+static enum err verify_record(void *arg, struct bytes record, struct gossip_claim *out)
+{
+    struct host *h = arg;
+    enum err e = signer_verify(h->world->signer, record, out);
+    if (e == ERR_OK)
+        oracle_verified(h->world, h->index, out);
+    else
+        h->world->figures.forged_seen++;
+    return e;
+}
+
+static struct bytes find_document(void *arg, const struct hash *hash)
+{
+    struct host *h = arg;
+    const struct doc *d = h->disk.doc;
+    return d && hash_eq(&d->hash, hash) ? buf_bytes(&d->bytes) : bytes_of(NULL, 0);
+}
+
+/* ---- the own record ---- */
+
+/* Version 1 of a new incarnation, the next version of the current one. */
+static void publish(struct host *h, bool left)
+{
+    struct world *w = h->world;
+    uint64_t incarnation = h->disk.incarnation;
+    uint64_t version = h->own && h->own->incarnation == incarnation ? h->own->version + 1 : 1;
+    const struct signed_record *r = signer_sign(w->signer, h->index, incarnation, version, left);
+    if (!r) {
+        world_fail(w, "host %u signs incarnation %llu version %llu a second time", h->index,
+                   (unsigned long long)incarnation, (unsigned long long)version);
+        return;
+    }
+    enum err e = gossip_own_set(h->gossip, r->bytes, world_ms(w));
+    trace_line(&w->trace, w->now, "%u publishes incarnation %llu version %llu%s: %s", h->index,
+               (unsigned long long)incarnation, (unsigned long long)version, left ? ", leaving" : "",
+               err_text(e));
+    if (e)
+        world_fail(w, "host %u: its own record is refused: %s", h->index, err_text(e));
+    h->own = r;
+    h->disk.member[h->index] = r;
+}
+
+/* The store has answered: only now is the number used. */
+static void stored(struct world *w, uint32_t host)
+{
+    struct host *h = &w->host[host];
+    if (h->state == HOST_PAUSED) { /* the confirmation waits like everything else */
+        world_after(w, MS(5), host, stored);
+        return;
+    }
+    if (h->state != HOST_UP || h->wanted_incarnation == 0)
+        return;
+    if (h->wanted_incarnation > h->disk.incarnation)
+        h->disk.incarnation = h->wanted_incarnation;
+    h->wanted_incarnation = 0;
+    publish(h, h->wants_to_leave);
+    pump(h);
+}
+
+static void want_incarnation(struct host *h, uint64_t number)
+{
+    bool is_waiting = h->wanted_incarnation != 0;
+    if (number > h->wanted_incarnation)
+        h->wanted_incarnation = number;
+    if (!is_waiting)
+        world_after(h->world, MS(1) + rng_below(&h->world->rng, PERSIST_US_MAX - 1000), h->index, stored);
+}
+
+/* ---- what gossip tells ---- */
+
+static void note_death(struct host *h, uint32_t subject)
+{
+    struct world *w = h->world;
+    struct host *s = &w->host[subject];
+    if (!host_is_running(s) && !s->is_left && w->died_at[subject])
+        samples_add(&w->figures.detection, w->now - w->died_at[subject]);
+    if (s->state == HOST_UP && w->now > s->stable_since + SEC(30) && wire_is_whole(&w->wire) &&
+        w->now > w->network_since + SEC(30) && w->now > h->stable_since + SEC(30))
+        w->figures.false_deaths++;
+}
+
+static void on_member(struct host *h, const struct gossip_event *ev)
+{
+    struct world *w = h->world;
+    uint32_t subject = signer_host_of(w->signer, &ev->id);
+    const struct signed_record *r = oracle_accepted(w, h->index, &ev->id, ev->record);
+    trace_line(&w->trace, w->now, "%u holds %u %s (was %s)%s%s", h->index, subject,
+               gossip_state_text(ev->after), gossip_state_text(ev->before), ev->is_new ? ", new" : "",
+               ev->record_changed ? ", newer record" : "");
+    if (!r || subject >= w->config.hosts)
+        return;
+    h->disk.member[subject] = r;
+    if (ev->after == GOSSIP_SUSPECT && ev->before != GOSSIP_SUSPECT)
+        w->figures.suspicions++;
+    if (ev->after == GOSSIP_DEAD && (ev->is_new || ev->before != GOSSIP_DEAD))
+        note_death(h, subject);
+}
+
+/* The policy's own signature stands behind this in the agent; here a document counts if it is one that was
+ * published. */
+static void on_doc(struct host *h, const struct gossip_event *ev)
+{
+    struct world *w = h->world;
+    struct hash hash = hash_of(ev->doc);
+    for (size_t i = 0; i < w->doc_count; i++) {
+        const struct doc *d = &w->doc[i];
+        if (!hash_eq(&d->hash, &hash) || (h->disk.doc && h->disk.doc->version >= d->version))
+            continue;
+        h->disk.doc = d;
+        trace_line(&w->trace, w->now, "%u has document version %llu", h->index,
+                   (unsigned long long)d->version);
+        gossip_doc_set(h->gossip, DOC_KIND, d->epoch, d->version, &d->hash, world_ms(w));
+        return;
+    }
+    trace_line(&w->trace, w->now, "%u refuses a document", h->index);
+}
+
+static void on_left_sent(struct host *h)
+{
+    h->world->died_at[h->index] = 0;
+    h->is_left = true;
+    trace_line(&h->world->trace, h->world->now, "%u has said good-bye", h->index);
+}
+
+static void on_event(struct host *h, const struct gossip_event *ev)
+{
+    struct world *w = h->world;
+    switch (ev->type) {
+    case GOSSIP_EV_MEMBER:
+        on_member(h, ev);
+        break;
+    case GOSSIP_EV_WANT_INCARNATION:
+        trace_line(&w->trace, w->now, "%u wants incarnation %llu", h->index, (unsigned long long)ev->number);
+        want_incarnation(h, ev->number);
+        break;
+    case GOSSIP_EV_DOC_RECEIVED:
+        on_doc(h, ev);
+        break;
+    case GOSSIP_EV_EQUIVOCATION:
+        w->figures.equivocations++;
+        trace_line(&w->trace, w->now, "%u sees equivocation", h->index);
+        break;
+    case GOSSIP_EV_LEFT_SENT:
+        on_left_sent(h);
+        break;
+    case GOSSIP_EV_JOINED:
+        trace_line(&w->trace, w->now, "%u has joined", h->index);
+        break;
+    case GOSSIP_EV_FORGOTTEN:
+    case GOSSIP_EV_DOC_OFFERED:
+        break;
+    }
+}
+
+/* ---- sending ---- */
+
+static struct delivery *delivery_of(const struct host *h, const struct gossip_packet *p, uint32_t to)
+{
+    struct delivery *d = malloc(sizeof *d + p->msg.len);
+    if (!d)
+        abort();
+    *d = (struct delivery){.lane = p->lane,
+                           .from = h->index,
+                           .to = to,
+                           .to_id = p->to,
+                           .addr = p->addr,
+                           .to_generation = to < h->world->config.hosts ? h->world->host[to].generation : 0,
+                           .len = p->msg.len};
+    memcpy(d->msg, p->msg.at, p->msg.len);
+    return d;
+}
+
+static void send_datagram(struct host *h, const struct gossip_packet *p, uint32_t to)
+{
+    struct world *w = h->world;
+    mono_us at[2];
+    w->figures.datagrams++;
+    w->figures.datagram_bytes += p->msg.len + WIRE_OVERHEAD_BYTES;
+    unsigned n = to == UINT32_MAX ? 0 : wire_datagram(&w->wire, h->index, to, w->now, at);
+    for (unsigned i = 0; i < n; i++)
+        heap_push(&w->heap, (struct happening){
+                                .at = at[i], .kind = HAPPENS_ARRIVAL, .delivery = delivery_of(h, p, to)});
+}
+
+static void fail_bulk(struct world *w, struct delivery *d_take, mono_us after)
+{
+    heap_push(&w->heap, (struct happening){.at = w->now + after,
+                                           .kind = HAPPENS_BULK_FAILURE,
+                                           .host = d_take->from,
+                                           .generation = w->host[d_take->from].generation,
+                                           .delivery = d_take});
+}
+
+/* The way to `to` as a connection sees it now: 0, or the time until its failure is known. */
+static mono_us bulk_trouble(struct world *w, uint32_t from, uint32_t to)
+{
+    if (to == UINT32_MAX || wire_is_cut(&w->wire, from, to) || wire_is_cut(&w->wire, to, from))
+        return WIRE_TIMEOUT_US;
+    enum host_state s = w->host[to].state;
+    if (s == HOST_DOWN || s == HOST_NEW)
+        return WIRE_TIMEOUT_US;
+    return s == HOST_STOPPED ? wire_round_trip(&w->wire) : 0;
+}
+
+static void send_bulk(struct host *h, const struct gossip_packet *p, uint32_t to)
+{
+    struct world *w = h->world;
+    struct delivery *d = delivery_of(h, p, to);
+    w->figures.bulk++;
+    w->figures.bulk_bytes += p->msg.len;
+    mono_us trouble = bulk_trouble(w, h->index, to);
+    if (!trouble && !node_id_is_zero(&p->to) && !node_id_eq(&p->to, signer_id(w->signer, to)))
+        trouble = wire_round_trip(&w->wire); /* somebody else answers there: the handshake fails */
+    if (trouble) {
+        fail_bulk(w, d, trouble);
+        return;
+    }
+    mono_us at = wire_bulk(&w->wire, h->index, h->generation, to, d->to_generation, p->msg.len, w->now);
+    heap_push(&w->heap, (struct happening){.at = at, .kind = HAPPENS_ARRIVAL, .delivery = d});
+}
+
+static void send_packet(struct host *h, const struct gossip_packet *p)
+{
+    struct world *w = h->world;
+    uint32_t to = signer_host_at(w->signer, &p->addr);
+    trace_message(&w->trace, w->now, "sends", h->index, to, p->lane == GOSSIP_BULK ? "bulk" : "datagram",
+                  p->msg);
+    forger_overhears(w->forger, p->lane, p->msg);
+    if (p->lane == GOSSIP_BULK)
+        send_bulk(h, p, to);
+    else
+        send_datagram(h, p, to);
+}
+
+/* ---- the turn: drain what gossip has to tell and to send, then note when it wants to be called ---- */
+
+static void set_timer(struct host *h)
+{
+    mono_ms deadline = gossip_deadline(h->gossip);
+    mono_us at = deadline == NEVER ? NEVER : deadline * 1000;
+    if (at <= h->world->now) /* due in this millisecond: not before the next one, or time would stand still */
+        at = (world_ms(h->world) + 1) * 1000;
+    if (at == h->timer_at)
+        return;
+    h->timer_at = at;
+    if (at != NEVER)
+        heap_push(&h->world->heap,
+                  (struct happening){
+                      .at = at, .kind = HAPPENS_TIMER, .host = h->index, .generation = h->generation});
+}
+
+static void pump(struct host *h)
+{
+    struct gossip_event ev;
+    struct gossip_packet p;
+    bool any = true;
+    while (any) {
+        any = false;
+        while (gossip_poll_event(h->gossip, &ev)) {
+            any = true;
+            on_event(h, &ev);
+        }
+        while (gossip_poll_send(h->gossip, &p)) {
+            any = true;
+            send_packet(h, &p);
+        }
+    }
+    set_timer(h);
+}
+
+void host_timer(struct host *h)
+{
+    if (h->state != HOST_UP)
+        return;
+    gossip_tick(h->gossip, world_ms(h->world));
+    pump(h);
+}
+
+/* ---- receiving ---- */
+
+static void take_in(struct host *h, const struct delivery *d)
+{
+    struct world *w = h->world;
+    struct addr via = signer_addr(d->from);
+    const struct node_id *from =
+        d->is_outsiders ? signer_outsider_id(w->signer) : signer_id(w->signer, d->from);
+    struct bytes msg = bytes_of(d->msg, d->len);
+    trace_message(&w->trace, w->now, "receives from", h->index, d->from,
+                  d->lane == GOSSIP_BULK ? "bulk" : "datagram", msg);
+    enum err e = gossip_receive(h->gossip, d->lane, from, &via, msg, world_ms(w));
+    if (e == ERR_NOMEM)
+        abort();
+    /* Malformed is what forgers send; between honest hosts it is a bug. */
+    if (e && !w->forger)
+        world_fail(w, "host %u finds a message of host %u %s (type %u)", h->index, d->from, err_text(e),
+                   d->len > 1 ? d->msg[1] : 0);
+}
+
+static bool queue_up(struct host *h, struct delivery *d)
+{
+    bool is_bulk = d->lane == GOSSIP_BULK;
+    if (is_bulk ? h->queued_bulk == PAUSED_BULK_MAX : h->queued_datagrams == SOCKET_QUEUE_MAX)
+        return false;
+    h->queue[h->queued_datagrams + h->queued_bulk] = d;
+    *(is_bulk ? &h->queued_bulk : &h->queued_datagrams) += 1;
+    return true;
+}
+
+/* A bulk message is for the process that the connection led to; one that arrives at its successor has failed.
+ */
+static bool is_lost(struct host *h, const struct delivery *d, mono_us *after)
+{
+    struct world *w = h->world;
+    *after = 0;
+    if (!d->is_outsiders && wire_is_cut(&w->wire, d->from, d->to))
+        *after = WIRE_TIMEOUT_US;
+    else if (d->lane == GOSSIP_BULK && !d->is_outsiders)
+        *after = bulk_trouble(w, d->from, d->to);
+    if (*after == 0 && d->lane == GOSSIP_BULK && d->to_generation != h->generation)
+        *after = wire_round_trip(&w->wire);
+    return *after != 0 || !host_is_running(h);
+}
+
+void host_arrival(struct host *h, struct delivery *d)
+{
+    struct world *w = h->world;
+    mono_us after;
+    bool is_for_us = node_id_is_zero(&d->to_id) || node_id_eq(&d->to_id, signer_id(w->signer, h->index));
+    bool is_kept = !is_lost(h, d, &after) && is_for_us;
+    if (is_kept && h->state == HOST_PAUSED) {
+        if (queue_up(h, d))
+            return;
+        is_kept = false;
+    }
+    if (is_kept) {
+        take_in(h, d);
+        pump(h);
+    } else if (d->lane == GOSSIP_BULK && !d->is_outsiders) {
+        wire_bulk_close(&w->wire, d->from, d->to);
+        fail_bulk(w, d, after ? after : WIRE_TIMEOUT_US);
+        return;
+    }
+    free(d);
+}
+
+void host_bulk_failed(struct host *h, const struct delivery *d)
+{
+    if (h->state == HOST_PAUSED) { /* told when it runs again; its generation may have changed until then */
+        struct delivery *again = malloc(sizeof *again + d->len);
+        if (!again)
+            abort();
+        memcpy(again, d, sizeof *d + d->len);
+        fail_bulk(h->world, again, MS(10));
+        return;
+    }
+    if (h->state != HOST_UP)
+        return;
+    gossip_bulk_failed(h->gossip, &d->to_id, &d->addr, world_ms(h->world));
+    pump(h);
+}
+
+/* ---- life and death ---- */
+
+static void change(struct host *h, enum host_state to, const char *word)
+{
+    h->state = to;
+    h->stable_since = h->world->now;
+    trace_line(&h->world->trace, h->world->now, "%u %s", h->index, word);
+}
+
+static void remember_members(struct host *h)
+{
+    struct world *w = h->world;
+    for (uint32_t m = 0; m < w->config.hosts; m++) {
+        const struct signed_record *r = h->disk.member[m];
+        if (!r || m == h->index)
+            continue;
+        enum err e = gossip_member_load(h->gossip, r->bytes, world_ms(w));
+        if (e && e != ERR_STALE)
+            world_fail(w, "host %u: a member from its disk is refused: %s", h->index, err_text(e));
+    }
+}
+
+static void set_seeds(struct host *h)
+{
+    struct addr seed[SEEDS];
+    size_t n = 0;
+    for (uint32_t s = 0; s < SEEDS && s < h->world->config.hosts; s++)
+        seed[n++] = signer_addr(s);
+    gossip_seeds_set(h->gossip, seed, n, world_ms(h->world));
+}
+
+void host_start(struct world *w, uint32_t host)
+{
+    struct host *h = &w->host[host];
+    if (host_is_running(h))
+        return;
+    struct gossip_config config = w->config.gossip;
+    config.self = *signer_id(w->signer, host);
+    h->generation++;
+    config.seed = w->config.seed * 1000003u + (uint64_t)host * 1009u + h->generation;
+    struct gossip_verify verify = {verify_record, find_document, h};
+    h->gossip = gossip_new(&config, &verify, world_ms(w));
+    if (!h->gossip)
+        abort();
+    h->own = NULL;
+    h->wanted_incarnation = 0;
+    h->wants_to_leave = h->is_left = false;
+    h->timer_at = NEVER;
+    w->died_at[host] = 0;
+    change(h, HOST_UP, "starts");
+    h->disk.incarnation++; /* at every start; stored before it is signed */
+    publish(h, false);
+    remember_members(h);
+    set_seeds(h);
+    if (h->disk.doc)
+        gossip_doc_set(h->gossip, DOC_KIND, h->disk.doc->epoch, h->disk.doc->version, &h->disk.doc->hash,
+                       world_ms(w));
+    pump(h);
+}
+
+static void end(struct world *w, uint32_t host, enum host_state to, const char *word)
+{
+    struct host *h = &w->host[host];
+    if (!host_is_running(h))
+        return;
+    gossip_free(h->gossip);
+    h->gossip = NULL;
+    drop_queue(h);
+    w->died_at[host] = w->now;
+    change(h, to, word);
+}
+
+void host_crash(struct world *w, uint32_t host)
+{
+    end(w, host, HOST_DOWN, "crashes");
+}
+
+void host_stop(struct world *w, uint32_t host)
+{
+    end(w, host, HOST_STOPPED, "stops");
+}
+
+void host_leave(struct world *w, uint32_t host)
+{
+    struct host *h = &w->host[host];
+    h->wants_to_leave = true;
+    if (h->wanted_incarnation == 0) /* else stored() will say it */
+        publish(h, true);
+    pump(h);
+}
+
+void host_pause(struct world *w, uint32_t host)
+{
+    struct host *h = &w->host[host];
+    if (h->state != HOST_UP)
+        return;
+    h->paused_deadline = gossip_deadline(h->gossip);
+    change(h, HOST_PAUSED, "pauses");
+}
+
+static void drain_queue(struct host *h)
+{
+    for (size_t i = 0; i < h->queued_datagrams + h->queued_bulk; i++) {
+        take_in(h, h->queue[i]);
+        free(h->queue[i]);
+    }
+    h->queued_datagrams = h->queued_bulk = 0;
+}
+
+/* The loop sees how late it is and tells gossip first. Whether it then hears its timers or its sockets first
+ * differs between loops and moments: the seed decides. */
+void host_resume(struct world *w, uint32_t host)
+{
+    struct host *h = &w->host[host];
+    if (h->state != HOST_PAUSED)
+        return;
+    change(h, HOST_UP, "resumes");
+    mono_ms now = world_ms(w);
+    if (h->paused_deadline != NEVER && now > h->paused_deadline)
+        gossip_late(h->gossip, (uint32_t)(now - h->paused_deadline));
+    if (rng_below(&w->rng, 2)) {
+        gossip_tick(h->gossip, now);
+        pump(h);
+    }
+    drain_queue(h);
+    gossip_tick(h->gossip, now);
+    pump(h);
+}

@@ -1,0 +1,141 @@
+#include "sim/oracle.h"
+
+#include "trust/sign.h"
+
+enum { OWN_NUMBER_MAX = 100000 }; /* far more than honest starts and refutations of any scenario */
+
+/* ---- at each event ---- */
+
+void oracle_verified(struct world *w, uint32_t by, const struct gossip_claim *claim)
+{
+    uint32_t owner = signer_host_of(w->signer, &claim->id);
+    if (!signer_find(w->signer, &claim->hash))
+        world_fail(w, "host %u: a record of host %u that was never signed passes verification", by, owner);
+    else if (claim->incarnation > w->host[owner].disk.incarnation)
+        world_fail(w, "host %u speaks under incarnation %llu, on its disk is %llu", owner,
+                   (unsigned long long)claim->incarnation,
+                   (unsigned long long)w->host[owner].disk.incarnation);
+}
+
+const struct signed_record *oracle_accepted(struct world *w, uint32_t by, const struct node_id *id,
+                                            struct bytes record)
+{
+    struct hash hash = hash_of(record);
+    const struct signed_record *r = signer_find(w->signer, &hash);
+    if (r && node_id_eq(id, signer_id(w->signer, r->owner)))
+        return r;
+    world_fail(w, "host %u accepts a forged record of member %u", by, signer_host_of(w->signer, id));
+    return NULL;
+}
+
+/* ---- at any time ---- */
+
+static mono_us later(mono_us a, mono_us b)
+{
+    return a > b ? a : b;
+}
+
+static bool is_settled(const struct world *w, uint32_t host)
+{
+    const struct host *h = &w->host[host];
+    return h->state == HOST_UP && !h->is_left && !h->wants_to_leave &&
+           w->now > h->stable_since + w->dead_bound;
+}
+
+static void look_at(struct world *w, uint32_t observer)
+{
+    struct gossip_member m;
+    size_t cursor = 0;
+    while (gossip_member_next(w->host[observer].gossip, &cursor, &m)) {
+        if (m.state != GOSSIP_DEAD && m.state != GOSSIP_LEFT)
+            continue;
+        uint32_t s = signer_host_of(w->signer, &m.id);
+        if (s < w->config.hosts && is_settled(w, s) && !wire_is_cut(&w->wire, observer, s) &&
+            !wire_is_cut(&w->wire, s, observer) &&
+            later(m.since * 1000, w->network_since) + w->dead_bound < w->now) {
+            world_fail(w, "host %u has held host %u %s since %llu ms, which runs and can be reached",
+                       observer, s, gossip_state_text(m.state), (unsigned long long)(world_ms(w) - m.since));
+            return;
+        }
+    }
+}
+
+mono_us oracle_look(struct world *w)
+{
+    for (uint32_t o = 0; o < w->config.hosts && world_is_well(w); o++)
+        if (is_settled(w, o))
+            look_at(w, o);
+    return w->now + (w->config.hosts > 300 ? SEC(20) : SEC(2));
+}
+
+/* ---- agreement ---- */
+
+/* NULL, or how the observer's view of the subject is not so. */
+static const char *view_flaw(const struct world *w, uint32_t observer, uint32_t subject)
+{
+    const struct host *s = &w->host[subject];
+    struct gossip_member m;
+    bool is_known = gossip_member_get(w->host[observer].gossip, signer_id(w->signer, subject), &m);
+    if (s->state == HOST_NEW || s->state == HOST_PAUSED)
+        return NULL;
+    if (s->is_left || s->wants_to_leave)
+        return !is_known || m.state == GOSSIP_LEFT ? NULL : "left";
+    if (s->state != HOST_UP)
+        return !is_known || m.state == GOSSIP_DEAD ? NULL : "gone";
+    if (!is_known || m.state != GOSSIP_ALIVE)
+        return "alive";
+    if (m.incarnation != s->own->incarnation || m.version != s->own->version)
+        return "alive with a newer record";
+    return NULL;
+}
+
+static bool describe(const struct world *w, uint32_t observer, uint32_t subject, const char *truth, char *out,
+                     size_t cap)
+{
+    struct gossip_member m;
+    bool is_known = gossip_member_get(w->host[observer].gossip, signer_id(w->signer, subject), &m);
+    snprintf(out, cap, "host %u holds host %u %s, which is %s", observer, subject,
+             is_known ? gossip_state_text(m.state) : "unknown", truth);
+    return false;
+}
+
+static bool is_asked(const struct world *w, uint32_t host)
+{
+    return w->host[host].state == HOST_UP && !w->host[host].is_left;
+}
+
+bool oracle_agree(struct world *w, char *difference, size_t cap)
+{
+    const char *flaw;
+    /* Most often the pair that disagreed a moment ago still does. */
+    if (is_asked(w, w->last_observer) && (flaw = view_flaw(w, w->last_observer, w->last_subject)))
+        return describe(w, w->last_observer, w->last_subject, flaw, difference, cap);
+    for (uint32_t o = 0; o < w->config.hosts; o++)
+        for (uint32_t s = 0; is_asked(w, o) && s < w->config.hosts; s++)
+            if ((flaw = view_flaw(w, o, s))) {
+                w->last_observer = o;
+                w->last_subject = s;
+                return describe(w, o, s, flaw, difference, cap);
+            }
+    return true;
+}
+
+/* ---- at the end ---- */
+
+void oracle_end(struct world *w)
+{
+    struct gossip_member m;
+    for (uint32_t o = 0; o < w->config.hosts && world_is_well(w); o++) {
+        const struct host *h = &w->host[o];
+        if (h->disk.incarnation > OWN_NUMBER_MAX)
+            world_fail(w, "host %u was driven to incarnation %llu", o,
+                       (unsigned long long)h->disk.incarnation);
+        if (!h->gossip)
+            continue;
+        for (size_t cursor = 0; gossip_member_next(h->gossip, &cursor, &m);)
+            if (!oracle_accepted(w, o, &m.id, m.record))
+                break;
+        if (gossip_stats(h->gossip)->equivocations > 0 && !w->forger)
+            world_fail(w, "host %u sees equivocation where nobody lies", o);
+    }
+}

@@ -1,0 +1,28 @@
+/* What must be true, judged from outside: the oracles know what really happened and compare. A violation is
+ * world_fail().
+ *
+ *   forgery      every record that a host accepts was signed by its owner, bit for bit
+ *   persistence  no host speaks under an incarnation that is not on its disk; none signs a number twice
+ * (host.c) resurrection nobody who runs, unpaused and reachable in both directions is held dead for longer
+ * than a bound agreement    in the end every running host holds the same, true, view of every other restraint
+ * lies do not drive a host's own number up without limit */
+#ifndef SIM_ORACLE_H
+#define SIM_ORACLE_H
+
+#include "sim/world.h"
+
+/* A host's verify has said yes to this claim. */
+void oracle_verified(struct world *w, uint32_t by, const struct gossip_claim *claim);
+/* A host holds this record of this member. Returns what was really signed, NULL after a failure. */
+const struct signed_record *oracle_accepted(struct world *w, uint32_t by, const struct node_id *id,
+                                            struct bytes record);
+/* Looks at all hosts for what must be true at any time; returns when to look again. */
+mono_us oracle_look(struct world *w);
+/* Do all running, unpaused hosts hold every other as it is? If not, `difference` says one thing that differs.
+ */
+bool oracle_agree(struct world *w, char *difference, size_t cap);
+/* At the end: every record that any host holds, once more; own numbers within reason; the document
+ * everywhere. */
+void oracle_end(struct world *w);
+
+#endif

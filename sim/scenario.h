@@ -1,0 +1,21 @@
+/* The scenarios: stories that are played in the simulated mesh, each with its network and its bounds. */
+#ifndef SIM_SCENARIO_H
+#define SIM_SCENARIO_H
+
+#include "sim/world.h"
+
+struct scenario {
+    const char *name, *about;
+    struct wire_config wire;
+    bool may_misjudge; /* deaths of hosts that live are counted but no failure: the network is too bad, or
+                          somebody lies */
+    void (*play)(struct world *w);
+};
+
+const struct scenario *scenario_find(const char *name); /* NULL: none of that name */
+const struct scenario *scenario_get(size_t i);          /* NULL: past the last */
+
+/* Plays it and judges the end. The caller frees the world. `config->wire` is taken as given. */
+struct world *scenario_play(const struct scenario *s, const struct world_config *config);
+
+#endif

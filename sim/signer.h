@@ -1,0 +1,53 @@
+/* Keys and signatures of the simulated mesh: real ones, made and checked by agent/trust, from keys that
+ * follow from the seed. Keeps every record that an owner signed, which is what the oracles compare against,
+ * and remembers verdicts by hash, so that a record costs its two Ed25519 verifications once and not once per
+ * host. */
+#ifndef SIM_SIGNER_H
+#define SIM_SIGNER_H
+
+#include "base/addr.h"
+#include "base/clock.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "gossip/gossip.h"
+
+struct signer;
+
+struct signed_record {
+    struct hash hash;
+    uint32_t owner;
+    uint64_t incarnation, version;
+    bool left;
+    struct bytes bytes; /* live as long as the signer */
+};
+
+struct signer *signer_new(uint32_t hosts, uint64_t seed);
+void signer_free(struct signer *s);
+
+const struct node_id *signer_id(const struct signer *s, uint32_t host);
+const struct node_id *signer_outsider_id(const struct signer *s);
+/* The host with this identity, or UINT32_MAX. */
+uint32_t signer_host_of(const struct signer *s, const struct node_id *id);
+struct addr signer_addr(uint32_t host);
+uint32_t signer_host_at(const struct signer *s, const struct addr *a); /* UINT32_MAX: nobody's address */
+
+/* The owner's record. NULL: these numbers were signed before with other content, which an owner must never
+ * do. */
+const struct signed_record *signer_sign(struct signer *s, uint32_t host, uint64_t incarnation,
+                                        uint64_t version, bool left);
+/* What was really signed under this hash, or NULL: then it is a forgery. */
+const struct signed_record *signer_find(const struct signer *s, const struct hash *hash);
+size_t signer_count(const struct signer *s);
+const struct signed_record *signer_get(const struct signer *s, size_t i);
+
+/* gossip_verify.record, with the verdict from memory when these bytes were seen before. */
+enum err signer_verify(struct signer *s, struct bytes record, struct gossip_claim *out);
+
+/* Forgeries for forger.c, into *out. A record about `victim` with these numbers, signed by `liar`'s key; a
+ * record with the outsider's own name and key, whose credential is of a mesh of the same name with another
+ * root. */
+void signer_forge(struct signer *s, uint32_t victim, uint32_t liar, uint64_t incarnation, bool left,
+                  struct buf *out);
+void signer_forge_outsider(struct signer *s, uint64_t incarnation, struct buf *out);
+
+#endif

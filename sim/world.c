@@ -1,0 +1,211 @@
+#include "sim/world.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "sim/forger.h"
+#include "sim/oracle.h"
+#include "trust/sign.h"
+
+enum { AGREE_STEP_US = 20 * 1000 }; /* how often world_agree() asks: the resolution of convergence times */
+
+static void *must_zero(size_t n, size_t size)
+{
+    void *p = calloc(n, size);
+    if (!p)
+        abort(); /* a simulation that is out of memory has no result */
+    return p;
+}
+
+struct world *world_new(const struct world_config *config)
+{
+    struct world *w = must_zero(1, sizeof *w);
+    w->config = *config;
+    w->rng = rng_seeded(config->seed);
+    w->began = w->now =
+        SEC(1000) + rng_below(&w->rng, (uint32_t)SEC(10)); /* nobody may count on a clock that begins at 0 */
+    trace_init(&w->trace, config->is_printed);
+    wire_init(&w->wire, &config->wire, config->hosts, config->seed);
+    w->signer = signer_new(config->hosts, config->seed);
+    w->died_at = must_zero(config->hosts, sizeof *w->died_at);
+    w->host = must_zero(config->hosts, sizeof *w->host);
+    for (uint32_t h = 0; h < config->hosts; h++)
+        host_init(&w->host[h], w, h);
+    w->network_since = w->now;
+    w->next_oracle = w->now;
+    w->dead_bound = SEC(60);
+    return w;
+}
+
+void world_free(struct world *w)
+{
+    if (!w)
+        return;
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        host_fini(&w->host[h]);
+    for (size_t i = 0; i < w->doc_count; i++)
+        buf_fini(&w->doc[i].bytes);
+    forger_free(w->forger);
+    heap_fini(&w->heap);
+    wire_fini(&w->wire);
+    signer_free(w->signer);
+    free(w->figures.detection.at);
+    free(w->figures.convergence.at);
+    free(w->died_at);
+    free(w->host);
+    free(w);
+}
+
+bool world_fail(struct world *w, const char *fmt, ...)
+{
+    if (*w->failure)
+        return false;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(w->failure, sizeof w->failure, fmt, ap);
+    va_end(ap);
+    trace_line(&w->trace, w->now, "FAILED: %s", w->failure);
+    return false;
+}
+
+bool world_is_well(const struct world *w)
+{
+    return !*w->failure;
+}
+
+/* ---- time ---- */
+
+static void happen(struct world *w, struct happening *x)
+{
+    struct host *h = &w->host[x->host];
+    w->figures.events++;
+    switch (x->kind) {
+    case HAPPENS_TIMER:
+        if (x->generation == h->generation && x->at == h->timer_at)
+            host_timer(h);
+        break;
+    case HAPPENS_ARRIVAL:
+        host_arrival(&w->host[x->delivery->to], x->delivery);
+        break;
+    case HAPPENS_BULK_FAILURE:
+        if (x->generation == h->generation)
+            host_bulk_failed(h, x->delivery);
+        free(x->delivery);
+        break;
+    case HAPPENS_CALL:
+        x->call(w, x->host);
+        break;
+    }
+}
+
+bool world_run(struct world *w, mono_us duration)
+{
+    mono_us until = w->now + duration;
+    struct happening x;
+    while (world_is_well(w) && heap_pop(&w->heap, until, &x)) {
+        w->now = x.at;
+        happen(w, &x);
+        if (w->now >= w->next_oracle)
+            w->next_oracle = oracle_look(w);
+    }
+    if (world_is_well(w))
+        w->now = until;
+    return world_is_well(w);
+}
+
+bool world_agree(struct world *w, mono_us bound, const char *after_what)
+{
+    mono_us start = w->now;
+    char difference[160];
+    while (!oracle_agree(w, difference, sizeof difference)) {
+        if (w->now - start >= bound)
+            return world_fail(w, "%llu ms after %s: %s", (unsigned long long)((w->now - start) / 1000),
+                              after_what, difference);
+        if (!world_run(w, AGREE_STEP_US))
+            return false;
+    }
+    samples_add(&w->figures.convergence, w->now - start);
+    trace_line(&w->trace, w->now, "all agree %llu ms after %s", (unsigned long long)((w->now - start) / 1000),
+               after_what);
+    return world_is_well(w);
+}
+
+void world_after(struct world *w, mono_us delay, uint32_t host, void (*call)(struct world *w, uint32_t host))
+{
+    heap_push(&w->heap,
+              (struct happening){.at = w->now + delay, .kind = HAPPENS_CALL, .host = host, .call = call});
+}
+
+/* ---- acts ---- */
+
+void world_cut(struct world *w, uint32_t a, uint32_t b, bool is_cut)
+{
+    w->wire.cut[a][b] = is_cut;
+    w->network_since = w->now;
+    trace_line(&w->trace, w->now, "network: group %u to group %u %s", a, b, is_cut ? "cut" : "open");
+}
+
+const struct doc *world_publish(struct world *w, uint32_t host, uint64_t version, size_t bytes)
+{
+    struct host *h = &w->host[host];
+    assert(w->doc_count < WORLD_DOCS_MAX && h->state == HOST_UP);
+    struct doc *d = &w->doc[w->doc_count++];
+    *d = (struct doc){.epoch = 1, .version = version};
+    for (size_t i = 0; i < bytes; i++)
+        buf_add_u8(&d->bytes, (uint8_t)rng_u64(&w->rng));
+    d->hash = hash_of(buf_bytes(&d->bytes));
+    h->disk.doc = d;
+    trace_line(&w->trace, w->now, "%u publishes version %llu, %zu bytes", host, (unsigned long long)version,
+               bytes);
+    gossip_doc_set(h->gossip, DOC_KIND, d->epoch, d->version, &d->hash, world_ms(w));
+    host_timer(h);
+    return d;
+}
+
+void world_inject(struct world *w, uint32_t from, bool is_outsiders, uint32_t to, enum gossip_lane lane,
+                  struct bytes msg)
+{
+    struct delivery *d = malloc(sizeof *d + msg.len);
+    if (!d)
+        abort();
+    *d = (struct delivery){.lane = lane,
+                           .from = from,
+                           .to = to,
+                           .to_generation = w->host[to].generation,
+                           .is_outsiders = is_outsiders,
+                           .to_id = *signer_id(w->signer, to),
+                           .addr = signer_addr(to),
+                           .len = msg.len};
+    if (msg.len > 0)
+        memcpy(d->msg, msg.at, msg.len);
+    trace_message(&w->trace, w->now, "forges", from, to, lane == GOSSIP_BULK ? "bulk" : "datagram", msg);
+    heap_push(&w->heap, (struct happening){
+                            .at = w->now + w->config.wire.delay_us, .kind = HAPPENS_ARRIVAL, .delivery = d});
+}
+
+/* ---- figures ---- */
+
+void samples_add(struct samples *s, mono_us value)
+{
+    if (s->count == s->cap) {
+        s->cap = s->cap ? 2 * s->cap : 64;
+        s->at = realloc(s->at, s->cap * sizeof *s->at);
+        if (!s->at)
+            abort();
+    }
+    s->at[s->count++] = (uint32_t)(value / 1000);
+}
+
+static int cmp_u32(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+uint32_t samples_percentile(struct samples *s, unsigned p)
+{
+    if (s->count == 0)
+        return 0;
+    qsort(s->at, s->count, sizeof *s->at, cmp_u32);
+    return s->at[(s->count - 1) * p / 100];
+}

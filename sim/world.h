@@ -1,0 +1,165 @@
+/* The simulated mesh: hosts that run the real gossip/, the network between them, virtual time, and what is
+ * counted.
+ *
+ * Time is a number that jumps from one happening to the next; nothing waits. Everything random comes from the
+ * seed. A scenario (scenario.c) acts on the world with the verbs below and lets it run; the oracles
+ * (oracle.c) judge it meanwhile. */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "base/buf.h"
+#include "gossip/gossip.h"
+#include "sim/heap.h"
+#include "sim/signer.h"
+#include "sim/trace.h"
+#include "sim/wire.h"
+
+enum {
+    SOCKET_QUEUE_MAX =
+        256, /* datagrams that wait for a paused process; further ones are dropped, as by the kernel */
+    PAUSED_BULK_MAX = 1024,            /* bulk messages likewise; further ones fail */
+    WIRE_OVERHEAD_BYTES = 20 + 8 + 32, /* IPv4, UDP and the session's sealing (link/udp.h), for the figures */
+    WORLD_DOCS_MAX = 8,
+    DOC_KIND = 1,
+    PERSIST_US_MAX = 4000, /* the store's fsync takes 1 ms up to this */
+};
+
+enum host_state {
+    HOST_NEW, /* never started */
+    HOST_UP,
+    HOST_PAUSED,  /* neither reads, nor sends, nor hears its timers; its sockets queue */
+    HOST_STOPPED, /* the process is gone: connections are refused */
+    HOST_DOWN,    /* the host is gone: silence */
+};
+
+struct delivery {
+    enum gossip_lane lane;
+    uint32_t from, to, to_generation;
+    bool is_outsiders;    /* `from` is not a host but the forger's outsider */
+    struct node_id to_id; /* zero: whoever is there */
+    struct addr addr;
+    size_t len;
+    uint8_t msg[];
+};
+
+/* What a host's store holds: survives a crash. */
+struct disk {
+    uint64_t incarnation;
+    const struct signed_record **member; /* [hosts]; NULL: unknown */
+    const struct doc *doc;
+};
+
+struct doc {
+    uint64_t epoch, version;
+    struct hash hash;
+    struct buf bytes;
+};
+
+struct host {
+    struct world *world;
+    uint32_t index, generation; /* the generation rises with every start */
+    enum host_state state;
+    bool is_left;          /* said good-bye for good */
+    struct gossip *gossip; /* NULL unless UP or PAUSED */
+    struct disk disk;
+    const struct signed_record *own; /* published now; NULL before the first */
+    uint64_t wanted_incarnation;     /* being stored; 0: nothing is */
+    bool wants_to_leave;
+    mono_us timer_at;     /* of the timer in the heap */
+    mono_us stable_since; /* last start, stop, pause or resume */
+    mono_ms paused_deadline;
+    struct delivery **queue; /* while paused */
+    size_t queued_datagrams, queued_bulk;
+};
+
+struct samples {
+    uint32_t *at; /* milliseconds */
+    size_t count, cap;
+};
+
+struct figures {
+    uint64_t datagrams, datagram_bytes, bulk, bulk_bytes, events;
+    uint64_t false_deaths; /* a host held dead that ran, unpaused, in a whole network */
+    uint64_t suspicions, equivocations, forged, forged_seen;
+    struct samples detection;   /* from a crash until an observer holds it dead */
+    struct samples convergence; /* from a disturbance until all agree */
+};
+
+struct world_config {
+    uint32_t hosts;
+    uint64_t seed;
+    bool is_printed;
+    struct wire_config wire;
+    struct gossip_config gossip; /* zeros: the defaults that the agent runs with */
+};
+
+struct world {
+    struct world_config config;
+    struct rng rng;
+    mono_us began, now;
+    struct heap heap;
+    struct wire wire;
+    struct signer *signer;
+    struct trace trace;
+    struct host *host;
+    struct doc doc[WORLD_DOCS_MAX];
+    size_t doc_count;
+    mono_us *died_at; /* [hosts] of the last stop or crash; 0: none */
+    mono_us network_since;
+    struct figures figures;
+    char failure[256];  /* empty: all is well so far */
+    mono_us dead_bound; /* oracle: nobody reachable may be held dead for longer than this */
+    mono_us next_oracle;
+    uint32_t last_observer, last_subject; /* of the last disagreement: asked first */
+    struct forger *forger;
+};
+
+/* Milliseconds and seconds of virtual time, in the world's microseconds. */
+#define MS(n)  ((mono_us)(n)*1000)
+#define SEC(n) ((mono_us)(n)*1000000)
+
+struct world *world_new(const struct world_config *config);
+void world_free(struct world *w);
+
+/* Lets `duration` pass. Returns false, and at once from then on, when something has failed. */
+bool world_run(struct world *w, mono_us duration);
+/* Runs until all agree (oracle_agree), at most `bound`; a failure if not. Notes the time as a sample of
+ * convergence. */
+bool world_agree(struct world *w, mono_us bound, const char *after_what);
+/* Calls `call` after `delay`. */
+void world_after(struct world *w, mono_us delay, uint32_t host, void (*call)(struct world *w, uint32_t host));
+/* Notes the first failure; later ones are consequences. Always returns false. */
+__attribute__((format(printf, 2, 3))) bool world_fail(struct world *w, const char *fmt, ...);
+bool world_is_well(const struct world *w);
+
+/* The network changes: `cut` from group a to group b. */
+void world_cut(struct world *w, uint32_t a, uint32_t b, bool is_cut);
+/* A document is published at one host. Returns it. */
+const struct doc *world_publish(struct world *w, uint32_t host, uint64_t version, size_t bytes);
+/* Puts a message on the wire as if `from` had sent it. */
+void world_inject(struct world *w, uint32_t from, bool is_outsiders, uint32_t to, enum gossip_lane lane,
+                  struct bytes msg);
+
+/* host.c */
+void host_init(struct host *h, struct world *w, uint32_t index);
+void host_fini(struct host *h);
+void host_start(struct world *w, uint32_t host); /* NEW, STOPPED, DOWN -> UP, from its disk; UP: nothing */
+void host_crash(struct world *w, uint32_t host); /* memory and network gone, disk kept */
+void host_stop(struct world *w, uint32_t host); /* the process dies without a word; the host's kernel lives */
+void host_leave(struct world *w, uint32_t host); /* says good-bye; stops when gossip says it was heard */
+void host_pause(struct world *w, uint32_t host);
+void host_resume(struct world *w, uint32_t host);
+void host_timer(struct host *h);
+void host_arrival(struct host *h, struct delivery *d_take);
+void host_bulk_failed(struct host *h, const struct delivery *d);
+bool host_is_running(const struct host *h); /* has a gossip instance: UP or PAUSED */
+static inline mono_ms world_ms(const struct world *w)
+{
+    return w->now / 1000;
+}
+
+void samples_add(struct samples *s, mono_us value);
+/* The p-th percentile (0..100) in milliseconds; 0 if there are none. Sorts. */
+uint32_t samples_percentile(struct samples *s, unsigned p);
+
+#endif
