@@ -156,7 +156,7 @@ static enum err explain(enum err err, const char *what, const char *path, struct
         buf_addf(why, "%s: the passphrase is wrong", path);
         break;
     case ERR_INVALID:
-        buf_addf(why, "%s: a key, but not a %s key; name the right file", path, what);
+        buf_addf(why, "%s: a key of another kind than \"%s\"; name the right file", path, what);
         break;
     case ERR_NOMEM:
         buf_addf(why, "%s: opening a sealed key takes 64 MiB of memory, which are not free", path);

@@ -1,8 +1,8 @@
 /* Key files and passphrases at the command line. The folder that `mesh init` makes:
  *   root.key policy.key enrol.key     private, 0600, sealed with a passphrase if one was asked for
  *   root.trust                        public: the root's envelope
- * A passphrase comes from a file that was named, else from STARLING_PASSPHRASE, else from the terminal without echo.
- * `why` gets a sentence that says what, where and what to do. */
+ * A passphrase comes from a file that was named, else from STARLING_PASSPHRASE, else from the terminal
+ * without echo. `why` gets a sentence that says what, where and what to do. */
 #ifndef CLI_KEYS_H
 #define CLI_KEYS_H
 
@@ -15,22 +15,26 @@ struct keys_place {
     const char *ca, *key_file, *passphrase_file;
 };
 
-/* Loads the private key of a role ("root", "policy", "enrol"); asks for the passphrase if it is sealed (at a terminal three
- * times). ERR_AUTH: wrong passphrase; ERR_DENIED: none to be had, or the file's permissions; ERR_NOT_FOUND, ERR_INVALID,
- * ERR_MALFORMED, ERR_IO. End it with sign_key_fini(). */
-must_check enum err keys_load(struct sign_key *out, const char *what, const struct keys_place *place, struct buf *why);
+/* Loads the private key of a role ("root", "policy", "enrol"); asks for the passphrase if it is sealed (at a
+ * terminal three times). ERR_AUTH: wrong passphrase; ERR_DENIED: none to be had, or the file's permissions;
+ * ERR_NOT_FOUND, ERR_INVALID, ERR_MALFORMED, ERR_IO. End it with sign_key_fini(). */
+must_check enum err keys_load(struct sign_key *out, const char *what, const struct keys_place *place,
+                              struct buf *why);
 /* Writes <dir>/<what>.key, 0600. */
-must_check enum err keys_save(const char *dir, const char *what, const struct sign_key *key, const char *passphrase_or_null,
-                              bool replace, struct buf *why);
+must_check enum err keys_save(const char *dir, const char *what, const struct sign_key *key,
+                              const char *passphrase_or_null, bool replace, struct buf *why);
 
-/* <ca>/root.trust, or `root_file` when that is given; checked against its own signatures. *root borrows from *bytes. */
-must_check enum err keys_root(struct root *root, struct buf *bytes, const char *ca, const char *root_file, struct buf *why);
+/* <ca>/root.trust, or `root_file` when that is given; checked against its own signatures. *root borrows from
+ * *bytes. */
+must_check enum err keys_root(struct root *root, struct buf *bytes, const char *ca, const char *root_file,
+                              struct buf *why);
 
 /* "<dir>/<file>". ERR_LIMIT. */
 must_check enum err keys_path(char out[KEYS_PATH_MAX], const char *dir, const char *file, struct buf *why);
 
-/* A NUL-terminated passphrase, for a new key when `confirm` (asked for twice). End *out with secret_fini(). ERR_DENIED: there
- * is no file, no STARLING_PASSPHRASE and no terminal; ERR_INVALID: empty, or the two differ. */
+/* A NUL-terminated passphrase, for a new key when `confirm` (asked for twice). End *out with secret_fini().
+ * ERR_DENIED: there is no file, no STARLING_PASSPHRASE and no terminal; ERR_INVALID: empty, or the two
+ * differ. */
 must_check enum err keys_passphrase(struct buf *out, const char *file_or_null, bool confirm, struct buf *why);
 bool keys_passphrase_is_at_hand(const char *file_or_null); /* without asking anybody */
 

@@ -1,25 +1,28 @@
 /* Who may say what: root, grant, token, credential, record, and their verification against the trusted root.
  *
- *   root        k of n root keys           mesh name, epoch, keys and thresholds of the roles root, policy, enrol
- *   grant       an enrol key               a short-lived enrolment key with limits; with its private half it is a token
- *   credential  an enrol key or a grant    node name, identity key, Noise key, services, labels, expiry; carries its grant
- *   record      the node itself            addresses, services, policy in force; carries its credential
+ *   root        k of n root keys           mesh name, epoch, keys and thresholds of the roles root, policy,
+ * enrol grant       an enrol key               a short-lived enrolment key with limits; with its private half
+ * it is a token credential  an enrol key or a grant    node name, identity key, Noise key, services, labels,
+ * expiry; carries its grant record      the node itself            addresses, services, policy in force;
+ * carries its credential
  *
- * Everything is an envelope (envelope.h); bodies are canonical msgpack arrays, laid out in docs/protocol.md. Decoding
- * is on locals and commits after the last check. All structs here own nothing: their slices borrow from the input bytes,
- * which must outlive them. `now` decides expiry only. Limits below are refused beyond, never truncated.
+ * Everything is an envelope (envelope.h); bodies are canonical msgpack arrays, laid out in docs/protocol.md.
+ * Decoding is on locals and commits after the last check. All structs here own nothing: their slices borrow
+ * from the input bytes, which must outlive them. `now` decides expiry only. Limits below are refused beyond,
+ * never truncated.
  *
- * A body that needs a voucher carries it as its first element (a credential its grant, a record its credential). The voucher
- * is verified first, then the carrier's raw bytes with the key the voucher names, and only then is the rest of the body
- * parsed: nothing is read that is not signed by a key the root leads to. Grants, credentials and records carry exactly
- * the signatures they need, so that nobody can vary another's bytes by adding one of his own.
+ * A body that needs a voucher carries it as its first element (a credential its grant, a record its
+ * credential). The voucher is verified first, then the carrier's raw bytes with the key the voucher names,
+ * and only then is the rest of the body parsed: nothing is read that is not signed by a key the root leads
+ * to. Grants, credentials and records carry exactly the signatures they need, so that nobody can vary
+ * another's bytes by adding one of his own.
  *
- * The *_why forms do the same as the plain ones and name the field that was refused and why, in static texts (struct refusal
- * in codec.h; `why` may be NULL; filled in only on error).
+ * The *_why forms do the same as the plain ones and name the field that was refused and why, in static texts
+ * (struct refusal in codec.h; `why` may be NULL; filled in only on error).
  *
- * The *_create functions sort what has to be sorted, and judge their own output as a reader would before they sign it:
- * what they make is always accepted. ERR_INVALID: a field is out of its limits; ERR_LIMIT: too long as a whole;
- * ERR_NOMEM. */
+ * The *_create functions sort what has to be sorted, and judge their own output as a reader would before they
+ * sign it: what they make is always accepted. ERR_INVALID: a field is out of its limits; ERR_LIMIT: too long
+ * as a whole; ERR_NOMEM. */
 #ifndef TRUST_TRUST_H
 #define TRUST_TRUST_H
 
@@ -31,7 +34,7 @@ enum {
     MESH_NAME_MAX = 63,
     NODE_NAME_MAX = 63,
     SERVICE_NAME_MAX = 63,
-    LABEL_MAX = 63,        /* bytes of a label's key, and of its value */
+    LABEL_MAX = 63, /* bytes of a label's key, and of its value */
     LABELS_MAX = 16,
     ROLE_KEYS_MAX = 8,
     CREDENTIAL_SERVICES_MAX = 32,
@@ -42,13 +45,15 @@ enum {
     CREDENTIAL_BYTES_MAX = 4096,
     RECORD_BYTES_MAX = 8192,
     TOKEN_TEXT_MAX = 12 * 1024,
-    CLOCK_SKEW_S = 600,    /* how far ahead of ours the clock of one who signs may be */
+    CLOCK_SKEW_S = 600, /* how far ahead of ours the clock of one who signs may be */
 };
 #define WALL_MAX ((wall_s)253402300799) /* the end of the year 9999; no time or life may be beyond it */
 
-/* Lower-case letters, digits, '-', '.', not starting or ending with '-' or '.': what a DNS name allows. One spelling per name. */
+/* Lower-case letters, digits, '-', '.', not starting or ending with '-' or '.': what a DNS name allows. One
+ * spelling per name. */
 bool name_is_sound(struct bytes name, size_t max);
-/* 1 to LABEL_MAX letters, digits, '-', '_', '.', '/', ':', '+', '@': what logs, metrics and policies can show as it is. */
+/* 1 to LABEL_MAX letters, digits, '-', '_', '.', '/', ':', '+', '@': what logs, metrics and policies can show
+ * as it is. */
 bool label_is_sound(struct bytes text);
 /* A sound name, or the beginning of one and '*', or '*'. */
 bool pattern_is_sound(struct bytes pattern);
@@ -61,13 +66,14 @@ struct labels {
     size_t count;
     struct label at[LABELS_MAX]; /* sorted by key, no key twice */
 };
-/* Inserts in order. ERR_INVALID: not sound; ERR_EXISTS: the key is there with another value; ERR_LIMIT: LABELS_MAX reached. */
+/* Inserts in order. ERR_INVALID: not sound; ERR_EXISTS: the key is there with another value; ERR_LIMIT:
+ * LABELS_MAX reached. */
 must_check enum err labels_add(struct labels *l, struct bytes key, struct bytes value);
 /* The value, or NULL. */
 const struct bytes *labels_get(const struct labels *l, struct bytes key);
 
 struct role {
-    size_t count, threshold; /* 1 <= threshold <= count */
+    size_t count, threshold;           /* 1 <= threshold <= count */
     struct node_id key[ROLE_KEYS_MAX]; /* rising, no key twice */
 };
 struct root {
@@ -76,65 +82,74 @@ struct root {
     wall_s expires; /* 0 = never; afterwards it vouches for nobody */
     struct role root, policy, enrol;
 };
-must_check enum err root_create(struct buf *out, const struct root *root, const struct sign_key *const *keys, size_t key_count);
-/* Parses a root that is trusted on first use (from a token or file): signed by its own threshold. ERR_MALFORMED, ERR_AUTH. */
+must_check enum err root_create(struct buf *out, const struct root *root, const struct sign_key *const *keys,
+                                size_t key_count);
+/* Parses a root that is trusted on first use (from a token or file): signed by its own threshold.
+ * ERR_MALFORMED, ERR_AUTH. */
 must_check enum err root_open(struct root *out, struct bytes envelope);
 must_check enum err root_open_why(struct root *out, struct bytes envelope, struct refusal *why);
 
 struct grant {
     struct bytes mesh;
-    struct node_id key;              /* the enrolment key this grant speaks for */
-    struct bytes node_pattern;       /* a node name; '*' at its end stands for any rest */
+    struct node_id key;        /* the enrolment key this grant speaks for */
+    struct bytes node_pattern; /* a node name; '*' at its end stands for any rest */
     size_t service_count;
     struct bytes service[CREDENTIAL_SERVICES_MAX]; /* "*" allows all */
-    struct labels labels;            /* a credential may only carry these values for these keys, and any others */
-    wall_s not_before, expires;      /* of the grant: no credential may begin outside */
-    wall_s credential_life;          /* seconds a credential may live, also beyond the end of the grant */
+    struct labels labels;       /* a credential may only carry these values for these keys, and any others */
+    wall_s not_before, expires; /* of the grant: no credential may begin outside */
+    wall_s credential_life;     /* seconds a credential may live, also beyond the end of the grant */
 };
 must_check enum err grant_create(struct buf *out, const struct grant *g, const struct sign_key *enrol_key);
-/* Verified against the root; expiry is not judged (an expired grant still vouches for the credentials begun within it).
- * ERR_MALFORMED, ERR_AUTH, ERR_FOREIGN. */
-must_check enum err grant_open_why(struct grant *out, const struct root *root, struct bytes envelope, struct refusal *why);
+/* Verified against the root; expiry is not judged (an expired grant still vouches for the credentials begun
+ * within it). ERR_MALFORMED, ERR_AUTH, ERR_FOREIGN. */
+must_check enum err grant_open_why(struct grant *out, const struct root *root, struct bytes envelope,
+                                   struct refusal *why);
 bool grant_allows(const struct grant *g, struct bytes service);
 
-/* A token: "starling-token-1:" and base64 of [root envelope, grant envelope, 32-byte seed of the grant's key]. */
+/* A token: "starling-token-1:" and base64 of [root envelope, grant envelope, 32-byte seed of the grant's
+ * key]. */
 struct token {
     struct bytes root, grant; /* envelopes */
     struct sign_key key;
 };
-must_check enum err token_encode(struct buf *out, struct bytes root, struct bytes grant, const struct sign_key *key);
-/* Decodes and verifies all three against each other. `space` holds the decoded bytes that *out borrows from; end both with
- * token_fini() (also after an error). White space around the text is ignored: it gets pasted. ERR_MALFORMED, ERR_AUTH,
- * ERR_FOREIGN, ERR_EXPIRED (or not yet valid), ERR_NOMEM. */
+must_check enum err token_encode(struct buf *out, struct bytes root, struct bytes grant,
+                                 const struct sign_key *key);
+/* Decodes and verifies all three against each other. `space` holds the decoded bytes that *out borrows from;
+ * end both with token_fini() (also after an error). White space around the text is ignored: it gets pasted.
+ * ERR_MALFORMED, ERR_AUTH, ERR_FOREIGN, ERR_EXPIRED (or not yet valid), ERR_NOMEM. */
 must_check enum err token_decode(struct token *out, struct buf *space, struct bytes text, wall_s now);
-must_check enum err token_decode_why(struct token *out, struct buf *space, struct bytes text, wall_s now, struct refusal *why);
+must_check enum err token_decode_why(struct token *out, struct buf *space, struct bytes text, wall_s now,
+                                     struct refusal *why);
 void token_fini(struct token *t, struct buf *space); /* wipes the private key */
 
 struct credential {
     struct bytes mesh, node;
-    struct node_id id;      /* Ed25519 identity */
-    uint8_t noise_key[32];  /* X25519 */
+    struct node_id id;     /* Ed25519 identity */
+    uint8_t noise_key[32]; /* X25519 */
     size_t service_count;
-    struct bytes service[CREDENTIAL_SERVICES_MAX]; /* this host may offer them and speak for them; "*" = any */
+    struct bytes
+        service[CREDENTIAL_SERVICES_MAX]; /* this host may offer them and speak for them; "*" = any */
     struct labels labels;
     wall_s not_before, expires;
     struct bytes bytes; /* the whole envelope */
     struct bytes grant; /* the grant envelope inside, or empty when signed by an enrol key itself */
 };
-/* Signs a credential: with the token's grant (grant envelope included), or with an enrol key (grant empty). `c->bytes` and
- * `c->grant` are not read. Whether it keeps within the grant is not judged here: enrol() does, and so does everybody
- * who is shown it. */
-must_check enum err credential_create(struct buf *out, const struct credential *c, struct bytes grant, const struct sign_key *key);
+/* Signs a credential: with the token's grant (grant envelope included), or with an enrol key (grant empty).
+ * `c->bytes` and `c->grant` are not read. Whether it keeps within the grant is not judged here: enrol() does,
+ * and so does everybody who is shown it. */
+must_check enum err credential_create(struct buf *out, const struct credential *c, struct bytes grant,
+                                      const struct sign_key *key);
 must_check enum err credential_create_why(struct buf *out, const struct credential *c, struct bytes grant,
                                           const struct sign_key *key, struct refusal *why);
 /* Is it within these limits? ERR_DENIED, ERR_FOREIGN. */
-must_check enum err credential_within_grant(const struct credential *c, const struct grant *g, struct refusal *why);
+must_check enum err credential_within_grant(const struct credential *c, const struct grant *g,
+                                            struct refusal *why);
 bool credential_allows(const struct credential *c, struct bytes service);
 
 struct record_service {
     struct bytes name;
-    uint16_t port;       /* on the owner's host, not 0, for information; traffic goes over the mesh */
-    uint8_t protocol;    /* enum service_protocol */
+    uint16_t port;    /* on the owner's host, not 0, for information; traffic goes over the mesh */
+    uint8_t protocol; /* enum service_protocol */
     bool healthy;
     struct labels labels;
 };
@@ -155,24 +170,27 @@ struct record {
 };
 /* Of `r->credential` only `bytes` is read: the envelope that goes in. */
 must_check enum err record_create(struct buf *out, const struct record *r, const struct sign_key *identity);
-must_check enum err record_create_why(struct buf *out, const struct record *r, const struct sign_key *identity,
-                                      struct refusal *why);
+must_check enum err record_create_why(struct buf *out, const struct record *r,
+                                      const struct sign_key *identity, struct refusal *why);
 
-/* The anchor everything is checked against; copies what it is given. Not thread-safe to change; read-only use is. */
+/* The anchor everything is checked against; copies what it is given. Not thread-safe to change; read-only use
+ * is. */
 struct trust;
 must_check enum err trust_new(struct trust **out, struct bytes root_envelope);
 void trust_free(struct trust *t);
 const struct root *trust_root(const struct trust *t);
 
-/* ERR_MALFORMED, ERR_AUTH (signature, key not sound), ERR_FOREIGN (another mesh), ERR_EXPIRED (or not yet valid, beyond
- * 10 minutes of skew), ERR_DENIED (outside its grant's limits). */
-must_check enum err trust_credential(const struct trust *t, struct bytes envelope, wall_s now, struct credential *out);
-must_check enum err trust_credential_why(const struct trust *t, struct bytes envelope, wall_s now, struct credential *out,
-                                         struct refusal *why);
-/* The record's credential first, then the record's own signature, then its limits: a service that the credential does not
- * allow is ERR_DENIED. */
-must_check enum err trust_record(const struct trust *t, struct bytes envelope, wall_s now, struct record *out);
-must_check enum err trust_record_why(const struct trust *t, struct bytes envelope, wall_s now, struct record *out,
-                                     struct refusal *why);
+/* ERR_MALFORMED, ERR_AUTH (signature, key not sound), ERR_FOREIGN (another mesh), ERR_EXPIRED (or not yet
+ * valid, beyond 10 minutes of skew), ERR_DENIED (outside its grant's limits). */
+must_check enum err trust_credential(const struct trust *t, struct bytes envelope, wall_s now,
+                                     struct credential *out);
+must_check enum err trust_credential_why(const struct trust *t, struct bytes envelope, wall_s now,
+                                         struct credential *out, struct refusal *why);
+/* The record's credential first, then the record's own signature, then its limits: a service that the
+ * credential does not allow is ERR_DENIED. */
+must_check enum err trust_record(const struct trust *t, struct bytes envelope, wall_s now,
+                                 struct record *out);
+must_check enum err trust_record_why(const struct trust *t, struct bytes envelope, wall_s now,
+                                     struct record *out, struct refusal *why);
 
 #endif
