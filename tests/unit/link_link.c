@@ -1,4 +1,5 @@
-/* Two links in one process, the wire between them being two buffers that the tests may cut, bend and swap. */
+/* Two links in one process, the wire between them being two buffers that the tests may cut, bend and swap.
+ * The source is included so that a peer with the right keys can send records that no honest one would. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -6,8 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "link/link.h"
-#include "noise/prim.h"
+#include "link/link.c"
 
 enum { RECORD_PLAIN_MAX = NOISE_PLAIN_MAX - 1, START = 1000 };
 
@@ -147,7 +147,7 @@ static void seal(struct link *l, struct buf *out, struct bytes text)
 static void expect_record(struct link *l, struct bytes wire, struct bytes text)
 {
     size_t used;
-    struct bytes got;
+    struct bytes got = {NULL, 0};
     assert_int_equal(link_feed(l, wire, &used, START), ERR_OK);
     assert_int_equal(used, wire.len);
     assert_true(link_poll_record(l, &got));
@@ -256,7 +256,7 @@ static void a_feed_stops_at_each_record_that_waits(void **state)
     for (int i = 0; i < 3; i++, text[7]++)
         seal(p.a, &p.a_out, bytes_str(text));
     size_t at = 0, used;
-    struct bytes got;
+    struct bytes got = {NULL, 0};
     text[7] = '0';
     for (int i = 0; i < 3; i++, text[7]++) {
         assert_int_equal(link_feed(p.b, bytes_of(p.a_out.at + at, p.a_out.len - at), &used, START), ERR_OK);
@@ -282,7 +282,7 @@ static void feed_bytewise(struct link *l, struct buf *wire)
 static void check_bytewise(struct link_setup s)
 {
     struct pair p = pair_of(&s);
-    struct bytes got;
+    struct bytes got = {NULL, 0};
     for (int i = 0; i < 3; i++) {
         send_due(p.a, &p.a_out);
         feed_bytewise(p.b, &p.a_out);
@@ -419,7 +419,7 @@ static void n26_an_end_without_close_is_a_truncation(void **state)
 {
     (void)state;
     struct link_setup s = xx_setup();
-    struct bytes got;
+    struct bytes got = {NULL, 0};
     size_t used;
     for (size_t cut = 0; cut <= 19; cut++) {
         struct pair p = pair_up(&s);
@@ -607,7 +607,7 @@ static void n10_a_replayed_ik_session_gets_one_reply_and_moves_nothing(void **st
     struct link_setup s = ik_setup(), accept = setup_of(&bob);
     struct pair p = pair_of(&s);
     struct buf tape = {0}, reply = {0};
-    struct bytes got;
+    struct bytes got = {NULL, 0};
     size_t used;
     for (int i = 0; i < 2; i++) {
         send_due(p.a, &p.a_out);
@@ -731,6 +731,51 @@ static void a_payload_where_none_belongs_is_refused(void **state)
     link_free(b);
 }
 
+/* Alice, whose keys are right, sends one record of this type and body length; what does bob say? */
+static enum err verdict_on(struct pair *p, enum record_type type, size_t body_len)
+{
+    uint8_t wire[RECORD_OVERHEAD + 10] = {0};
+    size_t used;
+    assert_int_equal(record_seal(&p->a->tx, wire, type, body_len), ERR_OK);
+    return link_feed(p->b, bytes_of(wire, RECORD_OVERHEAD + body_len), &used, START);
+}
+
+static void records_that_mean_nothing_end_the_link(void **state)
+{
+    (void)state;
+    static const struct {
+        enum record_type type;
+        size_t body_len;
+        enum err verdict;
+    } cases[] = {
+        {RECORD_DATA, 10, ERR_OK},        {RECORD_DATA, 0, ERR_MALFORMED},    {RECORD_CLOSE, 0, ERR_OK},
+        {RECORD_CLOSE, 1, ERR_MALFORMED}, {RECORD_CONFIRM, 0, ERR_MALFORMED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct link_setup s = ik_setup();
+        struct pair p = pair_up(&s);
+        assert_int_equal(verdict_on(&p, cases[i].type, cases[i].body_len), cases[i].verdict);
+        pair_fini(&p);
+    }
+}
+
+static void the_first_record_of_an_ik_initiator_confirms(void **state)
+{
+    (void)state;
+    static const enum record_type types[] = {RECORD_DATA, RECORD_CLOSE};
+    for (int i = 0; i < 2; i++) {
+        struct link_setup s = ik_setup();
+        struct pair p = pair_of(&s);
+        send_due(p.a, &p.a_out);
+        assert_int_equal(feed_all(p.b, &p.a_out), ERR_OK);
+        send_due(p.b, &p.b_out);
+        assert_int_equal(feed_all(p.a, &p.b_out), ERR_OK);
+        assert_int_equal(verdict_on(&p, types[i], i == 0 ? 10 : 0), ERR_MALFORMED);
+        assert_false(link_is_up(p.b) || link_is_closed_by_peer(p.b));
+        pair_fini(&p);
+    }
+}
+
 static void a_full_send_buffer_ends_the_handshake(void **state)
 {
     (void)state;
@@ -792,6 +837,8 @@ int main(void)
         cmocka_unit_test(records_lost_doubled_or_swapped_end_the_link),
         cmocka_unit_test(bytes_out_of_turn_end_the_handshake),
         cmocka_unit_test(a_stranger_cannot_announce_a_long_message),
+        cmocka_unit_test(records_that_mean_nothing_end_the_link),
+        cmocka_unit_test(the_first_record_of_an_ik_initiator_confirms),
         cmocka_unit_test(a_full_send_buffer_ends_the_handshake),
         cmocka_unit_test(an_empty_message_is_malformed),
         cmocka_unit_test(a_payload_where_none_belongs_is_refused),

@@ -319,6 +319,28 @@ static void n16_our_first_message_sent_back_is_refused(void **state)
     }
 }
 
+static void n16_our_own_ephemeral_is_nobody_elses(void **state)
+{
+    (void)state;
+    static const uint8_t e[32] = {0x33, 0x33}, other_e[32] = {0x44, 0x44};
+    for (int same = 0; same < 2; same++) {
+        struct two t = two_of(&noise_xx);
+        struct noise_setup a = setup_of(&noise_xx, true), b = setup_of(&noise_xx, false);
+        uint8_t msg[OUT_MAX], payload[OUT_MAX];
+        size_t len;
+        a.e_sec = e;
+        b.e_sec = same ? e : other_e;
+        assert_int_equal(noise_handshake_init(&t.a, &a), ERR_OK);
+        assert_int_equal(noise_handshake_init(&t.b, &b), ERR_OK);
+        assert_int_equal(noise_handshake_write(&t.a, bytes_of(NULL, 0), msg, sizeof msg, &len), ERR_OK);
+        assert_int_equal(noise_handshake_read(&t.b, bytes_of(msg, len), payload, sizeof payload, &len),
+                         ERR_OK);
+        assert_int_equal(noise_handshake_write(&t.b, bytes_of(NULL, 0), msg, sizeof msg, &len), ERR_OK);
+        enum err verdict = noise_handshake_read(&t.a, bytes_of(msg, len), payload, sizeof payload, &len);
+        assert_int_equal(verdict, same ? ERR_AUTH : ERR_OK);
+    }
+}
+
 /* To done, with payloads of so many bytes from each side. */
 static void complete(struct two *t, size_t payload_len)
 {
@@ -464,6 +486,7 @@ int main(void)
         cmocka_unit_test(n14_a_small_order_remote_key_is_refused_at_init),
         cmocka_unit_test(n16_our_own_static_key_is_nobody_elses),
         cmocka_unit_test(n16_our_first_message_sent_back_is_refused),
+        cmocka_unit_test(n16_our_own_ephemeral_is_nobody_elses),
         cmocka_unit_test(n16_our_own_transport_messages_are_refused),
         cmocka_unit_test(payloads_pass_and_both_sides_know_each_other),
         cmocka_unit_test(two_handshakes_share_no_ephemeral),
