@@ -1,0 +1,87 @@
+/* One seed, one run: the same trace to the last byte, whether printed or not; another seed, another run. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "sim/scenario.h"
+
+struct outcome {
+    uint64_t hash, lines, events;
+};
+
+static struct outcome play(const char *name, uint32_t hosts, uint64_t seed)
+{
+    const struct scenario *s = scenario_find(name);
+    assert_non_null(s);
+    struct world_config config = {.hosts = hosts, .seed = seed, .wire = s->wire};
+    struct world *w = scenario_play(s, &config);
+    if (!world_is_well(w))
+        print_error("%s, %u hosts, seed %llu: %s\n", name, hosts, (unsigned long long)seed, w->failure);
+    assert_true(world_is_well(w));
+    struct outcome o = {w->trace.hash, w->trace.lines, w->figures.events};
+    world_free(w);
+    return o;
+}
+
+static void the_same_seed_gives_the_same_trace_in_every_scenario(void **state)
+{
+    (void)state;
+    const struct scenario *s;
+    for (size_t i = 0; (s = scenario_get(i)); i++) {
+        struct outcome a = play(s->name, 9, 0x5eed + i), b = play(s->name, 9, 0x5eed + i);
+        assert_true(a.hash == b.hash && a.lines == b.lines && a.events == b.events);
+        assert_true(a.lines > 100);
+        assert_true(play(s->name, 9, 0xbee5 + i).hash != a.hash);
+    }
+}
+
+/* Plays into a file; returns its length, and its bytes in *text (freed by the caller). */
+static size_t play_printed(uint64_t seed, char **text)
+{
+    char name[] = "/tmp/starling-trace-XXXXXX";
+    const struct scenario *s = scenario_find("crash");
+    struct world_config config = {.hosts = 6, .seed = seed, .is_printed = true, .wire = s->wire};
+    int file = mkstemp(name), out = dup(STDOUT_FILENO);
+    assert_true(file >= 0 && out >= 0);
+    fflush(stdout);
+    dup2(file, STDOUT_FILENO);
+    world_free(scenario_play(s, &config));
+    fflush(stdout);
+    dup2(out, STDOUT_FILENO);
+    close(out);
+    off_t len = lseek(file, 0, SEEK_END);
+    *text = malloc((size_t)len + 1);
+    assert_non_null(*text);
+    assert_int_equal(pread(file, *text, (size_t)len, 0), len);
+    (*text)[len] = 0;
+    close(file);
+    unlink(name);
+    return (size_t)len;
+}
+
+static void printed_traces_are_byte_for_byte_the_same(void **state)
+{
+    (void)state;
+    char *a, *b;
+    size_t a_len = play_printed(77, &a), b_len = play_printed(77, &b);
+    assert_int_equal(a_len, b_len);
+    assert_memory_equal(a, b, a_len);
+    assert_non_null(strstr(a, " crashes\n"));
+    assert_non_null(strstr(a, " dead "));
+    free(a);
+    free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_seed_gives_the_same_trace_in_every_scenario),
+        cmocka_unit_test(printed_traces_are_byte_for_byte_the_same),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,127 @@
+/* An oracle that cannot fail proves nothing: each one is shown what it must not accept. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "sim/oracle.h"
+#include "sim/scenario.h"
+#include "trust/sign.h"
+
+static struct world *small_mesh(void)
+{
+    struct world_config config = {.hosts = 5, .seed = 42, .wire = {.delay_us = 500, .jitter_pct = 20}};
+    struct world *w = world_new(&config);
+    for (uint32_t h = 0; h < 5; h++)
+        host_start(w, h);
+    assert_true(world_agree(w, SEC(30), "start"));
+    return w;
+}
+
+static void expect_failure(struct world *w, const char *words)
+{
+    if (!strstr(w->failure, words))
+        print_error("expected \"%s\", got \"%s\"\n", words, w->failure);
+    assert_non_null(strstr(w->failure, words));
+    world_free(w);
+}
+
+static void a_forged_record_in_a_members_table_is_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    struct buf record = {0};
+    buf_add_bytes(&record, w->host[3].own->bytes);
+    assert_non_null(oracle_accepted(w, 1, signer_id(w->signer, 3), buf_bytes(&record)));
+    assert_null(
+        oracle_accepted(w, 1, signer_id(w->signer, 2), buf_bytes(&record))); /* true, but of another */
+    w->failure[0] = 0;
+    record.at[record.len / 2] ^= 1;
+    assert_null(oracle_accepted(w, 1, signer_id(w->signer, 3), buf_bytes(&record)));
+    buf_fini(&record);
+    expect_failure(w, "host 1 accepts a forged record of member 3");
+}
+
+static void real_verification_refuses_every_forgery(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    struct gossip_claim claim;
+    struct buf record = {0};
+    signer_forge(w->signer, 3, 4, 9, true, &record);
+    assert_int_equal(signer_verify(w->signer, buf_bytes(&record), &claim), ERR_AUTH);
+    assert_int_equal(signer_verify(w->signer, buf_bytes(&record), &claim), ERR_AUTH); /* from memory */
+    buf_consume(&record, record.len);
+    signer_forge_outsider(w->signer, 1, &record);
+    assert_int_not_equal(signer_verify(w->signer, buf_bytes(&record), &claim), ERR_OK);
+    buf_consume(&record, record.len);
+    signer_forge(w->signer, 4, 4, 9, false, &record); /* what its owner signs is good */
+    assert_int_equal(signer_verify(w->signer, buf_bytes(&record), &claim), ERR_OK);
+    buf_fini(&record);
+    world_free(w);
+}
+
+static void speaking_before_storing_is_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    const struct signed_record *r = signer_sign(w->signer, 2, w->host[2].disk.incarnation + 1, 1, false);
+    struct gossip_claim claim = {
+        .id = *signer_id(w->signer, 2), .incarnation = r->incarnation, .hash = r->hash};
+    oracle_verified(w, 0, &claim);
+    expect_failure(w, "host 2 speaks under incarnation 2, on its disk is 1");
+}
+
+static void a_number_signed_twice_is_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    host_crash(w, 2);
+    w->host[2].disk.incarnation = 0; /* a disk that forgot */
+    host_start(w, 2);
+    expect_failure(w, "host 2 signs incarnation 1 version 1 a second time");
+}
+
+static void holding_a_reachable_host_dead_is_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    w->wire.group[4] = 1;
+    world_cut(w, 0, 1, true);
+    world_cut(w, 1, 0, true);
+    assert_true(world_run(w, SEC(90))); /* held dead, rightly: nothing to object */
+    struct gossip_member m;
+    assert_true(gossip_member_get(w->host[0].gossip, signer_id(w->signer, 4), &m));
+    assert_int_equal(m.state, GOSSIP_DEAD);
+    memset(w->wire.cut, 0, sizeof w->wire.cut); /* as if the network had been whole all the time */
+    w->network_since = w->began;
+    oracle_look(w);
+    expect_failure(w, "dead since");
+}
+
+static void disagreement_is_named(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    char difference[160];
+    assert_true(oracle_agree(w, difference, sizeof difference));
+    host_crash(w, 3);
+    assert_false(oracle_agree(w, difference, sizeof difference));
+    assert_string_equal(difference, "host 0 holds host 3 alive, which is gone");
+    assert_false(world_agree(w, SEC(1), "a crash")); /* nobody can know that soon */
+    expect_failure(w, "ms after a crash: host 0 holds host 3");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_forged_record_in_a_members_table_is_seen),
+        cmocka_unit_test(real_verification_refuses_every_forgery),
+        cmocka_unit_test(speaking_before_storing_is_seen),
+        cmocka_unit_test(a_number_signed_twice_is_seen),
+        cmocka_unit_test(holding_a_reachable_host_dead_is_seen),
+        cmocka_unit_test(disagreement_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

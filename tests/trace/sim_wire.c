@@ -1,0 +1,99 @@
+/* The simulated network and its clockwork: what it promises to the scenarios. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "sim/heap.h"
+#include "sim/wire.h"
+
+static void things_happen_in_order_of_time_and_then_of_insertion(void **state)
+{
+    (void)state;
+    struct heap h = {0};
+    struct rng r = rng_seeded(5);
+    struct happening x, before = {0};
+    for (uint32_t i = 0; i < 5000; i++)
+        heap_push(&h, (struct happening){.at = rng_below(&r, 300), .kind = HAPPENS_TIMER, .host = i});
+    assert_true(heap_pop(&h, 300, &before));
+    for (size_t n = 1; n < 5000; n++) {
+        assert_true(heap_pop(&h, 300, &x));
+        assert_true(x.at > before.at || (x.at == before.at && x.host > before.host));
+        before = x;
+    }
+    assert_false(heap_pop(&h, NEVER, &x));
+    heap_push(&h, (struct happening){.at = 10});
+    assert_false(heap_pop(&h, 9, &x));
+    assert_true(heap_pop(&h, 10, &x));
+    heap_fini(&h);
+}
+
+static void loss_and_doubling_are_as_configured(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct wire_config config = {
+        .delay_us = 1000, .jitter_pct = 20, .loss_ppm = 300000, .duplicate_ppm = 100000};
+    unsigned count[3] = {0};
+    mono_us at[2];
+    wire_init(&w, &config, 2, 1);
+    for (int i = 0; i < 100000; i++) {
+        unsigned n = wire_datagram(&w, 0, 1, 5000, at);
+        count[n]++;
+        for (unsigned j = 0; j < n; j++)
+            assert_true(at[j] >= 5800 && at[j] <= 6200);
+    }
+    assert_in_range(count[0], 29000, 31000);
+    assert_in_range(count[2], 6500, 7500); /* a tenth of what was not lost */
+    wire_fini(&w);
+}
+
+static void a_cut_has_a_direction(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct wire_config config = {.delay_us = 1000};
+    mono_us at[2];
+    wire_init(&w, &config, 3, 1);
+    w.group[1] = 1;
+    w.cut[0][1] = true;
+    assert_false(wire_is_whole(&w));
+    assert_int_equal(wire_datagram(&w, 0, 1, 0, at), 0);
+    assert_int_equal(wire_datagram(&w, 1, 0, 0, at), 1);
+    assert_int_equal(wire_datagram(&w, 0, 2, 0, at), 1);
+    wire_fini(&w);
+}
+
+static void bulk_pays_for_its_connection_once_and_keeps_its_order(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct wire_config config = {.delay_us = 1000, .loss_ppm = 200000};
+    wire_init(&w, &config, 2, 7);
+    mono_us first = wire_bulk(&w, 0, 1, 1, 1, 100, 0), last = first;
+    assert_true(first >= 5000); /* two round trips, then one way */
+    for (int i = 1; i < 1000; i++) {
+        mono_us at = wire_bulk(&w, 0, 1, 1, 1, 100, (mono_us)i * 10);
+        assert_true(at >= last);
+        last = at;
+    }
+    w.config.loss_ppm = 0;
+    mono_us later = last + 1000000;
+    assert_int_equal(wire_bulk(&w, 0, 1, 1, 1, 0, later), later + 1000);
+    assert_int_equal(wire_bulk(&w, 1, 1, 0, 1, 125000, later), later + 1000 + 1000); /* 1 Gbit/s */
+    assert_int_equal(wire_bulk(&w, 0, 1, 1, 2, 0, later), later + 5000); /* the other has restarted */
+    assert_int_equal(wire_bulk(&w, 0, 1, 1, 2, 0, later + WIRE_IDLE_US + 1), later + WIRE_IDLE_US + 1 + 5000);
+    wire_fini(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(things_happen_in_order_of_time_and_then_of_insertion),
+        cmocka_unit_test(loss_and_doubling_are_as_configured),
+        cmocka_unit_test(a_cut_has_a_direction),
+        cmocka_unit_test(bulk_pays_for_its_connection_once_and_keeps_its_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
