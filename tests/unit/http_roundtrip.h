@@ -24,12 +24,21 @@ static inline struct h1_reader *roundtrip_reader(const struct roundtrip *t)
     return r;
 }
 
+/* The writer adds its own fields (host, framing, connection), which may take a head at the reader's limit
+ * beyond it. */
+static inline bool roundtrip_is_over_limit(struct buf *said_again)
+{
+    const char *text = buf_str(said_again);
+    return strncmp(text, "error", 5) == 0 &&
+           (strstr(text, "too many header fields") || strstr(text, "head is too long"));
+}
+
 /* The message is complete: what we wrote must read as what we read, and as nothing more. */
 static inline void roundtrip_message(struct roundtrip *t)
 {
     struct h1_reader *again = roundtrip_reader(t);
     struct buf said_again = transcript_of(again, buf_bytes(&t->wire), 0, 0);
-    if (strcmp(buf_str(&t->said), buf_str(&said_again)) != 0) {
+    if (strcmp(buf_str(&t->said), buf_str(&said_again)) != 0 && !roundtrip_is_over_limit(&said_again)) {
         fprintf(stderr, "read:\n%swritten:\n%.*s\nread again:\n%s", buf_str(&t->said), (int)t->wire.len,
                 (const char *)t->wire.at, buf_str(&said_again));
         abort();
