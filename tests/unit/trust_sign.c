@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <sodium.h>
+
+#include "base/rng.h"
 #include "trust/sign.h"
 
 static int setup(void **state)
@@ -120,6 +123,29 @@ static void x25519_keys_of_small_order_or_in_another_spelling_are_refused_N14(vo
         unhex(bad[i], pub);
         assert_false(dh_pub_is_sound(pub));
     }
+}
+
+/* libsodium answers -1 when the product is zero, which is what small order means for a clamped scalar. */
+static void soundness_of_an_x25519_key_is_what_libsodium_finds(void **state)
+{
+    static const uint8_t scalar[32] = {77};
+    struct rng r = rng_seeded(25519);
+    uint8_t pub[32], shared[32];
+    size_t unsound = 0;
+    (void)state;
+    for (unsigned i = 0; i < 600; i++) {
+        memset(pub, i % 3 == 0 ? 0xff : 0, sizeof pub); /* the neighbourhood of 0 and of p, and anywhere */
+        for (size_t k = 0; i % 3 == 2 && k < sizeof pub; k++)
+            pub[k] = (uint8_t)rng_u64(&r);
+        if (i % 3 != 2)
+            pub[0] = (uint8_t)(i / 3 + (i % 3 == 0 ? 0xb0 : 0));
+        pub[31] &= 0x7f;
+        bool below_p = i % 3 != 0 || pub[0] < 0xed;
+        bool sound = below_p && crypto_scalarmult(shared, scalar, pub) == 0;
+        assert_int_equal(dh_pub_is_sound(pub), sound);
+        unsound += !sound;
+    }
+    assert_true(unsound >= 3);
 }
 
 static void a_node_id_has_one_spelling(void **state)
@@ -262,6 +288,7 @@ int main(void)
         cmocka_unit_test(ed25519_keys_of_small_order_are_refused_B18),
         cmocka_unit_test(ed25519_keys_with_torsion_are_refused_B18),
         cmocka_unit_test(x25519_keys_of_small_order_or_in_another_spelling_are_refused_N14),
+        cmocka_unit_test(soundness_of_an_x25519_key_is_what_libsodium_finds),
         cmocka_unit_test(a_node_id_has_one_spelling),
         cmocka_unit_test(zeros_are_no_key),
         cmocka_unit_test(fresh_keys_differ_and_are_wiped),
