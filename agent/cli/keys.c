@@ -21,6 +21,18 @@ enum err keys_path(char out[KEYS_PATH_MAX], const char *dir, const char *file, s
     return ERR_LIMIT;
 }
 
+/* A path that was given as it is. */
+static enum err take_path(char out[KEYS_PATH_MAX], const char *path, struct buf *why)
+{
+    size_t len = strlen(path);
+    if (len >= KEYS_PATH_MAX) {
+        buf_addf(why, "a path of %zu bytes is too long; use a shorter one", len);
+        return ERR_LIMIT;
+    }
+    memcpy(out, path, len + 1);
+    return ERR_OK;
+}
+
 /* Passphrases. */
 
 static volatile sig_atomic_t interrupted;
@@ -176,6 +188,8 @@ static enum err unseal(uint8_t seed[32], struct bytes text, const char *what, co
     enum err err = ERR_AUTH;
     for (int i = 0; i < attempts && err == ERR_AUTH; i++) {
         struct buf passphrase = {0};
+        if (i > 0)
+            fprintf(stderr, "%s: the passphrase is wrong; once more\n", path);
         err = keys_passphrase(&passphrase, passphrase_file, false, why);
         if (err) {
             secret_fini(&passphrase);
@@ -205,10 +219,8 @@ static enum err path_of(char path[KEYS_PATH_MAX], const char *what, const struct
 {
     char file[32];
     assert(place->ca || place->key_file);
-    if (place->key_file) {
-        snprintf(path, KEYS_PATH_MAX, "%s", place->key_file);
-        return ERR_OK;
-    }
+    if (place->key_file)
+        return take_path(path, place->key_file, why);
     snprintf(file, sizeof file, "%s.key", what);
     return keys_path(path, place->ca, file, why);
 }
@@ -248,11 +260,7 @@ enum err keys_root(struct root *root, struct buf *bytes, const char *ca, const c
 {
     char path[KEYS_PATH_MAX];
     struct refusal refusal;
-    enum err err = ERR_OK;
-    if (root_file)
-        snprintf(path, sizeof path, "%s", root_file);
-    else
-        err = keys_path(path, ca, "root.trust", why);
+    enum err err = root_file ? take_path(path, root_file, why) : keys_path(path, ca, "root.trust", why);
     if (!err)
         err = file_read(bytes, path, ROOT_BYTES_MAX, why);
     if (err)
