@@ -145,8 +145,9 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob, 
     m->flags &= (uint8_t) ~(is_equivocal ? 0 : MEMBER_EQUIVOCAL);
     if (is_refuted || after == GOSSIP_LEFT)
         rumors_drop(&g->rumors, m->opinion);
+    m->flags &= (uint8_t)~MEMBER_QUIET;
     if (is_refuted)
-        m->flags &= (uint8_t) ~(MEMBER_QUIET | MEMBER_KNOWS_US); /* it may have restarted, and without its store */
+        m->flags &= (uint8_t)~MEMBER_KNOWS_US; /* it may have restarted, and without its store */
     if (is_new)
         members_set_state(&g->members, m, after, g->now);
     else if (after != before)
@@ -201,8 +202,11 @@ static enum err apply_known(struct gossip *g, struct member *m, struct bytes rec
                             const struct news *news)
 {
     int newer = member_cmp(m, claim->incarnation, claim->version);
-    if (newer == 0 && hash_eq(&m->record->hash, &claim->hash))
+    if (newer == 0 && hash_eq(&m->record->hash, &claim->hash)) {
+        if (news->origin == FROM_SYNC)
+            apply_speak(g, m);
         return ERR_OK;
+    }
     if (newer < 0) {
         g->stats.records_stale++;
         return ERR_STALE;
@@ -277,8 +281,10 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
     reschedule(g, s);
     event_member(g, m, GOSSIP_ALIVE, false, false);
     g->stats.suspicions++;
-    if (is_quiet)
-        m->flags |= MEMBER_QUIET;
+    if (!is_quiet)
+        return;
+    m->flags |= MEMBER_QUIET;
+    members_unsum(&g->members, m);
 }
 
 static void confirm(struct gossip *g, struct member *m, const struct node_id *accuser)
@@ -315,7 +321,8 @@ void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct nod
     struct member *m = members_find(&g->members, subject);
     if (!m || incarnation != m->incarnation || m->state == GOSSIP_LEFT || m->state == GOSSIP_DEAD)
         return;
-    if (is_self(g, accuser) || node_id_eq(accuser, subject) || g->now < m->vouched_until)
+    /* Nor does the word of one whom we hold dead count: it may have been cut off, and just comes back. */
+    if (is_self(g, accuser) || node_id_eq(accuser, subject) || g->now < m->vouched_until || source->state != GOSSIP_ALIVE)
         return;
     if (m->state == GOSSIP_ALIVE) {
         apply_suspicion(g, m, accuser, false, false);
@@ -357,12 +364,20 @@ void apply_death(struct gossip *g, struct member *m)
         rumors_drop(&g->rumors, m->opinion);
 }
 
+void apply_speak(struct gossip *g, struct member *m)
+{
+    if (!(m->flags & MEMBER_QUIET))
+        return;
+    m->flags &= (uint8_t)~MEMBER_QUIET;
+    members_sum(&g->members, m);
+}
+
 void apply_evidence(struct gossip *g, struct member *m)
 {
     enum gossip_state before = (enum gossip_state)m->state;
     if (before == GOSSIP_LEFT)
         return;
-    m->flags &= (uint8_t)~MEMBER_QUIET;
+    apply_speak(g, m);
     if (before == GOSSIP_ALIVE)
         return;
     m->vouched_until = g->now + VOUCH_MS;
@@ -384,5 +399,7 @@ void apply_forget(struct gossip *g, struct member *m)
     outbox_forget(&g->urgent, m);
     outbox_forget(&g->answers, m);
     wants_forget(g, m);
+    if (g->pushed_last == m)
+        g->pushed_last = NULL;
     members_remove(&g->members, m);
 }

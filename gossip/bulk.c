@@ -120,6 +120,8 @@ static void on_entry(struct gossip *g, struct member *from, const struct list_en
         add_id(&d->fetch, &e->id);
     if (newer < 0 || is_other)
         add_id(&d->send, &e->id);
+    if (newer == 0 && !is_other)
+        apply_speak(g, m);
     if (newer == 0)
         on_same(g, from, m, e);
 }
@@ -254,17 +256,30 @@ enum err bulk_receive(struct gossip *g, const struct node_id *from, const struct
     return e ? e : dispatch(g, from, via, &b);
 }
 
+/* Of all we hold: members' records, and documents, so that a lost announcement is found too. */
+struct summary bulk_summary(const struct gossip *g)
+{
+    struct summary s = members_summary(&g->members);
+    for (uint32_t i = 0; i < g->doc_kind_count; i++)
+        for (int lane = 0; lane < SUMMARY_BYTES && g->doc_kinds[i].is_held; lane += 8)
+            store_be64(s.b + lane, load_be64(s.b + lane) + load_be64(g->doc_kinds[i].held.hash.b + lane));
+    return s;
+}
+
 void bulk_compare(struct gossip *g, struct member *m, const struct summary *theirs)
 {
-    struct summary ours = members_summary(&g->members);
+    struct summary ours = bulk_summary(g);
     if (memcmp(ours.b, theirs->b, SUMMARY_BYTES) == 0) {
         g->mismatches = 0;
+        g->sync_backoff = 0;
         if (++g->agreements >= AGREEMENTS_ENOUGH)
             send_hush(g);
         return;
     }
     g->agreements = 0;
     uint32_t enough = g->rumors.count[RUMORS_RECORD] >= NEWS_FLOOD ? 1 : MISMATCHES_BEFORE_SYNC;
-    if (++g->mismatches >= enough && g->now >= g->sync_ok_at)
-        jobs_sync(g, m);
+    if (++g->mismatches < enough || g->now < g->sync_ok_at)
+        return;
+    jobs_sync(g, m);
+    g->sync_backoff += g->sync_backoff < SYNC_BACKOFF_MAX;
 }

@@ -41,6 +41,7 @@ enum {
     STRIKES_MAX = 6,         /* bad documents remembered against a member; back-off is 2^strikes seconds */
 
     SYNC_SPACING_MS = 2000,      /* between syncs that we begin because summaries differ or a member returned */
+    SYNC_BACKOFF_MAX = 5,        /* ... doubling so often while syncs do not bring agreement: we refuse what others hold */
     SYNC_HURRY_MS = 500,         /* ... while there is more news than datagrams can carry */
     NEWS_FLOOD = 256,            /* fresh records at once that are too many to push one by one */
     CUT_OFF_PROBES = 3,          /* probe intervals without any ack after which our accusations are not told */
@@ -51,6 +52,7 @@ enum {
     VOUCH_MS = 3000,             /* after it answered us, accusations by others do not count for so long */
     VERIFY_JITTER_MS = 400,      /* own probes after a foreign accusation are spread over this: a suspect is not stormed */
     BULK_WAIT_MS = 5000,         /* for an answer over the bulk lane */
+    DOC_PATIENCE_MS = 2000,      /* ... for a document, while others offer one too */
     DOC_CHECK_MS = 1000,         /* the embedder's time to check a document before the next offer is tried */
     LEAVE_WAIT_MS = 2000,        /* for the left record to be pulled by those it was announced to */
     WAVE_MS = 100,               /* from a rumor's first pushes to its second, see send.c */
@@ -154,6 +156,7 @@ struct gossip {
     struct probes probes;
     struct relays relays;
     struct turns turns;
+    struct member *pushed_last; /* not pushed to twice running */
     struct outbox urgent, answers;
     struct budget budget;
     struct wants wants;
@@ -168,6 +171,7 @@ struct gossip {
     mono_ms own_set_at;
     mono_ms heard_at; /* when anybody last acknowledged one of our probes */
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
+    uint8_t sync_backoff;
     uint32_t mismatches, agreements; /* of summaries, in a row */
     struct sync_sent syncs[SYNCS_SENT_MAX]; /* the latest, round about */
     uint32_t sync_next;
@@ -221,6 +225,7 @@ must_check enum err apply_record(struct gossip *g, struct bytes record, const st
 /* Someone says `subject` is suspect or dead. `source` told us. */
 void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct node_id *subject, uint64_t incarnation, uint64_t version,
                    const struct node_id *accuser, struct member *source);
+void apply_speak(struct gossip *g, struct member *m); /* others know it too, or it answered: no private memory any more */
 void apply_evidence(struct gossip *g, struct member *m); /* it answered our own probe */
 void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, bool is_own, bool is_quiet);
 void apply_death(struct gossip *g, struct member *m);
@@ -255,6 +260,7 @@ enum err receive_datagram(struct gossip *g, const struct node_id *from, const st
 
 /* bulk.c */
 enum err bulk_receive(struct gossip *g, const struct node_id *from, const struct addr *via, struct bytes msg);
+struct summary bulk_summary(const struct gossip *g);
 void bulk_compare(struct gossip *g, struct member *m, const struct summary *theirs); /* a summary came with a ping or ack */
 
 /* jobs.c */

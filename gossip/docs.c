@@ -156,6 +156,17 @@ static bool is_barred(const struct gossip *g, const struct member *m)
     return m->doc_strikes > 0 && (g->now / 1000) % (UINT64_C(1) << m->doc_strikes) != 0;
 }
 
+/* A liar that keeps silent holds the one fetch: not for long if a better or another offer waits. */
+static void hurry(struct gossip *g, struct doc_kind *k)
+{
+    if (k->fetch != FETCH_ASKED || k->offers == 0)
+        return;
+    if (strikes_of(g, &k->offer[offer_best(g, k)].from) < strikes_of(g, &k->asked_of))
+        finish(g, k, false);
+    else
+        k->deadline = mono_min(k->deadline, g->now + DOC_PATIENCE_MS);
+}
+
 void docs_offered(struct gossip *g, struct member *from, const struct doc_version *doc)
 {
     struct doc_kind *k = find_or_add(g, doc->kind);
@@ -168,6 +179,7 @@ void docs_offered(struct gossip *g, struct member *from, const struct doc_versio
     const struct doc_offer offer = {*doc, from->id};
     offer_put(g, k, &offer);
     ask(g, k);
+    hurry(g, k);
 }
 
 void docs_received(struct gossip *g, const struct node_id *from, const struct bulk *b)

@@ -82,7 +82,7 @@ void jobs_sync(struct gossip *g, struct member *m)
 {
     struct addr addr;
     if (apply_addr(g, m, &addr) && jobs_add(g, JOB_SYNC, &m->id, &addr)) {
-        uint32_t spacing = g->rumors.count[RUMORS_RECORD] >= NEWS_FLOOD ? SYNC_HURRY_MS : SYNC_SPACING_MS;
+        uint32_t spacing = g->rumors.count[RUMORS_RECORD] >= NEWS_FLOOD ? SYNC_HURRY_MS : SYNC_SPACING_MS << g->sync_backoff;
         g->sync_ok_at = g->now + spacing + rng_below(&g->rng, spacing);
         g->mismatches = 0;
     }

@@ -158,6 +158,13 @@ static void sum_record(struct members *t, const struct member *m, bool add)
     }
 }
 
+void members_sum(struct members *t, struct member *m)
+{
+    if (!(m->flags & MEMBER_SUMMED))
+        sum_record(t, m, true);
+    m->flags |= MEMBER_SUMMED;
+}
+
 void members_unsum(struct members *t, struct member *m)
 {
     if (m->flags & MEMBER_SUMMED)
@@ -177,8 +184,7 @@ void members_set_record(struct members *t, struct member *m, struct record_blob 
     m->addr_count = claim->addr_count;
     m->addr_used = 0;
     memcpy(m->addr, claim->addr, sizeof m->addr);
-    sum_record(t, m, true);
-    m->flags |= MEMBER_SUMMED;
+    members_sum(t, m);
 }
 
 struct summary members_summary(const struct members *t)

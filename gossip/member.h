@@ -25,7 +25,7 @@ struct suspicion;
 enum member_flag {
     MEMBER_SUMMED = 1,     /* its record is part of the summary */
     MEMBER_EQUIVOCAL = 2,  /* a second record with the current numbers was seen and reported */
-    MEMBER_QUIET = 4,      /* remembered from before a restart: nobody is told what we think of it until it answers */
+    MEMBER_QUIET = 4,      /* remembered from before a restart: our private memory until it answers or others know it too */
     MEMBER_EV_PENDING = 8, /* a MEMBER event waits */
     MEMBER_EV_NEW = 16,
     MEMBER_EV_RECORD = 32,
@@ -70,7 +70,8 @@ void members_remove(struct members *t, struct member *m);
 void members_set_state(struct members *t, struct member *m, enum gossip_state state, mono_ms now);
 /* Takes a reference of its own. */
 void members_set_record(struct members *t, struct member *m, struct record_blob *record, const struct gossip_claim *claim);
-/* Tombstones near their end leave the summary before they are forgotten, so that different clocks do not look like news. */
+/* What only we remember, or nearly nobody any more, is not part of the summary. Tombstones near their end leave the summary before they are forgotten, so that different clocks do not look like news. */
+void members_sum(struct members *t, struct member *m);
 void members_unsum(struct members *t, struct member *m);
 struct summary members_summary(const struct members *t);
 

@@ -76,7 +76,7 @@ uint8_t send_limit(const struct gossip *g)
 /* It owes pushes from now on, but not more than there are others. */
 static void make_eager(struct gossip *g, struct rumor *r, uint32_t eager)
 {
-    uint32_t others = g->members.by_state[GOSSIP_ALIVE];
+    uint32_t others = g->members.by_state[GOSSIP_ALIVE] - (g->self && g->self->state == GOSSIP_ALIVE);
     rumors_eager(&g->rumors, r, (uint8_t)(eager < others ? eager : others));
     r->owes_wave = eager > 0 && others > eager;
     if (r->owes_wave && g->wave_at == NEVER)
@@ -306,7 +306,7 @@ static struct datagram head_of(const struct gossip *g, const struct out *o)
                                              [OUT_PING_REQ] = MSG_PING_REQ,
                                              [OUT_RELAYED_ACK] = MSG_RELAYED_ACK,
                                              [OUT_RECORD] = MSG_PUSH};
-    struct datagram d = {.type = type[o->type], .nonce = o->nonce, .summary = members_summary(&g->members)};
+    struct datagram d = {.type = type[o->type], .nonce = o->nonce, .summary = bulk_summary(g)};
     if (o->about)
         d.target = o->about->id;
     return d;
@@ -378,9 +378,12 @@ static void pay_unwanted(struct gossip *g)
 static bool poll_eager(struct gossip *g, struct gossip_packet *out)
 {
     while (rumors_is_eager(&g->rumors)) {
-        const struct member *not[] = {g->self};
+        const struct member *not[] = {g->self, g->pushed_last};
         struct addr addr;
-        struct member *to = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 1);
+        struct member *to = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 2);
+        if (!to && g->pushed_last && g->pushed_last->state == GOSSIP_ALIVE)
+            to = g->pushed_last; /* the only one there is */
+        g->pushed_last = to;
         if (!to) {
             give_up_eager(g);
             return false;

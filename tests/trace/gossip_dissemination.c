@@ -1,0 +1,289 @@
+/* How news travels: records, documents, large records, the byte budget, the summary that finds what was lost. */
+#include "world.h"
+
+static struct world *several(int n, unsigned show)
+{
+    struct world *w = world_new(0);
+    world_start(w, 0, "");
+    for (int i = 1; i < n; i++)
+        world_start(w, i, "a");
+    world_run(w, 20000);
+    w->show = show;
+    return w;
+}
+
+static uint64_t version_at(struct world *w, int at, int of)
+{
+    struct gossip_member m;
+    return gossip_member_get(w->node[at].g, &w->node[of].id, &m) ? m.version : 0;
+}
+
+static void publish_next(struct world *w, int n)
+{
+    w->node[n].version++;
+    assert_int_equal(world_publish(w, n, false), ERR_OK);
+    world_drain(w, n);
+}
+
+static void a_new_record_is_pushed_at_once(void **state)
+{
+    struct world *w = several(3, WORLD_PACKETS);
+    (void)state;
+    publish_next(w, 1);
+    world_run(w, 20030);
+    EXPECT_TRACE(w, "[ 20000] b > a push | record b 1.2\n"
+                    "[ 20000] b > c push | record b 1.2\n"
+                    "[ 20010] a > c push | record b 1.2\n"
+                    "[ 20010] c > a push | record b 1.2\n");
+    world_free(w);
+}
+
+static void twenty_members_know_it_within_a_few_round_trips(void **state)
+{
+    struct world *w = several(20, 0);
+    (void)state;
+    uint64_t before = w->datagrams;
+    w->node[7].padding = 600;
+    publish_next(w, 7);
+    world_run(w, 20200);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(version_at(w, i, 7), 2);
+    assert_true(w->datagrams - before <= 20 * 12);
+    world_free(w);
+}
+
+static void a_record_too_large_for_a_datagram_is_pulled_over_bulk(void **state)
+{
+    struct world *w = several(3, WORLD_PACKETS | WORLD_BULK);
+    (void)state;
+    w->node[1].padding = 5000;
+    publish_next(w, 1);
+    world_run(w, 20060);
+    EXPECT_TRACE(w, "[ 20000] b > a push | notice b 1.2\n"
+                    "[ 20000] b > c push | notice b 1.2\n"
+                    "[ 20010] a > b fetch 1\n"
+                    "[ 20010] c > b fetch 1\n"
+                    "[ 20020] b > a state 1\n"
+                    "[ 20020] b > c state 1\n"
+                    "[ 20030] a > c push | notice b 1.2\n"
+                    "[ 20030] c > a push | notice b 1.2\n");
+    assert_int_equal(version_at(w, 0, 1), 2);
+    assert_int_equal(version_at(w, 2, 1), 2);
+    world_free(w);
+}
+
+static void what_was_lost_is_found_by_the_summary(void **state)
+{
+    struct world *w = several(3, WORLD_BULK);
+    (void)state;
+    /* c hears of a new member just when its path to the others is cut: every push is lost. */
+    uint8_t space[200], packet[300];
+    struct world_record r = {.id = world_id(9), .incarnation = 1, .version = 1, .addr = world_addr(9)};
+    struct rumor_item i = {.type = RUMOR_RECORD, .record = world_record_encode(&r, space, sizeof space)};
+    struct wr wr = wr_init(packet, sizeof packet);
+    struct datagram d = {.type = MSG_PUSH};
+    struct addr via = world_addr(1);
+    datagram_encode(&wr, &d);
+    rumor_item_encode(&wr, &i);
+    world_cut(w, "c", "ab", true);
+    assert_int_equal(gossip_receive(w->node[2].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
+    world_drain(w, 2);
+    world_run(w, 21000);
+    world_cut(w, "c", "ab", false);
+    world_run(w, 25000);
+    EXPECT_TRACE(w, "[ 22162] c > b sync\n"
+                    "[ 22172] b > c state 0\n"
+                    "[ 22172] b > c list 2\n"
+                    "[ 22182] c > b state 1\n");
+    assert_string_not_equal(world_state(w, 0, 9), "unknown");
+    world_free(w);
+}
+
+static void a_document_is_announced_and_pulled_by_hash(void **state)
+{
+    struct world *w = several(3, WORLD_PACKETS | WORLD_EVENTS | WORLD_BULK);
+    (void)state;
+    world_doc_publish(w, 0, 1, "allow all");
+    world_drain(w, 0);
+    world_run(w, 20050);
+    EXPECT_TRACE(w, "[ 20000] a > c push | doc 1 1.1\n"
+                    "[ 20000] a > b push | doc 1 1.1\n"
+                    "[ 20010] c * a offers doc 1 1.1\n"
+                    "[ 20010] c > a doc-get\n"
+                    "[ 20010] b * a offers doc 1 1.1\n"
+                    "[ 20010] b > a doc-get\n"
+                    "[ 20020] a > c doc\n"
+                    "[ 20020] a > b doc\n"
+                    "[ 20030] c * received doc 1 1.1 from a\n"
+                    "[ 20030] c > b push | doc 1 1.1\n"
+                    "[ 20030] c > a push | doc 1 1.1\n"
+                    "[ 20030] b * received doc 1 1.1 from a\n"
+                    "[ 20030] b > a push | doc 1 1.1\n"
+                    "[ 20030] b > c push | doc 1 1.1\n");
+    for (int i = 0; i < 3; i++)
+        assert_true(w->node[i].doc_len == 9);
+    world_free(w);
+}
+
+static void a_late_joiner_gets_the_document_with_its_first_sync(void **state)
+{
+    struct world *w = several(2, 0);
+    (void)state;
+    world_doc_publish(w, 0, 1, "allow all");
+    world_drain(w, 0);
+    world_run(w, 60000);
+    world_start(w, 2, "a");
+    world_run(w, 60200);
+    assert_int_equal(w->node[2].doc_len, 9);
+    world_free(w);
+}
+
+static void a_bogus_offer_does_not_keep_the_good_one_out(void **state)
+{
+    struct world *w = several(3, WORLD_EVENTS | WORLD_BULK);
+    (void)state;
+    uint8_t space[128];
+    for (int k = 0; k < 50; k++) { /* b offers ever higher versions of nothing */
+        struct wr wr = wr_init(space, sizeof space);
+        struct datagram d = {.type = MSG_PUSH};
+        struct rumor_item i = {.type = RUMOR_DOC, .doc = {1, 9, (uint64_t)k, {{(uint8_t)k}}}};
+        struct addr via = world_addr(1);
+        datagram_encode(&wr, &d);
+        rumor_item_encode(&wr, &i);
+        assert_int_equal(gossip_receive(w->node[2].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
+        world_drain(w, 2);
+        world_run(w, w->now + 20);
+        if (k == 10) {
+            world_doc_publish(w, 0, 1, "good");
+            world_drain(w, 0);
+        }
+    }
+    assert_int_equal(w->node[2].doc_len, 4);
+    assert_true(gossip_stats(w->node[2].g)->bulk_sent < 15);
+    world_free(w);
+}
+
+static void one_who_refuses_a_document_does_not_pass_it_on(void **state)
+{
+    struct world *w = world_new(0);
+    (void)state;
+    world_start(w, 0, "");
+    world_start(w, 1, "a");
+    world_start(w, 2, "b");
+    world_cut(w, "a", "c", true);
+    world_run(w, 20000);
+    w->node[1].refuses_docs = true;
+    world_doc_publish(w, 0, 1, "secret");
+    world_drain(w, 0);
+    world_run(w, 40000);
+    assert_int_equal(w->node[1].doc_len, 0);
+    assert_int_equal(w->node[2].doc_len, 0);
+    world_free(w);
+}
+
+static void the_byte_budget_defers_rumors_but_not_probes(void **state)
+{
+    struct world *w = world_new(0);
+    (void)state;
+    w->config.bytes_per_second_max = 2000;
+    world_start(w, 0, "");
+    for (int i = 1; i < 10; i++)
+        world_start(w, i, "a");
+    world_run(w, 60000);
+    uint64_t bytes = w->datagram_bytes, acks = gossip_stats(w->node[3].g)->acks_received;
+    for (int k = 0; k < 200; k++) {
+        w->node[3].padding = 700;
+        publish_next(w, 3);
+        world_run(w, w->now + 50);
+    }
+    assert_true(w->datagram_bytes - bytes < 10 * 10 * 3500); /* ten members, ten seconds, the budget and what may overdraw it */
+    assert_true(gossip_stats(w->node[3].g)->acks_received - acks >= 9);
+    assert_true(gossip_stats(w->node[3].g)->budget_deferred > 0);
+    world_run(w, w->now + 20000);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(version_at(w, i, 3), 201);
+    assert_int_equal(gossip_stats(w->node[0].g)->suspicions, 0);
+    world_free(w);
+}
+
+static void a_restarted_member_without_its_store_is_known_again_at_the_first_ping(void **state)
+{
+    struct world *w = several(3, 0);
+    (void)state;
+    world_stop(w, 2);
+    w->show = WORLD_EVENTS | WORLD_BULK;
+    world_start(w, 2, ""); /* no seeds, nothing remembered: the others still ping it */
+    world_run(w, 22000);
+    EXPECT_TRACE(w, "[ 20000] c * c alive, new\n"
+                    "[ 20072] c > a sync\n"
+                    "[ 20082] a * c has a new record\n"
+                    "[ 20082] a > c state 2\n"
+                    "[ 20092] b * c has a new record\n"
+                    "[ 20092] c * joined\n"
+                    "[ 20092] c * a alive, new\n"
+                    "[ 20092] c * b alive, new\n");
+    world_free(w);
+}
+
+static void members_from_the_store_are_probed_before_they_are_believed(void **state)
+{
+    struct world *w = several(3, 0);
+    (void)state;
+    uint8_t space[2][200];
+    struct world_record a = {world_id(0), 1, 1, false, world_addr(0), 0, 0}, gone = {world_id(9), 1, 1, false, world_addr(9), 0, 0};
+    world_stop(w, 2);
+    w->show = WORLD_EVENTS;
+    world_start(w, 2, "");
+    assert_int_equal(gossip_member_load(w->node[2].g, world_record_encode(&a, space[0], 200), w->now), ERR_OK);
+    assert_int_equal(gossip_member_load(w->node[2].g, world_record_encode(&gone, space[1], 200), w->now), ERR_OK);
+    assert_int_equal(gossip_member_load(w->node[2].g, world_record_encode(&a, space[0], 200), w->now), ERR_STALE);
+    world_run(w, 26000);
+    EXPECT_TRACE(w, "[ 20000] c * c alive, new\n"
+                    "[ 20072] c * a suspect, new\n"
+                    "[ 20072] c * j suspect, new\n"
+                    "[ 20082] a * wants incarnation 2\n"
+                    "[ 20082] a * c has a new record\n"
+                    "[ 20092] c * a suspect -> alive\n"
+                    "[ 20092] b * c has a new record\n"
+                    "[ 20092] b * a has a new record\n"
+                    "[ 20122] c * joined\n"
+                    "[ 20162] c * b alive, new\n"
+                    "[ 24000] c * j suspect -> dead\n");
+    world_free(w);
+}
+
+static void tombstones_are_forgotten_and_do_not_come_back(void **state)
+{
+    struct world *w = world_new(0);
+    (void)state;
+    w->config.tombstone_ms = 60000;
+    for (int i = 0; i < 3; i++)
+        world_start(w, i, "a");
+    world_run(w, 10000);
+    world_stop(w, 2);
+    world_run(w, 20000);
+    w->show = WORLD_EVENTS | WORLD_BULK;
+    world_run(w, 300000);
+    assert_string_equal(world_state(w, 0, 2), "unknown");
+    assert_string_equal(world_state(w, 1, 2), "unknown");
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_record_is_pushed_at_once),
+        cmocka_unit_test(twenty_members_know_it_within_a_few_round_trips),
+        cmocka_unit_test(a_record_too_large_for_a_datagram_is_pulled_over_bulk),
+        cmocka_unit_test(what_was_lost_is_found_by_the_summary),
+        cmocka_unit_test(a_document_is_announced_and_pulled_by_hash),
+        cmocka_unit_test(a_late_joiner_gets_the_document_with_its_first_sync),
+        cmocka_unit_test(a_bogus_offer_does_not_keep_the_good_one_out),
+        cmocka_unit_test(one_who_refuses_a_document_does_not_pass_it_on),
+        cmocka_unit_test(the_byte_budget_defers_rumors_but_not_probes),
+        cmocka_unit_test(a_restarted_member_without_its_store_is_known_again_at_the_first_ping),
+        cmocka_unit_test(members_from_the_store_are_probed_before_they_are_believed),
+        cmocka_unit_test(tombstones_are_forgotten_and_do_not_come_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,305 @@
+/* Lies, replays and floods, as seen in traces. Cases are ADVERSARY's (G...). */
+#include "world.h"
+
+static struct world *three(unsigned show)
+{
+    struct world *w = world_new(0);
+    world_start(w, 0, "");
+    world_start(w, 1, "a");
+    world_start(w, 2, "a");
+    world_run(w, 10000);
+    w->show = show;
+    return w;
+}
+
+static struct bytes push_of(const struct rumor_item *i, uint8_t *space, size_t cap)
+{
+    struct wr w = wr_init(space, cap);
+    struct datagram d = {.type = MSG_PUSH};
+    datagram_encode(&w, &d);
+    rumor_item_encode(&w, i);
+    assert_true(wr_ok(&w));
+    return wr_done(&w);
+}
+
+static enum err hear(struct world *w, int at, int from, const struct rumor_item *i)
+{
+    uint8_t space[1200];
+    struct addr via = world_addr(from);
+    enum err e = gossip_receive(w->node[at].g, GOSSIP_DATAGRAM, &w->node[from].id, &via, push_of(i, space, sizeof space), w->now);
+    world_drain(w, at);
+    return e;
+}
+
+static enum err hear_record(struct world *w, int at, int from, const struct world_record *r)
+{
+    uint8_t space[1200];
+    struct rumor_item i = {.type = RUMOR_RECORD, .record = world_record_encode(r, space, sizeof space)};
+    return hear(w, at, from, &i);
+}
+
+static struct gossip_member member(struct world *w, int at, int of)
+{
+    struct gossip_member m;
+    assert_true(gossip_member_get(w->node[at].g, &w->node[of].id, &m));
+    return m;
+}
+
+/* G8, G9, R4 */
+static void old_records_change_nothing(void **state)
+{
+    struct world *w = three(WORLD_EVENTS);
+    (void)state;
+    struct world_record r = {.id = world_id(2), .incarnation = 5, .version = 7, .addr = world_addr(2)};
+    assert_int_equal(hear_record(w, 0, 1, &r), ERR_OK);
+    assert_int_equal(member(w, 0, 2).incarnation, 5);
+    for (int i = 0; i < 5; i++)
+        for (int v = 0; v < 20; v++) {
+            r.incarnation = (uint64_t)i;
+            r.version = (uint64_t)v;
+            r.left = v % 2;
+            assert_int_equal(hear_record(w, 0, 1, &r), ERR_OK);
+        }
+    assert_int_equal(member(w, 0, 2).incarnation, 5);
+    assert_int_equal(member(w, 0, 2).state, GOSSIP_ALIVE);
+    assert_true(gossip_stats(w->node[0].g)->records_stale >= 100);
+    world_free(w);
+}
+
+/* G9: al8n#197, an old `alive` after a death must not resurrect. */
+static void the_dead_stay_dead_whatever_is_replayed(void **state)
+{
+    struct world *w = three(0);
+    (void)state;
+    world_stop(w, 2);
+    world_run(w, 30000);
+    assert_int_equal(member(w, 0, 2).state, GOSSIP_DEAD);
+    struct world_record r = {.id = world_id(2), .incarnation = 1, .version = 1, .addr = world_addr(2)};
+    hear_record(w, 0, 1, &r);
+    r.incarnation = 0;
+    r.version = 99;
+    hear_record(w, 0, 1, &r);
+    assert_int_equal(member(w, 0, 2).state, GOSSIP_DEAD);
+    r.incarnation = 1;
+    hear_record(w, 0, 1, &r); /* newer version within the dead incarnation: noted, but it does not live by that */
+    assert_int_equal(member(w, 0, 2).state, GOSSIP_DEAD);
+    assert_int_equal(member(w, 0, 2).version, 99);
+    world_free(w);
+}
+
+/* R1, G3: what its subject did not sign does not count. */
+static void an_altered_record_is_refused(void **state)
+{
+    struct world *w = three(WORLD_EVENTS);
+    (void)state;
+    uint8_t space[300];
+    struct world_record r = {.id = world_id(2), .incarnation = 9, .version = 1, .addr = world_addr(2), .left = true};
+    struct bytes record = world_record_encode(&r, space, sizeof space);
+    space[40] ^= 1;
+    struct rumor_item i = {.type = RUMOR_RECORD, .record = record};
+    assert_int_equal(hear(w, 0, 1, &i), ERR_OK);
+    EXPECT_TRACE(w, "");
+    assert_int_equal(gossip_stats(w->node[0].g)->records_refused, 1);
+    assert_int_equal(member(w, 0, 2).state, GOSSIP_ALIVE);
+    world_free(w);
+}
+
+/* G5, G6: numbers near the top. */
+static void numbers_nobody_could_rise_above_are_refused(void **state)
+{
+    struct world *w = three(WORLD_EVENTS);
+    (void)state;
+    struct rumor_item i = {.type = RUMOR_SUSPECT, .subject = world_id(0), .accuser = world_id(1), .incarnation = UINT64_MAX};
+    hear(w, 0, 1, &i);
+    i.subject = world_id(2);
+    hear(w, 0, 1, &i);
+    struct world_record r = {.id = world_id(2), .incarnation = UINT64_MAX, .version = 1, .addr = world_addr(2)};
+    hear_record(w, 0, 1, &r);
+    EXPECT_TRACE(w, "");
+    assert_int_equal(member(w, 0, 0).incarnation, 1);
+    assert_int_equal(member(w, 0, 2).incarnation, 1);
+    world_free(w);
+}
+
+/* G16: addresses that nobody may make us dial. */
+static void forbidden_addresses_are_never_dialled(void **state)
+{
+    static const char *const forbidden[] = {"0.0.0.0", "224.0.0.1", "255.255.255.255", "169.254.169.254", "fe80::1", "ff02::1", "::"};
+    struct world *w = three(WORLD_EVENTS | WORLD_PACKETS | WORLD_BULK);
+    (void)state;
+    for (size_t k = 0; k < sizeof forbidden / sizeof *forbidden; k++) {
+        struct world_record r = {.id = world_id(9), .incarnation = 1, .version = 1};
+        assert_true(addr_of_ip(&r.addr, forbidden[k], 7400));
+        hear_record(w, 0, 1, &r);
+    }
+    EXPECT_TRACE(w, "");
+    assert_int_equal(gossip_stats(w->node[0].g)->records_refused, 7);
+
+    /* Loopback, and our own address: known, but not dialled from here. world_sent() fails the test if they were. */
+    struct world_record r = {.id = world_id(9), .incarnation = 1, .version = 1};
+    assert_true(addr_of_ip(&r.addr, "127.0.0.1", 7400));
+    w->show = 0;
+    hear_record(w, 0, 1, &r);
+    world_run(w, 30000);
+    world_free(w);
+}
+
+/* G46: our own record is heard with a higher number; G32: from an older disk. */
+static void our_own_record_from_the_future_makes_us_jump_above_it(void **state)
+{
+    struct world *w = three(WORLD_EVENTS);
+    (void)state;
+    struct world_record r = {.id = world_id(0), .incarnation = 41, .version = 3, .addr = world_addr(0)};
+    hear_record(w, 0, 1, &r);
+    world_run(w, 10500);
+    EXPECT_TRACE(w, "[ 10000] a * wants incarnation 42\n"
+                    "[ 10010] c * a has a new record\n"
+                    "[ 10020] b * a has a new record\n");
+    assert_int_equal(member(w, 1, 0).incarnation, 42);
+    assert_int_equal(member(w, 2, 0).incarnation, 42);
+    world_free(w);
+}
+
+/* G7, R4: two records with one number, told to two halves. */
+static void of_two_records_with_one_number_the_smaller_hash_wins_everywhere(void **state)
+{
+    struct world *w = three(WORLD_EVENTS);
+    (void)state;
+    struct world_record one = {.id = world_id(9), .incarnation = 1, .version = 1, .addr = world_addr(9), .padding = 8, .filler = '1'};
+    struct world_record two = one;
+    two.filler = '2';
+    hear_record(w, 0, 1, &one);
+    hear_record(w, 2, 1, &two);
+    world_run(w, 10100);
+    struct gossip_member a = member(w, 0, 9), b = member(w, 1, 9), c = member(w, 2, 9);
+    assert_true(bytes_eq(a.record, b.record) && bytes_eq(a.record, c.record));
+    EXPECT_TRACE(w, "[ 10000] a * j alive, new\n"
+                    "[ 10000] c * j alive, new\n"
+                    "[ 10010] c * j signed two records\n"
+                    "[ 10010] a * j signed two records\n"
+                    "[ 10010] a * j has a new record\n"
+                    "[ 10020] b * j alive, new\n");
+    assert_int_equal(gossip_stats(w->node[0].g)->equivocations, 1);
+    assert_int_equal(gossip_stats(w->node[2].g)->equivocations, 1);
+    world_free(w);
+}
+
+/* G4: a flood of accusations. The accused stays alive everywhere, and refutes once a second at most. */
+static void a_flood_of_accusations_moves_nobody(void **state)
+{
+    struct world *w = three(0);
+    (void)state;
+    for (int ms = 0; ms < 10000; ms += 10) {
+        for (int k = 0; k < 10; k++) {
+            struct rumor_item i = {.type = k % 2 ? RUMOR_DEAD : RUMOR_SUSPECT,
+                                   .subject = world_id(2),
+                                   .accuser = world_id(1),
+                                   .incarnation = w->node[2].incarnation};
+            hear(w, 0, 1, &i);
+            hear(w, 2, 1, &i);
+        }
+        world_run(w, w->now + 10);
+        assert_int_not_equal(member(w, 0, 2).state, GOSSIP_DEAD);
+    }
+    assert_in_range(w->node[2].incarnation, 2, 13);
+    assert_true(gossip_stats(w->node[2].g)->refutations <= 11);
+    assert_int_equal(gossip_stats(w->node[0].g)->deaths, 0);
+    world_free(w);
+}
+
+/* G23, G24: acks that do not answer a probe of ours. */
+static void only_the_probed_member_answers_with_its_own_nonce(void **state)
+{
+    struct world *w = three(WORLD_EVENTS);
+    (void)state;
+    world_cut(w, "a", "c", true);
+    world_cut(w, "b", "c", true);
+    uint8_t space[64];
+    for (int k = 0; k < 20; k++) {
+        struct wr wr = wr_init(space, sizeof space);
+        struct datagram d = {.type = MSG_ACK, .nonce = (uint64_t)k};
+        struct addr via = world_addr(1);
+        datagram_encode(&wr, &d);
+        assert_int_equal(gossip_receive(w->node[0].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
+        world_run(w, w->now + 500);
+    }
+    assert_true(gossip_stats(w->node[0].g)->acks_unmatched >= 20);
+    assert_string_equal(world_state(w, 0, 2), "dead");
+    world_free(w);
+}
+
+/* G17: indirect probes go to members only, a few at a time, one packet out per packet in. */
+static void probes_for_others_are_limited(void **state)
+{
+    struct world *w = three(0);
+    (void)state;
+    uint8_t space[64];
+    uint64_t before = w->datagrams;
+    world_cut(w, "a", "c", true);
+    for (int k = 0; k < 255; k++) {
+        struct wr wr = wr_init(space, sizeof space);
+        struct datagram d = {.type = MSG_PING_REQ, .nonce = (uint64_t)k, .target = k % 2 ? world_id(2) : world_id(20)};
+        struct addr via = world_addr(1);
+        datagram_encode(&wr, &d);
+        assert_int_equal(gossip_receive(w->node[0].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
+        world_drain(w, 0);
+    }
+    assert_int_equal(w->datagrams - before, 4);
+    world_free(w);
+}
+
+/* G45: what we do not understand is dropped and counted, and changes nothing. */
+static void unknown_messages_are_dropped_and_counted(void **state)
+{
+    static const uint8_t bad[][4] = {{1, 0}, {1, 5}, {1, 99}, {2, 6}, {0, 6}, {1, 6, 77}, {1, 16}};
+    struct world *w = three(WORLD_EVENTS | WORLD_PACKETS | WORLD_BULK);
+    (void)state;
+    struct addr via = world_addr(1);
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
+        for (int lane = 0; lane < 2; lane++)
+            assert_int_equal(gossip_receive(w->node[0].g, (enum gossip_lane)lane, &w->node[1].id, &via,
+                                            bytes_of(bad[k], k == 5 ? 3 : 2), w->now),
+                             ERR_MALFORMED);
+    EXPECT_TRACE(w, "");
+    assert_int_equal(gossip_stats(w->node[0].g)->messages_malformed, 14);
+    world_free(w);
+}
+
+/* G19: a full state asked for again and again. */
+static void syncs_are_answered_a_few_times_a_second(void **state)
+{
+    struct world *w = three(0);
+    (void)state;
+    uint8_t space[64];
+    uint64_t before = gossip_stats(w->node[0].g)->bulk_sent;
+    for (int k = 0; k < 100; k++) {
+        struct wr wr = wr_init(space, sizeof space);
+        uint8_t digest[8] = {0};
+        struct bulk b = {.type = MSG_SYNC, .salt = 7, .digests = bytes_of(digest, 8)};
+        struct addr via = world_addr(1);
+        bulk_encode(&wr, &b);
+        assert_int_equal(gossip_receive(w->node[0].g, GOSSIP_BULK, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
+        world_drain(w, 0);
+    }
+    assert_int_equal(gossip_stats(w->node[0].g)->bulk_sent - before, 4);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(old_records_change_nothing),
+        cmocka_unit_test(the_dead_stay_dead_whatever_is_replayed),
+        cmocka_unit_test(an_altered_record_is_refused),
+        cmocka_unit_test(numbers_nobody_could_rise_above_are_refused),
+        cmocka_unit_test(forbidden_addresses_are_never_dialled),
+        cmocka_unit_test(our_own_record_from_the_future_makes_us_jump_above_it),
+        cmocka_unit_test(of_two_records_with_one_number_the_smaller_hash_wins_everywhere),
+        cmocka_unit_test(a_flood_of_accusations_moves_nobody),
+        cmocka_unit_test(only_the_probed_member_answers_with_its_own_nonce),
+        cmocka_unit_test(probes_for_others_are_limited),
+        cmocka_unit_test(unknown_messages_are_dropped_and_counted),
+        cmocka_unit_test(syncs_are_answered_a_few_times_a_second),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
