@@ -82,6 +82,8 @@ static const char *view_flaw(const struct world *w, uint32_t observer, uint32_t 
         return !is_known || m.state == GOSSIP_LEFT ? NULL : "left";
     if (s->state != HOST_UP)
         return !is_known || m.state == GOSSIP_DEAD ? NULL : "gone";
+    if (is_known && w->is_doubt_agreed)
+        return m.state == GOSSIP_ALIVE || m.state == GOSSIP_SUSPECT ? NULL : "alive";
     if (!is_known || m.state != GOSSIP_ALIVE)
         return "alive";
     if (m.incarnation != s->own->incarnation || m.version != s->own->version)

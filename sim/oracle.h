@@ -18,7 +18,8 @@ const struct signed_record *oracle_accepted(struct world *w, uint32_t by, const 
                                             struct bytes record);
 /* Looks at all hosts for what must be true at any time; returns when to look again. */
 mono_us oracle_look(struct world *w);
-/* Do all running, unpaused hosts hold every other as it is? If not, `difference` says one thing that differs.
+/* Do all running, unpaused hosts hold every other as it is (world.is_doubt_agreed: as far as life and death
+ * go)? If not, `difference` says one thing that differs.
  */
 bool oracle_agree(struct world *w, char *difference, size_t cap);
 /* At the end: every record that any host holds, once more; own numbers within reason; the document

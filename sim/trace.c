@@ -28,9 +28,10 @@ static void mix_bytes(struct trace *t, struct bytes b)
         mix(t, b.at[i]);
 }
 
-static void print_time(mono_us now)
+static void print_time(const struct trace *t, mono_us now)
 {
-    printf("[%8llu.%03llu] ", (unsigned long long)(now / 1000), (unsigned long long)(now % 1000));
+    printf("[%8llu.%03llu] ", (unsigned long long)((now - t->zero) / 1000),
+           (unsigned long long)((now - t->zero) % 1000));
 }
 
 void trace_line(struct trace *t, mono_us now, const char *fmt, ...)
@@ -45,7 +46,7 @@ void trace_line(struct trace *t, mono_us now, const char *fmt, ...)
     mix_bytes(t, bytes_str(line));
     if (!t->is_printed)
         return;
-    print_time(now);
+    print_time(t, now);
     puts(line);
 }
 
@@ -55,10 +56,11 @@ void trace_message(struct trace *t, mono_us now, const char *verb, uint32_t from
     t->lines++;
     mix(t, now);
     mix(t, (uint64_t)from << 32 | to);
-    mix(t, (uint8_t)verb[0]);
-    mix_bytes(t, msg);
+    mix(t, (uint64_t)(uint8_t)verb[0] << 32 | msg.len);
+    if (*verb != 'r') /* what is received was sent: its bytes are in the hash already */
+        mix_bytes(t, msg);
     if (!t->is_printed)
         return;
-    print_time(now);
+    print_time(t, now);
     printf("%u %s %u %s type %u, %zu bytes\n", from, verb, to, lane, msg.len > 1 ? msg.at[1] : 0, msg.len);
 }

@@ -8,6 +8,7 @@
 
 struct trace {
     uint64_t hash, lines;
+    mono_us zero; /* printed times count from here */
     bool is_printed;
 };
 

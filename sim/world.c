@@ -25,6 +25,7 @@ struct world *world_new(const struct world_config *config)
     w->began = w->now =
         SEC(1000) + rng_below(&w->rng, (uint32_t)SEC(10)); /* nobody may count on a clock that begins at 0 */
     trace_init(&w->trace, config->is_printed);
+    w->trace.zero = w->now;
     wire_init(&w->wire, &config->wire, config->hosts, config->seed);
     w->signer = signer_new(config->hosts, config->seed);
     w->died_at = must_zero(config->hosts, sizeof *w->died_at);

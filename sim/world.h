@@ -110,6 +110,8 @@ struct world {
     char failure[256];  /* empty: all is well so far */
     mono_us dead_bound; /* oracle: nobody reachable may be held dead for longer than this */
     mono_us next_oracle;
+    bool is_doubt_agreed; /* in a bad network: held suspect, or with a record just replaced, is held alive
+                             (oracle_agree) */
     uint32_t last_observer, last_subject; /* of the last disagreement: asked first */
     struct forger *forger;
 };
