@@ -5,7 +5,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sodium.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/rng.h"
 #include "trust/sign.h"
@@ -206,6 +212,33 @@ static void a_hash_is_sha256(void **state)
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+/* From here on this process gets EPERM from getrandom(2). */
+static bool take_randomness_away(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getrandom, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void without_randomness_nothing_starts_N33(void **state)
+{
+    int status = -1;
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(!take_randomness_away() ? 2 : trust_init() == ERR_IO ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* Key files. */
 
 static const uint8_t SECRET[32] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
@@ -293,6 +326,7 @@ int main(void)
         cmocka_unit_test(zeros_are_no_key),
         cmocka_unit_test(fresh_keys_differ_and_are_wiped),
         cmocka_unit_test(a_hash_is_sha256),
+        cmocka_unit_test(without_randomness_nothing_starts_N33),
         cmocka_unit_test(a_key_file_is_one_line),
         cmocka_unit_test(a_key_file_that_is_anything_else_is_refused_N32),
         cmocka_unit_test(a_sealed_key_opens_with_its_passphrase_only),
