@@ -116,8 +116,10 @@ static void refuse(struct exchange *x, const struct exchange_refusal *r)
 {
     struct http_head head = {0};
     struct bytes text = {0};
+    char line[REFUSAL_LINE_MAX];
+    refusal_line(r, line);
     struct mesh_verdict v = {
-        .refused = 1, .flag = bytes_str(exchange_flag_text(r->flag)), .reason = bytes_str(r->reason)};
+        .refused = 1, .flag = bytes_str(exchange_flag_text(r->flag)), .reason = bytes_str(line)};
     flag_once(x, r->flag);
     if (r->rule)
         copy_name(x->facts.rule, sizeof x->facts.rule, bytes_str(r->rule));
@@ -344,11 +346,26 @@ static void begin_tunnel(struct exchange *x)
     x->front->ops->resume(x->front);
 }
 
+/* The far agent's refusal, in our words to our client. */
+static void refused_afar(struct exchange *x, const struct mesh_verdict *v)
+{
+    char rule[FACT_NAME_MAX];
+    struct exchange_refusal r;
+    if (!refusal_of_line(&r, v->flag, v->reason, rule))
+        r = refusal_of(502, FLAG_UPE, NULL, "the far agent refused without saying why");
+    x->facts.refused_afar = true;
+    refuse(x, &r);
+}
+
 void exchange_head(struct exchange *x, const struct http_head *h, const struct mesh_verdict *v)
 {
     x->back_answered = true;
     if (x->state != EXCHANGE_SENDING)
         return; /* mux and h1 refuse a second answer before it gets here */
+    if (v && v->refused) {
+        refused_afar(x, v);
+        return;
+    }
     if (h && h->status < 200 && h->status != 101) {
         x->front->ops->head(x->front, h, v);
         return;
@@ -357,10 +374,6 @@ void exchange_head(struct exchange *x, const struct http_head *h, const struct m
         x->back->ops->end(x->back, NULL);
     move(x, EXCHANGE_ANSWERING);
     x->facts.status = h ? h->status : 0;
-    if (v && v->refused) {
-        x->facts.refused_afar = true;
-        flag_once(x, exchange_flag_of(v->flag));
-    }
     x->front->ops->head(x->front, h, v);
     if (h && h->status == 101 && x->front)
         begin_tunnel(x);

@@ -37,8 +37,9 @@ struct side;
 struct side_ops {
     /* DATA bytes that would be taken now; 0: wait for exchange_writable(). */
     size_t (*room)(const struct side *s);
-    /* The message begins. `h` is NULL for TCP. Towards a front `v` says whether an agent refused. Borrowed.
-     */
+    /* The message begins. `h` is NULL for TCP. Towards a front `v` (may be NULL) says whether an agent
+     * refused; then for HTTP `h` is the response to write, and a front that is a stream passes on `v` alone.
+     * Borrowed. */
     void (*head)(struct side *s, const struct http_head *h, const struct mesh_verdict *v);
     void (*data)(struct side *s, struct bytes d); /* at most what room() said; copied */
     void (*end)(struct side *s, const struct http_head *trailers_or_null);

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -43,6 +44,38 @@ struct exchange_refusal refusal_of(uint16_t status, enum exchange_flag flag, con
     va_end(ap);
     make_visible(r.reason);
     return r;
+}
+
+void refusal_line(const struct exchange_refusal *r, char out[REFUSAL_LINE_MAX])
+{
+    char rule[FACT_NAME_MAX];
+    snprintf(rule, sizeof rule, "%s", r->rule && *r->rule ? r->rule : "-");
+    for (char *c = rule; *c; c++)
+        if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f)
+            *c = '_';
+    snprintf(out, REFUSAL_LINE_MAX, "%u %llu %s %s", r->status, (unsigned long long)r->policy_version, rule,
+             r->reason);
+}
+
+bool refusal_of_line(struct exchange_refusal *out, struct bytes flag, struct bytes line,
+                     char space[FACT_NAME_MAX])
+{
+    char text[REFUSAL_LINE_MAX];
+    unsigned status;
+    unsigned long long version;
+    int words = 0;
+    if (line.len >= sizeof text)
+        return false;
+    memcpy(text, line.at, line.len);
+    text[line.len] = 0;
+    static_assert(FACT_NAME_MAX == 128, "the width below");
+    if (sscanf(text, "%3u %20llu %127s %n", &status, &version, space, &words) != 3 || words == 0 ||
+        status < 400 || status > 599)
+        return false;
+    *out = refusal_of((uint16_t)status, exchange_flag_of(flag), strcmp(space, "-") == 0 ? NULL : space, "%s",
+                      text + words);
+    out->policy_version = version;
+    return true;
 }
 
 struct placed {

@@ -5,7 +5,7 @@
 #include "exchange/facts.h"
 #include "http/message.h"
 
-enum { REFUSAL_TEXT_MAX = 512 };
+enum { REFUSAL_TEXT_MAX = 512, REFUSAL_LINE_MAX = REFUSAL_TEXT_MAX + FACT_NAME_MAX + 40 };
 
 struct exchange_refusal {
     uint16_t status;
@@ -17,6 +17,13 @@ struct exchange_refusal {
 
 __attribute__((format(printf, 4, 5))) struct exchange_refusal
 refusal_of(uint16_t status, enum exchange_flag flag, const char *rule, const char *fmt, ...);
+/* Between agents a refusal is a flag and one line, since a TCP stream needs it too:
+ *   status SP policy-version SP rule-or-"-" SP words
+ * The near agent writes the response to its client from that, and believes nothing it cannot read: false.
+ * `rule` points into `space`. */
+void refusal_line(const struct exchange_refusal *r, char out[REFUSAL_LINE_MAX]);
+bool refusal_of_line(struct exchange_refusal *out, struct bytes flag, struct bytes line,
+                     char space[FACT_NAME_MAX]);
 /* The response: headers x-starling-reason, and for an intention x-starling-rule and x-starling-policy; its
  * body is *text (points into the head). Finish the head. ERR_NOMEM. */
 must_check enum err refusal_head(struct http_head *out, const struct exchange_refusal *r, struct bytes *text);

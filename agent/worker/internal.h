@@ -178,7 +178,8 @@ struct link_peer {
     struct mux *mux;   /* NULL until up */
     struct peer *peer; /* outgoing: the table's entry while this is its link */
     struct node_id id; /* outgoing: whom we dial; incoming: once up */
-    bool outgoing, is_known, dead, read_any, goaway, handshaking;
+    bool outgoing, is_known, dead, goaway, handshaking;
+    bool ending;                  /* no connection any more; streams are reading what had come */
     struct credential credential; /* of the peer, once up */
     struct list streams;          /* struct stream_side */
     struct list waiting;          /* struct flow */
@@ -216,8 +217,9 @@ void peers_free(struct worker *w);
 
 void stream_near_open(struct flow *f, struct link_peer *l, struct mux_stream *s);
 void stream_far_opened(struct link_peer *l, struct mux_stream *s);
-void stream_event(struct mux_stream *s, void *owner, enum mux_event_type type);
-void streams_lost(struct link_peer *l); /* the link is dead: every stream is */
+void stream_side_event(struct mux_stream *s, void *owner, enum mux_event_type type);
+void streams_finish_reading(struct link_peer *l); /* and are lost where more should come */
+void streams_lost(struct link_peer *l);           /* the link is dead: every stream is */
 
 /* observe.c */
 void observe_init(struct worker *w);

@@ -87,10 +87,27 @@ static void die(struct link_peer *l, enum err why)
     worker_bury(l->w, &l->grave);
 }
 
+/* The connection is gone, but what had been received is still delivered: an answer and the close may come in
+ * one read. */
+static void end(struct link_peer *l, enum err why)
+{
+    l->conn = NULL;
+    if (!l->mux) {
+        die(l, why);
+        return;
+    }
+    link_events(l);
+    l->ending = true;
+    wheel_clear(&l->w->wheel, &l->timer);
+    peer_link_gone(l, why);
+    streams_finish_reading(l);
+    worker_flush(l->w, &l->flush);
+}
+
 static void fail(struct link_peer *l, enum err why)
 {
     bool was_up = l->mux != NULL;
-    if (l->dead)
+    if (l->dead || l->ending)
         return;
     if (was_up)
         report_lost(l);
@@ -99,13 +116,17 @@ static void fail(struct link_peer *l, enum err why)
     log_debug("link", "%s link %s: %s", l->outgoing ? "outgoing" : "incoming", was_up ? "lost" : "failed",
               err_text(why));
     net_conn_free(l->conn);
-    die(l, why);
+    end(l, why);
 }
 
 void link_cut(struct link_peer *l, bool politely)
 {
     if (l->dead)
         return;
+    if (l->ending) {
+        die(l, ERR_CLOSED);
+        return;
+    }
     if (politely && l->mux && link_close(l->link, &l->out) == ERR_OK)
         worker_write(l->w, l->conn, &l->out);
     net_conn_free_flush(l->conn, politely ? LINGER_MS : 0);
@@ -165,14 +186,14 @@ static void came_up(struct link_peer *l)
 void link_events(struct link_peer *l)
 {
     struct mux_event ev;
-    while (!l->dead && mux_poll_event(l->mux, &ev)) {
+    while (!l->dead && !l->ending && mux_poll_event(l->mux, &ev)) {
         switch (ev.type) {
         case MUX_EV_OPENED:
             stream_far_opened(l, ev.stream);
             break;
         case MUX_EV_READABLE:
         case MUX_EV_WRITABLE:
-            stream_event(ev.stream, ev.owner, ev.type);
+            stream_side_event(ev.stream, ev.owner, ev.type);
             break;
         case MUX_EV_GOAWAY: /* what is under way finishes; the next request makes a new link */
             l->goaway = true;
@@ -185,7 +206,7 @@ void link_events(struct link_peer *l)
 static enum err feed(struct link_peer *l, struct bytes in)
 {
     enum err e = ERR_OK;
-    while (in.len > 0 && !e && !l->dead) {
+    while (in.len > 0 && !e && !l->dead && !l->ending) {
         size_t used = 0;
         struct bytes plain;
         e = link_feed(l->link, in, &used, worker_now(l->w));
@@ -209,7 +230,7 @@ static void on_data(void *arg, struct bytes in)
     if (l->dead)
         return;
     enum err e = feed(l, in);
-    if (l->dead)
+    if (l->dead || l->ending)
         return;
     if (e) {
         fail(l, e);
@@ -217,11 +238,11 @@ static void on_data(void *arg, struct bytes in)
     }
     if (l->mux)
         link_events(l);
-    if (l->dead)
+    if (l->dead || l->ending)
         return;
     if (link_is_closed_by_peer(l->link)) {
         net_conn_free_flush(l->conn, LINGER_MS);
-        die(l, ERR_OK);
+        end(l, ERR_OK);
         return;
     }
     worker_flush(l->w, &l->flush);
@@ -306,6 +327,11 @@ static bool has_ended(const struct link_peer *l)
 static void flush(struct task *t)
 {
     struct link_peer *l = list_entry(t, struct link_peer, flush);
+    if (l->ending) {
+        if (list_is_empty(&l->streams))
+            die(l, ERR_OK);
+        return;
+    }
     if (!l->out.at)
         l->out = worker_buf(l->w);
     enum err e = l->mux ? seal_ready(l) : ERR_OK;
@@ -316,7 +342,7 @@ static void flush(struct task *t)
     worker_write(l->w, l->conn, &l->out);
     if (l->mux)
         link_events(l); /* what went out made room for more */
-    if (!l->dead && l->goaway && has_ended(l))
+    if (!l->dead && !l->ending && l->goaway && has_ended(l))
         link_cut(l, true);
 }
 
@@ -467,6 +493,8 @@ void links_goaway(struct worker *w)
                 link_cut(l, false);
             continue;
         }
+        if (l->ending)
+            continue;
         mux_goaway(l->mux);
         worker_flush(w, &l->flush);
     }
@@ -475,7 +503,8 @@ void links_goaway(struct worker *w)
 bool links_are_quiet(const struct worker *w)
 {
     list_each (struct link_peer, l, (struct list *)&w->links, in_worker)
-        if (l->mux && (mux_stream_count(l->mux) > 0 || mux_has_ready(l->mux) || net_conn_queued(l->conn) > 0))
+        if (l->mux && !l->ending &&
+            (mux_stream_count(l->mux) > 0 || mux_has_ready(l->mux) || net_conn_queued(l->conn) > 0))
             return false;
     return true;
 }

@@ -15,7 +15,7 @@ struct stream_side {
     struct grave grave;
     struct buf pending;         /* messages the mux had no room for: u8 type | be32 length | payload */
     struct http_head *trailers; /* read, and waiting for END */
-    bool head_read, is_tcp, dead;
+    bool head_read, refused, dead;
 };
 
 static void bury_stream(struct grave *g)
@@ -148,9 +148,10 @@ static void side_head(struct side *side, const struct http_head *h, const struct
     static const struct mesh_verdict answered = {0};
     struct stream_side *s = list_entry(side, struct stream_side, side);
     struct buf out = worker_buf(s->link->w);
+    s->refused = v && v->refused;
     if (s->from == FROM_BACK)
         encode_call(s, &out, h);
-    else if (mesh_response_encode(&out, v ? v : &answered, h) != ERR_OK)
+    else if (mesh_response_encode(&out, v ? v : &answered, s->refused ? NULL : h) != ERR_OK)
         out.failed = true;
     if (buf_ok(&out))
         put(s, MUX_HEAD, buf_bytes(&out));
@@ -163,7 +164,9 @@ static void side_head(struct side *side, const struct http_head *h, const struct
 
 static void side_data(struct side *side, struct bytes d)
 {
-    put(list_entry(side, struct stream_side, side), MUX_DATA, d);
+    struct stream_side *s = list_entry(side, struct stream_side, side);
+    if (!s->refused) /* the words of a refusal are in its verdict */
+        put(s, MUX_DATA, d);
 }
 
 static void side_end(struct side *side, const struct http_head *trailers)
@@ -203,7 +206,6 @@ static bool read_request(struct stream_side *s, struct bytes payload)
     if (s->head_read || mesh_request_decode(&call, &h, payload) != ERR_OK)
         return false;
     s->head_read = true;
-    s->is_tcp = call.protocol == PROTOCOL_TCP;
     struct exchange_ask ask = {
         .protocol = call.protocol,
         .caller = call.caller,
@@ -216,7 +218,7 @@ static bool read_request(struct stream_side *s, struct bytes payload)
      * needs them. */
     struct http_head kept = h;
     http_strip_edge_headers(&kept);
-    flow_start(s->flow, &ask, s->is_tcp ? NULL : &kept);
+    flow_start(s->flow, &ask, call.protocol == PROTOCOL_TCP ? NULL : &kept);
     http_head_fini(&kept);
     return true;
 }
@@ -227,10 +229,10 @@ static bool read_response(struct stream_side *s, struct bytes payload)
     struct mesh_verdict v;
     if (mesh_response_decode(&v, &h, payload) != ERR_OK)
         return false;
-    bool is_tcp = s->side.x->tunnel && s->side.x->facts.protocol == PROTOCOL_TCP;
-    bool sound = is_tcp ? !h.is_response : h.is_response;
+    bool has_head = !v.refused && s->side.x->facts.protocol == PROTOCOL_HTTP;
+    bool sound = (h.status != 0) == has_head;
     if (sound)
-        exchange_head(s->side.x, is_tcp ? NULL : &h, &v);
+        exchange_head(s->side.x, has_head ? &h : NULL, &v);
     http_head_fini(&h);
     return sound;
 }
@@ -305,11 +307,13 @@ static void pump(struct task *t)
         send_pending(s);
     while (!s->dead && s->side.x && read_one(s)) {
     }
-    if (!s->dead && !s->side.x && s->pending.len == 0)
+    if (!s->dead && !s->side.x && (s->pending.len == 0 || s->link->ending))
         die(s);
+    else if (!s->dead && s->link->ending && mux_stream_peek(s->stream).type == 0)
+        lost(s, LOSS_CUT);
 }
 
-void stream_event(struct mux_stream *stream, void *owner, enum mux_event_type type)
+void stream_side_event(struct mux_stream *stream, void *owner, enum mux_event_type type)
 {
     struct stream_side *s = owner;
     (void)stream;
@@ -364,6 +368,12 @@ void stream_far_opened(struct link_peer *l, struct mux_stream *stream)
     }
     s->flow = f;
     worker_pump(l->w, &s->pump);
+}
+
+void streams_finish_reading(struct link_peer *l)
+{
+    list_each (struct stream_side, s, &l->streams, in_link)
+        worker_pump(l->w, &s->pump);
 }
 
 void streams_lost(struct link_peer *l)

@@ -1,0 +1,415 @@
+/* Two data planes carry real traffic between a client and an origin: what must come through, and what must
+ * not. */
+#include "worker_mesh.h"
+
+static int set_up(void **state)
+{
+    *state = mesh_start();
+    return 0;
+}
+static int tear_down(void **state)
+{
+    mesh_stop(*state);
+    return 0;
+}
+
+static void test_get_crosses_the_mesh_with_the_callers_name(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(
+        &m->entry_web, "GET /cart/7 HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+        PARTS("HTTP/1.1 200 OK\r\n", "x-seen-caller: web\r\n", "connection: close\r\n", "\r\n\r\n/cart/7"));
+}
+
+/* P15: the origin sees exactly the caller the agent set. */
+static void test_a_forged_caller_header_never_arrives(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web,
+                  "GET / HTTP/1.1\r\nHost: cart\r\nX-Starling-Caller: root\r\nx_starling_caller: "
+                  "root\r\nConnection: close\r\n\r\n",
+                  PARTS("x-seen-caller: web\r\n"));
+}
+
+static void test_names_of_a_service_and_proxy_form(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web, "GET /a HTTP/1.1\r\nHost: cart.test.mesh\r\nConnection: close\r\n\r\n",
+                  PARTS("200 OK", "/a"));
+    expect_answer(&m->entry_web, "GET /b HTTP/1.1\r\nHost: CART.mesh:7480\r\nConnection: close\r\n\r\n",
+                  PARTS("200 OK", "/b"));
+    expect_answer(&m->entry_web, "GET http://cart/c HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("200 OK", "/c"));
+    expect_answer(&m->entry_web, "GET / HTTP/1.1\r\nHost: nobody\r\nConnection: close\r\n\r\n",
+                  PARTS("404 Not Found", "x-starling-flag: NR", "no service of this mesh is called nobody"));
+}
+
+static void test_head_has_a_length_and_no_body(void **state)
+{
+    struct mesh *m = *state;
+    struct buf a = ask_at(&m->entry_web, "HEAD /cart HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n");
+    expect_in(&a, "200 OK\r\n");
+    expect_in(&a, "content-length: 5\r\n");
+    assert_string_equal(buf_str(&a) + a.len - 4, "\r\n\r\n");
+    buf_fini(&a);
+}
+
+static void test_chunked_body_and_trailers_both_ways(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web,
+                  "POST /up HTTP/1.1\r\nHost: cart\r\nTransfer-Encoding: chunked\r\nTrailer: "
+                  "x-sum\r\nConnection: close\r\n\r\n"
+                  "5\r\nhello\r\n6\r\n world\r\n0\r\nx-sum: 42\r\n\r\n",
+                  PARTS("200 OK", "transfer-encoding: chunked", "hello", " world", "0\r\nx-sum: 42\r\n\r\n"));
+}
+
+static void test_expect_continue_is_passed_on(void **state)
+{
+    struct mesh *m = *state;
+    struct buf in = {0};
+    int fd = connect_to(&m->entry_web);
+    send_text(fd, "POST /up HTTP/1.1\r\nHost: cart\r\nExpect: 100-continue\r\nContent-Length: "
+                  "4\r\nConnection: close\r\n\r\n");
+    assert_true(recv_until(fd, &in, "100 Continue\r\n\r\n"));
+    send_text(fd, "body");
+    assert_true(recv_until(fd, &in, "\r\n\r\nbody"));
+    close(fd);
+    buf_fini(&in);
+}
+
+static void test_refusal_names_rule_and_policy(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web, "GET /admin/x HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("403 Forbidden", "x-starling-rule: no-admin\r\n", "x-starling-policy: 7\r\n",
+                        "denied by rule no-admin"));
+    expect_answer(&m->entry_anonymous, "GET / HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("403 Forbidden", "x-starling-rule: unmatched\r\n", "an unknown caller"));
+    assert_int_equal(m->cart.requests, 0);
+}
+
+/* P34: near's credential does not speak for evil, whatever near's configuration says. The far agent refuses.
+ */
+static void test_far_agent_refuses_a_caller_nobody_vouches_for(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_evil, "GET / HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("403 Forbidden", "x-starling-rule: identity\r\n", "does not speak for evil"));
+    assert_int_equal(m->cart.requests, 0);
+}
+
+static void test_no_endpoint_is_503_with_a_reason(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web, "GET / HTTP/1.1\r\nHost: ghost\r\nConnection: close\r\n\r\n",
+                  PARTS("503 Service Unavailable", "x-starling-flag: UH", "endpoint of ghost"));
+    expect_answer(&m->entry_web, "GET /v2/x HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("503 Service Unavailable", "x-starling-flag: NR", "endpoint of cart (subset v2)"));
+}
+
+static void test_application_that_is_down_is_503_uf(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web, "GET / HTTP/1.1\r\nHost: downed\r\nConnection: close\r\n\r\n",
+                  PARTS("503 Service Unavailable", "x-starling-flag: UF",
+                        "the application downed could not be reached: refused"));
+}
+
+static void test_silent_application_is_504_in_time(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web, "GET /silent HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("504 Gateway Timeout", "x-starling-flag: UT"));
+}
+
+/* P19 */
+static void test_ambiguous_answer_is_502(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web, "GET /garbage HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("502 Bad Gateway", "x-starling-flag: UPE"));
+}
+
+static void test_half_an_answer_is_cut_and_never_looks_whole(void **state)
+{
+    struct mesh *m = *state;
+    struct buf a = ask_at(&m->entry_web, "GET /half HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n");
+    if (strstr(buf_str(&a), "content-length: 100\r\n")) /* its head was passed on before the cut */
+        assert_true(a.len < 100 + strlen("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n"));
+    else
+        expect_in(&a, "502 Bad Gateway");
+    buf_fini(&a);
+}
+
+static void test_close_delimited_answer_gets_a_real_end(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web, "GET /close HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("transfer-encoding: chunked", "until the end\r\n0\r\n\r\n"));
+}
+
+static void test_loop_is_508(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web,
+                  "GET / HTTP/1.1\r\nHost: cart\r\nx-starling-hops: 9\r\nConnection: close\r\n\r\n",
+                  PARTS("508 ", "a loop: this request has passed 9 agents"));
+}
+
+static void test_bad_request_is_400_and_closes(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(
+        &m->entry_web,
+        "GET / HTTP/1.1\r\nHost: cart\r\nHost: admin\r\n\r\nGET /second HTTP/1.1\r\nHost: cart\r\n\r\n",
+        PARTS("HTTP/1.1 400 Bad Request", "connection: close"));
+    assert_int_equal(m->cart.requests, 0);
+}
+
+static void test_keep_alive_and_the_pool_reuse_connections(void **state)
+{
+    struct mesh *m = *state;
+    struct buf in = {0};
+    int fd = connect_to(&m->entry_web);
+    for (int i = 0; i < 50; i++) {
+        send_text(fd, "GET /again HTTP/1.1\r\nHost: cart\r\n\r\n");
+        assert_true(recv_until(fd, &in, "\r\n\r\n/again"));
+        in.len = 0;
+    }
+    close(fd);
+    assert_int_equal(m->cart.requests, 50);
+    assert_int_equal(m->cart.connections, 1);
+    buf_fini(&in);
+}
+
+/* P24: a thousand requests in one write are answered in order, and memory is bounded by the stash. */
+static void test_pipelined_requests_are_answered_in_order(void **state)
+{
+    struct mesh *m = *state;
+    struct buf out = {0}, in = {0};
+    for (int i = 0; i < 1000; i++)
+        buf_addf(&out, "GET /n%d HTTP/1.1\r\nHost: cart\r\n%s\r\n", i,
+                 i == 999 ? "Connection: close\r\n" : "");
+    int fd = connect_to(&m->entry_web);
+    send_all(fd, out.at, out.len);
+    recv_until(fd, &in, "\r\n\r\n/n999");
+    const char *at = buf_str(&in);
+    for (int i = 0; i < 1000; i++) {
+        char want[32];
+        snprintf(want, sizeof want, "\r\n\r\n/n%d", i);
+        at = strstr(at, want);
+        assert_non_null(at);
+    }
+    close(fd);
+    buf_fini(&in);
+    buf_fini(&out);
+}
+
+enum { EIGHT_MIB = 8 * 1024 * 1024 };
+
+static void *send_big(void *arg)
+{
+    struct buf b = {0};
+    int fd = *(int *)arg;
+    assert_non_null(buf_reserve(&b, EIGHT_MIB));
+    for (size_t i = 0; i < EIGHT_MIB; i++)
+        b.at[i] = (uint8_t)(i * 7 + i / 251);
+    send_all(fd, b.at, EIGHT_MIB);
+    buf_fini(&b);
+    return NULL;
+}
+
+static void test_eight_mebibytes_both_ways(void **state)
+{
+    struct mesh *m = *state;
+    struct buf in = {0};
+    pthread_t t;
+    int fd = connect_to(&m->entry_web);
+    send_text(fd, "PUT /big HTTP/1.1\r\nHost: cart\r\nContent-Length: 8388608\r\nConnection: close\r\n\r\n");
+    pthread_create(&t, NULL, send_big, &fd);
+    assert_true(recv_until(fd, &in, "\r\n\r\n"));
+    size_t head = (size_t)((uint8_t *)memmem(in.at, in.len, "\r\n\r\n", 4) + 4 - in.at);
+    recv_at_least(fd, &in, head + EIGHT_MIB);
+    pthread_join(t, NULL);
+    assert_int_equal(in.len, head + EIGHT_MIB);
+    for (size_t i = 0; i < EIGHT_MIB; i++)
+        if (in.at[head + i] != (uint8_t)(i * 7 + i / 251))
+            fail_msg("byte %zu differs", i);
+    close(fd);
+    buf_fini(&in);
+}
+
+static void test_websocket_upgrade_becomes_a_tunnel(void **state)
+{
+    struct mesh *m = *state;
+    struct buf in = {0};
+    int fd = connect_to(&m->entry_web);
+    send_text(fd, "GET /ws HTTP/1.1\r\nHost: cart\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    assert_true(recv_until(fd, &in, "\r\n\r\n"));
+    expect_in(&in, "HTTP/1.1 101 ");
+    in.len = 0;
+    send_text(fd, "any bytes \r\n\r\n GET / HTTP/1.1");
+    assert_true(recv_until(fd, &in, "GET / HTTP/1.1"));
+    assert_int_equal(in.len, 29);
+    shutdown(fd, SHUT_WR);
+    assert_false(recv_until(fd, &in, "never"));
+    assert_int_equal(in.len, 29);
+    close(fd);
+    buf_fini(&in);
+}
+
+static void test_tcp_service_by_a_named_port(void **state)
+{
+    struct mesh *m = *state;
+    struct buf in = {0};
+    int fd = connect_to(&m->port_echo);
+    send_text(fd, "hello");
+    assert_true(recv_at_least(fd, &in, 5));
+    assert_memory_equal(in.at, "hello", 5);
+    send_text(fd, " again");
+    shutdown(fd, SHUT_WR); /* half closed: what was said comes back all the same */
+    assert_true(recv_at_least(fd, &in, 11));
+    assert_false(recv_at_least(fd, &in, 12));
+    assert_memory_equal(in.at, "hello again", 11);
+    close(fd);
+    buf_fini(&in);
+}
+
+static void test_http_service_by_a_named_port_needs_no_host_of_its_own(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(
+        &m->port_cart, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+        PARTS("403 Forbidden", "x-starling-rule: unmatched")); /* nobody on this port says who calls */
+}
+
+static void test_revoked_node_is_cut_and_refused(void **state)
+{
+    struct mesh *m = *state;
+    struct buf in = {0};
+    int fd = connect_to(&m->port_echo);
+    send_text(fd, "hello");
+    assert_true(recv_at_least(fd, &in, 5));
+    struct view *v = view_of(m, &m->far, &m->near, false); /* near is not a member any more */
+    workers_publish(m->far.workers, v);
+    view_unref(v);
+    assert_false(recv_at_least(fd, &in, 6)); /* the connection ends, nobody said so at either end */
+    close(fd);
+    buf_fini(&in);
+}
+
+static void test_dead_agent_is_evidence_and_503(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web, "GET /a HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("200 OK"));
+    agent_stop(&m->far);
+    expect_answer(&m->entry_web, "GET /b HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("503 Service Unavailable", "x-starling-flag: UF",
+                        "the agent far of cart could not be reached"));
+}
+
+static void on_drained(void *arg)
+{
+    ((struct mesh *)arg)->drained = 1;
+}
+
+static void test_drain_finishes_what_is_in_flight(void **state)
+{
+    struct mesh *m = *state;
+    struct buf in = {0};
+    int fd = connect_to(&m->entry_web);
+    send_text(fd, "POST /up HTTP/1.1\r\nHost: cart\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+    assert_true(
+        recv_until(fd, &in, "100 Continue\r\n\r\n")); /* the request is at the origin, and unfinished */
+    workers_drain(m->near.workers, on_drained, m);
+    workers_drain(m->far.workers, NULL, NULL);
+    send_text(fd, "rest");
+    assert_true(recv_until(fd, &in, "\r\n\r\nrest"));
+    expect_in(&in, "connection: close\r\n");
+    assert_false(recv_until(fd, &in, "never")); /* and closed */
+    close(fd);
+    for (int i = 0; i < STUCK_S * 100 && !m->drained; i++)
+        poll(NULL, 0, 10);
+    assert_true(m->drained);
+    buf_fini(&in);
+}
+
+static void test_bulk_connection_is_handed_to_control(void **state)
+{
+    struct mesh *m = *state;
+    int fd = connect_to(&m->far.config.mesh_addr[0]);
+    send_all(fd, "strl\x01\x02\x01\x01 more", 13);
+    for (int i = 0; i < STUCK_S * 100 && !m->bulk; i++)
+        poll(NULL, 0, 10);
+    assert_int_equal(m->bulk, 13);
+    close(fd);
+}
+
+static void test_strangers_on_the_mesh_port_are_closed_unanswered(void **state)
+{
+    struct mesh *m = *state;
+    struct buf a = ask_at(&m->far.config.mesh_addr[0], "GET / HTTP/1.1\r\nHost: cart\r\n\r\n");
+    assert_int_equal(a.len, 0);
+    buf_fini(&a);
+}
+
+static void test_requests_are_counted_once_at_each_end(void **state)
+{
+    struct mesh *m = *state;
+    struct metrics *sets[2];
+    struct buf out = {0};
+    expect_answer(&m->entry_web, "GET /a HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("200 OK"));
+    expect_answer(&m->entry_web, "GET /admin HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("403"));
+    assert_int_equal(workers_metrics(m->near.workers, sets, 1), 1);
+    assert_int_equal(workers_metrics(m->far.workers, sets + 1, 1), 1);
+    for (int i = 0; i < STUCK_S * 100 && !strstr(buf_str(&out), "4xx");
+         i++) { /* counted just after the answer */
+        poll(NULL, 0, 10);
+        buf_consume(&out, out.len);
+        assert_int_equal(metrics_render(&out, sets, 2), ERR_OK);
+    }
+    expect_in(&out,
+              "starling_requests_total{service=\"cart\",role=\"near\",status=\"4xx\",flag=\"UAEX\"} 1\n");
+    buf_fini(&out);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(test_get_crosses_the_mesh_with_the_callers_name),
+        T(test_a_forged_caller_header_never_arrives),
+        T(test_names_of_a_service_and_proxy_form),
+        T(test_head_has_a_length_and_no_body),
+        T(test_chunked_body_and_trailers_both_ways),
+        T(test_expect_continue_is_passed_on),
+        T(test_refusal_names_rule_and_policy),
+        T(test_far_agent_refuses_a_caller_nobody_vouches_for),
+        T(test_no_endpoint_is_503_with_a_reason),
+        T(test_application_that_is_down_is_503_uf),
+        T(test_silent_application_is_504_in_time),
+        T(test_ambiguous_answer_is_502),
+        T(test_half_an_answer_is_cut_and_never_looks_whole),
+        T(test_close_delimited_answer_gets_a_real_end),
+        T(test_loop_is_508),
+        T(test_bad_request_is_400_and_closes),
+        T(test_keep_alive_and_the_pool_reuse_connections),
+        T(test_pipelined_requests_are_answered_in_order),
+        T(test_eight_mebibytes_both_ways),
+        T(test_websocket_upgrade_becomes_a_tunnel),
+        T(test_tcp_service_by_a_named_port),
+        T(test_http_service_by_a_named_port_needs_no_host_of_its_own),
+        T(test_revoked_node_is_cut_and_refused),
+        T(test_dead_agent_is_evidence_and_503),
+        T(test_drain_finishes_what_is_in_flight),
+        T(test_bulk_connection_is_handed_to_control),
+        T(test_strangers_on_the_mesh_port_are_closed_unanswered),
+        T(test_requests_are_counted_once_at_each_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
