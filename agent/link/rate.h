@@ -28,7 +28,15 @@ struct rate {
 };
 
 void rate_init(struct rate *r, mono_ms now);
-/* Takes a token. False: this source has none left. */
-bool rate_allow(struct rate *r, const struct addr *from, mono_ms now);
+/* Takes a token. False: this source has none left. A source that has proved its address (by a cookie) has
+ * another bucket than who only claims to be there. */
+bool rate_allow(struct rate *r, const struct addr *from, bool is_proven, mono_ms now);
+
+/* One bucket for all sources together, a second deep. */
+struct rate_total {
+    mono_ms at;
+    uint32_t left;
+};
+bool rate_total_allow(struct rate_total *t, uint32_t per_s, mono_ms now);
 
 #endif

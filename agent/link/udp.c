@@ -79,8 +79,8 @@ struct udp *udp_new(const struct udp_setup *s, mono_ms now)
     cookie_keys_init(&u->cookie_keys, u->public_key);
     cookie_jar_init(&u->jar, now);
     rate_init(&u->rate, now);
-    u->load_left = UDP_LOAD_BURST;
-    u->load_at = now;
+    for (int i = 0; i < 2; i++)
+        u->load[i] = (struct rate_total){now, UDP_LOAD_PER_S};
     u->next_tick = NEVER;
     TAILQ_INIT(&u->peers);
     TAILQ_INIT(&u->sessions);

@@ -1,18 +1,20 @@
-/* UDP sessions, in WireGuard's manner: one endpoint holds the sessions with all peers. Sans-I/O; owned by the control loop.
+/* UDP sessions, in WireGuard's manner: one endpoint holds the sessions with all peers. Sans-I/O; owned by the
+ * control loop.
  *
- *   INITIATION  u8 type=1 | u8 cipher | be16 0 | be32 sender | Noise IK message 1 (1192) | mac1 16 | mac2 16      1232 bytes
- *                 payload: be64 milliseconds since 1970 | be16 length | credential | padding
- *   RESPONSE    u8 type=2 | 3 bytes 0 | be32 sender | be32 receiver | Noise IK message 2 | mac1 16       76 + credential
- *                 payload: credential
- *   COOKIE      u8 type=3 | 3 bytes 0 | be32 receiver | nonce 24 | sealed cookie 32                       64 bytes
- *   TRANSPORT   u8 type=4 | 3 bytes 0 | be32 receiver | be64 counter | sealed payload                     32 + payload
+ *   INITIATION  u8 type=1 | u8 cipher | be16 0 | be32 sender | Noise IK message 1 (1192) | mac1 16 | mac2 16
+ * 1232 bytes payload: be64 milliseconds since 1970 | be16 length | credential | padding RESPONSE    u8 type=2
+ * | 3 bytes 0 | be32 sender | be32 receiver | Noise IK message 2 | mac1 16       76 + credential payload:
+ * credential COOKIE      u8 type=3 | 3 bytes 0 | be32 receiver | nonce 24 | sealed cookie 32 64 bytes
+ *   TRANSPORT   u8 type=4 | 3 bytes 0 | be32 receiver | be64 counter | sealed payload                     32
+ * + payload
  *
- * mac1 is checked first, then (under load) mac2 against a cookie, then the source's rate, then DH, then signatures. Nothing
- * is answered that does not carry a valid mac1, and no answer is longer than what it answers: an initiation is padded to the
- * least MTU of IPv6. It changes no state of a current session before the first authentic transport packet of the new one.
- * Sessions live an hour, silently; previous, current and next are kept. When both sides initiate at once, the initiation of the
- * one with the smaller Noise key is answered and the other is not. A peer's address follows its newest authentic packet.
- * The WireGuard paper (Donenfeld 2017), sections 5 and 6; RFC 6479 for the window. */
+ * mac1 is checked first, then (under load) mac2 against a cookie, then the source's rate, then DH, then
+ * signatures. Nothing is answered that does not carry a valid mac1, and no answer is longer than what it
+ * answers: an initiation is padded to the least MTU of IPv6. It changes no state of a current session before
+ * the first authentic transport packet of the new one. Sessions live an hour, silently; previous, current and
+ * next are kept. When both sides initiate at once, the initiation of the one with the smaller Noise key is
+ * answered and the other is not. A peer's address follows its newest authentic packet. The WireGuard paper
+ * (Donenfeld 2017), sections 5 and 6; RFC 6479 for the window. */
 #ifndef LINK_UDP_H
 #define LINK_UDP_H
 
@@ -21,49 +23,56 @@
 #include "link/link.h"
 
 enum {
-    UDP_OVERHEAD = 32,          /* bytes a TRANSPORT packet adds to its payload */
+    UDP_OVERHEAD = 32, /* bytes a TRANSPORT packet adds to its payload */
     UDP_PAYLOAD_MAX = 1200 - UDP_OVERHEAD,
-    UDP_STAGED_MAX = 32,        /* payloads held per peer while its handshake runs; oldest dropped */
-    UDP_PEERS_MAX = 20000,      /* the one unused longest gives way; ERR_FULL if all have sessions */
-    UDP_HANDSHAKES_MAX = 4096,  /* half-open responses; oldest dropped */
-    UDP_QUEUE_MAX = 4096,       /* datagrams not yet polled, each way; newest dropped */
+    UDP_STAGED_MAX = 32,         /* payloads held per peer while its handshake runs; oldest dropped */
+    UDP_PEERS_MAX = 20000,       /* the one unused longest gives way; ERR_FULL if all have sessions */
+    UDP_HANDSHAKES_MAX = 4096,   /* half-open responses; oldest dropped */
+    UDP_QUEUE_MAX = 4096,        /* datagrams not yet polled, each way; newest dropped */
     UDP_INITIATION_BYTES = 1232, /* 1280 (IPv6 minimum MTU) - 40 - 8 */
     UDP_CREDENTIAL_MAX = UDP_INITIATION_BYTES - 8 - (32 + 48 + 16) - 10 - 32, /* what fits */
-    UDP_SESSION_MS = 3600 * 1000,       /* a session's life, from the handshake on */
-    UDP_REKEY_MS = 3300 * 1000,         /* its initiator makes a new one after that, when there is traffic */
-    UDP_REKEY_LATE_MS = 3480 * 1000,    /* its responder, if the initiator has not */
-    UDP_RETRY_FIRST_MS = 1000,          /* an initiation is repeated after that and up to a third more, doubling ... */
-    UDP_RETRY_MAX_MS = 5000,            /* ... up to that, */
-    UDP_GIVE_UP_MS = 90 * 1000,         /* and for so long; then what is staged is dropped */
-    UDP_CLOCK_AHEAD_MS = 600 * 1000,    /* how far an initiation's time may be ahead of ours (ADVERSARY N29) */
-    UDP_INITIATION_GAP_MS = 20,         /* least time between two initiations of one peer */
-    UDP_LOAD_PER_S = 200,               /* initiations per second with a valid mac1 beyond which cookies are asked for */
+    UDP_SESSION_MS = 3600 * 1000,    /* a session's life, from the handshake on */
+    UDP_REKEY_MS = 3300 * 1000,      /* its initiator makes a new one after that, when there is traffic */
+    UDP_REKEY_LATE_MS = 3480 * 1000, /* its responder, if the initiator has not */
+    UDP_RETRY_FIRST_MS = 1000, /* an initiation is repeated after that and up to a third more, doubling ... */
+    UDP_RETRY_MAX_MS = 5000,   /* ... up to that, */
+    UDP_GIVE_UP_MS = 90 * 1000,      /* and for so long; then what is staged is dropped */
+    UDP_CLOCK_AHEAD_MS = 600 * 1000, /* how far an initiation's time may be ahead of ours (ADVERSARY N29) */
+    UDP_INITIATION_GAP_MS = 20,      /* least time between two initiations of one peer */
+    UDP_LOAD_PER_S = 200, /* initiations per second with a valid mac1 beyond which cookies are asked for */
 };
 
 struct udp_setup {
     struct bytes mesh, credential; /* borrowed for the endpoint's life; udp_credential_set() replaces */
     const uint8_t *noise_secret;   /* 32 bytes, copied */
     struct link_verify verify;     /* copied */
-    uint64_t timestamp_floor;      /* milliseconds since 1970: no initiation of ours is older (persisted by the caller) */
+    uint64_t timestamp_floor; /* milliseconds since 1970: no initiation of ours is older (persisted by the
+                                 caller) */
 };
 
 struct udp;
 struct udp *udp_new(const struct udp_setup *s, mono_ms now);
 void udp_free(struct udp *u); /* NULL is fine */
-/* Borrowed until replaced. One over UDP_CREDENTIAL_MAX makes udp_send() say ERR_LIMIT; initiations of others are then not answered. */
+/* Borrowed until replaced. One over UDP_CREDENTIAL_MAX makes udp_send() say ERR_LIMIT; initiations of others
+ * are then not answered. */
 void udp_credential_set(struct udp *u, struct bytes credential);
-/* Milliseconds since 1970 of the newest initiation of ours: what the caller persists as the next timestamp_floor (N30). */
+/* Milliseconds since 1970 of the newest initiation of ours: what the caller persists as the next
+ * timestamp_floor (N30). */
 uint64_t udp_timestamp(const struct udp *u);
 
-/* A datagram arrived. Borrows `in`, may decrypt it in place. Outcomes are counters (udp_stats), never errors: what is not
- * authentic is dropped. `wall_ms` stamps handshakes. */
-void udp_receive(struct udp *u, const struct addr *from, uint8_t *in, size_t len, mono_ms now, uint64_t wall_ms);
-/* Sends payload to a peer, starting a handshake when there is no session. `noise_key` and `addr` come from its record; an
- * authentic newer address overrides `addr` while the session lives. ERR_LIMIT: payload > UDP_PAYLOAD_MAX, or our credential
- * > UDP_CREDENTIAL_MAX; ERR_INVALID: noise_key is ours or of small order; ERR_FULL, ERR_NOMEM. */
-must_check enum err udp_send(struct udp *u, const struct node_id *to, const uint8_t noise_key[32], const struct addr *addr,
-                             enum noise_cipher cipher, struct bytes payload, mono_ms now, uint64_t wall_ms);
-void udp_forget(struct udp *u, const struct node_id *peer); /* revoked or forgotten: sessions are wiped at once */
+/* A datagram arrived. Borrows `in`, may decrypt it in place. Outcomes are counters (udp_stats), never errors:
+ * what is not authentic is dropped. `wall_ms` stamps handshakes. */
+void udp_receive(struct udp *u, const struct addr *from, uint8_t *in, size_t len, mono_ms now,
+                 uint64_t wall_ms);
+/* Sends payload to a peer, starting a handshake when there is no session. `noise_key` and `addr` come from
+ * its record; an authentic newer address overrides `addr` while the session lives. ERR_LIMIT: payload >
+ * UDP_PAYLOAD_MAX, or our credential > UDP_CREDENTIAL_MAX; ERR_INVALID: noise_key is ours or of small order;
+ * ERR_FULL, ERR_NOMEM. */
+must_check enum err udp_send(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
+                             const struct addr *addr, enum noise_cipher cipher, struct bytes payload,
+                             mono_ms now, uint64_t wall_ms);
+void udp_forget(struct udp *u,
+                const struct node_id *peer); /* revoked or forgotten: sessions are wiped at once */
 void udp_tick(struct udp *u, mono_ms now, uint64_t wall_ms);
 mono_ms udp_deadline(const struct udp *u);
 
@@ -74,10 +83,12 @@ bool udp_poll_send(struct udp *u, struct addr *to, struct bytes *datagram);
 /* Next authentic payload; bytes valid until the next call. */
 bool udp_poll_packet(struct udp *u, struct node_id *from, struct addr *via, struct bytes *payload);
 
-#define UDP_STATS(X)                                                                                          \
-    X(packets_in) X(packets_out) X(bytes_in) X(bytes_out) X(drop_malformed) X(drop_mac1) X(drop_cookie)       \
-    X(drop_handshake) X(drop_credential) X(drop_replay) X(drop_auth) X(drop_index) X(drop_rate) X(drop_full) X(drop_crossed)  \
-    X(handshakes_started) X(handshakes_done) X(handshakes_given_up) X(cookies_sent)
+#define UDP_STATS(X)                                                                                         \
+    X(packets_in)                                                                                            \
+    X(packets_out)                                                                                           \
+    X(bytes_in) X(bytes_out) X(drop_malformed) X(drop_mac1) X(drop_cookie) X(drop_handshake)                 \
+        X(drop_credential) X(drop_replay) X(drop_auth) X(drop_index) X(drop_rate) X(drop_full)               \
+            X(drop_crossed) X(handshakes_started) X(handshakes_done) X(handshakes_given_up) X(cookies_sent)
 struct udp_stats {
 #define X(name) uint64_t name;
     UDP_STATS(X)

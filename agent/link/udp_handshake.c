@@ -121,7 +121,7 @@ enum err handshake_start(struct udp *u, struct udp_peer *p, const struct addr *t
     if (!hs)
         return ERR_NOMEM;
     memset(hs, 0, sizeof *hs);
-    if (index_new(u, &hs->index, INDEX_HANDSHAKE, p) != ERR_OK) {
+    if (index_add(u, &hs->index, INDEX_HANDSHAKE, p, index_random(u)) != ERR_OK) {
         free(hs);
         return ERR_NOMEM;
     }
@@ -170,20 +170,6 @@ struct initiation { /* what an authentic one says */
     uint8_t cipher;
 };
 
-/* More initiations with a valid mac1 than we would do public-key work for? Then whoever sends must show that
- * it receives. */
-static bool is_under_load(struct udp *u, mono_ms now)
-{
-    uint64_t left = u->load_left + (now - u->load_at) * UDP_LOAD_PER_S / 1000;
-    if (left > u->load_left)
-        u->load_at = now;
-    u->load_left = left > UDP_LOAD_BURST ? UDP_LOAD_BURST : (uint32_t)left;
-    if (u->load_left == 0)
-        return true;
-    u->load_left--;
-    return false;
-}
-
 static void cookie_send(struct udp *u, const struct addr *to, struct bytes in, mono_ms now)
 {
     struct datagram *d = datagram_new(u);
@@ -202,6 +188,9 @@ static void cookie_send(struct udp *u, const struct addr *to, struct bytes in, m
     u->stats.cookies_sent++;
 }
 
+/* Whether we do public-key work for it. A source that has not shown that it receives where it sends from may
+ * be anybody: over the rates, of one source or of all together, it is asked to show it, never shut out, or
+ * whoever forges its address could shut it out. One that has is held to its own rate. */
 static bool gate(struct udp *u, const struct addr *from, struct bytes in, mono_ms now)
 {
     const uint8_t *mac1 = in.at + MAC1_AT, *mac2 = mac1 + PRIM_MAC_BYTES;
@@ -209,17 +198,19 @@ static bool gate(struct udp *u, const struct addr *from, struct bytes in, mono_m
         u->stats.drop_mac1++;
         return false;
     }
-    if (is_under_load(u, now) &&
-        !cookie_mac2_is_valid(&u->jar, from, bytes_of(in.at, MAC1_AT + PRIM_MAC_BYTES), mac2, now)) {
-        u->stats.drop_cookie++;
-        cookie_send(u, from, in, now);
-        return false;
-    }
-    if (!rate_allow(&u->rate, from, now)) {
+    bool is_proven =
+        !prim_is_zero(mac2, PRIM_MAC_BYTES) &&
+        cookie_mac2_is_valid(&u->jar, from, bytes_of(in.at, MAC1_AT + PRIM_MAC_BYTES), mac2, now);
+    if (rate_allow(&u->rate, from, is_proven, now) &&
+        rate_total_allow(&u->load[is_proven], UDP_LOAD_PER_S, now))
+        return true;
+    if (is_proven) {
         u->stats.drop_rate++;
         return false;
     }
-    return true;
+    u->stats.drop_cookie++;
+    cookie_send(u, from, in, now);
+    return false;
 }
 
 /* Reads the Noise message and what it carries. False: dropped and counted. */
@@ -255,9 +246,13 @@ static bool initiation_open(struct udp *u, struct noise_handshake *hs, struct by
 
 /* Both sides initiated at once: the initiation of the side with the smaller key stands, the other's is not
  * answered, so that one session comes of it and not two (N17). Only while ours is young: it may be lost, or
- * sent to where nobody is. */
-static bool ours_stands(const struct udp *u, const struct udp_peer *p, const struct initiation *init)
+ * sent to where nobody is. Nor is one answered that crossed the session ours has just made. */
+static bool ours_stands(const struct udp *u, const struct udp_peer *p, const struct initiation *init,
+                        mono_ms now)
 {
+    const struct udp_session *s = p->current;
+    if (s && s->is_initiator && now - s->born_at < UDP_RETRY_FIRST_MS)
+        return true;
     return p->handshake && p->handshake->attempt == 1 && memcmp(u->public_key, init->noise_key, 32) < 0;
 }
 
@@ -271,7 +266,7 @@ static bool is_acceptable(struct udp *u, const struct udp_peer *p, const struct 
         u->stats.drop_rate++;
         return false;
     }
-    if (ours_stands(u, p, init)) {
+    if (ours_stands(u, p, init, now)) {
         u->stats.drop_crossed++;
         return false;
     }
@@ -289,7 +284,7 @@ static enum err response_write(struct udp *u, struct udp_peer *p, struct noise_h
         noise_handshake_write(hs, u->credential, noise, UDP_INITIATION_BYTES - 12 - PRIM_MAC_BYTES, &len);
     if (e != ERR_OK)
         return e;
-    struct udp_session *s = session_new(u, p, hs, receiver, now);
+    struct udp_session *s = session_new(u, p, hs, index_random(u), receiver, now);
     if (!s)
         return ERR_NOMEM;
     session_install_theirs(u, p, s);
@@ -366,11 +361,15 @@ static bool response_open(struct udp *u, const struct udp_peer *p, struct noise_
 static void response_accept(struct udp *u, struct udp_peer *p, struct noise_handshake *trial,
                             const struct addr *from, uint32_t sender, mono_ms now)
 {
-    struct udp_session *s = session_new(u, p, trial, sender, now);
-    if (!s)
-        return;
+    uint32_t index =
+        p->handshake->index.node.key; /* the session inherits the name that the peer has learnt */
     handshake_end(u, p);
-    session_install_ours(u, p, s);
+    struct udp_session *s = session_new(u, p, trial, index, sender, now);
+    if (!s) {
+        u->stats.drop_full++; /* the next udp_send() starts anew */
+        return;
+    }
+    session_install_ours(u, p, s, now);
     wake_at(u, now + UDP_SESSION_MS);
     p->addr = *from;
     u->stats.handshakes_done++;

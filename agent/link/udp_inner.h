@@ -20,7 +20,6 @@ enum {
     UDP_COOKIE_BYTES = 8 + PRIM_XNONCE_BYTES + COOKIE_SEALED_BYTES,
     UDP_RESPONSE_MIN = 12 + 32 + 16 + 16 + PRIM_MAC_BYTES,
     UDP_SPARE_MAX = 64, /* datagrams kept for reuse */
-    UDP_LOAD_BURST = 200,
 };
 /* The last counter in use; WireGuard's REJECT_AFTER_MESSAGES. And where a new session is made instead. */
 #define UDP_REJECT_AFTER (UINT64_MAX - (UINT64_C(1) << 13) - 1)
@@ -98,8 +97,8 @@ struct udp {
     uint64_t timestamp; /* of our newest initiation */
     struct rng rng;     /* jitter only */
     struct rate rate;
-    uint32_t load_left; /* initiations before cookies are asked for */
-    mono_ms load_at, next_tick;
+    struct rate_total load[2]; /* initiations of sources that have not, and that have proved their address */
+    mono_ms next_tick;
     struct map by_id, by_index;
     struct peer_list peers;
     struct session_list sessions, half_open;
@@ -131,15 +130,16 @@ must_check enum err peer_get(struct udp *u, const struct node_id *id, const uint
                              struct udp_peer **out);
 void peer_key_set(struct udp_peer *p, const uint8_t noise_key[32]);
 void peer_free(struct udp *u, struct udp_peer *p);
-must_check enum err index_new(struct udp *u, struct udp_index *index, enum index_kind kind,
-                              struct udp_peer *p);
+uint32_t index_random(const struct udp *u); /* one that is not in use */
+must_check enum err index_add(struct udp *u, struct udp_index *index, enum index_kind kind,
+                              struct udp_peer *p, uint32_t name);
 struct udp_index *index_find(const struct udp *u, uint32_t index);
-/* Takes over a finished handshake's keys. `index` is the session's own. NULL: no memory. */
+/* Takes over a finished handshake's keys. The peer knows it by local_index. NULL: no memory. */
 struct udp_session *session_new(struct udp *u, struct udp_peer *p, struct noise_handshake *hs,
-                                uint32_t remote_index, mono_ms now);
+                                uint32_t local_index, uint32_t remote_index, mono_ms now);
 void session_free(struct udp *u, struct udp_session **s);
-void session_install_ours(struct udp *u, struct udp_peer *p,
-                          struct udp_session *s); /* we initiated: it is current */
+void session_install_ours(struct udp *u, struct udp_peer *p, struct udp_session *s,
+                          mono_ms now); /* we initiated: it is current */
 void session_install_theirs(struct udp *u, struct udp_peer *p,
                             struct udp_session *s); /* we responded: it is next */
 void session_promote(struct udp *u, struct udp_peer *p,

@@ -1,6 +1,6 @@
 /* Who is known, and which session is which.
  *
- *   we initiated:   response     ──► current, the old current ──► previous, next is dropped
+ *   we initiated:   response     ──► current; next, or else the old current ──► previous
  *   we responded:   initiation   ──► next (half-open); its first authentic packet: next ──► current ──►
  * previous */
 #include <stdlib.h>
@@ -99,33 +99,38 @@ struct udp_index *index_find(const struct udp *u, uint32_t index)
 }
 
 /* Random, so that an outsider cannot guess which are in use. */
-enum err index_new(struct udp *u, struct udp_index *index, enum index_kind kind, struct udp_peer *p)
+uint32_t index_random(const struct udp *u)
 {
     uint32_t name;
     do
         prim_random(&name, sizeof name);
     while (index_find(u, name));
+    return name;
+}
+
+enum err index_add(struct udp *u, struct udp_index *index, enum index_kind kind, struct udp_peer *p,
+                   uint32_t name)
+{
     index->kind = (uint8_t)kind;
     index->peer = p;
     return map_add(&u->by_index, &index->node, name) ? ERR_OK : ERR_NOMEM;
 }
 
 struct udp_session *session_new(struct udp *u, struct udp_peer *p, struct noise_handshake *hs,
-                                uint32_t remote_index, mono_ms now)
+                                uint32_t local_index, uint32_t remote_index, mono_ms now)
 {
     struct udp_session *s = aligned_alloc(_Alignof(struct udp_session), sizeof *s);
     if (!s)
         return NULL;
     memset(s, 0, sizeof *s);
-    if (index_new(u, &s->index, INDEX_SESSION, p) != ERR_OK) {
+    if (index_add(u, &s->index, INDEX_SESSION, p, local_index) != ERR_OK) {
         free(s);
         return NULL;
     }
     s->is_initiator = hs->initiator;
     s->remote_index = remote_index;
     s->born_at = now;
-    if (hs->done)
-        noise_handshake_split(hs, &s->tx, &s->rx);
+    noise_handshake_split(hs, &s->tx, &s->rx);
     return s;
 }
 
@@ -146,11 +151,30 @@ void session_free(struct udp *u, struct udp_session **at)
     *at = NULL;
 }
 
-void session_install_ours(struct udp *u, struct udp_peer *p, struct udp_session *s)
+/* From half-open to in use. It counts as born now, so that the list stays in the order of age; the initiator
+ * counts from the response, which is earlier, so that it is the one to make the next session. */
+static void confirm(struct udp *u, struct udp_session *s, mono_ms now)
 {
-    session_free(u, &p->next);
+    TAILQ_REMOVE(&u->half_open, s, link);
+    u->half_open_count--;
+    s->is_half_open = false;
+    s->born_at = now;
+    TAILQ_INSERT_TAIL(&u->sessions, s, link);
+}
+
+/* A next one is kept as previous: the peer may have answered our initiation and taken our answer to its own
+ * as well, and then sends under that one. */
+void session_install_ours(struct udp *u, struct udp_peer *p, struct udp_session *s, mono_ms now)
+{
     session_free(u, &p->previous);
-    p->previous = p->current;
+    if (p->next) {
+        confirm(u, p->next, now);
+        session_free(u, &p->current);
+        p->previous = p->next;
+        p->next = NULL;
+    } else {
+        p->previous = p->current;
+    }
     p->current = s;
     TAILQ_INSERT_TAIL(&u->sessions, s, link);
 }
@@ -173,19 +197,12 @@ void session_install_theirs(struct udp *u, struct udp_peer *p, struct udp_sessio
     u->half_open_count++;
 }
 
-/* Born when it proved itself: so the list stays in the order of age. The initiator counts from the response,
- * which is earlier, so that it is the one to make the next session. */
 void session_promote(struct udp *u, struct udp_peer *p, mono_ms now)
 {
-    struct udp_session *s = p->next;
-    TAILQ_REMOVE(&u->half_open, s, link);
-    u->half_open_count--;
-    s->is_half_open = false;
-    s->born_at = now;
-    TAILQ_INSERT_TAIL(&u->sessions, s, link);
+    confirm(u, p->next, now);
     session_free(u, &p->previous);
     p->previous = p->current;
-    p->current = s;
+    p->current = p->next;
     p->next = NULL;
 }
 

@@ -1,0 +1,830 @@
+/* Endpoints joined by a network that the test is: it holds every datagram and decides what becomes of it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "link/udp_inner.h"
+
+enum { NODES = 3, CREDENTIAL = 700, HELD_MAX = 256 };
+
+struct node {
+    struct udp *u;
+    struct node_id id;
+    uint8_t secret[32], key[32], credential[2000];
+    struct addr addr;
+    unsigned received;
+    char last[64];
+    struct addr last_via;
+};
+
+struct held {
+    int from;
+    struct addr to;
+    size_t len;
+    uint8_t at[UDP_DATAGRAM_MAX];
+};
+
+struct world {
+    struct node node[NODES];
+    mono_ms now;
+    uint64_t wall;
+};
+
+static struct world w;
+static uint8_t revoked; /* first byte of an id whose credential is refused */
+
+/* A credential names an id and a key: "ok" | id | key | padding. */
+static enum err verify(void *arg, struct bytes credential, const uint8_t noise_key[32], struct node_id *id)
+{
+    (void)arg;
+    if (credential.len < 66 || memcmp(credential.at, "ok", 2) != 0 ||
+        memcmp(credential.at + 34, noise_key, 32) != 0)
+        return ERR_AUTH;
+    if (revoked && credential.at[2] == revoked)
+        return ERR_DENIED;
+    memcpy(id->b, credential.at + 2, ID_BYTES);
+    return ERR_OK;
+}
+
+static struct udp *endpoint(struct node *n, size_t credential, uint64_t floor, const char *mesh)
+{
+    struct udp_setup setup = {
+        .mesh = bytes_str(mesh),
+        .credential = bytes_of(n->credential, credential),
+        .noise_secret = n->secret,
+        .verify = {verify, NULL},
+        .timestamp_floor = floor,
+    };
+    return udp_new(&setup, w.now);
+}
+
+static void node_init(struct node *n, uint8_t name)
+{
+    *n = (struct node){0};
+    memset(n->id.b, name, ID_BYTES);
+    memset(n->secret, name, 32);
+    prim_dh_public(n->key, n->secret);
+    memcpy(n->credential, "ok", 2);
+    memcpy(n->credential + 2, n->id.b, 32);
+    memcpy(n->credential + 34, n->key, 32);
+    char text[32];
+    snprintf(text, sizeof text, "10.0.0.%d:7400", name);
+    assert_true(addr_parse(&n->addr, text, 0));
+    n->u = endpoint(n, CREDENTIAL, 0, "shop");
+}
+
+static int world_new(void **state)
+{
+    (void)state;
+    assert_int_equal(prim_init(), ERR_OK);
+    w.now = 1000000;
+    w.wall = 1800000000000;
+    revoked = 0;
+    for (int i = 0; i < NODES; i++)
+        node_init(&w.node[i], (uint8_t)(i + 1));
+    return 0;
+}
+
+static int world_free(void **state)
+{
+    (void)state;
+    for (int i = 0; i < NODES; i++)
+        udp_free(w.node[i].u);
+    return 0;
+}
+
+static void reboot(int i, size_t credential, uint64_t floor)
+{
+    udp_free(w.node[i].u);
+    w.node[i].u = endpoint(&w.node[i], credential, floor, "shop");
+}
+
+static enum err send_as(int from, int to, const char *text, enum noise_cipher cipher)
+{
+    struct node *n = &w.node[from], *d = &w.node[to];
+    return udp_send(n->u, &d->id, d->key, &d->addr, cipher, bytes_str(text), w.now, w.wall);
+}
+
+static void say(int from, int to, const char *text)
+{
+    assert_int_equal(send_as(from, to, text, NOISE_CHACHAPOLY), ERR_OK);
+}
+
+/* Takes the next datagram off a node; false: none. */
+static bool take(int from, struct held *h)
+{
+    struct bytes d;
+    h->from = from;
+    if (!udp_poll_send(w.node[from].u, &h->to, &d))
+        return false;
+    h->len = d.len;
+    memcpy(h->at, d.at, d.len);
+    return true;
+}
+
+static void collect(int i)
+{
+    struct node *n = &w.node[i];
+    struct node_id from;
+    struct bytes payload;
+    while (udp_poll_packet(n->u, &from, &n->last_via, &payload)) {
+        n->received++;
+        snprintf(n->last, sizeof n->last, "%d:%.*s", from.b[0], (int)payload.len, (const char *)payload.at);
+    }
+}
+
+static void give_from(const struct held *h, int to, const struct addr *from)
+{
+    uint8_t copy[UDP_DATAGRAM_MAX + 1];
+    memcpy(copy, h->at, h->len);
+    udp_receive(w.node[to].u, from, copy, h->len, w.now, w.wall);
+    collect(to);
+}
+
+static void give(const struct held *h, int to)
+{
+    give_from(h, to, &w.node[h->from].addr);
+}
+
+static int whose(const struct addr *a)
+{
+    for (int i = 0; i < NODES; i++)
+        if (addr_eq(a, &w.node[i].addr))
+            return i;
+    return -1;
+}
+
+/* Delivers everything until it is quiet. */
+static void pump(void)
+{
+    struct held h;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = 0; i < NODES; i++)
+            while (take(i, &h)) {
+                moved = true;
+                if (whose(&h.to) >= 0)
+                    give(&h, whose(&h.to));
+            }
+    }
+}
+
+static void pass(mono_ms ms)
+{
+    w.now += ms;
+    w.wall += ms;
+    for (int i = 0; i < NODES; i++)
+        udp_tick(w.node[i].u, w.now, w.wall);
+}
+
+static void expect_silence(int i)
+{
+    struct held h;
+    assert_false(take(i, &h));
+}
+
+static const struct udp_stats *stats(int i)
+{
+    return udp_stats(w.node[i].u);
+}
+
+static size_t sessions(int at, int with)
+{
+    return udp_session_count(w.node[at].u, &w.node[with].id);
+}
+
+static void a_payload_to_a_stranger_takes_one_round_trip_more(void **state)
+{
+    (void)state;
+    struct held h;
+    say(0, 1, "hello");
+    assert_true(take(0, &h));
+    assert_int_equal(h.len, UDP_INITIATION_BYTES);
+    give(&h, 1);
+    assert_int_equal(w.node[1].received, 0);
+    pump();
+    assert_string_equal(w.node[1].last, "1:hello");
+    say(1, 0, "hello yourself");
+    pump();
+    assert_string_equal(w.node[0].last, "2:hello yourself");
+    assert_int_equal(stats(0)->handshakes_done, 1);
+    assert_int_equal(stats(1)->handshakes_done, 1);
+    assert_int_equal(stats(0)->bytes_out, stats(1)->bytes_in);
+}
+
+static void either_cipher_carries_payloads(void **state)
+{
+    (void)state;
+    if (!noise_cipher_is_available(NOISE_AESGCM))
+        skip();
+    assert_int_equal(send_as(0, 1, "sealed with AES", NOISE_AESGCM), ERR_OK);
+    struct held h;
+    assert_true(take(0, &h));
+    assert_int_equal(h.at[1], NOISE_AESGCM);
+    give(&h, 1);
+    pump();
+    assert_string_equal(w.node[1].last, "1:sealed with AES");
+}
+
+static void staged_payloads_follow_in_order_and_the_oldest_give_way(void **state)
+{
+    (void)state;
+    char text[16];
+    for (int i = 0; i < UDP_STAGED_MAX + 5; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        say(0, 1, text);
+    }
+    assert_int_equal(stats(0)->drop_full, 5);
+    pump();
+    assert_int_equal(w.node[1].received, UDP_STAGED_MAX);
+    assert_string_equal(w.node[1].last, "1:36");
+}
+
+static void limits_of_payload_and_credential_are_told(void **state)
+{
+    (void)state;
+    static uint8_t big[UDP_PAYLOAD_MAX + 1];
+    struct node *n = &w.node[0], *d = &w.node[1];
+    assert_int_equal(
+        udp_send(n->u, &d->id, d->key, &d->addr, NOISE_CHACHAPOLY, bytes_of(big, sizeof big), w.now, w.wall),
+        ERR_LIMIT);
+    assert_int_equal(udp_send(n->u, &d->id, d->key, &d->addr, NOISE_CHACHAPOLY, bytes_of(big, sizeof big - 1),
+                              w.now, w.wall),
+                     ERR_OK);
+    reboot(0, UDP_CREDENTIAL_MAX + 1, 0);
+    assert_int_equal(send_as(0, 1, "x", NOISE_CHACHAPOLY), ERR_LIMIT);
+    reboot(0, UDP_CREDENTIAL_MAX, 0);
+    reboot(1, UDP_CREDENTIAL_MAX, 0);
+    say(0, 1, "the largest credentials fit");
+    pump();
+    assert_string_equal(w.node[1].last, "1:the largest credentials fit");
+    assert_true(UDP_CREDENTIAL_MAX >= 900 && UDP_INITIATION_BYTES <= 1280 - 48);
+}
+
+static void N14_N16_keys_that_cannot_be_a_peers_are_refused(void **state)
+{
+    (void)state;
+    struct node *n = &w.node[0];
+    static const uint8_t zero[32];
+    assert_int_equal(
+        udp_send(n->u, &w.node[1].id, zero, &n->addr, NOISE_CHACHAPOLY, bytes_str("x"), w.now, w.wall),
+        ERR_INVALID);
+    assert_int_equal(
+        udp_send(n->u, &w.node[1].id, n->key, &n->addr, NOISE_CHACHAPOLY, bytes_str("x"), w.now, w.wall),
+        ERR_INVALID);
+}
+
+static void N16_what_we_sent_is_refused_when_it_comes_back(void **state)
+{
+    (void)state;
+    struct held initiation, transport;
+    say(0, 1, "x");
+    assert_true(take(0, &initiation));
+    give(&initiation, 0);
+    assert_int_equal(stats(0)->drop_mac1, 1);
+    give(&initiation, 1);
+    pump();
+    say(0, 1, "y");
+    assert_true(take(0, &transport));
+    give(&transport, 0);
+    assert_int_equal(w.node[0].received, 0);
+    assert_int_equal(stats(0)->drop_index + stats(0)->drop_auth, 1);
+    expect_silence(0);
+}
+
+static void N9_another_mesh_is_not_answered(void **state)
+{
+    (void)state;
+    udp_free(w.node[1].u);
+    w.node[1].u = endpoint(&w.node[1], CREDENTIAL, 0, "shopper");
+    say(0, 1, "x");
+    pump();
+    assert_int_equal(w.node[1].received, 0);
+    assert_int_equal(stats(1)->packets_out, 0);
+    assert_int_equal(stats(1)->drop_handshake, 1);
+}
+
+static void N3_no_flipped_bit_of_a_handshake_completes_it(void **state)
+{
+    (void)state;
+    struct held initiation, response;
+    say(0, 1, "x");
+    assert_true(take(0, &initiation));
+    for (size_t i = 0; i < initiation.len; i++) {
+        bool is_mac2 = i >= initiation.len - PRIM_MAC_BYTES; /* read only under load */
+        if (is_mac2)
+            continue;
+        initiation.at[i] ^= (uint8_t)(1 << i % 8);
+        give(&initiation, 1);
+        expect_silence(1);
+        initiation.at[i] ^= (uint8_t)(1 << i % 8);
+    }
+    w.now += 60000;
+    give(&initiation, 1);
+    assert_true(take(1, &response));
+    for (size_t i = 0; i < response.len; i++) {
+        response.at[i] ^= (uint8_t)(1 << i % 8);
+        give(&response, 0);
+        expect_silence(0);
+        response.at[i] ^= (uint8_t)(1 << i % 8);
+    }
+    give(&response, 0); /* and the real one still passes */
+    pump();
+    assert_string_equal(w.node[1].last, "1:x");
+}
+
+static void N4_cut_or_extended_packets_are_dropped(void **state)
+{
+    (void)state;
+    struct held h, longer;
+    say(0, 1, "x");
+    assert_true(take(0, &h));
+    uint8_t copy[UDP_DATAGRAM_MAX + 64] = {0};
+    for (size_t len = 0; len <= h.len + 64; len++) {
+        memcpy(copy, h.at, h.len);
+        if (len != h.len)
+            udp_receive(w.node[1].u, &w.node[0].addr, copy, len, w.now, w.wall);
+    }
+    expect_silence(1);
+    assert_int_equal(stats(1)->drop_malformed, h.len + 64);
+    give(&h, 1);
+    assert_true(take(1, &longer));
+    for (size_t len = 0; len <= longer.len; len++) {
+        memcpy(copy, longer.at, longer.len);
+        if (len != longer.len)
+            udp_receive(w.node[0].u, &w.node[1].addr, copy, len, w.now, w.wall);
+    }
+    expect_silence(0);
+    give(&longer, 0);
+    pump();
+    assert_string_equal(w.node[1].last, "1:x");
+}
+
+static void N10_a_replayed_initiation_changes_nothing(void **state)
+{
+    (void)state;
+    struct held initiation, answer;
+    struct addr elsewhere = w.node[2].addr;
+    say(0, 1, "x");
+    assert_true(take(0, &initiation));
+    give(&initiation, 1);
+    pump();
+    for (int i = 0; i < 10000; i++) {
+        w.now += 1;
+        give_from(&initiation, 1, &elsewhere);
+        while (take(1, &answer)) /* cheap, and smaller */
+            assert_int_equal(answer.at[0], UDP_COOKIE);
+    }
+    assert_int_equal(stats(1)->drop_replay + stats(1)->drop_rate + stats(1)->drop_cookie, 10000);
+    say(1, 0, "still here");
+    pump();
+    assert_string_equal(w.node[0].last, "2:still here");
+    assert_true(addr_eq(&w.node[0].last_via, &w.node[1].addr));
+}
+
+static void N11_replayed_to_a_restarted_responder_it_stays_half_open(void **state)
+{
+    (void)state;
+    struct held initiation, h;
+    say(0, 1, "x");
+    assert_true(take(0, &initiation));
+    give(&initiation, 1);
+    pump();
+    w.now += 5000;
+    reboot(1, CREDENTIAL, 0);
+    w.wall -= 86400 * 1000; /* and its clock went back a day */
+    unsigned answers = 0;
+    w.wall += 86400 * 1000 - UDP_CLOCK_AHEAD_MS;
+    say(1, 0, "mine"); /* its own handshake is under way and must not suffer */
+    for (int i = 0; i < 1000; i++) {
+        w.now += 1;
+        give_from(&initiation, 1, &w.node[2].addr);
+        while (take(1, &h))
+            if (h.at[0] == UDP_INITIATION)
+                give(&h, 0);
+            else
+                answers += h.at[0] == UDP_RESPONSE;
+    }
+    assert_in_range(answers, 0, 1);
+    assert_int_equal(sessions(1, 0), 0);
+    pump();
+    assert_string_equal(w.node[0].last, "2:mine");
+}
+
+static void N18_a_credential_over_another_key_is_not_answered(void **state)
+{
+    (void)state;
+    memcpy(w.node[0].credential, w.node[2].credential, CREDENTIAL); /* another's, copied */
+    say(0, 1, "x");
+    pump();
+    assert_int_equal(stats(1)->packets_out, 0);
+    assert_int_equal(stats(1)->drop_credential, 1);
+    memcpy(w.node[1].credential + 2, w.node[2].id.b, 32); /* and a responder that says it is somebody else */
+    say(2, 1, "x");
+    pump();
+    assert_int_equal(sessions(2, 1), 0);
+    assert_int_equal(stats(2)->drop_credential, 1);
+}
+
+static void N19_a_response_twice_late_or_to_nobody_is_dropped(void **state)
+{
+    (void)state;
+    struct held initiation, response;
+    say(0, 1, "x");
+    assert_true(take(0, &initiation));
+    give(&initiation, 1);
+    assert_true(take(1, &response));
+    give(&response, 2); /* another's */
+    assert_int_equal(stats(2)->drop_mac1, 1);
+    give(&response, 0);
+    pump();
+    give(&response, 0);
+    assert_int_equal(stats(0)->drop_index, 1);
+    expect_silence(0);
+}
+
+static void N17_both_initiate_at_once_and_one_session_comes_of_it(void **state)
+{
+    (void)state;
+    struct rng rng = rng_seeded(17);
+    for (int round = 0; round < 1000; round++) {
+        for (int i = 0; i < 2; i++)
+            reboot(i, CREDENTIAL, 0);
+        w.node[0].received = w.node[1].received = 0;
+        /* Each datagram takes 1..50 ms; the second side starts up to 60 ms later. */
+        struct held flight[HELD_MAX];
+        mono_ms due[HELD_MAX], start[2] = {w.now, w.now + rng_below(&rng, 60)}, end = w.now + 5000;
+        unsigned count = 0;
+        for (; w.now < end; w.now++, w.wall++) {
+            for (int i = 0; i < 2; i++) {
+                if (start[i] == w.now)
+                    say(i, 1 - i, "x");
+                udp_tick(w.node[i].u, w.now, w.wall);
+                while (count < HELD_MAX && take(i, &flight[count]))
+                    due[count++] = w.now + 1 + rng_below(&rng, 50);
+            }
+            for (unsigned k = 0; k < count; k++)
+                if (due[k] == w.now)
+                    give(&flight[k], 1 - flight[k].from);
+            if (w.now == start[0] + 60 + 200) { /* two round trips at the slowest */
+                assert_int_equal(w.node[0].received, 1);
+                assert_int_equal(w.node[1].received, 1);
+            }
+        }
+        assert_int_equal(sessions(0, 1), 1);
+        assert_int_equal(sessions(1, 0), 1);
+    }
+}
+
+static void N17_the_initiation_that_stands_is_lost_and_the_next_one_heals_it(void **state)
+{
+    (void)state;
+    struct held h;
+    say(0, 1, "from 0");
+    say(1, 0, "from 1");
+    int stands = memcmp(w.node[0].key, w.node[1].key, 32) < 0 ? 0 : 1;
+    assert_true(take(stands, &h)); /* lost */
+    pump();
+    assert_int_equal(w.node[0].received + w.node[1].received, 0);
+    for (int i = 0; i < 15; i++) {
+        pass(100);
+        pump();
+    }
+    assert_int_equal(w.node[0].received, 1);
+    assert_int_equal(w.node[1].received, 1);
+}
+
+static void N20_the_previous_session_still_opens_what_is_under_way(void **state)
+{
+    (void)state;
+    struct held late;
+    say(0, 1, "x");
+    pump();
+    say(0, 1, "under way");
+    assert_true(take(0, &late));
+    pass(UDP_REKEY_MS);
+    say(0, 1, "rekeys");
+    pump();
+    assert_int_equal(sessions(1, 0), 2);
+    give(&late, 1);
+    assert_string_equal(w.node[1].last, "1:under way");
+    pass(UDP_SESSION_MS - UDP_REKEY_MS);
+    give(&late, 1);
+    assert_int_equal(w.node[1].received, 3);
+    assert_int_equal(sessions(1, 0), 1);
+}
+
+static void N22_a_forged_counter_does_not_move_the_window(void **state)
+{
+    (void)state;
+    struct held h, forged;
+    say(0, 1, "x");
+    pump();
+    say(0, 1, "real");
+    assert_true(take(0, &h));
+    forged = h;
+    store_be64(forged.at + 8, UINT64_C(1) << 63);
+    give(&forged, 1);
+    store_be64(forged.at + 8, UINT64_MAX);
+    give(&forged, 1);
+    assert_int_equal(stats(1)->drop_auth, 2);
+    give(&h, 1);
+    assert_string_equal(w.node[1].last, "1:real");
+    give(&h, 1);
+    assert_int_equal(w.node[1].received, 2);
+    assert_int_equal(stats(1)->drop_replay, 1);
+}
+
+static void N23_loss_doubling_and_reordering_deliver_each_payload_once(void **state)
+{
+    (void)state;
+    enum { COUNT = 9000 };
+    static struct held held[COUNT];
+    struct rng rng = rng_seeded(23);
+    say(0, 1, "x");
+    pump();
+    unsigned before = w.node[1].received, kept = 0;
+    for (int i = 0; i < COUNT; i++) {
+        say(0, 1, "p");
+        assert_true(take(0, &held[i]));
+    }
+    give(&held[7999], 1); /* far ahead of the rest, which is 8,000 back */
+    for (int i = 0; i < 8000; i++) {
+        if (rng_below(&rng, 10) < 3)
+            continue;
+        kept += i != 7999;
+        give(&held[i], 1);
+        give(&held[i], 1);
+    }
+    assert_int_equal(w.node[1].received - before, kept + 1);
+}
+
+static void N24_rollover_by_time_and_by_count_loses_nothing(void **state)
+{
+    (void)state;
+    unsigned sent = 0;
+    for (; sent < 4 * 3600; sent++) { /* four hours, a packet a second each way */
+        say(0, 1, "a");
+        say(1, 0, "b");
+        pump();
+        pass(1000);
+    }
+    assert_int_equal(w.node[0].received, sent);
+    assert_int_equal(w.node[1].received, sent);
+    assert_in_range(stats(0)->handshakes_done, 4, 5);
+    uint64_t done = stats(0)->handshakes_done;
+    struct udp_peer *p = peer_find(w.node[0].u, &w.node[1].id);
+    p->current->counter = UDP_REKEY_AFTER - 1;
+    for (int i = 0; i < 5; i++) {
+        say(0, 1, "a");
+        pump();
+    }
+    assert_int_equal(w.node[1].received, sent + 5);
+    assert_int_equal(stats(0)->handshakes_done, done + 1);
+}
+
+static void a_session_that_nobody_renews_ends_after_an_hour(void **state)
+{
+    (void)state;
+    say(0, 1, "x");
+    pump();
+    pass(UDP_SESSION_MS - 1);
+    assert_int_equal(sessions(0, 1), 1);
+    pass(1);
+    assert_int_equal(sessions(0, 1) + sessions(1, 0), 0);
+    say(1, 0, "anew");
+    pump();
+    assert_string_equal(w.node[0].last, "2:anew");
+}
+
+static void N25_forgetting_a_peer_wipes_its_sessions_at_once(void **state)
+{
+    (void)state;
+    struct held h;
+    say(0, 1, "x");
+    pump();
+    say(0, 1, "after it was revoked");
+    assert_true(take(0, &h));
+    udp_forget(w.node[1].u, &w.node[0].id);
+    revoked = w.node[0].id.b[0];
+    give(&h, 1);
+    assert_int_equal(stats(1)->drop_index, 1);
+    assert_int_equal(sessions(1, 0), 0);
+    reboot(0, CREDENTIAL, 0);
+    say(0, 1, "again");
+    pump();
+    assert_int_equal(w.node[1].received, 1);
+    expect_silence(1);
+}
+
+static void N29_a_clock_far_ahead_is_not_believed(void **state)
+{
+    (void)state;
+    uint64_t right = w.wall;
+    w.wall = right + UINT64_C(10) * 365 * 86400 * 1000;
+    struct held h;
+    say(0, 1, "from the future");
+    assert_true(take(0, &h));
+    w.wall = right;
+    give(&h, 1);
+    expect_silence(1);
+    reboot(0, CREDENTIAL, 0);
+    say(0, 1, "right again");
+    pump();
+    assert_string_equal(w.node[1].last, "1:right again");
+}
+
+static void N30_a_clock_at_1970_still_connects(void **state)
+{
+    (void)state;
+    say(0, 1, "x");
+    pump();
+    uint64_t floor = udp_timestamp(w.node[0].u);
+    reboot(0, CREDENTIAL, floor);
+    w.now += 1000;
+    struct node *n = &w.node[0], *d = &w.node[1];
+    assert_int_equal(
+        udp_send(n->u, &d->id, d->key, &d->addr, NOISE_CHACHAPOLY, bytes_str("rebooted"), w.now, 5), ERR_OK);
+    pump();
+    assert_string_equal(w.node[1].last, "1:rebooted");
+}
+
+static void N31_only_an_authentic_newest_packet_moves_a_peer(void **state)
+{
+    (void)state;
+    struct held first, second, forged;
+    struct addr old = w.node[0].addr, moved, attacker;
+    assert_true(addr_parse(&moved, "[2001:db8::9]:9", 0) && addr_parse(&attacker, "10.6.6.6:6", 0));
+    say(0, 1, "x");
+    pump();
+    say(0, 1, "1");
+    assert_true(take(0, &first));
+    say(0, 1, "2");
+    assert_true(take(0, &second));
+    forged = second;
+    forged.at[30] ^= 1;
+    give_from(&forged, 1, &attacker);
+    give_from(&second, 1, &moved);
+    give_from(&first, 1, &attacker);  /* held back, sent on */
+    give_from(&second, 1, &attacker); /* replayed */
+    say(1, 0, "where are you");
+    assert_true(take(1, &second));
+    assert_true(addr_eq(&second.to, &moved));
+    assert_false(addr_eq(&old, &moved));
+}
+
+static void initiations_are_repeated_and_given_up_after_90_seconds(void **state)
+{
+    (void)state;
+    struct held h;
+    mono_ms started = w.now, last = w.now, gap = 0;
+    unsigned sent = 0;
+    say(0, 1, "x");
+    while (peer_find(w.node[0].u, &w.node[1].id)->handshake) {
+        while (take(0, &h)) {
+            if (sent == 1)
+                assert_in_range(w.now - last, 1000, 1333);
+            gap = w.now - last;
+            assert_in_range(gap, 0, 5000 * 4 / 3);
+            last = w.now;
+            sent++;
+        }
+        assert_true(udp_deadline(w.node[0].u) > w.now);
+        pass(udp_deadline(w.node[0].u) - w.now);
+    }
+    assert_in_range(w.now - started, UDP_GIVE_UP_MS, UDP_GIVE_UP_MS + 7000);
+    assert_in_range(sent, 14, 22);
+    assert_int_equal(stats(0)->handshakes_given_up, 1);
+    assert_int_equal(peer_find(w.node[0].u, &w.node[1].id)->staged.count, 0);
+    assert_true(udp_deadline(w.node[0].u) == NEVER);
+}
+
+static void D2_under_load_an_honest_peer_joins_with_a_cookie(void **state)
+{
+    (void)state;
+    struct held h;
+    struct addr spoofed = w.node[2].addr;
+    unsigned answered = 0;
+    say(2, 1, "flood");
+    assert_true(take(2, &h));
+    for (uint32_t i = 0; i < 3000; i++) { /* valid mac1, spoofed sources */
+        uint64_t before = stats(1)->bytes_out;
+        store_be32(spoofed.ip + 12, 0x0b000000 + i);
+        store_be32(h.at + NODES + 1, i);
+        cookie_mac1(h.at + h.len - 32, &w.node[1].u->cookie_keys, bytes_of(h.at, h.len - 32));
+        give_from(&h, 1, &spoofed);
+        struct held answer;
+        while (take(1, &answer))
+            answered += answer.at[0] == UDP_RESPONSE;
+        assert_in_range(stats(1)->bytes_out - before, 0, i > 0 ? UDP_COOKIE_BYTES : UDP_INITIATION_BYTES);
+    }
+    assert_int_equal(answered, 1);
+    assert_int_equal(stats(1)->cookies_sent, 3000 - UDP_LOAD_PER_S);
+    say(0, 1, "honest");
+    pump();
+    assert_string_equal(w.node[1].last, "1:honest");
+    assert_int_equal(stats(1)->cookies_sent, 3001 - UDP_LOAD_PER_S);
+}
+
+static void D4_half_open_sessions_are_bounded_and_the_oldest_go(void **state)
+{
+    (void)state;
+    /* The table alone: a million real handshakes would take minutes. */
+    struct udp *u = w.node[1].u;
+    for (uint32_t i = 0; i < UDP_HANDSHAKES_MAX + 100; i++) {
+        struct node_id id = {{0xee}};
+        struct udp_peer *p;
+        struct noise_handshake hs = {.pattern = &noise_ik, .done = true};
+        store_be32(id.b + 4, i);
+        assert_int_equal(peer_get(u, &id, w.node[0].key, &p), ERR_OK);
+        struct udp_session *s = session_new(u, p, &hs, index_random(u), i, w.now);
+        assert_non_null(s);
+        session_install_theirs(u, p, s);
+    }
+    assert_int_equal(u->half_open_count, UDP_HANDSHAKES_MAX);
+    assert_int_equal(stats(1)->drop_full, 100);
+    assert_in_range(sizeof(struct udp_session) * UDP_HANDSHAKES_MAX, 1,
+                    16 << 20); /* stated: 64 MiB at most */
+    wake_at(u, w.now + UDP_GIVE_UP_MS);
+    pass(UDP_GIVE_UP_MS);
+    assert_int_equal(u->half_open_count, 0);
+}
+
+static void D4_peers_are_bounded_and_the_one_unused_longest_goes(void **state)
+{
+    (void)state;
+    struct udp *u = w.node[1].u;
+    struct udp_peer *p;
+    say(0, 1, "x");
+    pump();
+    for (uint32_t i = 0; i < UDP_PEERS_MAX + 1000; i++) {
+        struct node_id id = {{0xee}};
+        store_be32(id.b + 4, i);
+        assert_int_equal(peer_get(u, &id, w.node[2].key, &p), ERR_OK);
+    }
+    assert_int_equal(u->peer_count, UDP_PEERS_MAX);
+    say(0, 1, "a session is not given away");
+    pump();
+    assert_int_equal(w.node[1].received, 2);
+}
+
+static void D7_junk_is_never_answered(void **state)
+{
+    (void)state;
+    struct rng rng = rng_seeded(7);
+    say(0, 1, "x");
+    pump();
+    for (int i = 0; i < 20000; i++) {
+        struct held h = {.from = 0, .len = rng_below(&rng, UDP_DATAGRAM_MAX)};
+        for (size_t k = 0; k < h.len; k += 8) {
+            uint64_t v = rng_u64(&rng);
+            memcpy(h.at + k, &v, h.len - k < 8 ? h.len - k : 8);
+        }
+        h.at[0] = (uint8_t)(1 + rng_below(&rng, 4));
+        memset(h.at + 1, 0, 3);
+        give(&h, 1);
+    }
+    expect_silence(1);
+    say(0, 1, "and the session lives");
+    pump();
+    assert_string_equal(w.node[1].last, "1:and the session lives");
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, world_new, world_free)
+    const struct CMUnitTest tests[] = {
+        CASE(a_payload_to_a_stranger_takes_one_round_trip_more),
+        CASE(either_cipher_carries_payloads),
+        CASE(staged_payloads_follow_in_order_and_the_oldest_give_way),
+        CASE(limits_of_payload_and_credential_are_told),
+        CASE(N14_N16_keys_that_cannot_be_a_peers_are_refused),
+        CASE(N16_what_we_sent_is_refused_when_it_comes_back),
+        CASE(N9_another_mesh_is_not_answered),
+        CASE(N3_no_flipped_bit_of_a_handshake_completes_it),
+        CASE(N4_cut_or_extended_packets_are_dropped),
+        CASE(N10_a_replayed_initiation_changes_nothing),
+        CASE(N11_replayed_to_a_restarted_responder_it_stays_half_open),
+        CASE(N18_a_credential_over_another_key_is_not_answered),
+        CASE(N19_a_response_twice_late_or_to_nobody_is_dropped),
+        CASE(N17_both_initiate_at_once_and_one_session_comes_of_it),
+        CASE(N17_the_initiation_that_stands_is_lost_and_the_next_one_heals_it),
+        CASE(N20_the_previous_session_still_opens_what_is_under_way),
+        CASE(N22_a_forged_counter_does_not_move_the_window),
+        CASE(N23_loss_doubling_and_reordering_deliver_each_payload_once),
+        CASE(N24_rollover_by_time_and_by_count_loses_nothing),
+        CASE(a_session_that_nobody_renews_ends_after_an_hour),
+        CASE(N25_forgetting_a_peer_wipes_its_sessions_at_once),
+        CASE(N29_a_clock_far_ahead_is_not_believed),
+        CASE(N30_a_clock_at_1970_still_connects),
+        CASE(N31_only_an_authentic_newest_packet_moves_a_peer),
+        CASE(initiations_are_repeated_and_given_up_after_90_seconds),
+        CASE(D2_under_load_an_honest_peer_joins_with_a_cookie),
+        CASE(D4_half_open_sessions_are_bounded_and_the_oldest_go),
+        CASE(D4_peers_are_bounded_and_the_one_unused_longest_goes),
+        CASE(D7_junk_is_never_answered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
