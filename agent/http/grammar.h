@@ -36,6 +36,8 @@ static inline uint8_t grammar_hex(uint8_t c)
 bool grammar_token_is_sound(struct bytes s);
 bool grammar_name_is_sound(struct bytes s);  /* a lower-case token */
 bool grammar_value_is_sound(struct bytes s); /* no control byte but tab, no blank at either end */
+/* How many bytes at the front may stand in a value (GRAMMAR_VALUE). */
+size_t grammar_value_run(const uint8_t *at, size_t len);
 /* Case-insensitive; `lower` must be lower-case. */
 bool grammar_eq(struct bytes s, const char *lower);
 struct bytes grammar_trim(struct bytes s); /* without blanks and tabs at both ends */

@@ -106,7 +106,9 @@ static struct h1_fault field_line(struct h1_slot *slot, struct scan *s)
     slot->name = span(from, s->at);
     if (slot->name.len == 0 || !take(s, ":"))
         return fault(400, "header name is not a token followed by a colon");
-    slot->value = take_while(s, GRAMMAR_VALUE);
+    size_t value = s->at;
+    s->at += grammar_value_run(s->text + s->at, s->end - s->at);
+    slot->value = span(value, s->at);
     if (!take(s, "\r\n"))
         return fault(400, "header value holds a control byte");
     struct bytes v = grammar_trim(bytes_of(s->text + slot->value.at, slot->value.len));

@@ -139,8 +139,10 @@ static bool ends_in_number(const char *host)
 {
     const char *last = strrchr(host, '.');
     last = last ? last + 1 : host;
-    return strspn(last, "0123456789") == strlen(last) ||
-           (last[0] == '0' && last[1] == 'x' && strspn(last + 2, "0123456789abcdef") == strlen(last + 2));
+    if (*last < '0' || *last > '9')
+        return false;
+    return last[strspn(last, "0123456789")] == 0 ||
+           (last[1] == 'x' && last[2 + strspn(last + 2, "0123456789abcdef")] == 0);
 }
 
 static bool labels_are_sound(const char *host)
@@ -155,37 +157,36 @@ static bool labels_are_sound(const char *host)
     }
 }
 
-/* A DNS name or dotted quad, lower-cased into `out` with a NUL. */
-static bool host_name(struct bytes raw, char out[HTTP_AUTHORITY_MAX])
+/* A DNS name or dotted quad, lower-cased into `out` with a NUL; returns its length, 0 if it is neither. */
+static size_t host_name(struct bytes raw, char out[HTTP_AUTHORITY_MAX])
 {
     struct in_addr v4;
     if (raw.len > 0 && raw.at[raw.len - 1] == '.')
         raw.len--;
     if (raw.len == 0 || raw.len > 253)
-        return false;
+        return 0;
     for (size_t i = 0; i < raw.len; i++) {
         if (!grammar_is(raw.at[i], GRAMMAR_HOST))
-            return false;
+            return 0;
         out[i] = (char)grammar_lower(raw.at[i]);
     }
     out[raw.len] = 0;
-    return labels_are_sound(out) && (!ends_in_number(out) || inet_pton(AF_INET, out, &v4) == 1);
+    return labels_are_sound(out) && (!ends_in_number(out) || inet_pton(AF_INET, out, &v4) == 1) ? raw.len : 0;
 }
 
-/* What stands between the brackets. */
-static bool host_v6(struct bytes raw, char out[HTTP_AUTHORITY_MAX])
+/* What stands between the brackets; writes it with them. As host_name(). */
+static size_t host_v6(struct bytes raw, char out[HTTP_AUTHORITY_MAX])
 {
     char text[INET6_ADDRSTRLEN];
     struct in6_addr v6;
     if (raw.len >= sizeof text || memchr(raw.at, 0, raw.len))
-        return false;
+        return 0;
     memcpy(text, raw.at, raw.len);
     text[raw.len] = 0;
     if (inet_pton(AF_INET6, text, &v6) != 1)
-        return false;
+        return 0;
     inet_ntop(AF_INET6, &v6, text, sizeof text);
-    snprintf(out, HTTP_AUTHORITY_MAX, "[%s]", text);
-    return true;
+    return (size_t)snprintf(out, HTTP_AUTHORITY_MAX, "[%s]", text);
 }
 
 /* ":port", or nothing: 0, or 80 which is the default. */
@@ -207,24 +208,24 @@ static bool port_read(struct bytes raw, unsigned *port)
 
 enum err http_authority_normalise(struct bytes raw, uint8_t *out, size_t cap, size_t *len)
 {
-    char host[HTTP_AUTHORITY_MAX], text[HTTP_AUTHORITY_MAX + 8];
-    bool v6 = raw.len > 0 && raw.at[0] == '[', sound;
+    enum { PORT_TEXT_MAX = 8 };
+    char text[HTTP_AUTHORITY_MAX + PORT_TEXT_MAX];
+    bool v6 = raw.len > 0 && raw.at[0] == '[';
     const uint8_t *stop = raw.len > 0 ? memchr(raw.at, v6 ? ']' : ':', raw.len) : NULL;
     *len = 0;
     if (v6 && !stop)
         return ERR_INVALID;
-    size_t host_len = stop ? (size_t)(stop - raw.at) : raw.len;
-    sound =
-        v6 ? host_v6(bytes_of(raw.at + 1, host_len - 1), host) : host_name(bytes_of(raw.at, host_len), host);
-    size_t host_end = host_len + v6;
+    size_t host_len = stop ? (size_t)(stop - raw.at) : raw.len, host_end = host_len + v6;
+    size_t n =
+        v6 ? host_v6(bytes_of(raw.at + 1, host_len - 1), text) : host_name(bytes_of(raw.at, host_len), text);
     unsigned port;
-    if (!sound || !port_read(bytes_of(raw.at + host_end, raw.len - host_end), &port))
+    if (n == 0 || !port_read(bytes_of(raw.at + host_end, raw.len - host_end), &port))
         return ERR_INVALID;
-    int n = port == 80 ? snprintf(text, sizeof text, "%s", host)
-                       : snprintf(text, sizeof text, "%s:%u", host, port);
-    if ((size_t)n > cap)
+    if (port != 80)
+        n += (size_t)snprintf(text + n, PORT_TEXT_MAX, ":%u", port);
+    if (n > cap)
         return ERR_INVALID;
-    memcpy(out, text, (size_t)n);
-    *len = (size_t)n;
+    memcpy(out, text, n);
+    *len = n;
     return ERR_OK;
 }
