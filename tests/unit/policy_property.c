@@ -385,7 +385,7 @@ static void check_refusal(const struct model *m, struct complaints *c, struct rn
     const char *at = buf_str(&c->text);
     size_t named = 0;
     while ((at = strstr(at, "route `r"))) {
-        int index = atoi(at += strlen("route `r"));
+        long index = strtol(at += strlen("route `r"), NULL, 10);
         named++;
         for (int i = 0; i < 200; i++) {
             struct question q;
