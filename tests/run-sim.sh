@@ -36,10 +36,10 @@ while read -r scenario few few_seeds many many_seeds; do
 done <<'LIST'
 join            7 120 200 2
 rest            5 40  200 1
-crash           9 120 200 2
-partition-heal  8 120 200 2
+crash           9 120 200 1
+partition-heal  8 120 200 1
 one-way         8 100 -   -
-rolling-restart 6 60  -   -
+rolling-restart 6 40  -   -
 mass-restart    8 100 200 1
 slow-nodes      9 100 200 1
 leave           8 100 200 1
