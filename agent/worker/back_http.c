@@ -230,22 +230,34 @@ static size_t room(const struct side *s)
     return sink_room(b->conn, &b->out);
 }
 
-/* What the application may rely on: set by the agent, removed from whatever clients send (P15). */
-static size_t own_headers(const struct exchange *x, struct http_header out[2], char hops[4])
+enum { SPIFFE_ID_MAX = 9 + MESH_NAME_MAX + 1 + SERVICE_NAME_MAX + 1 };
+
+struct own_headers {
+    struct http_header at[2];
+    size_t count;
+    char hops[4], caller[SPIFFE_ID_MAX];
+};
+
+/* What the application may rely on: set by the agent, removed from whatever clients send (P15). An unknown
+ * caller has no name. */
+static void own_headers(const struct exchange *x, struct own_headers *out)
 {
-    snprintf(hops, 4, "%u", x->hops < 255 ? x->hops + 1u : 255u);
-    out[0] = (struct http_header){bytes_str("x-starling-hops"), bytes_str(hops)};
-    out[1] = (struct http_header){bytes_str("x-starling-caller"), bytes_str(x->caller)};
-    return x->caller[0] ? 2 : 1;
+    snprintf(out->hops, sizeof out->hops, "%u", x->hops < 255 ? x->hops + 1u : 255u);
+    out->at[0] = (struct http_header){bytes_str("x-starling-hops"), bytes_str(out->hops)};
+    out->count = 1;
+    if (!x->caller[0])
+        return;
+    snprintf(out->caller, sizeof out->caller, "spiffe://%s/%s", x->view->mesh, x->caller);
+    out->at[out->count++] = (struct http_header){bytes_str("x-starling-caller"), bytes_str(out->caller)};
 }
 
 static void request_head(struct side *s, const struct http_head *h, const struct mesh_verdict *v)
 {
     struct back_http *b = list_entry(s, struct back_http, side);
-    struct http_header extra[2];
-    char hops[4];
+    struct own_headers own;
     (void)v;
-    struct h1_write_opts opts = {.extra = extra, .extra_count = own_headers(s->x, extra, hops)};
+    own_headers(s->x, &own);
+    struct h1_write_opts opts = {.extra = own.at, .extra_count = own.count};
     if (h->authority.len == 0) /* HTTP/1.0 without Host: the application gets its own name */
         opts.host = bytes_str(s->x->service);
     if (b->out.at == NULL)

@@ -62,7 +62,7 @@ struct flow *flow_new(struct worker *w, enum exchange_role role, struct side *fr
     f->connect_by = NEVER;
     f->w = w;
     list_append(&w->flows, &f->in_worker);
-    w->flow_count++;
+    metric_set(w->active, ++w->flow_count);
     return f;
 }
 
@@ -89,7 +89,7 @@ static void flow_end(struct flow *f)
     observe_facts(w, &f->x.facts);
     exchange_fini(&f->x);
     list_remove(&f->in_worker);
-    w->flow_count--;
+    metric_set(w->active, --w->flow_count);
     worker_bury(w, &f->grave);
 }
 

@@ -87,7 +87,7 @@ struct worker {
     size_t meter_count;
     struct meter *meter_overflow;
     struct metrics *metrics;
-    metric_value *shed_fronts, *shed_links, *links_up, *links_lost, *bad_requests, *link_failures;
+    metric_value *shed_fronts, *shed_links, *links_up, *links_lost, *bad_requests, *active, *link_failures;
     struct entry *entry;
     size_t entry_count;
     bool draining, drained;

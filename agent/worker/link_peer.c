@@ -19,15 +19,17 @@ static void bury_link(struct grave *g)
 /* --- news for the control loop
  * --------------------------------------------------------------------------------- */
 
+/* Notes carry what they need: they may arrive when the workers are gone already. */
 struct lost_note {
-    const struct worker_config *config;
+    void (*fn)(void *arg, const struct node_id *peer);
+    void *arg;
     struct node_id id;
 };
 
 static void say_lost(void *arg)
 {
     struct lost_note *n = arg;
-    n->config->on_link_lost(n->config->arg, &n->id);
+    n->fn(n->arg, &n->id);
     free(n);
 }
 
@@ -39,13 +41,14 @@ static void report_lost(struct link_peer *l)
     struct lost_note *n = g->on_link_lost ? malloc(sizeof *n) : NULL;
     if (!n)
         return;
-    *n = (struct lost_note){g, l->id};
+    *n = (struct lost_note){g->on_link_lost, g->arg, l->id};
     if (net_post(g->control, say_lost, n) != ERR_OK)
         free(n);
 }
 
 struct bulk_note {
-    const struct worker_config *config;
+    void (*fn)(void *arg, int fd_take, struct buf *read_take);
+    void *arg;
     int fd;
     struct buf read;
 };
@@ -53,7 +56,7 @@ struct bulk_note {
 static void say_bulk(void *arg)
 {
     struct bulk_note *n = arg;
-    n->config->on_bulk(n->config->arg, n->fd, &n->read);
+    n->fn(n->arg, n->fd, &n->read);
     free(n);
 }
 
@@ -408,7 +411,8 @@ static void hand_over(struct link_peer *l)
         fail(l, ERR_NOMEM);
         return;
     }
-    *n = (struct bulk_note){.config = g, .fd = net_conn_detach(l->conn), .read = l->preface};
+    *n = (struct bulk_note){
+        .fn = g->on_bulk, .arg = g->arg, .fd = net_conn_detach(l->conn), .read = l->preface};
     l->preface = (struct buf){0};
     die(l, ERR_OK);
     if (n->fd >= 0 && net_post(g->control, say_bulk, n) == ERR_OK)

@@ -29,6 +29,8 @@ void observe_init(struct worker *w)
     w->links_up = metric_gauge(m, "starling_links", "Links that are up, both directions.", NULL, 0);
     w->links_lost = metric_counter(m, "starling_links_lost_total",
                                    "Links that ended without an authenticated close.", NULL, 0);
+    w->active = metric_gauge(m, "starling_requests_active",
+                             "Requests and TCP connections that are under way.", NULL, 0);
     w->link_failures =
         metric_counter(m, "starling_link_failures_total", "Links that could not be made.", NULL, 0);
     w->bad_requests =

@@ -306,7 +306,7 @@ static void make_agent(struct mesh *m, struct agent *a, const char *name, const 
         c.service[c.service_count++] = bytes_str(*services);
     assert_int_equal(credential_create(&a->credential, &c, (struct bytes){0}, &m->key), ERR_OK);
     assert_int_equal(trust_credential(m->trust, buf_bytes(&a->credential), now, &a->parsed), ERR_OK);
-    a->config = (struct worker_config){.count = 1,
+    a->config = (struct worker_config){.count = 2,
                                        .mesh_addr_count = 1,
                                        .mesh_addr = {free_port()},
                                        .mesh = bytes_str("test.mesh"),

@@ -16,9 +16,9 @@ static int tear_down(void **state)
 static void test_get_crosses_the_mesh_with_the_callers_name(void **state)
 {
     struct mesh *m = *state;
-    expect_answer(
-        &m->entry_web, "GET /cart/7 HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
-        PARTS("HTTP/1.1 200 OK\r\n", "x-seen-caller: web\r\n", "connection: close\r\n", "\r\n\r\n/cart/7"));
+    expect_answer(&m->entry_web, "GET /cart/7 HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("HTTP/1.1 200 OK\r\n", "x-seen-caller: spiffe://test.mesh/web\r\n",
+                        "connection: close\r\n", "\r\n\r\n/cart/7"));
 }
 
 /* P15: the origin sees exactly the caller the agent set. */
@@ -28,7 +28,7 @@ static void test_a_forged_caller_header_never_arrives(void **state)
     expect_answer(&m->entry_web,
                   "GET / HTTP/1.1\r\nHost: cart\r\nX-Starling-Caller: root\r\nx_starling_caller: "
                   "root\r\nConnection: close\r\n\r\n",
-                  PARTS("x-seen-caller: web\r\n"));
+                  PARTS("x-seen-caller: spiffe://test.mesh/web\r\n"));
 }
 
 static void test_names_of_a_service_and_proxy_form(void **state)
@@ -359,19 +359,19 @@ static void test_strangers_on_the_mesh_port_are_closed_unanswered(void **state)
 static void test_requests_are_counted_once_at_each_end(void **state)
 {
     struct mesh *m = *state;
-    struct metrics *sets[2];
+    struct metrics *sets[4];
     struct buf out = {0};
     expect_answer(&m->entry_web, "GET /a HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
                   PARTS("200 OK"));
     expect_answer(&m->entry_web, "GET /admin HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
                   PARTS("403"));
-    assert_int_equal(workers_metrics(m->near.workers, sets, 1), 1);
-    assert_int_equal(workers_metrics(m->far.workers, sets + 1, 1), 1);
+    assert_int_equal(workers_metrics(m->near.workers, sets, 2), 2);
+    assert_int_equal(workers_metrics(m->far.workers, sets + 2, 2), 2);
     for (int i = 0; i < STUCK_S * 100 && !strstr(buf_str(&out), "4xx");
          i++) { /* counted just after the answer */
         poll(NULL, 0, 10);
         buf_consume(&out, out.len);
-        assert_int_equal(metrics_render(&out, sets, 2), ERR_OK);
+        assert_int_equal(metrics_render(&out, sets, 4), ERR_OK);
     }
     expect_in(&out,
               "starling_requests_total{service=\"cart\",role=\"near\",status=\"4xx\",flag=\"UAEX\"} 1\n");
