@@ -3,8 +3,8 @@
  *              record with a higher incarnation, or own evidence
  *            .---------------------------------------------------.
  *            v                                                    |
- *   (new) ALIVE --- own probe failed, or accused ---> SUSPECT --> DEAD     after the deadline, if own probes failed
- *            |                                          |         |
+ *   (new) ALIVE --- own probe failed, or accused ---> SUSPECT --> DEAD     after the deadline, if own probes
+ * failed |                                          |         |
  *            '------------> LEFT <----------------------'---------'        by a record that says so
  *   LEFT -> ALIVE by a newer record that does not say so. */
 #include "gossip/core.h"
@@ -78,7 +78,8 @@ void apply_refute(struct gossip *g, uint64_t above)
     g->stats.refutations++;
 }
 
-/* Our own record came back to us. Newer than ours: an old disk image, or a clone of our key (ADVERSARY G32, G33, G46). */
+/* Our own record came back to us. Newer than ours: an old disk image, or a clone of our key (ADVERSARY G32,
+ * G33, G46). */
 static void own_heard(struct gossip *g, const struct gossip_claim *claim, struct bytes record)
 {
     if (!g->self) {
@@ -109,8 +110,8 @@ static enum err check(const struct gossip *g, struct bytes record, struct gossip
     enum err e = g->verify.record(g->verify.arg, record, claim);
     if (e)
         return e;
-    if (claim->incarnation >= NUMBER_MAX || claim->version >= NUMBER_MAX || claim->addr_count > GOSSIP_ADDRS_MAX ||
-        node_id_is_zero(&claim->id))
+    if (claim->incarnation >= NUMBER_MAX || claim->version >= NUMBER_MAX ||
+        claim->addr_count > GOSSIP_ADDRS_MAX || node_id_is_zero(&claim->id))
         return ERR_LIMIT;
     for (int i = 0; i < claim->addr_count; i++)
         if (addr_is_dialable(&claim->addr[i]))
@@ -118,7 +119,8 @@ static enum err check(const struct gossip *g, struct bytes record, struct gossip
     return ERR_LIMIT; /* nowhere that may be dialled (ADVERSARY G16) */
 }
 
-static enum gossip_state state_after(const struct member *m, bool is_new, const struct gossip_claim *claim, const struct news *news)
+static enum gossip_state state_after(const struct member *m, bool is_new, const struct gossip_claim *claim,
+                                     const struct news *news)
 {
     if (claim->left)
         return GOSSIP_LEFT;
@@ -135,8 +137,8 @@ static bool is_worth_telling(const struct gossip *g, const struct news *news)
     return news->origin != FROM_STORE && (news->origin != FROM_SYNC || g->is_joined);
 }
 
-static void adopt(struct gossip *g, struct member *m, struct record_blob *blob, const struct gossip_claim *claim,
-                  const struct news *news, bool is_new)
+static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
+                  const struct gossip_claim *claim, const struct news *news, bool is_new)
 {
     enum gossip_state before = (enum gossip_state)m->state, after = state_after(m, is_new, claim, news);
     bool is_refuted = !is_new && claim->incarnation > m->incarnation;
@@ -161,8 +163,8 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob, 
 }
 
 /* Two records with one number: the smaller hash wins everywhere, both are the proof (ADVERSARY R4, G7). */
-static enum err equivocate(struct gossip *g, struct member *m, struct record_blob *blob, const struct gossip_claim *claim,
-                           const struct news *news)
+static enum err equivocate(struct gossip *g, struct member *m, struct record_blob *blob,
+                           const struct gossip_claim *claim, const struct news *news)
 {
     if (!(m->flags & MEMBER_EQUIVOCAL)) {
         m->flags |= MEMBER_EQUIVOCAL;
@@ -180,11 +182,13 @@ static bool is_nearly_forgotten(const struct gossip *g, uint32_t age_s)
     return (uint64_t)age_s * 1000 >= g->cfg.tombstone_ms / 8 * 7;
 }
 
-static enum err apply_new(struct gossip *g, struct bytes record, const struct gossip_claim *claim, const struct news *news,
-                          struct member **out)
+static enum err apply_new(struct gossip *g, struct bytes record, const struct gossip_claim *claim,
+                          const struct news *news, struct member **out)
 {
-    /* A tombstone about to expire elsewhere would circulate for ever if it were learned anew (scylla#14991). */
-    if (news->origin == FROM_SYNC && (claim->left || news->state == GOSSIP_DEAD) && is_nearly_forgotten(g, news->age_s))
+    /* A tombstone about to expire elsewhere would circulate for ever if it were learned anew (scylla#14991).
+     */
+    if (news->origin == FROM_SYNC && (claim->left || news->state == GOSSIP_DEAD) &&
+        is_nearly_forgotten(g, news->age_s))
         return ERR_STALE;
     if (g->members.count >= GOSSIP_MEMBERS_MAX)
         return ERR_FULL;
@@ -198,8 +202,8 @@ static enum err apply_new(struct gossip *g, struct bytes record, const struct go
     return m ? ERR_OK : ERR_NOMEM;
 }
 
-static enum err apply_known(struct gossip *g, struct member *m, struct bytes record, const struct gossip_claim *claim,
-                            const struct news *news)
+static enum err apply_known(struct gossip *g, struct member *m, struct bytes record,
+                            const struct gossip_claim *claim, const struct news *news)
 {
     int newer = member_cmp(m, claim->incarnation, claim->version);
     if (newer == 0 && hash_eq(&m->record->hash, &claim->hash)) {
@@ -260,10 +264,12 @@ static void reschedule(struct gossip *g, const struct suspicion *s)
 
 static uint32_t timeout_ms(const struct gossip *g, const struct suspicion *s)
 {
-    return suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), suspect_confirmations(s));
+    return suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g),
+                              suspect_confirmations(s));
 }
 
-void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, bool is_own, bool is_quiet)
+void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, bool is_own,
+                     bool is_quiet)
 {
     assert(m->state == GOSSIP_ALIVE && !m->suspicion && m != g->self);
     struct suspicion *s = calloc(1, sizeof *s);
@@ -296,7 +302,8 @@ static void confirm(struct gossip *g, struct member *m, const struct node_id *ac
     reschedule(g, s);
 }
 
-/* Another member holds it dead. We believe that only as far as our own probes say the same, but look at once. */
+/* Another member holds it dead. We believe that only as far as our own probes say the same, but look at once.
+ */
 static void hasten(struct gossip *g, struct member *m)
 {
     struct suspicion *s = m->suspicion;
@@ -307,8 +314,9 @@ static void hasten(struct gossip *g, struct member *m)
     reschedule(g, s);
 }
 
-void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct node_id *subject, uint64_t incarnation, uint64_t version,
-                   const struct node_id *accuser, struct member *source)
+void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct node_id *subject,
+                   uint64_t incarnation, uint64_t version, const struct node_id *accuser,
+                   struct member *source)
 {
     assert(opinion == GOSSIP_SUSPECT || opinion == GOSSIP_DEAD);
     (void)version; /* names what the accuser held; only an incarnation refutes */
@@ -322,7 +330,8 @@ void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct nod
     if (!m || incarnation != m->incarnation || m->state == GOSSIP_LEFT || m->state == GOSSIP_DEAD)
         return;
     /* Nor does the word of one whom we hold dead count: it may have been cut off, and just comes back. */
-    if (is_self(g, accuser) || node_id_eq(accuser, subject) || g->now < m->vouched_until || source->state != GOSSIP_ALIVE)
+    if (is_self(g, accuser) || node_id_eq(accuser, subject) || g->now < m->vouched_until ||
+        source->state != GOSSIP_ALIVE)
         return;
     if (m->state == GOSSIP_ALIVE) {
         apply_suspicion(g, m, accuser, false, false);
@@ -335,7 +344,8 @@ void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct nod
         hasten(g, m);
 }
 
-/* Are we the one who is cut off? Then our accusations are worth nothing (GOALS: an accuser counts only with fresh acks). */
+/* Are we the one who is cut off? Then our accusations are worth nothing (GOALS: an accuser counts only with
+ * fresh acks). */
 static bool is_credible(const struct gossip *g, const struct member *m, mono_ms since)
 {
     return !(m->flags & MEMBER_QUIET) && g->heard_at >= since && !is_leaving(g);
@@ -354,7 +364,8 @@ void apply_verify_failed(struct gossip *g, struct member *m)
 void apply_death(struct gossip *g, struct member *m)
 {
     bool is_told = is_credible(g, m, m->suspicion->start);
-    uint8_t eager = m->suspicion->is_hastened ? 0 : (uint8_t)g->cfg.eager_fanout; /* others have pushed it already */
+    uint8_t eager =
+        m->suspicion->is_hastened ? 0 : (uint8_t)g->cfg.eager_fanout; /* others have pushed it already */
     move(g, m, GOSSIP_DEAD);
     event_member(g, m, GOSSIP_SUSPECT, false, false);
     g->stats.deaths++;

@@ -1,7 +1,10 @@
-/* budget.h: a byte budget per second (token bucket of one second's depth), in integers. Probes and acks always pass and put it
- * into debt; everything else waits while there is none left. */
+/* budget.h: a byte budget per second (token bucket of one second's depth), in integers. Probes and acks
+ * always pass and put it into debt; everything else waits while there is none left. */
 #ifndef GOSSIP_BUDGET_H
 #define GOSSIP_BUDGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "base/clock.h"
 

@@ -8,8 +8,8 @@
  *   STATE what a has newer ------------------>
  *        <---- STATE what was fetched
  *
- * so that both end up with the newest of both, at the cost of what differs. A joiner has nothing: it gets everything at once. The member
- * whose SYNC it is is left out of the digests: its own record came with it. */
+ * so that both end up with the newest of both, at the cost of what differs. A joiner has nothing: it gets
+ * everything at once. The member whose SYNC it is is left out of the digests: its own record came with it. */
 #include "gossip/core.h"
 
 #include <stdlib.h>
@@ -59,7 +59,8 @@ static void on_docs(struct gossip *g, const struct node_id *from, struct bytes d
             docs_offered(g, m, &doc);
 }
 
-static void on_sync(struct gossip *g, const struct node_id *from, const struct addr *via, const struct bulk *b)
+static void on_sync(struct gossip *g, const struct node_id *from, const struct addr *via,
+                    const struct bulk *b)
 {
     const struct news news = {.source = members_find(&g->members, from), .origin = FROM_DATAGRAM};
     struct member *m;
@@ -126,17 +127,19 @@ static void on_entry(struct gossip *g, struct member *from, const struct list_en
         on_same(g, from, m, e);
 }
 
-static void add_unlisted(const struct gossip *g, const struct node_id *from, const struct bulk *b, struct difference *d)
+static void add_unlisted(const struct gossip *g, const struct node_id *from, const struct bulk *b,
+                         struct difference *d)
 {
     for (uint32_t i = 0; i < g->members.count; i++) {
         const struct member *m = g->members.list[i];
-        if (m->flags & MEMBER_SUMMED && m != g->self && !node_id_eq(&m->id, from) && !(d->seen[i / 8] >> (i % 8) & 1) &&
-            listed_has(b->listed, member_bucket(m, b->salt, b->bits)))
+        if (m->flags & MEMBER_SUMMED && m != g->self && !node_id_eq(&m->id, from) &&
+            !(d->seen[i / 8] >> (i % 8) & 1) && listed_has(b->listed, member_bucket(m, b->salt, b->bits)))
             add_id(&d->send, &m->id);
     }
 }
 
-static void begin(struct gossip *g, enum job_type type, const struct node_id *to, const struct addr *via, struct buf *ids)
+static void begin(struct gossip *g, enum job_type type, const struct node_id *to, const struct addr *via,
+                  struct buf *ids)
 {
     struct job *job = ids->len > 0 && buf_ok(ids) ? jobs_add(g, type, to, via) : NULL;
     if (job) {
@@ -146,7 +149,8 @@ static void begin(struct gossip *g, enum job_type type, const struct node_id *to
     buf_fini(ids);
 }
 
-static enum err on_list(struct gossip *g, const struct node_id *from, const struct addr *via, const struct bulk *b)
+static enum err on_list(struct gossip *g, const struct node_id *from, const struct addr *via,
+                        const struct bulk *b)
 {
     struct difference d = {.seen = calloc(g->members.count / 8 + 1, 1)};
     if (!d.seen)
@@ -199,8 +203,10 @@ static void on_doc_get(struct gossip *g, struct member *m, const struct addr *vi
     job->doc = k && k->is_held && hash_eq(&k->held.hash, &b->doc.hash) ? k->held : b->doc;
 }
 
-/* Answers to a SYNC of ours, which nobody else can know the salt of. Anything else that calls itself an answer is dropped. */
-static bool expect_answer(struct gossip *g, const struct node_id *from, const struct addr *via, const struct bulk *b)
+/* Answers to a SYNC of ours, which nobody else can know the salt of. Anything else that calls itself an
+ * answer is dropped. */
+static bool expect_answer(struct gossip *g, const struct node_id *from, const struct addr *via,
+                          const struct bulk *b)
 {
     struct sync_sent *s = find_sync(g, b->salt);
     if (!s)
@@ -210,7 +216,8 @@ static bool expect_answer(struct gossip *g, const struct node_id *from, const st
     return true;
 }
 
-static enum err dispatch(struct gossip *g, const struct node_id *from, const struct addr *via, const struct bulk *b)
+static enum err dispatch(struct gossip *g, const struct node_id *from, const struct addr *via,
+                         const struct bulk *b)
 {
     struct member *m = members_find(&g->members, from);
     enum err e = ERR_OK;

@@ -1,4 +1,5 @@
-/* core.h: the instance, shared by the files that conduct. The parts (member, rumor, suspect, probe, budget, message) do not see it.
+/* core.h: the instance, shared by the files that conduct. The parts (member, rumor, suspect, probe, budget,
+ * message) do not see it.
  *
  *   gossip.c   the API: creation, what the embedder says and asks
  *   receive.c  datagrams in                      send.c   datagrams out, made when they are polled
@@ -8,8 +9,9 @@
  *   seeds.c    addresses to join by              timers.c what falls due
  *   event.c    what the embedder is told
  *
- * Nothing that goes out is stored as bytes: an outgoing packet is an intention (ping m, tell rumors, answer a sync from this cursor) and is
- * encoded when it is polled, from the state of that moment. So queues are small, and a newer fact replaces an older one even in them. */
+ * Nothing that goes out is stored as bytes: an outgoing packet is an intention (ping m, tell rumors, answer a
+ * sync from this cursor) and is encoded when it is polled, from the state of that moment. So queues are
+ * small, and a newer fact replaces an older one even in them. */
 #ifndef GOSSIP_CORE_H
 #define GOSSIP_CORE_H
 
@@ -24,41 +26,46 @@
 #include "gossip/suspect.h"
 
 enum {
-    OUTBOX_MAX = 1024,       /* pings, acks, answers waiting to be polled; one more is dropped (the channel is lossy anyway) */
-    WANTS_MAX = 512,         /* records being pulled; one more waits for anti-entropy */
-    WANTS_PER_SOURCE = 128,  /* ... of them announced by one member */
+    OUTBOX_MAX = 1024, /* pings, acks, answers waiting to be polled; one more is dropped (the channel is lossy
+                          anyway) */
+    WANTS_MAX = 512,   /* records being pulled; one more waits for anti-entropy */
+    WANTS_PER_SOURCE = 128, /* ... of them announced by one member */
     WANT_TRIES = 4,
-    JOBS_MAX = 64,           /* bulk transfers under way; one more is dropped, and the other side asks again */
+    JOBS_MAX = 64, /* bulk transfers under way; one more is dropped, and the other side asks again */
     JOBS_PER_MEMBER = 4,
-    SEEDS_MAX = 64,          /* addresses beyond are ignored */
-    DOC_KINDS_MAX = 8,       /* kinds of documents; further kinds are ignored */
-    DOC_OFFERS_MAX = 8,      /* per kind; a worse offer is dropped for a better one */
-    SYNCS_SENT_MAX = 16,     /* syncs of ours whose answers are awaited; the oldest is given up */
-    SYNC_ANSWERS_MAX = 512,  /* messages accepted in answer to one */
-    PROOFS_MAX = 64,         /* equivocations waiting to be polled; found again later if there are more */
-    BULK_ANSWERS_PER_S = 8,  /* to one member (ADVERSARY G19) */
-    DOC_ANSWER_COST = 4,     /* a document counts as so many of them */
-    STRIKES_MAX = 6,         /* bad documents remembered against a member; back-off is 2^strikes seconds */
+    SEEDS_MAX = 64,         /* addresses beyond are ignored */
+    DOC_KINDS_MAX = 8,      /* kinds of documents; further kinds are ignored */
+    DOC_OFFERS_MAX = 8,     /* per kind; a worse offer is dropped for a better one */
+    SYNCS_SENT_MAX = 16,    /* syncs of ours whose answers are awaited; the oldest is given up */
+    SYNC_ANSWERS_MAX = 512, /* messages accepted in answer to one */
+    PROOFS_MAX = 64,        /* equivocations waiting to be polled; found again later if there are more */
+    BULK_ANSWERS_PER_S = 8, /* to one member (ADVERSARY G19) */
+    DOC_ANSWER_COST = 4,    /* a document counts as so many of them */
+    STRIKES_MAX = 6,        /* bad documents remembered against a member; back-off is 2^strikes seconds */
 
-    SYNC_SPACING_MS = 2000,      /* between syncs that we begin because summaries differ or a member returned */
-    SYNC_BACKOFF_MAX = 5,        /* ... doubling so often while syncs do not bring agreement: we refuse what others hold */
-    SYNC_HURRY_MS = 500,         /* ... while there is more news than datagrams can carry */
-    NEWS_FLOOD = 256,            /* fresh records at once that are too many to push one by one */
-    CUT_OFF_PROBES = 3,          /* probe intervals without any ack after which our accusations are not told */
-    INTRODUCE_MS = 30000,        /* for so long a new record, ours or theirs, makes us send ours along with a first ping */
-    AGREEMENTS_ENOUGH = 3,       /* equal summaries in a row after which record rumors are not told any more */
-    MISMATCHES_BEFORE_SYNC = 3,  /* differing summaries in a row: news in flight differs once or twice */
-    REFUTE_SPACING_MS = 1000,    /* between requests for a new incarnation (ADVERSARY G4) */
-    VOUCH_MS = 3000,             /* after it answered us, accusations by others do not count for so long */
-    VERIFY_JITTER_MS = 400,      /* own probes after a foreign accusation are spread over this: a suspect is not stormed */
-    BULK_WAIT_MS = 5000,         /* for an answer over the bulk lane */
-    DOC_PATIENCE_MS = 2000,      /* ... for a document, while others offer one too */
-    DOC_CHECK_MS = 1000,         /* the embedder's time to check a document before the next offer is tried */
-    LEAVE_WAIT_MS = 2000,        /* for the left record to be pulled by those it was announced to */
-    WAVE_MS = 100,               /* from a rumor's first pushes to its second, see send.c */
+    SYNC_SPACING_MS = 2000, /* between syncs that we begin because summaries differ or a member returned */
+    SYNC_BACKOFF_MAX =
+        5, /* ... doubling so often while syncs do not bring agreement: we refuse what others hold */
+    SYNC_HURRY_MS = 500, /* ... while there is more news than datagrams can carry */
+    NEWS_FLOOD = 256,    /* fresh records at once that are too many to push one by one */
+    CUT_OFF_PROBES = 3,  /* probe intervals without any ack after which our accusations are not told */
+    INTRODUCE_MS =
+        30000, /* for so long a new record, ours or theirs, makes us send ours along with a first ping */
+    AGREEMENTS_ENOUGH = 3,      /* equal summaries in a row after which record rumors are not told any more */
+    MISMATCHES_BEFORE_SYNC = 3, /* differing summaries in a row: news in flight differs once or twice */
+    REFUTE_SPACING_MS = 1000,   /* between requests for a new incarnation (ADVERSARY G4) */
+    VOUCH_MS = 3000,            /* after it answered us, accusations by others do not count for so long */
+    VERIFY_JITTER_MS =
+        400, /* own probes after a foreign accusation are spread over this: a suspect is not stormed */
+    BULK_WAIT_MS = 5000,    /* for an answer over the bulk lane */
+    DOC_PATIENCE_MS = 2000, /* ... for a document, while others offer one too */
+    DOC_CHECK_MS = 1000,    /* the embedder's time to check a document before the next offer is tried */
+    LEAVE_WAIT_MS = 2000,   /* for the left record to be pulled by those it was announced to */
+    WAVE_MS = 100,          /* from a rumor's first pushes to its second, see send.c */
     WAVE_FANOUT = 3,
-    DEATH_WAIT_MS = 1500,        /* from another's `dead` to ours, while our own probes run */
-    RECORD_INLINE_MAX = 256,     /* records up to this are always sent whole, longer ones are announced once they are no longer young */
+    DEATH_WAIT_MS = 1500,    /* from another's `dead` to ours, while our own probes run */
+    RECORD_INLINE_MAX = 256, /* records up to this are always sent whole, longer ones are announced once they
+                                are no longer young */
 };
 
 /* Numbers that only a liar signs: no room above them to refute (ADVERSARY G6). */
@@ -101,7 +108,7 @@ struct job {
     struct node_id to; /* zero: whoever answers at addr */
     struct addr addr;
     uint64_t salt;
-    uint32_t cursor;                                      /* ANSWER: slot, and the bucket for lists; RECORDS: index into ids */
+    uint32_t cursor; /* ANSWER: slot, and the bucket for lists; RECORDS: index into ids */
     uint8_t send[BUCKETS_MAX / 8], list[BUCKETS_MAX / 8]; /* ANSWER: buckets sent as records, as lists */
     bool is_listing;                                      /* ANSWER: records are sent, lists follow */
     struct buf ids;                                       /* RECORDS, FETCH */
@@ -166,13 +173,14 @@ struct gossip {
     uint32_t doc_kind_count;
     struct seed *seeds;
     uint32_t seed_count;
-    mono_ms probe_at, sync_at, sync_ok_at, dead_retry_at, sweep_at, refute_ok_at, join_ok_at, left_ready_at, left_at;
+    mono_ms probe_at, sync_at, sync_ok_at, dead_retry_at, sweep_at, refute_ok_at, join_ok_at, left_ready_at,
+        left_at;
     mono_ms wave_at; /* NEVER while no rumor awaits its second wave */
     mono_ms own_set_at;
-    mono_ms heard_at; /* when anybody last acknowledged one of our probes */
+    mono_ms heard_at;            /* when anybody last acknowledged one of our probes */
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
     uint8_t sync_backoff;
-    uint32_t mismatches, agreements; /* of summaries, in a row */
+    uint32_t mismatches, agreements;        /* of summaries, in a row */
     struct sync_sent syncs[SYNCS_SENT_MAX]; /* the latest, round about */
     uint32_t sync_next;
     bool is_joined, is_left_told;
@@ -195,7 +203,8 @@ static inline bool is_self(const struct gossip *g, const struct node_id *id)
 {
     return node_id_eq(id, &g->cfg.self);
 }
-/* Nobody has acknowledged anything of ours for a while: more likely it is we who are cut off, paused or slow. */
+/* Nobody has acknowledged anything of ours for a while: more likely it is we who are cut off, paused or slow.
+ */
 static inline bool is_cut_off(const struct gossip *g)
 {
     return g->now - g->heard_at > CUT_OFF_PROBES * (mono_ms)g->cfg.probe_interval_ms;
@@ -219,24 +228,32 @@ struct news {
     enum gossip_state state; /* FROM_SYNC: what the source holds of it, since age_s seconds */
     uint32_t age_s;
 };
-/* Verifies and applies a record. ERR_OK: it is what we hold now (*out, may be NULL). ERR_STALE: older than what we hold (*out).
- * Else it was refused (out NULL): verify's error, ERR_LIMIT for sizes, numbers and addresses, ERR_FULL, ERR_NOMEM. */
-must_check enum err apply_record(struct gossip *g, struct bytes record, const struct news *news, struct member **out);
+/* Verifies and applies a record. ERR_OK: it is what we hold now (*out, may be NULL). ERR_STALE: older than
+ * what we hold (*out). Else it was refused (out NULL): verify's error, ERR_LIMIT for sizes, numbers and
+ * addresses, ERR_FULL, ERR_NOMEM. */
+must_check enum err apply_record(struct gossip *g, struct bytes record, const struct news *news,
+                                 struct member **out);
 /* Someone says `subject` is suspect or dead. `source` told us. */
-void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct node_id *subject, uint64_t incarnation, uint64_t version,
-                   const struct node_id *accuser, struct member *source);
-void apply_speak(struct gossip *g, struct member *m); /* others know it too, or it answered: no private memory any more */
+void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct node_id *subject,
+                   uint64_t incarnation, uint64_t version, const struct node_id *accuser,
+                   struct member *source);
+void apply_speak(struct gossip *g,
+                 struct member *m); /* others know it too, or it answered: no private memory any more */
 void apply_evidence(struct gossip *g, struct member *m); /* it answered our own probe */
-void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, bool is_own, bool is_quiet);
+void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, bool is_own,
+                     bool is_quiet);
 void apply_death(struct gossip *g, struct member *m);
 void apply_forget(struct gossip *g, struct member *m);
-void apply_verify_failed(struct gossip *g, struct member *m); /* our own probe of a suspect was not answered */
+void apply_verify_failed(struct gossip *g,
+                         struct member *m);          /* our own probe of a suspect was not answered */
 void apply_refute(struct gossip *g, uint64_t above); /* want an incarnation of our own above this */
-bool apply_addr(const struct gossip *g, const struct member *m, struct addr *out); /* where to reach it; false: nowhere */
+bool apply_addr(const struct gossip *g, const struct member *m,
+                struct addr *out); /* where to reach it; false: nowhere */
 bool apply_may_dial(const struct gossip *g, const struct addr *a);
 
 /* event.c */
-void event_member(struct gossip *g, struct member *m, enum gossip_state before, bool is_new, bool record_changed);
+void event_member(struct gossip *g, struct member *m, enum gossip_state before, bool is_new,
+                  bool record_changed);
 void event_forgotten(struct gossip *g, struct member *m);
 void event_proof(struct gossip *g, const struct node_id *id, struct record_blob *a, struct record_blob *b);
 void event_fini(struct gossip *g);
@@ -249,26 +266,31 @@ uint8_t send_limit(const struct gossip *g);
 bool send_poll(struct gossip *g, struct gossip_packet *out);
 void send_tell_doc(struct gossip *g, struct doc_kind *k);
 void send_hush(struct gossip *g); /* whoever we meet knows it all: drop record rumors that owe no push */
-void send_retract(struct gossip *g); /* we were cut off: what we meanwhile thought of others was our own fault */
+void send_retract(
+    struct gossip *g);            /* we were cut off: what we meanwhile thought of others was our own fault */
 void send_wave(struct gossip *g); /* the second pushes of what was fresh WAVE_MS ago */
 bool send_is_waiting(const struct gossip *g); /* something waits for the byte budget */
-void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struct member *source, const struct node_id *accuser,
-               uint8_t hops, uint8_t eager);
+void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struct member *source,
+               const struct node_id *accuser, uint8_t hops, uint8_t eager);
 
 /* receive.c */
-enum err receive_datagram(struct gossip *g, const struct node_id *from, const struct addr *via, struct bytes msg);
+enum err receive_datagram(struct gossip *g, const struct node_id *from, const struct addr *via,
+                          struct bytes msg);
 
 /* bulk.c */
 enum err bulk_receive(struct gossip *g, const struct node_id *from, const struct addr *via, struct bytes msg);
 struct summary bulk_summary(const struct gossip *g);
-void bulk_compare(struct gossip *g, struct member *m, const struct summary *theirs); /* a summary came with a ping or ack */
+void bulk_compare(struct gossip *g, struct member *m,
+                  const struct summary *theirs); /* a summary came with a ping or ack */
 
 /* jobs.c */
-struct job *jobs_add(struct gossip *g, enum job_type type, const struct node_id *to, const struct addr *addr); /* NULL: full */
+struct job *jobs_add(struct gossip *g, enum job_type type, const struct node_id *to,
+                     const struct addr *addr); /* NULL: full */
 bool jobs_poll(struct gossip *g, struct gossip_packet *out);
 void jobs_fini(struct gossip *g);
 void jobs_sync(struct gossip *g, struct member *m); /* begin a sync with it */
-void jobs_drop(struct gossip *g, const struct node_id *to, const struct addr *addr); /* what was to be sent there */
+void jobs_drop(struct gossip *g, const struct node_id *to,
+               const struct addr *addr); /* what was to be sent there */
 
 /* want.c */
 void wants_add(struct gossip *g, struct member *source, const struct rumor_item *notice);
@@ -295,7 +317,8 @@ void seeds_tick(struct gossip *g);
 mono_ms seeds_deadline(const struct gossip *g);
 void seeds_answered(struct gossip *g, const struct node_id *id, const struct addr *via);
 void seeds_failed(struct gossip *g, const struct addr *addr);
-void seeds_join_by(struct gossip *g, const struct addr *via); /* a stranger spoke to us from there: exchange state */
+void seeds_join_by(struct gossip *g,
+                   const struct addr *via); /* a stranger spoke to us from there: exchange state */
 
 /* timers.c */
 void timers_start(struct gossip *g);

@@ -1,12 +1,13 @@
-/* docs.c: documents announced by (epoch, version, hash) and pulled by hash. One fetch at a time per kind; an offer that fails
- * (no answer, no document, or the embedder did not adopt it) gives way to the next.
+/* docs.c: documents announced by (epoch, version, hash) and pulled by hash. One fetch at a time per kind; an
+ * offer that fails (no answer, no document, or the embedder did not adopt it) gives way to the next.
  *
  *   IDLE --offer--> ASKED --document--> DELIVERED --gossip_doc_set()--> IDLE (and now we offer it)
  *                     '--failed, late, empty--> IDLE, strike   '--not adopted in time--> IDLE, strike
  *
- * Nothing here says that an offer is true: a member may offer any number. So offers of members without strikes come first, however high the
- * numbers of the others, and a member with strikes waits 2^strikes seconds: liars cannot keep a good version out (ADVERSARY G11, G19).
- * Only what the embedder announced by gossip_doc_set() is offered on. */
+ * Nothing here says that an offer is true: a member may offer any number. So offers of members without
+ * strikes come first, however high the numbers of the others, and a member with strikes waits 2^strikes
+ * seconds: liars cannot keep a good version out (ADVERSARY G11, G19). Only what the embedder announced by
+ * gossip_doc_set() is offered on. */
 #include "gossip/core.h"
 
 #include <assert.h>
@@ -152,7 +153,8 @@ static void finish(struct gossip *g, struct doc_kind *k, bool is_good)
 
 static bool is_barred(const struct gossip *g, const struct member *m)
 {
-    /* A pure function of strikes and time, so that nothing need be stored: a door that opens for one second in 2^strikes. */
+    /* A pure function of strikes and time, so that nothing need be stored: a door that opens for one second
+     * in 2^strikes. */
     return m->doc_strikes > 0 && (g->now / 1000) % (UINT64_C(1) << m->doc_strikes) != 0;
 }
 
@@ -185,7 +187,8 @@ void docs_offered(struct gossip *g, struct member *from, const struct doc_versio
 void docs_received(struct gossip *g, const struct node_id *from, const struct bulk *b)
 {
     struct doc_kind *k = docs_find(g, b->doc.kind);
-    if (!k || k->fetch != FETCH_ASKED || !node_id_eq(&k->asked_of, from) || !hash_eq(&k->asked.hash, &b->doc.hash))
+    if (!k || k->fetch != FETCH_ASKED || !node_id_eq(&k->asked_of, from) ||
+        !hash_eq(&k->asked.hash, &b->doc.hash))
         return;
     buf_add_bytes(&k->received, b->document);
     if (b->document.len == 0 || !buf_ok(&k->received)) {
@@ -221,7 +224,8 @@ mono_ms docs_deadline(const struct gossip *g)
 
 /* The embedder. */
 
-void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t version, const struct hash *hash, mono_ms now)
+void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t version, const struct hash *hash,
+                    mono_ms now)
 {
     assert(now >= g->now);
     g->now = now;

@@ -1,10 +1,12 @@
-/* event.c: what the embedder is told. One pending MEMBER event per member, kept in the member itself: a later change folds into it. */
+/* event.c: what the embedder is told. One pending MEMBER event per member, kept in the member itself: a later
+ * change folds into it. */
 #include "gossip/core.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-void event_member(struct gossip *g, struct member *m, enum gossip_state before, bool is_new, bool record_changed)
+void event_member(struct gossip *g, struct member *m, enum gossip_state before, bool is_new,
+                  bool record_changed)
 {
     if (!(m->flags & MEMBER_EV_PENDING)) {
         m->flags |= MEMBER_EV_PENDING;

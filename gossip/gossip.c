@@ -150,8 +150,8 @@ mono_ms gossip_deadline(const struct gossip *g)
     return timers_deadline(g);
 }
 
-enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct node_id *from, const struct addr *via,
-                        struct bytes msg, mono_ms now)
+enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct node_id *from,
+                        const struct addr *via, struct bytes msg, mono_ms now)
 {
     advance(g, now);
     enum err e = ERR_OK;

@@ -1,6 +1,7 @@
-/* jobs.c: bulk messages out. A job is an intention with a cursor; each poll encodes one message of at most about CHUNK_BYTES from the state of
- * that moment, and jobs take turns. So a full state of gigabytes would cost no memory, and every message is whole in itself: a
- * transfer cut anywhere loses nothing that had arrived (ADVERSARY G38). */
+/* jobs.c: bulk messages out. A job is an intention with a cursor; each poll encodes one message of at most
+ * about CHUNK_BYTES from the state of that moment, and jobs take turns. So a full state of gigabytes would
+ * cost no memory, and every message is whole in itself: a transfer cut anywhere loses nothing that had
+ * arrived (ADVERSARY G38). */
 #include "gossip/core.h"
 
 #include <assert.h>
@@ -82,7 +83,8 @@ void jobs_sync(struct gossip *g, struct member *m)
 {
     struct addr addr;
     if (apply_addr(g, m, &addr) && jobs_add(g, JOB_SYNC, &m->id, &addr)) {
-        uint32_t spacing = g->rumors.count[RUMORS_RECORD] >= NEWS_FLOOD ? SYNC_HURRY_MS : SYNC_SPACING_MS << g->sync_backoff;
+        uint32_t spacing =
+            g->rumors.count[RUMORS_RECORD] >= NEWS_FLOOD ? SYNC_HURRY_MS : SYNC_SPACING_MS << g->sync_backoff;
         g->sync_ok_at = g->now + spacing + rng_below(&g->rng, spacing);
         g->mismatches = 0;
     }
@@ -103,7 +105,8 @@ static bool encode_sync(struct gossip *g, struct wr *w)
 {
     uint64_t digest[BUCKETS_MAX];
     uint8_t wire[BUCKETS_MAX * 8], docs[DOCS_MAX * DOC_BYTES];
-    struct bulk b = {.type = MSG_SYNC, .salt = rng_u64(&g->rng) | 1, .bits = members_digest_bits(&g->members)};
+    struct bulk b = {
+        .type = MSG_SYNC, .salt = rng_u64(&g->rng) | 1, .bits = members_digest_bits(&g->members)};
     b.docs = docs_wire(g, docs);
     members_digest(&g->members, b.salt, b.bits, &g->cfg.self, digest);
     for (uint32_t i = 0; i < 1u << b.bits; i++)
@@ -168,7 +171,8 @@ static bool answer_records(struct gossip *g, struct job *job, struct wr *w)
     return true;
 }
 
-/* The buckets from job->cursor on that fit one message are marked in `listed`. Returns the bucket after them. */
+/* The buckets from job->cursor on that fit one message are marked in `listed`. Returns the bucket after them.
+ */
 static uint32_t choose_buckets(const struct gossip *g, const struct job *job, uint8_t *listed)
 {
     uint32_t size[BUCKETS_MAX] = {0}, total = 0, bucket = job->cursor;
@@ -191,14 +195,16 @@ static bool answer_list(struct gossip *g, struct job *job, struct wr *w)
     uint8_t listed[BUCKETS_MAX / 8] = {0};
     uint32_t next = choose_buckets(g, job, listed);
     bool is_last = next >= 1u << job->bits;
-    struct bulk b = {.type = MSG_LIST, .salt = job->salt, .bits = job->bits, .flags = is_last ? STATE_LAST : 0};
+    struct bulk b = {
+        .type = MSG_LIST, .salt = job->salt, .bits = job->bits, .flags = is_last ? STATE_LAST : 0};
     b.listed = bytes_of(listed, ((1u << job->bits) + 7) / 8);
     bulk_encode(w, &b);
     for (uint32_t i = 0; i < g->members.count; i++) {
         const struct member *m = g->members.list[i];
         if (!is_answered(job, m, listed))
             continue;
-        struct list_entry e = {m->id, m->incarnation, m->version, m->record->hash, (enum gossip_state)m->state, age_s(g, m)};
+        struct list_entry e = {
+            m->id, m->incarnation, m->version, m->record->hash, (enum gossip_state)m->state, age_s(g, m)};
         list_entry_encode(w, &e);
     }
     job->cursor = next;
@@ -268,10 +274,12 @@ static bool encode(struct gossip *g, struct job *job, struct wr *w)
     }
 }
 
-/* A bucket too large to be listed goes as records. Salted buckets are even, so this is a small table's only bucket. */
+/* A bucket too large to be listed goes as records. Salted buckets are even, so this is a small table's only
+ * bucket. */
 static void unlist_large(struct gossip *g, struct job *job)
 {
-    if (job->type != JOB_ANSWER || (uint64_t)g->members.count * LIST_ENTRY_BYTES >> job->bits < LIST_BYTES_MAX / 2)
+    if (job->type != JOB_ANSWER ||
+        (uint64_t)g->members.count * LIST_ENTRY_BYTES >> job->bits < LIST_BYTES_MAX / 2)
         return;
     for (int i = 0; i < BUCKETS_MAX / 8 && !job->is_listing; i++) {
         job->send[i] |= job->list[i];

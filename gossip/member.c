@@ -172,7 +172,8 @@ void members_unsum(struct members *t, struct member *m)
     m->flags &= (uint8_t)~MEMBER_SUMMED;
 }
 
-void members_set_record(struct members *t, struct member *m, struct record_blob *record, const struct gossip_claim *claim)
+void members_set_record(struct members *t, struct member *m, struct record_blob *record,
+                        const struct gossip_claim *claim)
 {
     assert(claim->addr_count <= GOSSIP_ADDRS_MAX);
     members_unsum(t, m);
@@ -195,17 +196,19 @@ struct summary members_summary(const struct members *t)
     return s;
 }
 
-static bool is_wanted(const struct member *m, unsigned states, const struct member *const *not, size_t not_count)
+static bool is_wanted(const struct member *m, unsigned states, const struct member *const * not,
+                      size_t not_count)
 {
     if (!(state_bit((enum gossip_state)m->state) & states))
         return false;
     for (size_t i = 0; i < not_count; i++)
-        if (not[i] == m)
+        if (not [i] == m)
             return false;
     return true;
 }
 
-struct member *members_pick(const struct members *t, struct rng *r, unsigned states, const struct member *const *not, size_t not_count)
+struct member *members_pick(const struct members *t, struct rng *r, unsigned states,
+                            const struct member *const * not, size_t not_count)
 {
     uint32_t candidates = 0;
     for (int s = 0; s < 4; s++)
@@ -239,7 +242,8 @@ uint8_t members_digest_bits(const struct members *t)
     return bits;
 }
 
-void members_digest(const struct members *t, uint64_t salt, uint8_t bits, const struct node_id *without, uint64_t *digest)
+void members_digest(const struct members *t, uint64_t salt, uint8_t bits, const struct node_id *without,
+                    uint64_t *digest)
 {
     memset(digest, 0, sizeof *digest << bits);
     for (uint32_t i = 0; i < t->count; i++) {

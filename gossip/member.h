@@ -1,15 +1,17 @@
 /* member.h: who is known. A table of members by id, their records and states, and sums over them.
  *
- * Members are allocated one by one, so a pointer to one stays good until members_remove(). They lie in `list` in the order in
- * which they became known (removal moves the last into the gap): every walk and every random choice goes over `list`, so it
- * depends on inputs and seed only. The index beside it (open addressing, linear probing, deletion by shifting back) is hashed
- * with a per-instance key, because ids are chosen by their owners; nothing ever walks the index.
+ * Members are allocated one by one, so a pointer to one stays good until members_remove(). They lie in `list`
+ * in the order in which they became known (removal moves the last into the gap): every walk and every random
+ * choice goes over `list`, so it depends on inputs and seed only. The index beside it (open addressing,
+ * linear probing, deletion by shifting back) is hashed with a per-instance key, because ids are chosen by
+ * their owners; nothing ever walks the index.
  *
- * The summary is the sum, modulo 2^64 in two lanes, of the first 16 bytes of each record's hash; the record's hash covers its
- * subject, incarnation and version. It does not depend on order and costs one addition per change. It is no proof: whoever may sign many
- * records can search for two sets with one sum (Wagner's generalised birthday attack) and so hide a difference in its own records
- * from the summary. It gains little: the periodic sync compares digests under a fresh random salt (members_digest()), for which
- * no collision can be prepared, and so repairs what the summary overlooked. */
+ * The summary is the sum, modulo 2^64 in two lanes, of the first 16 bytes of each record's hash; the record's
+ * hash covers its subject, incarnation and version. It does not depend on order and costs one addition per
+ * change. It is no proof: whoever may sign many records can search for two sets with one sum (Wagner's
+ * generalised birthday attack) and so hide a difference in its own records from the summary. It gains little:
+ * the periodic sync compares digests under a fresh random salt (members_digest()), for which no collision can
+ * be prepared, and so repairs what the summary overlooked. */
 #ifndef GOSSIP_MEMBER_H
 #define GOSSIP_MEMBER_H
 
@@ -23,31 +25,32 @@ struct rumor;
 struct suspicion;
 
 enum member_flag {
-    MEMBER_SUMMED = 1,     /* its record is part of the summary */
-    MEMBER_EQUIVOCAL = 2,  /* a second record with the current numbers was seen and reported */
-    MEMBER_QUIET = 4,      /* remembered from before a restart: our private memory until it answers or others know it too */
+    MEMBER_SUMMED = 1,    /* its record is part of the summary */
+    MEMBER_EQUIVOCAL = 2, /* a second record with the current numbers was seen and reported */
+    MEMBER_QUIET =
+        4, /* remembered from before a restart: our private memory until it answers or others know it too */
     MEMBER_EV_PENDING = 8, /* a MEMBER event waits */
     MEMBER_EV_NEW = 16,
     MEMBER_EV_RECORD = 32,
-    MEMBER_KNOWS_US = 64,  /* it answered since it last began anew: it holds our record */
+    MEMBER_KNOWS_US = 64, /* it answered since it last began anew: it holds our record */
 };
 
 struct member {
     struct node_id id;
     uint64_t incarnation, version;
     struct record_blob *record;
-    struct suspicion *suspicion;     /* while suspect */
-    struct rumor *fresh, *opinion;   /* what is still to be told about it */
-    int64_t since;                   /* of the state; before our clock began if we were told so */
-    mono_ms vouched_until;           /* it answered us: accusations by others do not count before this */
+    struct suspicion *suspicion;   /* while suspect */
+    struct rumor *fresh, *opinion; /* what is still to be told about it */
+    int64_t since;                 /* of the state; before our clock began if we were told so */
+    mono_ms vouched_until;         /* it answered us: accusations by others do not count before this */
     struct member *ev_next;
-    uint32_t slot;                   /* in members.list */
-    uint32_t bulk_window_s;          /* second in which bulk_answers were counted */
+    uint32_t slot;          /* in members.list */
+    uint32_t bulk_window_s; /* second in which bulk_answers were counted */
     struct addr addr[GOSSIP_ADDRS_MAX];
     uint8_t addr_count, addr_used;
     uint8_t state, ev_before, flags;
-    uint8_t bulk_answers;            /* given to it in that second */
-    uint8_t doc_strikes;             /* documents from it that were no good */
+    uint8_t bulk_answers; /* given to it in that second */
+    uint8_t doc_strikes;  /* documents from it that were no good */
 };
 
 struct members {
@@ -63,32 +66,39 @@ struct members {
 void members_init(struct members *t, uint64_t key);
 void members_fini(struct members *t);
 struct member *members_find(const struct members *t, const struct node_id *id);
-/* A new member in state DEAD without a record. NULL: no memory, or GOSSIP_MEMBERS_MAX reached (the caller asks count). */
+/* A new member in state DEAD without a record. NULL: no memory, or GOSSIP_MEMBERS_MAX reached (the caller
+ * asks count). */
 struct member *members_add(struct members *t, const struct node_id *id, mono_ms now);
 void members_remove(struct members *t, struct member *m);
 
 void members_set_state(struct members *t, struct member *m, enum gossip_state state, mono_ms now);
 /* Takes a reference of its own. */
-void members_set_record(struct members *t, struct member *m, struct record_blob *record, const struct gossip_claim *claim);
-/* What only we remember, or nearly nobody any more, is not part of the summary. Tombstones near their end leave the summary before they are forgotten, so that different clocks do not look like news. */
+void members_set_record(struct members *t, struct member *m, struct record_blob *record,
+                        const struct gossip_claim *claim);
+/* What only we remember, or nearly nobody any more, is not part of the summary. Tombstones near their end
+ * leave the summary before they are forgotten, so that different clocks do not look like news. */
 void members_sum(struct members *t, struct member *m);
 void members_unsum(struct members *t, struct member *m);
 struct summary members_summary(const struct members *t);
 
-/* A random member whose state is in `states` (bit per state) and which is none of `not`; NULL: there is none. */
-struct member *members_pick(const struct members *t, struct rng *r, unsigned states, const struct member *const *not, size_t not_count);
+/* A random member whose state is in `states` (bit per state) and which is none of `not`; NULL: there is none.
+ */
+struct member *members_pick(const struct members *t, struct rng *r, unsigned states,
+                            const struct member *const * not, size_t not_count);
 
 static inline unsigned state_bit(enum gossip_state s)
 {
     return 1u << s;
 }
 
-/* Anti-entropy: members fall into 2^bits buckets by a hash of id and salt; a bucket's digest is the sum of a hash of salt, record hash
- * and whether the member is held dead. The salt is fresh for each sync, so nobody can aim at a bucket or prepare a collision. */
+/* Anti-entropy: members fall into 2^bits buckets by a hash of id and salt; a bucket's digest is the sum of a
+ * hash of salt, record hash and whether the member is held dead. The salt is fresh for each sync, so nobody
+ * can aim at a bucket or prepare a collision. */
 uint32_t member_bucket(const struct member *m, uint64_t salt, uint8_t bits);
 uint8_t members_digest_bits(const struct members *t);
 /* Fills digest[0 .. 2^bits). Leaves out `without` (may be NULL) and members that are not summed. */
-void members_digest(const struct members *t, uint64_t salt, uint8_t bits, const struct node_id *without, uint64_t *digest);
+void members_digest(const struct members *t, uint64_t salt, uint8_t bits, const struct node_id *without,
+                    uint64_t *digest);
 
 /* True if `incarnation`, `version` are newer (> 0), equal (0) or older (< 0) than the member's. */
 int member_cmp(const struct member *m, uint64_t incarnation, uint64_t version);

@@ -376,7 +376,8 @@ static bool bulk_body_decode(struct rd *r, struct bulk *b)
         return state_message_decode(r, b);
     case MSG_FETCH:
         b->ids = rd_bytes(r, rd_left(r));
-        return rd_done(r) && b->ids.len > 0 && b->ids.len % ID_BYTES == 0 && b->ids.len / ID_BYTES <= FETCH_IDS_MAX;
+        return rd_done(r) && b->ids.len > 0 && b->ids.len % ID_BYTES == 0 &&
+               b->ids.len / ID_BYTES <= FETCH_IDS_MAX;
     case MSG_DOC_GET:
         return doc_get_decode(r, b);
     case MSG_DOC:

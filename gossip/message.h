@@ -1,9 +1,11 @@
-/* message.h: the bytes of gossip, both lanes. Fixed layouts, big-endian; docs/protocol.md draws the same pictures.
+/* message.h: the bytes of gossip, both lanes. Fixed layouts, big-endian; docs/protocol.md draws the same
+ * pictures.
  *
- * Every message is `u8 version=1 | u8 type | body`. A decoder checks the whole message, every rumor and entry in it, before
- * it returns ERR_OK; the iterators over what it borrowed then cannot fail. Another version, an unknown type or rumor, a type on
- * the wrong lane, a byte too many or too few: ERR_MALFORMED, nothing applied (ADVERSARY G11, G12, G39, G45). Counts are
- * checked against the bytes that are there; nothing is allocated here. */
+ * Every message is `u8 version=1 | u8 type | body`. A decoder checks the whole message, every rumor and entry
+ * in it, before it returns ERR_OK; the iterators over what it borrowed then cannot fail. Another version, an
+ * unknown type or rumor, a type on the wrong lane, a byte too many or too few: ERR_MALFORMED, nothing applied
+ * (ADVERSARY G11, G12, G39, G45). Counts are checked against the bytes that are there; nothing is allocated
+ * here. */
 #ifndef GOSSIP_MESSAGE_H
 #define GOSSIP_MESSAGE_H
 
@@ -15,13 +17,13 @@ enum {
     MESSAGE_VERSION = 1,
     MESSAGE_HEADER = 2,
     SUMMARY_BYTES = 16,
-    DIGEST_BITS_MAX = 8,                          /* at most 256 buckets in a SYNC */
+    DIGEST_BITS_MAX = 8, /* at most 256 buckets in a SYNC */
     BUCKETS_MAX = 1 << DIGEST_BITS_MAX,
-    CHUNK_BYTES = 60 * 1000,                      /* a LIST, STATE or FETCH is closed when it reaches this */
-    GET_IDS_MAX = 16,                             /* ids in one datagram GET */
+    CHUNK_BYTES = 60 * 1000, /* a LIST, STATE or FETCH is closed when it reaches this */
+    GET_IDS_MAX = 16,        /* ids in one datagram GET */
     DOC_BYTES = 1 + 8 + 8 + 32,
-    DOCS_MAX = 8,                                 /* in one message */
-    FETCH_IDS_MAX = CHUNK_BYTES / ID_BYTES,       /* ids in one bulk FETCH */
+    DOCS_MAX = 8,                           /* in one message */
+    FETCH_IDS_MAX = CHUNK_BYTES / ID_BYTES, /* ids in one bulk FETCH */
 };
 
 enum message_type {
@@ -60,7 +62,7 @@ struct doc_version {
  *   NOTICE   u8 2 | u8 hops | subject 32 | be64 incarnation | be64 version | hash 32 | be16 record_bytes
  *   SUSPECT  u8 3 | subject 32 | be64 incarnation | be64 version | accuser 32
  *   DEAD     u8 4 | as SUSPECT
- *   DOC      u8 5 | u8 kind | be64 epoch | be64 version | hash 32                                             */
+ *   DOC      u8 5 | u8 kind | be64 epoch | be64 version | hash 32 */
 struct rumor_item {
     enum rumor_type type;
     uint8_t hops; /* how many members passed it on; a hint for how to push, never trusted for more */
@@ -71,7 +73,11 @@ struct rumor_item {
     uint16_t record_bytes;
     struct doc_version doc;
 };
-enum { NOTICE_BYTES = 2 + 32 + 8 + 8 + 32 + 2, OPINION_BYTES = 1 + 32 + 8 + 8 + 32, DOC_RUMOR_BYTES = 1 + 1 + 8 + 8 + 32 };
+enum {
+    NOTICE_BYTES = 2 + 32 + 8 + 8 + 32 + 2,
+    OPINION_BYTES = 1 + 32 + 8 + 8 + 32,
+    DOC_RUMOR_BYTES = 1 + 1 + 8 + 8 + 32
+};
 
 void rumor_item_encode(struct wr *w, const struct rumor_item *i);
 bool rumor_item_next(struct rd *r, struct rumor_item *out); /* false: at the end, or `r` overran */
@@ -108,15 +114,15 @@ struct state_entry {
     struct bytes record;
 };
 enum { LIST_ENTRY_BYTES = 32 + 8 + 8 + 32 + 1 + 4, STATE_ENTRY_BYTES = 1 + 4 + 2 };
-enum { STATE_LAST = 1 }; /* flag of LIST and STATE: nothing more follows in answer to the SYNC with this salt */
+enum {
+    STATE_LAST = 1
+}; /* flag of LIST and STATE: nothing more follows in answer to the SYNC with this salt */
 
 /* docs     u8 count | count * (u8 kind | be64 epoch | be64 version | hash 32): what the sender holds
  * SYNC     be64 salt | docs | be16 len | own record | u8 bits | 2^bits * be64 digest
- * LIST     be64 salt | docs | u8 flags | u8 bits | ceil(2^bits / 8) bytes: the buckets that are listed in full | entries
- * STATE    be64 salt | docs | u8 flags | entries
- * FETCH    ids
- * DOC_GET  u8 kind | hash 32
- * DOC      u8 kind | be64 epoch | be64 version | hash 32 | document (empty: not held any more)            */
+ * LIST     be64 salt | docs | u8 flags | u8 bits | ceil(2^bits / 8) bytes: the buckets that are listed in
+ * full | entries STATE    be64 salt | docs | u8 flags | entries FETCH    ids DOC_GET  u8 kind | hash 32 DOC
+ * u8 kind | be64 epoch | be64 version | hash 32 | document (empty: not held any more)            */
 struct bulk {
     enum message_type type;
     uint64_t salt;

@@ -1,11 +1,13 @@
 /* probe.h: probes under way, probes done for others, and whose turn it is. SWIM sections 3.1 and 4.3.
  *
- * A probe is known by a 64-bit nonce of its own: an ack counts only with the nonce of a probe under way and only from the member that
- * was probed, as the channel authenticated it (ADVERSARY G23, G24). The nonces are not secrets; the sender's identity is.
+ * A probe is known by a 64-bit nonce of its own: an ack counts only with the nonce of a probe under way and
+ * only from the member that was probed, as the channel authenticated it (ADVERSARY G23, G24). The nonces are
+ * not secrets; the sender's identity is.
  *
- * Turns: SWIM's shuffled round robin, without a shuffled list. A linear congruential generator of full period (Hull and
- * Dobell 1962: c odd, a = 1 mod 4) walks 0..2^k-1 >= count in an order drawn afresh for each round; values that are no slot are
- * skipped. Each member is probed once a round; one that arrives in mid-round waits at most until the end of the next. */
+ * Turns: SWIM's shuffled round robin, without a shuffled list. A linear congruential generator of full period
+ * (Hull and Dobell 1962: c odd, a = 1 mod 4) walks 0..2^k-1 >= count in an order drawn afresh for each round;
+ * values that are no slot are skipped. Each member is probed once a round; one that arrives in mid-round
+ * waits at most until the end of the next. */
 #ifndef GOSSIP_PROBE_H
 #define GOSSIP_PROBE_H
 
@@ -16,10 +18,10 @@
 struct member;
 
 enum {
-    PROBES_MAX = 64,         /* under way at once; one more is not begun */
-    PROBE_RELAYS_MAX = 8,    /* SWIM's k is capped here */
-    RELAYS_MAX = 64,         /* probes done for others at once; one more is refused */
-    RELAYS_PER_MEMBER = 4,   /* ... of these for one member: one packet out per packet in (ADVERSARY G17) */
+    PROBES_MAX = 64,       /* under way at once; one more is not begun */
+    PROBE_RELAYS_MAX = 8,  /* SWIM's k is capped here */
+    RELAYS_MAX = 64,       /* probes done for others at once; one more is refused */
+    RELAYS_PER_MEMBER = 4, /* ... of these for one member: one packet out per packet in (ADVERSARY G17) */
 };
 
 enum probe_reason {

@@ -1,21 +1,25 @@
-/* receive.c: datagrams in, from members whose record we hold. A message is decoded whole before any of it is applied. */
+/* receive.c: datagrams in, from members whose record we hold. A message is decoded whole before any of it is
+ * applied. */
 #include "gossip/core.h"
 
 static void answer_record(struct gossip *g, struct member *to, const struct addr *via, struct member *about)
 {
     uint8_t hops = about->fresh ? about->fresh->hops : UINT8_MAX;
-    outbox_put(&g->answers, &(struct out){.type = OUT_RECORD, .to = to, .about = about, .via = *via, .hops = hops});
+    outbox_put(&g->answers,
+               &(struct out){.type = OUT_RECORD, .to = to, .about = about, .via = *via, .hops = hops});
 }
 
-/* Where answers to a member go: whence its datagram came, as the channel proved it, never an address inside a message
- * (memberlist#371); only if we may dial it at all. */
-static bool answer_addr(const struct gossip *g, const struct member *m, const struct addr *via, struct addr *out)
+/* Where answers to a member go: whence its datagram came, as the channel proved it, never an address inside a
+ * message (memberlist#371); only if we may dial it at all. */
+static bool answer_addr(const struct gossip *g, const struct member *m, const struct addr *via,
+                        struct addr *out)
 {
     *out = *via;
     return apply_may_dial(g, via) || apply_addr(g, m, out);
 }
 
-static void on_notice(struct gossip *g, struct member *from, const struct addr *via, const struct rumor_item *i)
+static void on_notice(struct gossip *g, struct member *from, const struct addr *via,
+                      const struct rumor_item *i)
 {
     if (is_self(g, &i->subject)) {
         if (g->self && member_cmp(g->self, i->incarnation, i->version) > 0)
@@ -35,9 +39,11 @@ static void on_notice(struct gossip *g, struct member *from, const struct addr *
     }
 }
 
-static void on_rumor(struct gossip *g, struct member *from, const struct addr *via, const struct rumor_item *i)
+static void on_rumor(struct gossip *g, struct member *from, const struct addr *via,
+                     const struct rumor_item *i)
 {
-    struct news news = {.source = from, .origin = FROM_DATAGRAM, .hops = (uint8_t)(i->hops + (i->hops < UINT8_MAX))};
+    struct news news = {
+        .source = from, .origin = FROM_DATAGRAM, .hops = (uint8_t)(i->hops + (i->hops < UINT8_MAX))};
     struct member *m;
     enum err e;
     switch (i->type) {
@@ -50,8 +56,8 @@ static void on_rumor(struct gossip *g, struct member *from, const struct addr *v
         break;
     case RUMOR_SUSPECT:
     case RUMOR_DEAD:
-        apply_opinion(g, i->type == RUMOR_DEAD ? GOSSIP_DEAD : GOSSIP_SUSPECT, &i->subject, i->incarnation, i->version,
-                      &i->accuser, from);
+        apply_opinion(g, i->type == RUMOR_DEAD ? GOSSIP_DEAD : GOSSIP_SUSPECT, &i->subject, i->incarnation,
+                      i->version, &i->accuser, from);
         break;
     case RUMOR_DOC:
         docs_offered(g, from, &i->doc);
@@ -88,8 +94,8 @@ static void on_ack(struct gossip *g, struct member *from, const struct datagram 
     bulk_compare(g, from, &d->summary);
 }
 
-/* A relay's word counts for the probe in which we asked that relay, and for no more: it keeps a turn from failing, but it clears no
- * suspicion (ADVERSARY G22: a lying relay delays detection by one turn of ours). */
+/* A relay's word counts for the probe in which we asked that relay, and for no more: it keeps a turn from
+ * failing, but it clears no suspicion (ADVERSARY G22: a lying relay delays detection by one turn of ours). */
 static void on_relayed_ack(struct gossip *g, const struct member *from, const struct datagram *d)
 {
     struct probe *p = probes_find(&g->probes, d->nonce);
@@ -104,7 +110,8 @@ static void on_relayed_ack(struct gossip *g, const struct member *from, const st
 }
 
 /* Only members are probed for others, at their own addresses, a few at a time (ADVERSARY G17). */
-static void on_ping_req(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d)
+static void on_ping_req(struct gossip *g, struct member *from, const struct addr *via,
+                        const struct datagram *d)
 {
     struct member *target = members_find(&g->members, &d->target);
     struct addr addr;
@@ -178,8 +185,9 @@ static void apply(struct gossip *g, struct member *from, const struct addr *via,
     on_voice_of_dead(g, from);
 }
 
-/* The channel proved who it is, but we hold no record of it: we, or it, began anew. Who pings a member for the first time sends its own
- * record along; if there is none, we ask. Nothing else of what a stranger says is applied. */
+/* The channel proved who it is, but we hold no record of it: we, or it, began anew. Who pings a member for
+ * the first time sends its own record along; if there is none, we ask. Nothing else of what a stranger says
+ * is applied. */
 static struct member *introduce(struct gossip *g, const struct node_id *from, struct bytes rumors)
 {
     struct rd r = rd_init(rumors);
@@ -188,7 +196,8 @@ static struct member *introduce(struct gossip *g, const struct node_id *from, st
     while (rumor_item_next(&r, &i)) {
         const struct news news = {.origin = FROM_DATAGRAM, .hops = UINT8_MAX};
         struct member *m;
-        if (i.type != RUMOR_RECORD || g->verify.record(g->verify.arg, i.record, &claim) != ERR_OK || !node_id_eq(&claim.id, from))
+        if (i.type != RUMOR_RECORD || g->verify.record(g->verify.arg, i.record, &claim) != ERR_OK ||
+            !node_id_eq(&claim.id, from))
             continue;
         enum err e = apply_record(g, i.record, &news, &m);
         return e == ERR_OK ? m : NULL;
@@ -196,7 +205,8 @@ static struct member *introduce(struct gossip *g, const struct node_id *from, st
     return NULL;
 }
 
-enum err receive_datagram(struct gossip *g, const struct node_id *from, const struct addr *via, struct bytes msg)
+enum err receive_datagram(struct gossip *g, const struct node_id *from, const struct addr *via,
+                          struct bytes msg)
 {
     struct datagram d;
     enum err e = datagram_decode(&d, msg);

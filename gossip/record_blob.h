@@ -1,7 +1,8 @@
 /* record_blob.h: the exact bytes of one signed record, counted by reference.
  *
- * Relays pass records on unchanged, so the bytes are stored once as they came and shared between the member table, pending
- * events and whoever else holds them. The count is not atomic: a blob belongs to the loop of its instance. */
+ * Relays pass records on unchanged, so the bytes are stored once as they came and shared between the member
+ * table, pending events and whoever else holds them. The count is not atomic: a blob belongs to the loop of
+ * its instance. */
 #ifndef GOSSIP_RECORD_BLOB_H
 #define GOSSIP_RECORD_BLOB_H
 

@@ -65,7 +65,7 @@ struct rumor *rumors_put(struct rumors *q, enum rumor_class class, struct rumor 
         if (!r)
             return NULL;
         q->count[class]++;
-        r->class = (uint8_t)class;
+        r->class = (uint8_t) class;
         r->home = home;
         *home = r;
     }

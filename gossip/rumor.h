@@ -1,8 +1,9 @@
 /* rumor.h: what is still to be told, keyed by subject: newer news about a member replaces the older in place.
  *
- * Three classes, so that a flood of one kind cannot starve another: opinions (suspect, dead), documents, records. Within a class
- * the least often sent comes first, as in SWIM section 4.1; after `limit` sends a rumor is dropped. A rumor holds no content: it
- * points at its subject, whose current record or state is what gets sent. Besides, a fresh rumor owes `eager_left` pushes. */
+ * Three classes, so that a flood of one kind cannot starve another: opinions (suspect, dead), documents,
+ * records. Within a class the least often sent comes first, as in SWIM section 4.1; after `limit` sends a
+ * rumor is dropped. A rumor holds no content: it points at its subject, whose current record or state is what
+ * gets sent. Besides, a fresh rumor owes `eager_left` pushes. */
 #ifndef GOSSIP_RUMOR_H
 #define GOSSIP_RUMOR_H
 
@@ -37,7 +38,8 @@ struct rumors {
 
 void rumors_init(struct rumors *q);
 void rumors_fini(struct rumors *q);
-/* The rumor at *home made fresh (sent 0 times), or a new one put there. NULL: no memory. Fill in subject, source, accuser. */
+/* The rumor at *home made fresh (sent 0 times), or a new one put there. NULL: no memory. Fill in subject,
+ * source, accuser. */
 struct rumor *rumors_put(struct rumors *q, enum rumor_class class, struct rumor **home);
 void rumors_eager(struct rumors *q, struct rumor *r, uint8_t times); /* owe this many eager pushes */
 void rumors_drop(struct rumors *q, struct rumor *r);                 /* NULL is fine */
@@ -45,7 +47,7 @@ void rumors_drop(struct rumors *q, struct rumor *r);                 /* NULL is 
 bool rumors_sent(struct rumors *q, struct rumor *r, bool eager, uint8_t limit);
 struct rumor *rumors_first(const struct rumors *q, enum rumor_class class); /* least sent first */
 struct rumor *rumors_next(const struct rumors *q, const struct rumor *r);
-bool rumors_is_eager(const struct rumors *q); /* some rumor owes an eager push */
+bool rumors_is_eager(const struct rumors *q);           /* some rumor owes an eager push */
 void rumors_forget(struct rumors *q, struct member *m); /* m goes away */
 
 #endif

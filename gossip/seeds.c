@@ -1,5 +1,6 @@
-/* seeds.c: addresses to join by. A seed is contacted by a SYNC over the bulk lane, with doubling back-off while it does not answer, for
- * ever; and slowly while it is not known as a live member, so that islands which once grew apart find each other again. */
+/* seeds.c: addresses to join by. A seed is contacted by a SYNC over the bulk lane, with doubling back-off
+ * while it does not answer, for ever; and slowly while it is not known as a live member, so that islands
+ * which once grew apart find each other again. */
 #include "gossip/core.h"
 
 #include <assert.h>
@@ -90,8 +91,8 @@ void seeds_failed(struct gossip *g, const struct addr *addr)
     jobs_drop(g, &whoever, addr);
 }
 
-/* A member of the mesh (the channel proved it) that we have no record of: we are new, or lost our store. Its address serves as a seed,
- * once in a while: the answer brings its record and everybody else's. */
+/* A member of the mesh (the channel proved it) that we have no record of: we are new, or lost our store. Its
+ * address serves as a seed, once in a while: the answer brings its record and everybody else's. */
 void seeds_join_by(struct gossip *g, const struct addr *via)
 {
     static const struct node_id whoever;
@@ -113,7 +114,8 @@ void gossip_bulk_failed(struct gossip *g, const struct node_id *to, const struct
     docs_failed(g, to);
     for (uint32_t i = 0; i < g->wants.count; i++) {
         struct want *want = &g->wants.list[i];
-        if (want->is_asked && node_id_eq(&want->source[0]->id, to) && want->deadline > g->now + g->cfg.probe_timeout_ms)
+        if (want->is_asked && node_id_eq(&want->source[0]->id, to) &&
+            want->deadline > g->now + g->cfg.probe_timeout_ms)
             want->deadline = g->now + g->cfg.probe_timeout_ms;
     }
 }

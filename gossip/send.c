@@ -1,12 +1,13 @@
-/* send.c: datagrams out. Each is made when it is polled: pings and acks first, then, while the byte budget lasts, records that were
- * asked for, questions for records, and fresh rumors.
+/* send.c: datagrams out. Each is made when it is polled: pings and acks first, then, while the byte budget
+ * lasts, records that were asked for, questions for records, and fresh rumors.
  *
- * Eager push: a fresh rumor leaves at once to eager_fanout random members, who do the same on first receipt; all rumors that are
- * fresh in one turn share packets. While a record is young (fewer than a quarter of the members can have it) it travels
- * whole; later most receivers have it already, so only a notice of its number travels and who lacks it asks. That keeps the
- * whole records sent near one per member instead of one per push (the eager/lazy split of Plumtree, Leitao et al. 2007). Random pushes by
- * four miss about e^-4 of the members, so WAVE_MS later each pushes WAVE_FANOUT notices more (e^-7 in all). Besides, pings
- * and acks carry rumors until each has been sent lambda log n times (SWIM section 4.1). */
+ * Eager push: a fresh rumor leaves at once to eager_fanout random members, who do the same on first receipt;
+ * all rumors that are fresh in one turn share packets. While a record is young (fewer than a quarter of the
+ * members can have it) it travels whole; later most receivers have it already, so only a notice of its number
+ * travels and who lacks it asks. That keeps the whole records sent near one per member instead of one per
+ * push (the eager/lazy split of Plumtree, Leitao et al. 2007). Random pushes by four miss about e^-4 of the
+ * members, so WAVE_MS later each pushes WAVE_FANOUT notices more (e^-7 in all). Besides, pings and acks carry
+ * rumors until each has been sent lambda log n times (SWIM section 4.1). */
 #include "gossip/core.h"
 
 #include <assert.h>
@@ -83,8 +84,8 @@ static void make_eager(struct gossip *g, struct rumor *r, uint32_t eager)
         g->wave_at = g->now + WAVE_MS;
 }
 
-void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struct member *source, const struct node_id *accuser,
-               uint8_t hops, uint8_t eager)
+void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struct member *source,
+               const struct node_id *accuser, uint8_t hops, uint8_t eager)
 {
     struct rumor *r = rumors_put(&g->rumors, class, class == RUMORS_OPINION ? &m->opinion : &m->fresh);
     if (!r)
@@ -132,7 +133,8 @@ void send_wave(struct gossip *g)
         return;
     g->wave_at = NEVER;
     for (int c = 0; c < RUMOR_CLASSES; c++)
-        for (struct rumor *r = rumors_first(&g->rumors, (enum rumor_class)c); r; r = rumors_next(&g->rumors, r)) {
+        for (struct rumor *r = rumors_first(&g->rumors, (enum rumor_class)c); r;
+             r = rumors_next(&g->rumors, r)) {
             if (!r->owes_wave)
                 continue;
             r->owes_wave = false;
@@ -154,7 +156,8 @@ void send_probe(struct gossip *g, struct member *m, enum probe_reason reason)
     p->reason = reason;
     p->sent_at = g->now;
     p->indirect_at = reason == PROBE_TURN ? g->now + g->cfg.probe_timeout_ms : NEVER;
-    p->deadline = g->now + (reason == PROBE_TURN ? g->cfg.probe_interval_ms : 2 * (mono_ms)g->cfg.probe_timeout_ms);
+    p->deadline =
+        g->now + (reason == PROBE_TURN ? g->cfg.probe_interval_ms : 2 * (mono_ms)g->cfg.probe_timeout_ms);
     outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
     g->stats.probes_sent++;
 }
@@ -203,7 +206,8 @@ static bool record_tell(const struct gossip *g, struct wr *w, const struct rumor
 {
     const struct member *m = r->subject;
     size_t whole = 4 + (size_t)m->record->len, empty = g->cfg.packet_bytes_max - MESSAGE_HEADER;
-    bool wants_whole = m->record->len <= RECORD_INLINE_MAX || (eager && (is_young(g, r->hops) || m->state == GOSSIP_LEFT));
+    bool wants_whole =
+        m->record->len <= RECORD_INLINE_MAX || (eager && (is_young(g, r->hops) || m->state == GOSSIP_LEFT));
     if (wants_whole && whole <= empty) {
         struct rumor_item i = record_of(m, r->hops);
         if (whole <= room(w)) {
@@ -251,12 +255,13 @@ static bool is_for(const struct rumor *r, const struct member *to)
     return r->source != to && r->subject != to;
 }
 
-static struct rumor *next_for(const struct gossip *g, int class, struct rumor *r, const struct member *to, bool eager)
+static struct rumor *next_for(const struct gossip *g, int class, struct rumor *r, const struct member *to,
+                              bool eager)
 {
     if (eager)
         r = r ? TAILQ_NEXT(r, eager) : TAILQ_FIRST(&g->rumors.eager[class]);
     else
-        r = r ? rumors_next(&g->rumors, r) : rumors_first(&g->rumors, (enum rumor_class)class);
+        r = r ? rumors_next(&g->rumors, r) : rumors_first(&g->rumors, (enum rumor_class) class);
     while (r && !is_for(r, to))
         r = eager ? TAILQ_NEXT(r, eager) : rumors_next(&g->rumors, r);
     return r;
@@ -290,7 +295,8 @@ static uint32_t tell_rumors(struct gossip *g, struct wr *w, const struct member 
 
 /* Packets. */
 
-static void deliver(struct gossip *g, struct gossip_packet *out, const struct member *to, const struct addr *addr, struct wr *w)
+static void deliver(struct gossip *g, struct gossip_packet *out, const struct member *to,
+                    const struct addr *addr, struct wr *w)
 {
     assert(wr_ok(w));
     *out = (struct gossip_packet){.lane = GOSSIP_DATAGRAM, .to = to->id, .addr = *addr, .msg = wr_done(w)};
@@ -378,7 +384,7 @@ static void pay_unwanted(struct gossip *g)
 static bool poll_eager(struct gossip *g, struct gossip_packet *out)
 {
     while (rumors_is_eager(&g->rumors)) {
-        const struct member *not[] = {g->self, g->pushed_last};
+        const struct member * not [] = {g->self, g->pushed_last};
         struct addr addr;
         struct member *to = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 2);
         if (!to && g->pushed_last && g->pushed_last->state == GOSSIP_ALIVE)

@@ -1,17 +1,19 @@
 #include "gossip/suspect.h"
 
+#include <stddef.h>
+
 uint32_t suspect_log10_milli(uint32_t n)
 {
     static const struct {
         uint32_t from, to, log_from, log_to;
-    } piece[] = {{1, 2, 0, 301}, {2, 5, 301, 699}, {5, 10, 699, 1000}};
+    } piece[] = {{1, 2, 0, 301}, {2, 3, 301, 477}, {3, 5, 477, 699}, {5, 10, 699, 1000}};
     uint32_t decade = 0;
     uint64_t unit = 1;
     while (n >= unit * 10) {
         unit *= 10;
         decade += 1000;
     }
-    for (int i = 0; i < 3 && n > 0; i++)
+    for (size_t i = 0; i < sizeof piece / sizeof *piece && n > 0; i++)
         if (n < piece[i].to * unit)
             return decade + piece[i].log_from +
                    (uint32_t)((n - piece[i].from * unit) * (piece[i].log_to - piece[i].log_from) /

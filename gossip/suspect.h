@@ -1,11 +1,12 @@
 /* suspect.h: how long a suspicion lasts, and who has confirmed it.
  *
- * Lifeguard (Dadgar et al. 2018), LHA-Suspicion: the timer starts at its longest and each independent confirmation shortens it on a
- * logarithmic scale, down to the shortest after SUSPECT_CONFIRMS of them:
+ * Lifeguard (Dadgar et al. 2018), LHA-Suspicion: the timer starts at its longest and each independent
+ * confirmation shortens it on a logarithmic scale, down to the shortest after SUSPECT_CONFIRMS of them:
  *     longest = mult * max(1, log10 n) * interval          shortest = mult * interval
- * A confirmation counts once per accuser and only when the accuser itself told us: whom a relay names is the relay's word.
- * What SWIM and Lifeguard lack: a suspicion that others brought is verified by own probes, spread over its life, before it may
- * become a death here (ADVERSARY R3, G4: one accuser removes nobody for others). Integers only: same on every machine. */
+ * A confirmation counts once per accuser and only when the accuser itself told us: whom a relay names is the
+ * relay's word. What SWIM and Lifeguard lack: a suspicion that others brought is verified by own probes,
+ * spread over its life, before it may become a death here (ADVERSARY R3, G4: one accuser removes nobody for
+ * others). Integers only: same on every machine. */
 #ifndef GOSSIP_SUSPECT_H
 #define GOSSIP_SUSPECT_H
 
@@ -32,7 +33,7 @@ struct suspicion {
 };
 LIST_HEAD(suspicion_list, suspicion);
 
-/* 1000 * log10(n) for n >= 1, to about two hundredths: linear between 1, 2, 5, 10, ... */
+/* 1000 * log10(n) for n >= 1, to about four hundredths: linear between 1, 2, 3, 5, 10, ... */
 uint32_t suspect_log10_milli(uint32_t n);
 uint32_t suspect_timeout_ms(uint32_t mult, uint32_t interval_ms, uint32_t members, uint32_t confirmations);
 /* Notes an accuser. True: it is a new one and confirmations rose. */

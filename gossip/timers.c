@@ -1,4 +1,5 @@
-/* timers.c: what falls due. Every timer starts at a random phase, so that members started together do not march in step. */
+/* timers.c: what falls due. Every timer starts at a random phase, so that members started together do not
+ * march in step. */
 #include "gossip/core.h"
 
 enum { SWEEPS_PER_TOMBSTONE = 64, SWEEP_MIN_MS = 1000, SWEEP_MAX_MS = 3600 * 1000 };
@@ -28,8 +29,8 @@ void timers_start(struct gossip *g)
 static bool is_probable(const struct gossip *g, const struct member *m)
 {
     struct addr addr;
-    return m != g->self && (m->state == GOSSIP_ALIVE || m->state == GOSSIP_SUSPECT) && apply_addr(g, m, &addr) &&
-           !probes_has_target(&g->probes, m);
+    return m != g->self && (m->state == GOSSIP_ALIVE || m->state == GOSSIP_SUSPECT) &&
+           apply_addr(g, m, &addr) && !probes_has_target(&g->probes, m);
 }
 
 static void probe_turn(struct gossip *g)
@@ -51,20 +52,24 @@ static void probe_turn(struct gossip *g)
 /* SWIM section 3.1: k others are asked to probe it, in case only the path between us is bad. */
 static void probe_through_others(struct gossip *g, struct probe *p)
 {
-    const struct member *not[PROBE_RELAYS_MAX + 2] = {g->self, p->target};
+    const struct member * not [PROBE_RELAYS_MAX + 2] = {g->self, p->target};
     p->indirect_at = NEVER;
     if (p->target->addr_count > 1)
         p->target->addr_used = (uint8_t)((p->target->addr_used + 1) % p->target->addr_count);
     while (p->relay_count < g->cfg.indirect_probes && p->relay_count < PROBE_RELAYS_MAX) {
-        struct member *relay = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 2u + p->relay_count);
+        struct member *relay =
+            members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 2u + p->relay_count);
         struct addr addr;
         if (!relay)
             return;
-        not[2 + p->relay_count] = relay;
+        not [2 + p->relay_count] = relay;
         p->relay[p->relay_count++] = relay;
         if (!apply_addr(g, relay, &addr))
             continue;
-        outbox_put(&g->urgent, &(struct out){.type = OUT_PING_REQ, .to = relay, .about = p->target, .via = addr, .nonce = p->nonce});
+        outbox_put(
+            &g->urgent,
+            &(struct out){
+                .type = OUT_PING_REQ, .to = relay, .about = p->target, .via = addr, .nonce = p->nonce});
         g->stats.indirect_probes_sent++;
     }
 }
@@ -109,7 +114,9 @@ static void verify(struct gossip *g, struct suspicion *s)
         return;
     }
     s->tries++;
-    s->verify_at = s->tries < SUSPECT_VERIFY_TRIES ? g->now + g->cfg.probe_interval_ms + rng_below(&g->rng, VERIFY_JITTER_MS) : NEVER;
+    s->verify_at = s->tries < SUSPECT_VERIFY_TRIES
+                       ? g->now + g->cfg.probe_interval_ms + rng_below(&g->rng, VERIFY_JITTER_MS)
+                       : NEVER;
     if (!probes_has_target(&g->probes, s->member))
         send_probe(g, s->member, PROBE_VERIFY);
 }
@@ -161,7 +168,7 @@ static void sync_at_random(struct gossip *g)
     if (g->now < g->sync_at)
         return;
     g->sync_at = g->now + g->cfg.sync_interval_ms;
-    const struct member *not[] = {g->self};
+    const struct member * not [] = {g->self};
     struct member *m = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 1);
     if (m && g->self && !is_leaving(g))
         jobs_sync(g, m);
@@ -192,8 +199,8 @@ static void refute_again(struct gossip *g)
         apply_refute(g, g->wanted_incarnation - 1);
 }
 
-/* Our left record has been told to eager_fanout members and there was time for them to pull it; or there is nobody to tell; or it took
- * too long. */
+/* Our left record has been told to eager_fanout members and there was time for them to pull it; or there is
+ * nobody to tell; or it took too long. */
 static void leave(struct gossip *g)
 {
     if (!is_leaving(g) || g->is_left_told)

@@ -1,5 +1,6 @@
-/* want.c: records that a notice told of and that are being pulled. By datagram when they fit into one, else over the bulk lane. One that
- * does not come is asked of another who announced it; after WANT_TRIES it is left to anti-entropy. */
+/* want.c: records that a notice told of and that are being pulled. By datagram when they fit into one, else
+ * over the bulk lane. One that does not come is asked of another who announced it; after WANT_TRIES it is
+ * left to anti-entropy. */
 #include "gossip/core.h"
 
 #include <assert.h>
@@ -49,7 +50,8 @@ static void want_fill(struct want *want, struct member *source, const struct rum
                           .hops = notice->hops};
 }
 
-/* A second announcer of the same, or a newer record of the same subject. An older one is not worth anything. */
+/* A second announcer of the same, or a newer record of the same subject. An older one is not worth anything.
+ */
 static void want_again(struct want *want, struct member *source, const struct rumor_item *notice)
 {
     bool is_newer = notice->incarnation > want->incarnation ||
@@ -146,7 +148,8 @@ static bool is_bulky(const struct gossip *g, const struct want *want)
 }
 
 /* All that is wanted of the source of `first` and fits a datagram, into one GET. */
-static bool poll_get(struct gossip *g, const struct want *first, const struct addr *addr, struct gossip_packet *out)
+static bool poll_get(struct gossip *g, const struct want *first, const struct addr *addr,
+                     struct gossip_packet *out)
 {
     uint8_t ids[GET_IDS_MAX * ID_BYTES];
     size_t count = 0;
@@ -163,7 +166,8 @@ static bool poll_get(struct gossip *g, const struct want *first, const struct ad
     struct datagram d = {.type = MSG_GET, .ids = bytes_of(ids, count * ID_BYTES)};
     datagram_encode(&w, &d);
     assert(wr_ok(&w));
-    *out = (struct gossip_packet){.lane = GOSSIP_DATAGRAM, .to = source->id, .addr = *addr, .msg = wr_done(&w)};
+    *out =
+        (struct gossip_packet){.lane = GOSSIP_DATAGRAM, .to = source->id, .addr = *addr, .msg = wr_done(&w)};
     budget_spend(&g->budget, out->msg.len);
     g->stats.datagrams_sent++;
     g->stats.datagram_bytes_sent += out->msg.len;

@@ -1,6 +1,7 @@
-/* Arbitrary messages on both lanes, from members and strangers, into an instance that has some of everything: members in each state, probes
- * under way, a sync begun, a document held, a document being fetched. The input is a script: each step is a byte that says what it is, and a
- * length; so the fuzzer reaches deep states, and messages of its own are made valid by prefixing version and type, and records by a fitting checksum. */
+/* Arbitrary messages on both lanes, from members and strangers, into an instance that has some of everything:
+ * members in each state, probes under way, a sync begun, a document held, a document being fetched. The input
+ * is a script: each step is a byte that says what it is, and a length; so the fuzzer reaches deep states, and
+ * messages of its own are made valid by prefixing version and type, and records by a fitting checksum. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -20,7 +21,8 @@ static struct addr place(uint8_t n)
     return a;
 }
 
-/* id 32 | be64 incarnation | be64 version | u8 left | addr 18 | anything: valid whatever it says, as a liar's own records are. */
+/* id 32 | be64 incarnation | be64 version | u8 left | addr 18 | anything: valid whatever it says, as a liar's
+ * own records are. */
 static enum err verify(void *arg, struct bytes record, struct gossip_claim *out)
 {
     struct rd r = rd_init(record);
@@ -91,7 +93,8 @@ static void deliver(struct gossip *g, uint8_t op, struct bytes body, uint64_t no
         store_be64(msg + 2, g->syncs[0].salt); /* an answer that is expected */
     if ((type == MSG_ACK || type == MSG_RELAYED_ACK) && len >= 8 && g->probes.count > 0)
         store_be64(msg + 2, g->probes.list[0].nonce);
-    enum err e = gossip_receive(g, type >= MSG_SYNC ? GOSSIP_BULK : GOSSIP_DATAGRAM, &from, &via, bytes_of(msg, len + 2), now);
+    enum err e = gossip_receive(g, type >= MSG_SYNC ? GOSSIP_BULK : GOSSIP_DATAGRAM, &from, &via,
+                                bytes_of(msg, len + 2), now);
     assert(e == ERR_OK || e == ERR_MALFORMED);
 }
 

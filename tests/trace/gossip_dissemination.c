@@ -1,4 +1,5 @@
-/* How news travels: records, documents, large records, the byte budget, the summary that finds what was lost. */
+/* How news travels: records, documents, large records, the byte budget, the summary that finds what was lost.
+ */
 #include "world.h"
 
 static struct world *several(int n, unsigned show)
@@ -86,7 +87,8 @@ static void what_was_lost_is_found_by_the_summary(void **state)
     datagram_encode(&wr, &d);
     rumor_item_encode(&wr, &i);
     world_cut(w, "c", "ab", true);
-    assert_int_equal(gossip_receive(w->node[2].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
+    assert_int_equal(
+        gossip_receive(w->node[2].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
     world_drain(w, 2);
     world_run(w, 21000);
     world_cut(w, "c", "ab", false);
@@ -150,7 +152,9 @@ static void a_bogus_offer_does_not_keep_the_good_one_out(void **state)
         struct addr via = world_addr(1);
         datagram_encode(&wr, &d);
         rumor_item_encode(&wr, &i);
-        assert_int_equal(gossip_receive(w->node[2].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
+        assert_int_equal(
+            gossip_receive(w->node[2].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now),
+            ERR_OK);
         world_drain(w, 2);
         world_run(w, w->now + 20);
         if (k == 10) {
@@ -196,7 +200,8 @@ static void the_byte_budget_defers_rumors_but_not_probes(void **state)
         publish_next(w, 3);
         world_run(w, w->now + 50);
     }
-    assert_true(w->datagram_bytes - bytes < 10 * 10 * 3500); /* ten members, ten seconds, the budget and what may overdraw it */
+    assert_true(w->datagram_bytes - bytes <
+                10 * 10 * 3500); /* ten members, ten seconds, the budget and what may overdraw it */
     assert_true(gossip_stats(w->node[3].g)->acks_received - acks >= 9);
     assert_true(gossip_stats(w->node[3].g)->budget_deferred > 0);
     world_run(w, w->now + 20000);
@@ -230,13 +235,17 @@ static void members_from_the_store_are_probed_before_they_are_believed(void **st
     struct world *w = several(3, 0);
     (void)state;
     uint8_t space[2][200];
-    struct world_record a = {world_id(0), 1, 1, false, world_addr(0), 0, 0}, gone = {world_id(9), 1, 1, false, world_addr(9), 0, 0};
+    struct world_record a = {world_id(0), 1, 1, false, world_addr(0), 0, 0},
+                        gone = {world_id(9), 1, 1, false, world_addr(9), 0, 0};
     world_stop(w, 2);
     w->show = WORLD_EVENTS;
     world_start(w, 2, "");
-    assert_int_equal(gossip_member_load(w->node[2].g, world_record_encode(&a, space[0], 200), w->now), ERR_OK);
-    assert_int_equal(gossip_member_load(w->node[2].g, world_record_encode(&gone, space[1], 200), w->now), ERR_OK);
-    assert_int_equal(gossip_member_load(w->node[2].g, world_record_encode(&a, space[0], 200), w->now), ERR_STALE);
+    assert_int_equal(gossip_member_load(w->node[2].g, world_record_encode(&a, space[0], 200), w->now),
+                     ERR_OK);
+    assert_int_equal(gossip_member_load(w->node[2].g, world_record_encode(&gone, space[1], 200), w->now),
+                     ERR_OK);
+    assert_int_equal(gossip_member_load(w->node[2].g, world_record_encode(&a, space[0], 200), w->now),
+                     ERR_STALE);
     world_run(w, 26000);
     EXPECT_TRACE(w, "[ 20000] c * c alive, new\n"
                     "[ 20072] c * a suspect, new\n"

