@@ -78,8 +78,8 @@ struct mesh_call {
 };
 enum { HOPS_MAX = 8 };
 
-/* The mesh encodings, drawn in mesh.c. The encoders append to `out`; ERR_LIMIT: it would pass
- * HTTP_MESSAGE_MAX, nothing was appended; ERR_NOMEM. They trust their input, which a reader or a decoder
+/* The mesh encodings, drawn in mesh.c and docs/protocol.md. The encoders append to `out`; ERR_LIMIT: it would
+ * pass HTTP_MESSAGE_MAX, nothing was appended; ERR_NOMEM. They trust their input, which a reader or a decoder
  * built. The decoders copy `in` and check everything again: nothing they let through can make the writer emit
  * something ambiguous. *head must be zero or finished before; it owns the copy that all slices, those of
  * *call and *v too, point into, so it is needed for TCP as well, and the caller finishes it. ERR_MALFORMED or
