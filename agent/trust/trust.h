@@ -41,8 +41,10 @@ enum {
     RECORD_SERVICES_MAX = 32,
     RECORD_ADDRS_MAX = 2,
     ROOT_BYTES_MAX = 4096,
-    GRANT_BYTES_MAX = 3072,
-    CREDENTIAL_BYTES_MAX = 4096,
+    /* A credential goes with a Noise handshake message into one datagram (UDP_CREDENTIAL_MAX in link/udp.h),
+     * and what its grant allows is said twice in it. */
+    GRANT_BYTES_MAX = 480,
+    CREDENTIAL_BYTES_MAX = 1024,
     RECORD_BYTES_MAX = 8192,
     TOKEN_TEXT_MAX = 12 * 1024,
     CLOCK_SKEW_S = 600, /* how far ahead of ours the clock of one who signs may be */

@@ -197,6 +197,16 @@ static void a_grant_that_cannot_be_used_is_not_made(void **state)
     g = m->limits;
     g.labels.at[0].value = STR("eu\n1a");
     assert_int_equal(grant_create(&out, &g, &m->enrol), ERR_INVALID);
+    static char name[CREDENTIAL_SERVICES_MAX]
+                    [SERVICE_NAME_MAX]; /* more than its credentials could say again */
+    g = m->limits;
+    g.service_count = CREDENTIAL_SERVICES_MAX;
+    for (size_t i = 0; i < CREDENTIAL_SERVICES_MAX; i++) {
+        memset(name[i], 'a', SERVICE_NAME_MAX);
+        name[i][0] = (char)(i < 26 ? 'a' + i : '0' + i - 26);
+        g.service[i] = bytes_of(name[i], SERVICE_NAME_MAX);
+    }
+    assert_int_equal(grant_create(&out, &g, &m->enrol), ERR_LIMIT);
     assert_int_equal(out.len, 0);
     buf_fini(&out);
 }
