@@ -86,9 +86,10 @@ bool udp_poll_packet(struct udp *u, struct node_id *from, struct addr *via, stru
 #define UDP_STATS(X)                                                                                         \
     X(packets_in)                                                                                            \
     X(packets_out)                                                                                           \
-    X(bytes_in) X(bytes_out) X(drop_malformed) X(drop_mac1) X(drop_cookie) X(drop_handshake)                 \
-        X(drop_credential) X(drop_replay) X(drop_auth) X(drop_index) X(drop_rate) X(drop_full)               \
-            X(drop_crossed) X(handshakes_started) X(handshakes_done) X(handshakes_given_up) X(cookies_sent)
+    X(bytes_in)                                                                                              \
+    X(bytes_out) X(drop_malformed) X(drop_mac1) X(drop_cookie) X(drop_handshake) X(drop_credential)          \
+        X(drop_replay) X(drop_auth) X(drop_index) X(drop_rate) X(drop_full) X(drop_crossed)                  \
+            X(handshakes_started) X(handshakes_done) X(handshakes_given_up) X(cookies_sent)
 struct udp_stats {
 #define X(name) uint64_t name;
     UDP_STATS(X)
