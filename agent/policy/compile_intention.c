@@ -263,6 +263,17 @@ static const char *compile_rule_name(struct compile *k, const struct yaml_node *
     return name;
 }
 
+/* Each name is looked for in the other list and among those before it, so the lists are short. */
+static bool lists_are_short(struct compile *k, const struct yaml_node *from, const struct yaml_node *except)
+{
+    const struct yaml_node *too_long = count_names(from) > POLICY_CALLERS_MAX     ? from
+                                       : count_names(except) > POLICY_CALLERS_MAX ? except
+                                                                                  : NULL;
+    if (too_long)
+        complain(k->c, too_long, "more than %d names in one list; split the rule", POLICY_CALLERS_MAX);
+    return !too_long;
+}
+
 static void compile_intention(struct intention_build *b, const struct yaml_node *n)
 {
     static const char *const in_force[] = {"name", "from", "except", "to", "allow", "deny", "mode", NULL},
@@ -282,10 +293,11 @@ static void compile_intention(struct intention_build *b, const struct yaml_node 
         complain(k->c, from, "`from` is empty; list the calling services, or [\"*\"] for all");
     if (!to_name)
         complain(k->c, n, "`to` is missing; name the service that is called");
-    if (from && from->kind == YAML_LIST) {
-        compile_except(k, r, yaml_get(n, "except"), from);
+    const struct yaml_node *except = yaml_get(n, "except");
+    if (from && from->kind == YAML_LIST && lists_are_short(k, from, except)) {
+        compile_except(k, r, except, from);
         if (to && r->name)
-            place_all(b, to, r, from, yaml_get(n, "except"));
+            place_all(b, to, r, from, except);
     }
     b->rule_count += r->name != NULL;
 }

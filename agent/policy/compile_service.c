@@ -11,12 +11,13 @@ static void compile_protocol(struct compile *k, struct policy_service *s, const 
                              const struct yaml_node *n)
 {
     static const char *const words[] = {"http", "tcp", NULL}, *const later[] = {"http2", "grpc", NULL};
-    size_t i;
-    s->protocol = POLICY_HTTP;
+    size_t i = 0;
+    s->is_vague = true;
     if (!n)
         complain(k->c, at, "`protocol` is missing; say http or tcp, it is never guessed");
-    else if (schema_word(n, words, later, &i, k->c))
-        s->protocol = i == 0 ? POLICY_HTTP : POLICY_TCP;
+    else
+        s->is_vague = !schema_word(n, words, later, &i, k->c);
+    s->protocol = s->is_vague || i == 0 ? POLICY_HTTP : POLICY_TCP;
 }
 
 static int label_by_key(const void *a, const void *b)

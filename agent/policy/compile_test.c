@@ -91,7 +91,7 @@ static void compile_expectations(struct compile *k, struct self_test *t, const s
         complain(k->c, request, "`%s` is a tcp service and has no requests; remove `request`", t->to->name);
     else if (request)
         compile_request(k, t, request);
-    else if (t->to->protocol == POLICY_HTTP)
+    else if (t->to->protocol == POLICY_HTTP && !t->to->is_vague)
         complain(k->c, n, "`request` is missing; say which, such as GET /");
     if ((v = yaml_get(n, "rule")))
         t->rule = compile_rule_ref(k, t->to, v);

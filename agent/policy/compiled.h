@@ -22,10 +22,11 @@ enum {
     POLICY_ROUTES_MAX = 2048, /* of one service */
     POLICY_MATCHES_MAX =
         4096, /* of one service, over all its routes; their mutual cover is checked pair by pair */
-    POLICY_FIELDS_MAX = 16,  /* header conditions of one match, and query conditions */
-    POLICY_TARGETS_MAX = 64, /* of one route */
-    POLICY_SUBSETS_MAX = 64, /* of one service */
-    POLICY_METHODS_MAX = 64, /* different methods named in one policy: one bit each */
+    POLICY_FIELDS_MAX = 16,    /* header conditions of one match, and query conditions */
+    POLICY_TARGETS_MAX = 64,   /* of one route */
+    POLICY_SUBSETS_MAX = 64,   /* of one service */
+    POLICY_METHODS_MAX = 64,   /* different methods named in one policy: one bit each */
+    POLICY_CALLERS_MAX = 1024, /* names in one `from`, and in one `except` */
     POLICY_WEIGHT_MAX = 1000000,
     POLICY_WORD_MAX = 63, /* bytes of the name of a route, rule or subset */
 };
@@ -74,6 +75,7 @@ struct policy_service {
     const struct policy *policy;
     const char *name;
     enum policy_protocol protocol;
+    bool is_vague; /* the protocol was bad: complain of nothing that would follow from it */
     uint16_t port; /* 0: not said */
     enum unmatched unmatched;
     struct policy_timeouts timeouts;

@@ -345,6 +345,25 @@ static void many_errors_are_reported_at_once(void **state)
         "p.yaml:6:13: `intentions` must be a list ([a, b]); found a single value\n");
 }
 
+static void one_error_is_not_reported_as_two(void **state)
+{
+    (void)state;
+    expect_complaint("services: {db: {protocol: tpc}}\ntests: [{from: a, to: db, expect: deny}]\n",
+                     "p.yaml:4:27: expected http or tcp; found `tpc`\n");
+}
+
+static void lists_of_callers_are_bounded(void **state)
+{
+    (void)state;
+    struct buf text = {0};
+    buf_add_str(&text, "services: {a: {protocol: http}}\nintentions: [{name: i, to: a, from: [b");
+    for (int i = 0; i < 1024; i++)
+        buf_addf(&text, ",c%d", i);
+    buf_add_str(&text, "]}]\n");
+    expect_complaint(buf_str(&text), "p.yaml:5:37: more than 1024 names in one list; split the rule\n");
+    buf_fini(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +378,8 @@ int main(void)
         cmocka_unit_test(intentions_are_checked),
         cmocka_unit_test(tests_are_checked),
         cmocka_unit_test(many_errors_are_reported_at_once),
+        cmocka_unit_test(one_error_is_not_reported_as_two),
+        cmocka_unit_test(lists_of_callers_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

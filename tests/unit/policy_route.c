@@ -194,7 +194,7 @@ static void a_set_of_paths_equals_trying_each(void **state)
             size_t len = 0;
             for (uint32_t segs = rng_below(&rng, 5); segs > 0; segs--)
                 len += (size_t)snprintf(probe + len, sizeof probe - len, "/%.*s", 1 + (int)rng_below(&rng, 2),
-                                        "aabbcc" + rng_below(&rng, 5));
+                                        &"aabbcc"[rng_below(&rng, 5)]);
             struct bytes path = bytes_of(probe, len);
             bool want = false;
             for (size_t j = 0; j < ne / 4; j++)
