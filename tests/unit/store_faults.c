@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <lmdb.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -275,6 +276,64 @@ static void another_format_and_an_older_state_are_refused(void **state)
     expect_open_refused(ERR_DAMAGED, "damaged");
 }
 
+/* ---- S17: a copy taken while writing ---- */
+
+static void copy_to(const char *path, unsigned flags)
+{
+    MDB_env *env;
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_open(env, in_folder("state.mdb"), MDB_NOSUBDIR | MDB_RDONLY, 0600), 0);
+    assert_int_equal(mdb_env_copy2(env, path, flags), 0);
+    mdb_env_close(env);
+}
+
+/* In another process, as mdb_copy is: LMDB does not allow two openings in one. */
+static void copy_while_open(const char *path, unsigned flags)
+{
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        copy_to(path, flags);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void a_copy_taken_while_writing_opens_and_belongs_to_its_node(void **state)
+{
+    (void)state;
+    struct node_id self = node_numbered(0), other = node_numbered(5);
+    for (unsigned flags = 0; flags <= MDB_CP_COMPACT; flags += MDB_CP_COMPACT) {
+        uint64_t n = 0;
+        struct store *s = must_open();
+        uint8_t space[600];
+        assert_int_equal(store_bind(s, bytes_str("shop.example"), &self), ERR_OK);
+        assert_int_equal(store_number_raise(s, "incarnation", 4), ERR_OK);
+        for (uint32_t i = 1; i <= 1000; i++) {
+            struct node_id id = node_numbered(i);
+            assert_int_equal(store_member_put(s, &id, record_of(i, space), 0), ERR_OK);
+            if (i == 500)
+                copy_while_open(in_folder("copy"), flags);
+        }
+        store_close(s);
+        assert_int_equal(rename(in_folder("copy"), in_folder("state.mdb")), 0);
+        s = must_open();
+        assert_int_equal(store_bind(s, bytes_str("shop.example"), &other), ERR_FOREIGN);
+        assert_int_equal(store_bind(s, bytes_str("shop.example"), &self), ERR_OK);
+        assert_int_equal(store_number_get(s, "incarnation", &n), ERR_OK);
+        assert_int_equal(n, 4);
+        for (uint32_t i = 1; i <= 2000; i++) { /* it grows from whatever length it has */
+            struct node_id id = node_numbered(i);
+            assert_int_equal(store_member_put(s, &id, record_of(i, space), 0), ERR_OK);
+        }
+        assert_int_equal(store_number_raise(s, "incarnation", 5), ERR_OK);
+        store_close(s);
+        store_close(must_open());
+        assert_int_equal(unlink(in_folder("state.mdb")), 0);
+    }
+}
+
 /* ---- S4: the map ---- */
 
 static void a_full_map_grows_to_its_cap_and_then_says_full(void **state)
@@ -520,6 +579,7 @@ int main(void)
         FOLDER_CASE(a_damaged_member_is_set_aside_once),
         FOLDER_CASE(a_damaged_bundle_keeps_the_floor_and_may_come_again),
         FOLDER_CASE(another_format_and_an_older_state_are_refused),
+        FOLDER_CASE(a_copy_taken_while_writing_opens_and_belongs_to_its_node),
         FOLDER_CASE(a_full_map_grows_to_its_cap_and_then_says_full),
         FOLDER_CASE(a_full_disk_fails_the_group_and_is_recovered_from),
         FOLDER_CASE(kill_9_loses_nothing_that_was_acknowledged),
