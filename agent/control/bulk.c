@@ -324,6 +324,8 @@ void bulk_step(struct bulk *b, mono_ms now)
             b->stats.links_opened++;
         if (!l->ended)
             continue;
+        if (!l->dialled && !link_is_up(l->link))
+            b->stats.handshakes_failed++;
         if (l->out.len > 0 || (l->dialled && !link_is_up(l->link)))
             b->ev.undelivered(b->arg, &l->to, &l->addr);
         say_goodbye(l);

@@ -25,7 +25,7 @@ struct bulk_events {
     void (*undelivered)(void *arg, const struct node_id *to_or_zero, const struct addr *addr);
 };
 struct bulk_stats {
-    uint64_t links_opened, links_refused, messages_in, messages_out, malformed;
+    uint64_t links_opened, links_refused, handshakes_failed, messages_in, messages_out, malformed;
 };
 
 /* `setup` is copied (its pointers must outlive the bulk lane); kind and remote fields are filled in per link.

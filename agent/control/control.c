@@ -9,7 +9,6 @@ enum {
     LATE_MS = 50,    /* a turn that comes this much after its deadline was starved */
     LEAVE_MS = 3000, /* how long telling others of our leaving may take */
     UDP_RESERVE_EVERY_MS = 60000,
-    CREDENTIAL_WARN_S = 7 * 24 * 3600,
     HOUSEKEEPING_MS = 60000,
 };
 
@@ -440,7 +439,7 @@ static void watch_expiry(struct control *c)
     wall_s policy = c->enforced.policy ? policy_expires(c->enforced.policy) : 0;
     if (credential < now)
         log_error("trust", "this agent's credential has expired: give it a new token with --token");
-    else if (credential - now < CREDENTIAL_WARN_S)
+    else if (identity_expires_soon(&c->identity, now))
         log_warn("trust", "this agent's credential expires in %lld hours: give it a new token with --token",
                  (long long)(credential - now) / 3600);
     if (policy && policy < now)

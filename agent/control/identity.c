@@ -7,7 +7,7 @@
 #include "store/file.h"
 #include "trust/enrol.h"
 
-enum { PATH_CAP = 256, RENEW_BEFORE_S = 24 * 3600 };
+enum { PATH_CAP = 256 };
 
 static void path_of(char out[PATH_CAP], const struct config *config, const char *name)
 {
@@ -218,25 +218,37 @@ static bool services_differ(const struct config *config, const struct credential
     for (size_t i = 0; i < config->service_count; i++)
         if (!credential_allows(c, bytes_str(config->service[i].name)))
             return true;
+    for (size_t i = 0; i < config->caller_count; i++)
+        if (!credential_allows(c, bytes_str(config->caller[i].service)))
+            return true;
     return false;
 }
 
-/* What is wrong with the credential, or NULL. */
-static const char *wants_renewal(const struct identity *id, const struct config *config, enum err opened,
-                                 wall_s now)
+/* In its last third. */
+bool identity_expires_soon(const struct identity *id, wall_s now)
 {
     const struct credential *c = &id->credential_open;
+    return c->expires - now < (c->expires - c->not_before) / 3;
+}
+
+/* What keeps this host from using its credential, or NULL. (Which services it may not offer is said by name,
+ * later.) */
+static const char *is_unusable(const struct identity *id, const struct config *config, enum err opened)
+{
     if (opened == ERR_EXPIRED)
         return "this host's credential has expired";
     if (opened != ERR_OK)
         return "this host's credential is not accepted";
-    if (!bytes_eq_str(c->node, config->node))
+    if (!bytes_eq_str(id->credential_open.node, config->node))
         return "the node's name differs from the one in its credential";
-    if (labels_differ(config, c))
-        return "the labels differ from those in the credential";
-    if (services_differ(config, c))
-        return "a service is not among those that the credential allows";
-    return c->expires - now < RENEW_BEFORE_S ? "the credential is about to expire" : NULL;
+    return labels_differ(config, &id->credential_open) ? "the labels differ from those in the credential"
+                                                       : NULL;
+}
+
+static bool wants_renewal(const struct identity *id, const struct config *config, enum err opened, wall_s now)
+{
+    return is_unusable(id, config, opened) || services_differ(config, &id->credential_open) ||
+           identity_expires_soon(id, now);
 }
 
 static enum err renew(struct identity *id, const struct config *config, wall_s now, struct buf *why)
@@ -277,28 +289,21 @@ static bool keys_match(const struct identity *id)
 static enum err check(struct identity *id, const struct config *config, wall_s now, struct buf *why)
 {
     enum err e = open_credential(id, now);
-    const char *wrong = wants_renewal(id, config, e, now);
-    bool renewable = config->token_path[0] != 0;
-    if (wrong && renewable) {
+    if (config->token_path[0] && wants_renewal(id, config, e, now)) {
         e = renew(id, config, now, why);
         if (e == ERR_OK)
             e = open_credential(id, now);
-        wrong = e == ERR_OK ? wants_renewal(id, config, e, now) : wrong;
     }
-    if (e == ERR_OK && !keys_match(id)) {
-        buf_addf(why, "%s/credential is for other keys than those beside it; restore them together",
-                 config->data);
-        return ERR_CONFLICT;
-    }
-    bool only_soon = e == ERR_OK && wrong && id->credential_open.expires - now < RENEW_BEFORE_S &&
-                     bytes_eq_str(id->credential_open.node, config->node) &&
-                     !labels_differ(config, &id->credential_open) &&
-                     !services_differ(config, &id->credential_open);
-    if (!wrong || only_soon)
-        return e;
-    if (why->len == 0)
+    const char *wrong = is_unusable(id, config, e);
+    if (wrong && why->len == 0)
         buf_addf(why, "%s: start with --token FILE of a token that allows it", wrong);
-    return e == ERR_OK ? ERR_DENIED : e;
+    if (wrong)
+        return e == ERR_OK ? ERR_DENIED : e;
+    if (keys_match(id))
+        return ERR_OK;
+    buf_addf(why, "%s/credential is for other keys than those beside it; restore them together",
+             config->data);
+    return ERR_CONFLICT;
 }
 
 enum err identity_open(struct identity *out, const struct config *config, wall_s now, struct buf *why)

@@ -25,6 +25,8 @@ struct identity {
  * without a token. */
 must_check enum err identity_open(struct identity *out, const struct config *config, wall_s now,
                                   struct buf *why);
+/* Is the credential in the last third of its life? Then a token renews it, and the agent warns. */
+bool identity_expires_soon(const struct identity *id, wall_s now);
 void identity_fini(struct identity *id);
 
 #endif

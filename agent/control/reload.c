@@ -28,16 +28,26 @@ static void take_over(struct control *c, const struct config *now, struct buf *t
     net_loop_deadline(c->loop, net_now(c->loop));
 }
 
+static bool is_allowed(const struct identity *id, const char *service, const char *does, struct buf *why)
+{
+    if (credential_allows(&id->credential_open, bytes_str(service)))
+        return true;
+    buf_addf(
+        why,
+        "this host %s \"%s\", which its credential does not allow; make a token that does and start with "
+        "--token",
+        does, service);
+    return false;
+}
+
 bool control_services_are_allowed(const struct config *config, const struct identity *id, struct buf *why)
 {
     for (size_t i = 0; i < config->service_count; i++)
-        if (!credential_allows(&id->credential_open, bytes_str(config->service[i].name))) {
-            buf_addf(why,
-                     "service \"%s\" is not among those that this host's credential allows; make a token "
-                     "that does and start with --token",
-                     config->service[i].name);
+        if (!is_allowed(id, config->service[i].name, "is to offer service", why))
             return false;
-        }
+    for (size_t i = 0; i < config->caller_count; i++)
+        if (!is_allowed(id, config->caller[i].service, "is to speak for service", why))
+            return false;
     return true;
 }
 

@@ -97,9 +97,16 @@ static void export_state(struct control *c)
         b->messages_in);
     metric_set(metric_counter(c->metrics, "starling_bulk_messages_out_total", "Bulk messages sent.", NULL, 0),
                b->messages_out);
-    metric_set(
-        metric_counter(c->metrics, "starling_bulk_links_refused_total", "Bulk links refused.", NULL, 0),
-        b->links_refused + b->malformed);
+    metric_set(metric_counter(c->metrics, "starling_bulk_links_refused_total", "Bulk links over the limit.",
+                              NULL, 0),
+               b->links_refused);
+    metric_set(metric_counter(c->metrics, "starling_bulk_handshakes_failed_total",
+                              "Bulk links from others that ended before both sides were authenticated.", NULL,
+                              0),
+               b->handshakes_failed);
+    metric_set(metric_counter(c->metrics, "starling_bulk_malformed_total",
+                              "Bulk links ended for a fault of the peer.", NULL, 0),
+               b->malformed);
     metric_set(
         metric_gauge(c->metrics, "starling_policy_version", "Version of the policy in force.", NULL, 0),
         c->enforced.version);

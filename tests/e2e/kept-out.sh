@@ -15,36 +15,36 @@ echo "- an agent of another mesh, even with the same name and our seed"
 "$starling" mesh init --name shop.example --dir "$T/ca2" >/dev/null
 "$starling" token create --ca "$T/ca2" --service '*' --node '*' -o "$T/token2" >/dev/null
 cp "$T/token" "$T/token1"
-refused=$(metric starling_bulk_links_refused_total)
+refused=$(metric starling_bulk_handshakes_failed_total)
 cp "$T/token2" "$T/token"
 agent stranger 7200 --seed 127.0.0.1:7000
-eventually 10 rises starling_bulk_links_refused_total "$refused"
+eventually 10 rises starling_bulk_handshakes_failed_total "$refused"
 only_two || fail "a stranger is a member"
 is stranger status 'o["members"]["alive"]' 1 || fail "a stranger learned of members"
 kill -9 "$(pid_of stranger)"
 
 echo "- an expired credential: its host's clock is two hours slow, so it does not notice"
 faketime -f -2h "$starling" token create --ca "$T/ca" --service '*' --node '*' --ttl 24h --credential-life 1h -o "$T/token3" >/dev/null
-refused=$(metric starling_bulk_links_refused_total)
+refused=$(metric starling_bulk_handshakes_failed_total)
 mkdir -p "$T/late"
 FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f -2h "$starling" agent --data "$T/late/data" --node late --token "$T/token3" --port-base 7300 --listen 127.0.0.1:7300 --seed 127.0.0.1:7000 >>"$T/late/log" 2>&1 &
 late=$!
 pids="$pids $late"
-eventually 10 rises starling_bulk_links_refused_total "$refused"
+eventually 10 rises starling_bulk_handshakes_failed_total "$refused"
 only_two || fail "an expired credential is a member"
 pkill -9 -P "$late" || true
-kill -9 "$late" || true
+kill -9 "$late" 2>/dev/null || true
 if "$starling" agent --data "$T/late/data" --node late --port-base 7300 --listen 127.0.0.1:7300 >"$T/out" 2>&1; then fail "started with an expired credential"; fi
 grep -q 'expired' "$T/out" || { cat "$T/out"; fail "unclear message"; }
 
 echo "- a service that the token does not allow"
-"$starling" token create --ca "$T/ca" --service cart --node 'r*' -o "$T/token" >/dev/null
+"$starling" token create --ca "$T/ca" --service cart --node 'r*' --force -o "$T/token" >/dev/null
+mkdir -p "$T/r" "$T/q"
 if "$starling" agent --data "$T/r/data" --node r --token "$T/token" --port-base 7400 --listen 127.0.0.1:7400 --service vault=9001 >"$T/out" 2>&1; then fail "a service was offered that the token does not allow"; fi
 grep -q 'vault' "$T/out" || { cat "$T/out"; fail "unclear message"; }
 if "$starling" agent --data "$T/q/data" --node q --token "$T/token" --port-base 7400 --listen 127.0.0.1:7400 >"$T/out" 2>&1; then fail "a node's name was taken that the token does not allow"; fi
 
 echo "- a hostile member with a valid identity"
-mkdir -p "$T/r"
 agent r 7400 --seed 127.0.0.1:7000 --service cart=9001
 eventually 10 all_alive 3 a b
 kill -9 "$(pid_of r)"

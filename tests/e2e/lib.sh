@@ -8,7 +8,7 @@ T=$(mktemp -d /tmp/starling-e2e.XXXXXX)
 pids=
 
 finish() {
-    status=$?
+    status=${1:-$?}
     trap - EXIT
     for p in $pids; do kill -9 "$p" 2>/dev/null || true; done
     if [ "$status" != 0 ]; then

@@ -3,7 +3,7 @@
 . tests/e2e/lib.sh
 
 hosts="n1 n2 n3 n4"
-cleanup() { for h in $hosts; do ip netns del "star-$$-$h" 2>/dev/null || true; done; ip link del "br$$" 2>/dev/null || true; finish; }
+cleanup() { status=$?; for h in $hosts; do ip netns del "star-$$-$h" 2>/dev/null || true; done; ip link del "br$$" 2>/dev/null || true; finish "$status"; }
 trap cleanup EXIT
 mount -t tmpfs none /run/netns 2>/dev/null || { mkdir -p /run/netns && mount -t tmpfs none /run/netns; }
 ip link add "br$$" type bridge
@@ -24,7 +24,12 @@ lose() { # PERCENT of what each host receives from the others
     for h in $hosts; do
         in_host "$h" nft -f - <<N
 flush ruleset
-table inet lossy { chain in { type filter hook input priority 0; iifname eth0 numgen random mod 100 < $1 drop; } }
+table inet lossy {
+    chain in {
+        type filter hook input priority 0;
+        iifname eth0 numgen random mod 100 < $1 drop
+    }
+}
 N
     done
 }
@@ -71,7 +76,16 @@ done
 # One host is cut off: the others see it die, the network heals, and all are one mesh again without an operator.
 in_host n3 nft -f - <<'N'
 flush ruleset
-table inet cut { chain in { type filter hook input priority 0; iifname eth0 drop; } chain out { type filter hook output priority 0; oifname eth0 drop; } }
+table inet cut {
+    chain in {
+        type filter hook input priority 0;
+        iifname eth0 drop
+    }
+    chain out {
+        type filter hook output priority 0;
+        oifname eth0 drop
+    }
+}
 N
 dead_at() { is "$1" members "[m['state'] for m in o if m['name']=='$2']" "['dead']"; }
 eventually 60 dead_at n1 n3
