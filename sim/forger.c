@@ -54,7 +54,10 @@ static uint32_t victim(struct world *w)
     return v + (v >= w->forger->member);
 }
 
-/* ---- what is said ---- */
+/* ---- what is said ----
+ *
+ * One random choice per statement: C does not say in which order arguments and initialisers are evaluated,
+ * and a run is to be the same under every compiler. */
 
 static void say(struct world *w, enum gossip_lane lane, struct bytes msg)
 {
@@ -118,7 +121,8 @@ static void forge_record(struct world *w)
     struct rng *r = &w->forger->rng;
     struct buf record = {0};
     uint64_t incarnation = rng_below(r, 2) ? UINT64_MAX - rng_below(r, 3) : 1 + rng_below(r, 50);
-    signer_forge(w->signer, victim(w), w->forger->member, incarnation, rng_below(r, 2), &record);
+    bool left = rng_below(r, 2);
+    signer_forge(w->signer, victim(w), w->forger->member, incarnation, left, &record);
     push_record(w, buf_bytes(&record));
     w->figures.forged++;
     buf_fini(&record);
@@ -131,7 +135,8 @@ static void forge_bit(struct world *w)
     struct buf record = {0};
     const struct signed_record *s = signer_get(w->signer, rng_below(r, (uint32_t)signer_count(w->signer)));
     buf_add_bytes(&record, s->bytes);
-    record.at[rng_below(r, (uint32_t)record.len)] ^= (uint8_t)(1u << rng_below(r, 8));
+    size_t at = rng_below(r, (uint32_t)record.len);
+    record.at[at] ^= (uint8_t)(1u << rng_below(r, 8));
     push_record(w, buf_bytes(&record));
     w->figures.forged++;
     buf_fini(&record);
@@ -157,11 +162,13 @@ static void replay_record(struct world *w)
         return;
     }
     struct wr out = wr_init(space, sizeof space);
-    bulk_encode(&out,
-                &(struct bulk){.type = MSG_STATE, .salt = rng_u64(r), .flags = (uint8_t)rng_below(r, 2)});
-    state_entry_encode(&out, &(struct state_entry){.state = (enum gossip_state)rng_below(r, 4),
-                                                   .age_s = (uint32_t)rng_u64(r),
-                                                   .record = s->bytes});
+    struct bulk state = {.type = MSG_STATE, .salt = rng_u64(r)};
+    struct state_entry entry = {.record = s->bytes};
+    state.flags = (uint8_t)rng_below(r, 2);
+    entry.state = (enum gossip_state)rng_below(r, 4);
+    entry.age_s = (uint32_t)rng_u64(r);
+    bulk_encode(&out, &state);
+    state_entry_encode(&out, &entry);
     if (wr_ok(&out))
         say(w, GOSSIP_BULK, wr_done(&out));
 }
@@ -176,10 +183,9 @@ static void accuse(struct world *w)
         return;
     struct rumor_item item = {.type = rng_below(r, 2) ? RUMOR_SUSPECT : RUMOR_DEAD,
                               .subject = *signer_id(w->signer, subject),
-                              .accuser =
-                                  *signer_id(w->signer, rng_below(r, 2) ? w->forger->member : victim(w)),
                               .incarnation = s->incarnation,
                               .version = s->version};
+    item.accuser = *signer_id(w->signer, rng_below(r, 2) ? w->forger->member : victim(w));
     if (rng_below(r, 2)) {
         item.incarnation = UINT64_MAX - rng_below(r, 2);
         item.version = UINT64_MAX;

@@ -82,8 +82,10 @@ static void play_crash(struct world *w)
 {
     if (!start_all(w) || !world_run(w, SEC(5)))
         return;
-    for (uint32_t n = some_of(w, 10); n > 0; n--)
-        world_after(w, pick(w, (uint32_t)SEC(1)), other_host(w), host_crash);
+    for (uint32_t n = some_of(w, 10); n > 0; n--) {
+        uint32_t h = other_host(w);
+        world_after(w, pick(w, (uint32_t)SEC(1)), h, host_crash);
+    }
     if (!world_run(w, SEC(1)) || !world_agree(w, death_bound(w), "crashes"))
         return;
     for (uint32_t h = 0; h < w->config.hosts; h++)
