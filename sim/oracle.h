@@ -1,11 +1,11 @@
 /* What must be true, judged from outside: the oracles know what really happened and compare. A violation is
  * world_fail().
  *
- *   forgery      every record that a host accepts was signed by its owner, bit for bit
- *   persistence  no host speaks under an incarnation that is not on its disk; none signs a number twice
- * (host.c) resurrection nobody who runs, unpaused and reachable in both directions is held dead for longer
- * than a bound agreement    in the end every running host holds the same, true, view of every other restraint
- * lies do not drive a host's own number up without limit */
+ *   forgery       every record that a host accepts was signed by its owner, bit for bit
+ *   persistence   no host speaks under an incarnation that is not on its disk, or signs a number twice
+ *   resurrection  nobody who runs, unpaused and reachable both ways, is held dead for longer than a bound
+ *   agreement     in the end every running host holds the same, true, view of every other
+ *   restraint     lies do not drive a host's own number up without limit */
 #ifndef SIM_ORACLE_H
 #define SIM_ORACLE_H
 

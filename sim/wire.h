@@ -5,8 +5,9 @@
  * partitions, each by the seed. Bulk messages are TCP as the agent uses it: a connection costs two round
  * trips (TCP, then Noise) and stays open for a while; messages arrive in order, at a bandwidth, late when
  * segments are lost; they fail after one round trip when the process is gone and after a time-out when the
- * host is, or is cut off. Not modelled: queues in routers, and the datagram session's own handshake, whose
- * ping rides on it. */
+ * host is, or is cut off.
+ *
+ * Not modelled: queues in routers, and the datagram session's own handshake, whose ping rides on it. */
 #ifndef SIM_WIRE_H
 #define SIM_WIRE_H
 

@@ -2,10 +2,11 @@
  * zeroed page by abort() (ADVERSARY S8), and LMDB itself looks at little more than magic and version.
  *
  * LMDB 0.9's first two pages are copies of the meta page; the newer transaction counts. Native byte order:
- *   page header   u64 page number | u16 pad | u16 flags (8 = meta) | u32 bounds                       16
- * bytes meta          u32 magic | u32 version | u64 address | u64 map size | free tree | main tree | u64 last
- * page | u64 transaction                                                  136 bytes tree          u32 pad (of
- * the free tree: the page size) | ... | u64 root at 40                    48 bytes  */
+ *
+ *   page header  u64 page number | u16 pad | u16 flags (8 = meta) | u32 bounds                16 bytes
+ *   meta         u32 magic | u32 version | u64 address | u64 map size | free tree | main tree
+ *                | u64 last page | u64 transaction                                            136 bytes
+ *   tree head    u32 pad (of the free tree: the page size) | ... | u64 root at 40             48 bytes */
 #include "store/env.h"
 
 #include <errno.h>

@@ -1,12 +1,17 @@
 /* LMDB 0.9's pages, native byte order; offsets from the start of the page:
- *   page      u64 own number | u16 pad | u16 flags | u16 lower, u16 upper (overflow: u32 pages) | u16 offset
- * of each node | free | nodes, packed to the end in any order, even sizes                  nodes = (lower -
- * 16) / 2 node      u16 lo | u16 hi | u16 flags | u16 key bytes | key | data branch: child page = lo + hi<<16
- * + flags<<32, no data, the first key is ignored leaf: data bytes = lo + hi<<16; flags 1: data is the u64
- * number of an overflow page; 2: data is a tree's head tree head u32 pad | u16 flags | u16 depth | u64
- * branch, leaf, overflow pages | u64 entries | u64 root            48 bytes meta      (guard.c) two tree
- * heads: free pages, keyed by u64 transaction, and the main one, whose values are tree heads free list u64
- * count | count page numbers, falling */
+ *
+ *   page       u64 own number | u16 pad | u16 flags | u16 lower | u16 upper | u16 offset of each node | free
+ *              | nodes, packed to the end in any order, of even sizes        nodes = (lower - 16) / 2
+ *   overflow   u64 own number | u16 pad | u16 flags | u32 pages | the value
+ *   node       u16 lo | u16 hi | u16 flags | u16 key bytes | key | data
+ *     branch   child page = lo + hi<<16 + flags<<32; no data; the first key is ignored
+ *     leaf     data bytes = lo + hi<<16; flags 1: data is the u64 number of an overflow page,
+ *              2: data is a tree's head
+ *   tree head  u32 pad | u16 flags | u16 depth | u64 branch pages | u64 leaf pages | u64 overflow pages
+ *              | u64 entries | u64 root                                                      48 bytes
+ *   meta       (guard.c) has two tree heads: that of the free pages, keyed by u64 transaction, and the
+ *              main one, whose values are tree heads
+ *   free list  u64 count | that many u64 page numbers, falling */
 #include "store/pages.h"
 
 #include <stdlib.h>

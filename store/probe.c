@@ -2,10 +2,11 @@
  * damage makes it abort(), fault, or run in a circle. In the child that costs nothing; here it would be a
  * crash loop of the agent.
  *
- * The child looks at: every key and value of every database (order, checksums), the list of free pages, and
- * that a write transaction can take pages from that list. Damaged members and bundles are no reason to
- * refuse: they are found again by their checksum when read, and set aside. It answers through a pipe: one
- * byte of enum err, then words for `why`. */
+ * The child looks at the structure of all pages (pages.h); then, with LMDB, at every key and value of every
+ * database (order, checksums), and that a write transaction can take free pages. Damaged members and bundles
+ * are no reason to refuse: they are found again by their checksum when read, and set aside.
+ *
+ * It answers through a pipe: one byte of enum err, then words for `why`. */
 #include "store/env.h"
 
 #include <errno.h>

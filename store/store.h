@@ -3,10 +3,10 @@
  *
  *   meta      "schema", "mesh", "node", "txn"  refused when of another version, mesh or node
  *   self      "incarnation", "udp_timestamp"   be64; only rise; durable before they are used on the wire
- *   members   node id -> signed record         at worst old, never wrong: re-verified by signature when
- * loaded policy    "floor", "active"                be64 epoch | be64 version each; one transaction with the
- * bundle bundles   be64 epoch | be64 version -> bundle aside     damaged values, kept for whoever wants to
- * look
+ *   members   node id -> signed record         at worst old, never wrong: verified again when loaded
+ *   policy    "floor", "active"                be64 epoch | be64 version; one transaction with the bundle
+ *   bundles   be64 epoch | be64 version -> bundle
+ *   aside     damaged values, kept for whoever wants to look
  *
  * Every value carries a checksum (LMDB has none): a damaged member or bundle is set aside and reported, never
  * used; damage in anything else refuses the whole file. Default LMDB flags only (durable on commit). The map
