@@ -218,10 +218,16 @@ enum err udp_send(struct udp *u, const struct node_id *to, const uint8_t noise_k
         return e;
     peer_key_set(p, noise_key);
     p->cipher = (uint8_t)cipher;
-    if (session_is_usable(p->current, now)) {
+    bool is_usable = session_is_usable(p->current, now);
+    bool is_doubtful = p->unanswered_at != NEVER && now - p->unanswered_at >= UDP_DOUBT_MS;
+    if (is_usable) {
         rekey_if_aging(u, p, now, wall_ms);
-        return transport_send(u, p, payload);
+        p->unanswered_at = mono_min(p->unanswered_at, now);
+        e = transport_send(u, p, payload);
     }
+    if (e != ERR_OK || (is_usable && !is_doubtful))
+        return e;
+    /* No session, or one that the peer seems to have forgotten: its record says where it is now. */
     e = handshake_start(u, p, addr, now, wall_ms);
     return e == ERR_OK ? stage(u, p, payload) : e;
 }
@@ -266,6 +272,7 @@ static void payload_put(struct udp *u, const struct udp_peer *p, const struct ad
 static void transport_accepted(struct udp *u, struct udp_peer *p, struct udp_session *s,
                                const struct addr *from, bool is_newest, mono_ms now)
 {
+    p->unanswered_at = NEVER;
     if (s == p->next) {
         session_promote(u, p, now);
         handshake_end(u, p);

@@ -36,7 +36,8 @@ enum {
     UDP_REKEY_LATE_MS = 3480 * 1000, /* its responder, if the initiator has not */
     UDP_RETRY_FIRST_MS = 1000, /* an initiation is repeated after that and up to a third more, doubling ... */
     UDP_RETRY_MAX_MS = 5000,   /* ... up to that, */
-    UDP_GIVE_UP_MS = 90 * 1000,      /* and for so long; then what is staged is dropped */
+    UDP_GIVE_UP_MS = 90 * 1000, /* and for so long; then what is staged is dropped */
+    UDP_DOUBT_MS = 1000, /* nothing heard for so long after we sent: the next packet makes a new session */
     UDP_CLOCK_AHEAD_MS = 600 * 1000, /* how far an initiation's time may be ahead of ours (ADVERSARY N29) */
     UDP_INITIATION_GAP_MS = 20,      /* least time between two initiations of one peer */
     UDP_LOAD_PER_S = 200, /* initiations per second with a valid mac1 beyond which cookies are asked for */
@@ -87,9 +88,11 @@ bool udp_poll_packet(struct udp *u, struct node_id *from, struct addr *via, stru
     X(packets_in)                                                                                            \
     X(packets_out)                                                                                           \
     X(bytes_in)                                                                                              \
-    X(bytes_out) X(drop_malformed) X(drop_mac1) X(drop_cookie) X(drop_handshake) X(drop_credential)          \
-        X(drop_replay) X(drop_auth) X(drop_index) X(drop_rate) X(drop_full) X(drop_crossed)                  \
-            X(handshakes_started) X(handshakes_done) X(handshakes_given_up) X(cookies_sent)
+    X(bytes_out)                                                                                             \
+    X(drop_malformed)                                                                                        \
+    X(drop_mac1) X(drop_cookie) X(drop_handshake) X(drop_credential) X(drop_replay) X(drop_auth)             \
+        X(drop_index) X(drop_rate) X(drop_full) X(drop_crossed) X(handshakes_started) X(handshakes_done)     \
+            X(handshakes_given_up) X(cookies_sent)
 struct udp_stats {
 #define X(name) uint64_t name;
     UDP_STATS(X)

@@ -372,6 +372,7 @@ static void response_accept(struct udp *u, struct udp_peer *p, struct noise_hand
     session_install_ours(u, p, s, now);
     wake_at(u, now + UDP_SESSION_MS);
     p->addr = *from;
+    p->unanswered_at = NEVER;
     u->stats.handshakes_done++;
     staged_send(u, p);
 }

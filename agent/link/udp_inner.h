@@ -18,7 +18,7 @@ enum {
     UDP_DATAGRAM_MAX = UDP_INITIATION_BYTES,
     UDP_TRANSPORT_HEAD = 16,
     UDP_COOKIE_BYTES = 8 + PRIM_XNONCE_BYTES + COOKIE_SEALED_BYTES,
-    UDP_RESPONSE_MIN = 12 + 32 + 16 + 16 + PRIM_MAC_BYTES,
+    UDP_RESPONSE_MIN = 12 + 32 + 16 + PRIM_MAC_BYTES,
     UDP_SPARE_MAX = 64, /* datagrams kept for reuse */
 };
 /* The last counter in use; WireGuard's REJECT_AFTER_MESSAGES. And where a new session is made instead. */
@@ -82,8 +82,9 @@ struct udp_peer {
     struct udp_session *previous, *current, *next;
     struct udp_handshake *handshake;
     struct datagram_queue staged;
-    uint64_t timestamp;   /* greatest of its initiations */
-    mono_ms initiated_at; /* when the last of them came */
+    uint64_t timestamp;    /* greatest of its initiations */
+    mono_ms initiated_at;  /* when the last of them came */
+    mono_ms unanswered_at; /* when we first sent since we last heard from it; NEVER: not since */
     uint8_t cipher;
 };
 TAILQ_HEAD(peer_list, udp_peer);

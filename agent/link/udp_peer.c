@@ -70,6 +70,7 @@ enum err peer_get(struct udp *u, const struct node_id *id, const uint8_t noise_k
         return ERR_NOMEM;
     }
     p->id = *id;
+    p->unanswered_at = NEVER;
     memcpy(p->noise_key, noise_key, 32);
     cookie_keys_init(&p->cookie_keys, noise_key);
     TAILQ_INIT(&p->staged.list);

@@ -504,6 +504,8 @@ static void N20_the_previous_session_still_opens_what_is_under_way(void **state)
     pump();
     say(0, 1, "under way");
     assert_true(take(0, &late));
+    say(1, 0, "still here");
+    pump();
     pass(UDP_REKEY_MS);
     say(0, 1, "rekeys");
     pump();
@@ -597,6 +599,35 @@ static void a_session_that_nobody_renews_ends_after_an_hour(void **state)
     say(1, 0, "anew");
     pump();
     assert_string_equal(w.node[0].last, "2:anew");
+}
+
+static void a_peer_that_restarted_is_reached_with_the_second_packet(void **state)
+{
+    (void)state;
+    say(0, 1, "x");
+    pump();
+    w.node[1].received = 0;
+    reboot(1, CREDENTIAL, 0);
+    say(0, 1, "lost");
+    pump();
+    assert_int_equal(stats(1)->drop_index, 1);
+    pass(UDP_DOUBT_MS);
+    say(0, 1, "found");
+    pump();
+    assert_int_equal(w.node[1].received, 1);
+    assert_string_equal(w.node[1].last, "1:found");
+}
+
+static void a_peer_that_has_nothing_to_say_costs_a_handshake_now_and_then(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        say(0, 1, "x");
+        pump();
+        pass(600);
+    }
+    assert_in_range(stats(0)->handshakes_done, 2, 5);
+    assert_in_range(w.node[1].received, 10, 15);
 }
 
 static void N25_forgetting_a_peer_wipes_its_sessions_at_once(void **state)
@@ -816,6 +847,8 @@ int main(void)
         CASE(N23_loss_doubling_and_reordering_deliver_each_payload_once),
         CASE(N24_rollover_by_time_and_by_count_loses_nothing),
         CASE(a_session_that_nobody_renews_ends_after_an_hour),
+        CASE(a_peer_that_restarted_is_reached_with_the_second_packet),
+        CASE(a_peer_that_has_nothing_to_say_costs_a_handshake_now_and_then),
         CASE(N25_forgetting_a_peer_wipes_its_sessions_at_once),
         CASE(N29_a_clock_far_ahead_is_not_believed),
         CASE(N30_a_clock_at_1970_still_connects),
