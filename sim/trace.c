@@ -62,5 +62,5 @@ void trace_message(struct trace *t, mono_us now, const char *verb, uint32_t from
     if (!t->is_printed)
         return;
     print_time(t, now);
-    printf("%u %s %u %s type %u, %zu bytes\n", from, verb, to, lane, msg.len > 1 ? msg.at[1] : 0, msg.len);
+    printf("%u %s %u %s type %u, %zu bytes\n", from, verb, to, lane, msg.len > 1 ? msg.at[1] : 0u, msg.len);
 }
