@@ -1,11 +1,12 @@
 /* apply.c: what records and opinions do to a member. The one place where states change.
  *
  *              record with a higher incarnation, or own evidence
- *            .---------------------------------------------------.
- *            v                                                    |
- *   (new) ALIVE --- own probe failed, or accused ---> SUSPECT --> DEAD     after the deadline, if own probes
- * failed |                                          |         |
- *            '------------> LEFT <----------------------'---------'        by a record that says so
+ *            .-------------------------------------------------.
+ *            v                                                 |
+ *   (new) ALIVE --- own probe failed, or accused --> SUSPECT --> DEAD
+ *            |                                          |       |      SUSPECT -> DEAD: after the deadline,
+ *            '------------> LEFT <----------------------'-------'      if own probes failed
+ *                           by a record that says so
  *   LEFT -> ALIVE by a newer record that does not say so. */
 #include "gossip/core.h"
 

@@ -30,11 +30,11 @@
 struct gossip;
 
 enum {
-    GOSSIP_RECORD_MAX = 8 * 1024,         /* bytes of one signed record; larger ones are refused */
-    GOSSIP_BULK_MAX = 1280 * 1024,        /* bytes of one bulk message; also the largest document plus its header */
-    GOSSIP_DOC_MAX = 1024 * 1024,         /* bytes of one document */
-    GOSSIP_MEMBERS_MAX = 20000,           /* members known at once; further records are refused, counted */
-    GOSSIP_ADDRS_MAX = 2,                 /* addresses of one member: usually one of IPv4 and one of IPv6 */
+    GOSSIP_RECORD_MAX = 8 * 1024,  /* bytes of one signed record; larger ones are refused */
+    GOSSIP_BULK_MAX = 1280 * 1024, /* bytes of one bulk message; also the largest document plus its header */
+    GOSSIP_DOC_MAX = 1024 * 1024,  /* bytes of one document */
+    GOSSIP_MEMBERS_MAX = 20000,    /* members known at once; further records are refused, counted */
+    GOSSIP_ADDRS_MAX = 2,          /* addresses of one member: usually one of IPv4 and one of IPv6 */
 };
 
 /* What a verified record says that membership must know. Filled in by `verify`. */
@@ -61,24 +61,26 @@ struct gossip_verify {
 /* Zero means the default in brackets. Times in milliseconds. */
 struct gossip_config {
     struct node_id self;
-    uint64_t seed;                  /* of every random choice; same seed and inputs -> same outputs */
-    uint32_t packet_bytes_max;      /* [1100] plaintext bytes of a datagram: IPv6's 1280 less headers and sealing */
-    uint32_t probe_interval_ms;     /* [1000] one probe per interval (SWIM's protocol period) */
-    uint32_t probe_timeout_ms;      /* [300] after which indirect probes start */
-    uint32_t indirect_probes;       /* [3] SWIM's k */
-    uint32_t suspicion_mult;        /* [4] suspicion lasts mult * max(1, log10 n) * probe_interval */
-    uint32_t retransmit_mult;       /* [4] SWIM's lambda: a rumor is sent mult * ceil(log10(n+1)) times */
-    uint32_t eager_fanout;          /* [4] members told at once of a fresh rumor */
-    uint32_t bytes_per_second_max;  /* [65536] budget of datagram bytes; probes and acks come first */
-    uint32_t sync_interval_ms;      /* [60000] full-state exchange with a random member, the last safety net */
-    uint32_t seed_retry_min_ms;     /* [500] back-off between attempts to reach a seed, doubling */
-    uint32_t seed_retry_max_ms;     /* [30000] ... up to this, for ever */
-    uint32_t dead_retry_ms;         /* [10000] how often one dead member is tried again, so that partitions heal */
-    uint64_t tombstone_ms;          /* [7 days] how long dead and left members are remembered */
+    uint64_t seed; /* of every random choice; same seed and inputs -> same outputs */
+    uint32_t
+        packet_bytes_max; /* [1100] plaintext bytes of a datagram: IPv6's 1280 less headers and sealing */
+    uint32_t probe_interval_ms;    /* [1000] one probe per interval (SWIM's protocol period) */
+    uint32_t probe_timeout_ms;     /* [300] after which indirect probes start */
+    uint32_t indirect_probes;      /* [3] SWIM's k */
+    uint32_t suspicion_mult;       /* [4] suspicion lasts mult * max(1, log10 n) * probe_interval */
+    uint32_t retransmit_mult;      /* [4] SWIM's lambda: a rumor is sent mult * ceil(log10(n+1)) times */
+    uint32_t eager_fanout;         /* [4] members told at once of a fresh rumor */
+    uint32_t bytes_per_second_max; /* [65536] budget of datagram bytes; probes and acks come first */
+    uint32_t sync_interval_ms;     /* [60000] full-state exchange with a random member, the last safety net */
+    uint32_t seed_retry_min_ms;    /* [500] back-off between attempts to reach a seed, doubling */
+    uint32_t seed_retry_max_ms;    /* [30000] ... up to this, for ever */
+    uint32_t dead_retry_ms; /* [10000] how often one dead member is tried again, so that partitions heal */
+    uint64_t tombstone_ms;  /* [7 days] how long dead and left members are remembered */
 };
 
 /* Creates an instance at time `now`. `verify` is copied; what its arg points to must outlive the instance. NULL: no memory. */
-struct gossip *gossip_new(const struct gossip_config *config, const struct gossip_verify *verify, mono_ms now);
+struct gossip *gossip_new(const struct gossip_config *config, const struct gossip_verify *verify,
+                          mono_ms now);
 void gossip_free(struct gossip *g);
 
 /* Publishes our own record (signed by us; our previous one is replaced everywhere). The caller has stored its
@@ -95,15 +97,16 @@ must_check enum err gossip_member_load(struct gossip *g, struct bytes record, mo
 
 /* Announces that we hold a document of `kind` with this (epoch, version, hash), replacing an older one of that kind.
  * Members that hold an older one will pull it from us. The lower hash wins at equal (epoch, version). */
-void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t version, const struct hash *hash, mono_ms now);
+void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t version, const struct hash *hash,
+                    mono_ms now);
 
 enum gossip_lane { GOSSIP_DATAGRAM, GOSSIP_BULK };
 
 /* Applies one message that arrived on `lane` from the authenticated member `from` at address `via`. Borrows `msg` for the
  * call. Replies and events are queued; drain them with gossip_poll_send() and gossip_poll_event().
  * ERR_MALFORMED: nothing was applied; count and drop it. ERR_NOMEM: a prefix may be applied; safe to go on. */
-must_check enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct node_id *from, const struct addr *via,
-                                   struct bytes msg, mono_ms now);
+must_check enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct node_id *from,
+                                   const struct addr *via, struct bytes msg, mono_ms now);
 
 /* A bulk message to this member (zero id: to the seed at this address) could not be delivered. */
 void gossip_bulk_failed(struct gossip *g, const struct node_id *to, const struct addr *addr, mono_ms now);
@@ -131,27 +134,28 @@ enum gossip_state { GOSSIP_ALIVE, GOSSIP_SUSPECT, GOSSIP_DEAD, GOSSIP_LEFT };
 const char *gossip_state_text(enum gossip_state s); /* "alive" "suspect" "dead" "left" */
 
 enum gossip_event_type {
-    GOSSIP_EV_MEMBER,           /* a member appeared, changed state, or published a newer record */
-    GOSSIP_EV_FORGOTTEN,        /* a tombstone expired; `id` is no longer known */
+    GOSSIP_EV_MEMBER,    /* a member appeared, changed state, or published a newer record */
+    GOSSIP_EV_FORGOTTEN, /* a tombstone expired; `id` is no longer known */
     GOSSIP_EV_WANT_INCARNATION, /* we are accused or outnumbered: store an incarnation >= `number`, sign, gossip_own_set() */
-    GOSSIP_EV_DOC_OFFERED,      /* a member holds a newer document; it is being pulled */
-    GOSSIP_EV_DOC_RECEIVED,     /* a pulled document arrived: check it, store it, then gossip_doc_set() */
-    GOSSIP_EV_EQUIVOCATION,     /* `id` signed two records with one number; `record` and `other` are the proof */
-    GOSSIP_EV_JOINED,           /* the first full state was exchanged with another member */
-    GOSSIP_EV_LEFT_SENT,        /* after our own left record: it has been told to enough members to exit now */
+    GOSSIP_EV_DOC_OFFERED,  /* a member holds a newer document; it is being pulled */
+    GOSSIP_EV_DOC_RECEIVED, /* a pulled document arrived: check it, store it, then gossip_doc_set() */
+    GOSSIP_EV_EQUIVOCATION, /* `id` signed two records with one number; `record` and `other` are the proof */
+    GOSSIP_EV_JOINED,       /* the first full state was exchanged with another member */
+    GOSSIP_EV_LEFT_SENT,    /* after our own left record: it has been told to enough members to exit now */
 };
 
 struct gossip_event {
     enum gossip_event_type type;
-    struct node_id id;              /* MEMBER, FORGOTTEN, EQUIVOCATION: the subject; DOC_*: the member it came from */
+    struct node_id id; /* MEMBER, FORGOTTEN, EQUIVOCATION: the subject; DOC_*: the member it came from */
     enum gossip_state before, after; /* MEMBER */
-    bool is_new, record_changed;    /* MEMBER */
-    struct bytes record, other;     /* MEMBER: the current record; EQUIVOCATION: both. Valid until the next call */
-    uint64_t number;                /* WANT_INCARNATION */
-    uint8_t doc_kind;               /* DOC_* */
+    bool is_new, record_changed;     /* MEMBER */
+    struct bytes record,
+        other;        /* MEMBER: the current record; EQUIVOCATION: both. Valid until the next call */
+    uint64_t number;  /* WANT_INCARNATION */
+    uint8_t doc_kind; /* DOC_* */
     uint64_t doc_epoch, doc_version;
     struct hash doc_hash;
-    struct bytes doc;               /* DOC_RECEIVED: the bytes, hash not yet checked. Valid until the next call */
+    struct bytes doc; /* DOC_RECEIVED: the bytes, hash not yet checked. Valid until the next call */
 };
 /* The next event, or false. Events are bounded by coalescing per member; none is lost. */
 bool gossip_poll_event(struct gossip *g, struct gossip_event *out);
@@ -175,23 +179,23 @@ struct gossip_counts {
 struct gossip_counts gossip_counts(const struct gossip *g);
 
 /* Counters since creation; names are what the metrics call them. */
-#define GOSSIP_STATS(X)                                                                                       \
-    X(probes_sent)                                                                                            \
-    X(probes_failed)                                                                                          \
-    X(acks_received)                                                                                          \
-    X(acks_unmatched)                                                                                         \
-    X(indirect_probes_sent)                                                                                   \
-    X(suspicions)                                                                                             \
-    X(refutations)                                                                                            \
-    X(deaths)                                                                                                 \
-    X(records_applied)                                                                                        \
-    X(records_stale)                                                                                          \
-    X(records_refused)                                                                                        \
-    X(messages_malformed)                                                                                     \
-    X(datagrams_sent)                                                                                         \
-    X(datagram_bytes_sent)                                                                                    \
-    X(bulk_sent)                                                                                              \
-    X(budget_deferred)                                                                                        \
+#define GOSSIP_STATS(X)                                                                                      \
+    X(probes_sent)                                                                                           \
+    X(probes_failed)                                                                                         \
+    X(acks_received)                                                                                         \
+    X(acks_unmatched)                                                                                        \
+    X(indirect_probes_sent)                                                                                  \
+    X(suspicions)                                                                                            \
+    X(refutations)                                                                                           \
+    X(deaths)                                                                                                \
+    X(records_applied)                                                                                       \
+    X(records_stale)                                                                                         \
+    X(records_refused)                                                                                       \
+    X(messages_malformed)                                                                                    \
+    X(datagrams_sent)                                                                                        \
+    X(datagram_bytes_sent)                                                                                   \
+    X(bulk_sent)                                                                                             \
+    X(budget_deferred)                                                                                       \
     X(equivocations)
 struct gossip_stats {
 #define X(name) uint64_t name;

@@ -62,7 +62,7 @@ struct doc_version {
  *   NOTICE   u8 2 | u8 hops | subject 32 | be64 incarnation | be64 version | hash 32 | be16 record_bytes
  *   SUSPECT  u8 3 | subject 32 | be64 incarnation | be64 version | accuser 32
  *   DEAD     u8 4 | as SUSPECT
- *   DOC      u8 5 | u8 kind | be64 epoch | be64 version | hash 32 */
+ *   DOC      u8 5 | u8 kind | be64 epoch | be64 version | hash 32                           */
 struct rumor_item {
     enum rumor_type type;
     uint8_t hops; /* how many members passed it on; a hint for how to push, never trusted for more */
@@ -114,15 +114,18 @@ struct state_entry {
     struct bytes record;
 };
 enum { LIST_ENTRY_BYTES = 32 + 8 + 8 + 32 + 1 + 4, STATE_ENTRY_BYTES = 1 + 4 + 2 };
-enum {
-    STATE_LAST = 1
-}; /* flag of LIST and STATE: nothing more follows in answer to the SYNC with this salt */
+/* The flag of LIST and STATE: nothing more follows in answer to the SYNC with this salt. */
+enum { STATE_LAST = 1 };
 
 /* docs     u8 count | count * (u8 kind | be64 epoch | be64 version | hash 32): what the sender holds
  * SYNC     be64 salt | docs | be16 len | own record | u8 bits | 2^bits * be64 digest
- * LIST     be64 salt | docs | u8 flags | u8 bits | ceil(2^bits / 8) bytes: the buckets that are listed in
- * full | entries STATE    be64 salt | docs | u8 flags | entries FETCH    ids DOC_GET  u8 kind | hash 32 DOC
- * u8 kind | be64 epoch | be64 version | hash 32 | document (empty: not held any more)            */
+ * LIST     be64 salt | docs | u8 flags | u8 bits | listed | entries
+ *          listed: ceil(2^bits / 8) bytes, the buckets that are listed in full
+ * STATE    be64 salt | docs | u8 flags | entries
+ * FETCH    ids
+ * DOC_GET  u8 kind | hash 32
+ * DOC      u8 kind | be64 epoch | be64 version | hash 32 | document
+ *          document: empty if it is not held any more                                     */
 struct bulk {
     enum message_type type;
     uint64_t salt;
