@@ -172,18 +172,19 @@ static void print_run(const struct options *o, uint64_t seed, struct world *w, d
                       double real_s)
 {
     struct figures *f = &w->figures;
-    printf(
-        "%s nodes %u seed %llu: %s, %.1f virtual s in %.2f s, %llu datagrams, %llu bulk, %.0f bytes/s per "
-        "node, "
-        "detection %u/%u ms (median/p99 of %zu), convergence %u/%u ms, suspicions %llu, false deaths %llu, "
-        "forged %llu, trace %016llx\n",
-        o->scenario->name, o->hosts, (unsigned long long)seed, world_is_well(w) ? "ok" : "FAILED", virtual_s,
-        real_s, (unsigned long long)f->datagrams, (unsigned long long)f->bulk,
-        (double)(f->datagram_bytes + f->bulk_bytes) / virtual_s / o->hosts,
-        samples_percentile(&f->detection, 50), samples_percentile(&f->detection, 99), f->detection.count,
-        samples_percentile(&f->convergence, 50), samples_percentile(&f->convergence, 100),
-        (unsigned long long)f->suspicions, (unsigned long long)f->false_deaths, (unsigned long long)f->forged,
-        (unsigned long long)w->trace.hash);
+    const char *name = o->scenario->name;
+    printf("%s nodes %u seed %llu: %s, %.1f virtual s in %.2f s, %llu datagrams, %llu bulk, ", name, o->hosts,
+           (unsigned long long)seed, world_is_well(w) ? "ok" : "FAILED", virtual_s, real_s,
+           (unsigned long long)f->datagrams, (unsigned long long)f->bulk);
+    printf("%.0f bytes/s per node, ", (double)(f->datagram_bytes + f->bulk_bytes) / virtual_s / o->hosts);
+    if (f->rest_bytes_per_s)
+        printf("%llu at rest, ", (unsigned long long)f->rest_bytes_per_s);
+    printf("detection %u/%u ms (median/p99 of %zu), convergence %u/%u ms, ",
+           samples_percentile(&f->detection, 50), samples_percentile(&f->detection, 99), f->detection.count,
+           samples_percentile(&f->convergence, 50), samples_percentile(&f->convergence, 100));
+    printf("suspicions %llu, false deaths %llu, forged %llu, trace %016llx\n",
+           (unsigned long long)f->suspicions, (unsigned long long)f->false_deaths,
+           (unsigned long long)f->forged, (unsigned long long)w->trace.hash);
 }
 
 /* The one line that plays it again. */

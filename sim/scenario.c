@@ -73,8 +73,9 @@ static void play_rest(struct world *w)
     if (!world_run(w, SEC(120)))
         return;
     uint64_t bytes = w->figures.datagram_bytes + w->figures.bulk_bytes - before;
+    w->figures.rest_bytes_per_s = bytes / 120 / w->config.hosts;
     trace_line(&w->trace, w->now, "at rest: %llu bytes per second and host",
-               (unsigned long long)(bytes / 120 / w->config.hosts));
+               (unsigned long long)w->figures.rest_bytes_per_s);
     world_agree(w, MS(500), "two minutes of rest");
 }
 

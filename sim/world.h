@@ -81,6 +81,7 @@ struct figures {
     uint64_t datagrams, datagram_bytes, bulk, bulk_bytes, events;
     uint64_t false_deaths; /* a host held dead that ran, unpaused, in a whole network */
     uint64_t suspicions, equivocations, forged, forged_seen;
+    uint64_t rest_bytes_per_s;  /* per host, when nothing happens; scenario rest */
     struct samples detection;   /* from a crash until an observer holds it dead */
     struct samples convergence; /* from a disturbance until all agree */
 };
