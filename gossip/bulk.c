@@ -200,7 +200,10 @@ static void on_doc_get(struct gossip *g, struct member *m, const struct addr *vi
     if (!job)
         return;
     const struct doc_kind *k = docs_find(g, b->doc.kind);
-    job->doc = k && k->is_held && hash_eq(&k->held.hash, &b->doc.hash) ? k->held : b->doc;
+    bool is_gone = g->verify.document(g->verify.arg, &b->doc.hash).len == 0;
+    /* Superseded between the offer and the question: what we hold now is what they will want. */
+    bool is_held = k && k->is_held && (is_gone || hash_eq(&k->held.hash, &b->doc.hash));
+    job->doc = is_held ? k->held : b->doc;
 }
 
 /* Answers to a SYNC of ours, which nobody else can know the salt of. Anything else that calls itself an

@@ -187,14 +187,18 @@ void docs_offered(struct gossip *g, struct member *from, const struct doc_versio
 void docs_received(struct gossip *g, const struct node_id *from, const struct bulk *b)
 {
     struct doc_kind *k = docs_find(g, b->doc.kind);
-    if (!k || k->fetch != FETCH_ASKED || !node_id_eq(&k->asked_of, from) ||
-        !hash_eq(&k->asked.hash, &b->doc.hash))
+    if (!k || k->fetch != FETCH_ASKED || !node_id_eq(&k->asked_of, from))
+        return;
+    bool is_asked = hash_eq(&k->asked.hash, &b->doc.hash), is_newer = doc_cmp(&b->doc, &k->asked) > 0;
+    if (!is_asked && !(is_newer && b->doc.epoch < NUMBER_MAX && b->doc.version < NUMBER_MAX))
         return;
     buf_add_bytes(&k->received, b->document);
     if (b->document.len == 0 || !buf_ok(&k->received)) {
         finish(g, k, false);
         return;
     }
+    if (!is_asked)
+        k->asked = b->doc; /* it was superseded meanwhile, and they sent what they hold now */
     k->fetch = FETCH_DELIVERED;
     k->deadline = g->now + DOC_CHECK_MS;
     k->is_received_event = true;

@@ -61,9 +61,8 @@ struct gossip_verify {
 /* Zero means the default in brackets. Times in milliseconds. */
 struct gossip_config {
     struct node_id self;
-    uint64_t seed; /* of every random choice; same seed and inputs -> same outputs */
-    uint32_t
-        packet_bytes_max; /* [1100] plaintext bytes of a datagram: IPv6's 1280 less headers and sealing */
+    uint64_t seed;                 /* of every random choice; same seed and inputs -> same outputs */
+    uint32_t packet_bytes_max;     /* [1100] plaintext of a datagram: IPv6's 1280 less headers and sealing */
     uint32_t probe_interval_ms;    /* [1000] one probe per interval (SWIM's protocol period) */
     uint32_t probe_timeout_ms;     /* [300] after which indirect probes start */
     uint32_t indirect_probes;      /* [3] SWIM's k */
