@@ -180,6 +180,17 @@ static enum err check_body(struct bundle *b, const struct root *root, struct byt
     return check_needs(&needs, c);
 }
 
+/* The bundle is refused already; that it speaks of another mesh only makes a better reason of it. */
+static enum err reason_of_denial(const struct root *root, struct bytes body, struct complaints *c)
+{
+    struct bundle b = {.hash = {{0}}};
+    struct needs needs;
+    struct refusal why;
+    if (body_decode(&b, &needs, body, &why) != ERR_OK || bytes_eq(b.mesh, root->mesh))
+        return ERR_DENIED;
+    return refused(c, ERR_FOREIGN, "for another mesh");
+}
+
 must_check enum err bundle_open(struct bundle *out, struct policy **out_policy, const struct root *root,
                                 struct bytes in, struct complaints *c)
 {
@@ -195,6 +206,8 @@ must_check enum err bundle_open(struct bundle *out, struct policy **out_policy, 
         return e;
     }
     e = check_signatures(&env, &root->policy, c);
+    if (e == ERR_DENIED)
+        return reason_of_denial(root, env.body, c);
     if (e == ERR_OK)
         e = check_body(&b, root, env.body, c);
     if (e == ERR_OK)

@@ -39,13 +39,16 @@ struct bundle {
 must_check enum err bundle_sign(struct buf *out, const struct root *root, uint64_t epoch, struct bytes text,
                                 const struct hash *previous_or_null, const struct sign_key *const *keys,
                                 size_t key_count, struct complaints *c);
-/* Splits and verifies against the root, signatures before anything in the body is looked at. Nothing is set
- * unless ERR_OK. ERR_LIMIT        larger than BUNDLE_BYTES_MAX ERR_MALFORMED    not an envelope, not of type
- * policy, not canonical ERR_AUTH         a signature by a policy key that is wrong: altered ERR_DENIED signed
- * by others, by too few or by more than `threshold`; or of an epoch beyond the root's ERR_FOREIGN      for
- * another mesh ERR_UNSUPPORTED  needs a feature this agent lacks; named in `c` ERR_INVALID      the text does
- * not compile, or says another version or mesh than the bundle ERR_NOMEM Slices borrow from `in`. *out_policy
- * (may be NULL) gets the compiled policy. */
+/* Splits and verifies against the root, signatures before anything in the body counts. Nothing is set unless ERR_OK.
+ *   ERR_LIMIT        larger than BUNDLE_BYTES_MAX
+ *   ERR_MALFORMED    not an envelope, not of type policy, not canonical
+ *   ERR_AUTH         a signature by a policy key that is wrong: altered
+ *   ERR_DENIED       signed by others, by too few or by more than `threshold`; or of an epoch beyond the root's
+ *   ERR_FOREIGN      for another mesh (whoever signed it)
+ *   ERR_UNSUPPORTED  needs a feature this agent lacks; named in `c`
+ *   ERR_INVALID      the text does not compile, or says another version or mesh than the bundle
+ *   ERR_NOMEM
+ * Slices borrow from `in`. *out_policy (may be NULL) gets the compiled policy. */
 must_check enum err bundle_open(struct bundle *out, struct policy **out_policy, const struct root *root,
                                 struct bytes in, struct complaints *c);
 /* May `b` replace what is in force, (epoch, version, hash)? ERR_OK; ERR_STALE: lower, or the same version

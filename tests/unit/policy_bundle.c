@@ -284,6 +284,9 @@ static void another_mesh_is_refused_B11(void **state)
     struct buf body = {0};
     body_of(&body, "other.example", 1, 5, "policy: v1\nmesh: other.example\nversion: 5\n");
     assert_int_equal(offered(ENVELOPE_POLICY, buf_bytes(&body), keys, 2), ERR_FOREIGN);
+    /* As it comes in life: signed by the other mesh's keys. */
+    const struct sign_key *theirs[] = {&key[3]};
+    assert_int_equal(offered(ENVELOPE_POLICY, buf_bytes(&body), theirs, 1), ERR_FOREIGN);
     /* The frame says ours, the text says theirs, and the other way round with versions (B10). */
     body.len = 0;
     body_of(&body, "shop.example", 1, 5, "policy: v1\nmesh: other.example\nversion: 5\n");
