@@ -62,12 +62,19 @@ static enum err add_locals(struct control *c, struct view_builder *b)
     return e;
 }
 
+/* The dead are left out, which cuts the links to them. Those who left stay, without being chosen: what is in
+ * flight to them finishes. */
+static bool belongs_in_view(const struct control *c, const struct member *m)
+{
+    return m->state != GOSSIP_DEAD && !node_id_eq(&m->id, &c->identity.sign.pub) &&
+           !roster_name_is_taken(&c->roster, m);
+}
+
 static enum err add_members(struct control *c, struct view_builder *b)
 {
     enum err e = ERR_OK;
     for (struct member *m = c->roster.by_id; e == ERR_OK && m; m = m->hh.next)
-        if (member_is_live(m) && !node_id_eq(&m->id, &c->identity.sign.pub) &&
-            !roster_name_is_taken(&c->roster, m))
+        if (belongs_in_view(c, m))
             e = view_builder_member(b, &m->record, &m->addr, m->state == GOSSIP_ALIVE,
                                     m->state == GOSSIP_SUSPECT);
     return e;

@@ -27,13 +27,14 @@ echo "- an expired credential: its host's clock is two hours slow, so it does no
 faketime -f -2h "$starling" token create --ca "$T/ca" --service '*' --node '*' --ttl 24h --credential-life 1h -o "$T/token3" >/dev/null
 refused=$(metric starling_bulk_handshakes_failed_total)
 mkdir -p "$T/late"
-FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f -2h "$starling" agent --data "$T/late/data" --node late --token "$T/token3" --port-base 7300 --listen 127.0.0.1:7300 --seed 127.0.0.1:7000 >>"$T/late/log" 2>&1 &
+preload=$(dpkg -L libfaketime | grep '/libfaketime\.so\.1$')
+FAKETIME=-2h FAKETIME_DONT_FAKE_MONOTONIC=1 LD_PRELOAD=$preload "$starling" agent --data "$T/late/data" --node late --token "$T/token3" --port-base 7300 --listen 127.0.0.1:7300 --seed 127.0.0.1:7000 >>"$T/late/log" 2>&1 &
 late=$!
 pids="$pids $late"
 eventually 10 rises starling_bulk_handshakes_failed_total "$refused"
 only_two || fail "an expired credential is a member"
-pkill -9 -P "$late" || true
-kill -9 "$late" 2>/dev/null || true
+kill -9 "$late"
+wait "$late" || true
 if "$starling" agent --data "$T/late/data" --node late --port-base 7300 --listen 127.0.0.1:7300 >"$T/out" 2>&1; then fail "started with an expired credential"; fi
 grep -q 'expired' "$T/out" || { cat "$T/out"; fail "unclear message"; }
 

@@ -157,7 +157,8 @@ static void send_message(struct rogue *r, struct bytes msg)
 
 static void make_own_record(const struct rogue *r, struct buf *out, const char *service)
 {
-    struct record rec = {.credential = r->open, .incarnation = 1, .version = 1, .addr_count = 1};
+    struct record rec = {
+        .credential = r->open, .incarnation = (uint64_t)time(NULL), .version = 1, .addr_count = 1};
     (void)addr_of_ip(&rec.addr[0], "127.0.0.1", 9);
     if (service) {
         rec.service_count = 1;
@@ -172,7 +173,7 @@ static void ask_for_state(struct rogue *r, struct bytes own)
 {
     uint8_t msg[16384];
     struct wr w = wr_init(msg, sizeof msg);
-    uint8_t digest[8] = {1};
+    uint8_t digest[8] = {0}; /* nothing is held here: send everything whole */
     struct bulk b = {
         .type = MSG_SYNC, .salt = 7, .record = own, .bits = 0, .digests = bytes_of(digest, sizeof digest)};
     bulk_encode(&w, &b);
@@ -181,12 +182,12 @@ static void ask_for_state(struct rogue *r, struct bytes own)
     send_message(r, wr_done(&w));
 }
 
-/* Sends `record` in a STATE, as if in answer to a question. */
+/* Sends `record` in a STATE that answers no question. */
 static void push_record(struct rogue *r, struct bytes record)
 {
     uint8_t msg[32768];
     struct wr w = wr_init(msg, sizeof msg);
-    struct bulk b = {.type = MSG_STATE, .salt = 7};
+    struct bulk b = {.type = MSG_STATE};
     struct state_entry e = {.state = GOSSIP_ALIVE, .record = record};
     bulk_encode(&w, &b);
     state_entry_encode(&w, &e);
