@@ -2,19 +2,22 @@
  * control loop.
  *
  *   INITIATION  u8 type=1 | u8 cipher | be16 0 | be32 sender | Noise IK message 1 (1192) | mac1 16 | mac2 16
- * 1232 bytes payload: be64 milliseconds since 1970 | be16 length | credential | padding RESPONSE    u8 type=2
- * | 3 bytes 0 | be32 sender | be32 receiver | Noise IK message 2 | mac1 16       76 + credential payload:
- * credential COOKIE      u8 type=3 | 3 bytes 0 | be32 receiver | nonce 24 | sealed cookie 32 64 bytes
- *   TRANSPORT   u8 type=4 | 3 bytes 0 | be32 receiver | be64 counter | sealed payload                     32
- * + payload
+ *                 payload: be64 milliseconds since 1970 | be16 length | credential | zeros       1232 bytes
+ *   RESPONSE    u8 type=2 | 3 bytes 0 | be32 sender | be32 receiver | Noise IK message 2 | mac1 16
+ *                 payload: credential                                                 76 bytes + credential
+ *   COOKIE      u8 type=3 | 3 bytes 0 | be32 receiver | nonce 24 | sealed cookie 32                64 bytes
+ *   TRANSPORT   u8 type=4 | 3 bytes 0 | be32 receiver | be64 counter | sealed payload    32 bytes + payload
  *
- * mac1 is checked first, then (under load) mac2 against a cookie, then the source's rate, then DH, then
- * signatures. Nothing is answered that does not carry a valid mac1, and no answer is longer than what it
- * answers: an initiation is padded to the least MTU of IPv6. It changes no state of a current session before
+ * mac1 is checked first, then the rates (beyond them a cookie, mac2, is asked for), then DH, then signatures.
+ * Nothing is answered that does not carry a valid mac1, and no answer is longer than what it answers: an
+ * initiation is padded to what the least MTU of IPv6 holds. It changes no state of a current session before
  * the first authentic transport packet of the new one. Sessions live an hour, silently; previous, current and
  * next are kept. When both sides initiate at once, the initiation of the one with the smaller Noise key is
- * answered and the other is not. A peer's address follows its newest authentic packet. The WireGuard paper
- * (Donenfeld 2017), sections 5 and 6; RFC 6479 for the window. */
+ * answered and the other is not. A peer that restarted has lost its sessions and cannot say so: whoever sends
+ * to it and hears nothing for a second makes a new one with its next packet, which then goes both ways (so a
+ * payload may come twice). A peer's address follows its newest authentic packet.
+ *
+ * The WireGuard paper (Donenfeld 2017), sections 5 and 6; RFC 6479 for the window. */
 #ifndef LINK_UDP_H
 #define LINK_UDP_H
 
@@ -84,15 +87,13 @@ bool udp_poll_send(struct udp *u, struct addr *to, struct bytes *datagram);
 /* Next authentic payload; bytes valid until the next call. */
 bool udp_poll_packet(struct udp *u, struct node_id *from, struct addr *via, struct bytes *payload);
 
-#define UDP_STATS(X)                                                                                         \
-    X(packets_in)                                                                                            \
-    X(packets_out)                                                                                           \
-    X(bytes_in)                                                                                              \
-    X(bytes_out)                                                                                             \
-    X(drop_malformed)                                                                                        \
-    X(drop_mac1) X(drop_cookie) X(drop_handshake) X(drop_credential) X(drop_replay) X(drop_auth)             \
-        X(drop_index) X(drop_rate) X(drop_full) X(drop_crossed) X(handshakes_started) X(handshakes_done)     \
-            X(handshakes_given_up) X(cookies_sent)
+/* clang-format off */
+#define UDP_STATS(X) \
+    X(packets_in) X(packets_out) X(bytes_in) X(bytes_out) X(drop_malformed) \
+    X(drop_mac1) X(drop_cookie) X(drop_handshake) X(drop_credential) X(drop_replay) \
+    X(drop_auth) X(drop_index) X(drop_rate) X(drop_full) X(drop_crossed) \
+    X(handshakes_started) X(handshakes_done) X(handshakes_given_up) X(cookies_sent)
+/* clang-format on */
 struct udp_stats {
 #define X(name) uint64_t name;
     UDP_STATS(X)

@@ -1,8 +1,9 @@
 /* Who is known, and which session is which.
  *
- *   we initiated:   response     ──► current; next, or else the old current ──► previous
- *   we responded:   initiation   ──► next (half-open); its first authentic packet: next ──► current ──►
- * previous */
+ *   we initiated:  a response makes a session that is current at once; what was next (or else what was
+ *                  current) becomes previous
+ *   we responded:  an initiation makes one that is next (half-open); its first authentic packet makes it
+ *                  current, and what was current becomes previous */
 #include <stdlib.h>
 
 #include "link/udp_inner.h"

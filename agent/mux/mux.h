@@ -21,14 +21,12 @@ enum {
     MUX_STREAM_WINDOW = 256 * 1024,    /* bytes one stream may have under way */
     MUX_LINK_WINDOW = 8 * 1024 * 1024, /* bytes all streams of a link may have under way */
     MUX_STREAMS_MAX = 4096,            /* open at once, per side that opened them */
-    MUX_MESSAGE_COST =
-        32, /* credit a HEAD or TRAILERS costs beside its bytes: empty ones cannot fill memory */
-    MUX_UNACCEPTED_MAX = 1024, /* opened by the peer and not yet polled; more are answered with RESET (M2) */
-    MUX_OPENS_PER_FILL = 256,  /* streams one record may open, so that an honest peer stays below that */
-    MUX_SEND_SHARE =
-        64 * 1024,     /* what a stream may queue when all queues of the link together hold MUX_LINK_WINDOW */
-    MUX_FILL_MIN = 64, /* smallest cap of mux_fill() */
-    MUX_PING_IDLE_MS = 10000,    /* silence after which a ping is sent */
+    MUX_MESSAGE_COST = 32,             /* credit a HEAD or TRAILERS costs beside its bytes */
+    MUX_UNACCEPTED_MAX = 1024,  /* opened by the peer and not yet polled; more are answered with RESET (M2) */
+    MUX_OPENS_PER_FILL = 256,   /* streams one record may open, so that an honest peer stays below that */
+    MUX_SEND_SHARE = 64 * 1024, /* a stream may queue, when all of the link together hold MUX_LINK_WINDOW */
+    MUX_FILL_MIN = 64,          /* smallest cap of mux_fill() */
+    MUX_PING_IDLE_MS = 10000,   /* silence after which a ping is sent */
     MUX_PING_TIMEOUT_MS = 20000, /* and after which the link is given up: 30 s in all (ADVERSARY M11) */
 };
 

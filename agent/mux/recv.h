@@ -1,8 +1,10 @@
 /* The receiving half of a stream: what the peer sent and the owner has not read, and how the direction ends.
  *
- * OPEN ──END──► ENDED (a RESET after it: `stopped`), OPEN ──RESET──► RESET. After END or RESET the peer may
- * send nothing more but, after END, one RESET. Each is shown to the owner once, END after all that came
- * before it, RESET at once. */
+ *   OPEN --END--> ENDED (a RESET after it: `stopped`)
+ *     +---RESET--> RESET
+ *
+ * After END or RESET the peer may send nothing more but, after END, one RESET. Each is shown to the owner once:
+ * END after all that came before it, RESET at once. */
 #ifndef MUX_RECV_H
 #define MUX_RECV_H
 

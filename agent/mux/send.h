@@ -1,7 +1,8 @@
 /* The sending half of a stream: what the owner queued, what the peer allows, and how the direction ends.
  *
- *   OPEN ──end──► ENDING ──END written──► ENDED          RESET may follow END (`stop`): "I no longer read,
- * stop sending" └──reset──► RESETTING ◄──reset──┘   ──RESET written──► DONE */
+ *   OPEN --end--> ENDING --END written--> ENDED       a RESET may follow the END (`stop`):
+ *     |             |                                 "I no longer read, stop sending"
+ *     +---reset-----+--> RESETTING --RESET written--> DONE */
 #ifndef MUX_SEND_H
 #define MUX_SEND_H
 
