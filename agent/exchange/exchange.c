@@ -152,7 +152,7 @@ static void seek(struct exchange *x)
     if (x->state != EXCHANGE_SEEKING)
         move(x, EXCHANGE_SEEKING);
     x->tries++;
-    x->facts.retried = x->tries > 1;
+    x->facts.retried |= x->tries > 1;
     tell_owner(x);
 }
 
@@ -324,10 +324,13 @@ static void give_up(struct exchange *x, enum exchange_flag flag, uint16_t status
 void exchange_back_failed(struct exchange *x, enum err why)
 {
     assert(x->state == EXCHANGE_SEEKING);
+    if (why == ERR_AGAIN && x->tried.count < TRAFFIC_TRIED_MAX)
+        x->tries--; /* nobody was asked: it does not count as a try */
     if (try_again(x, false))
         return;
     char what[80];
-    snprintf(what, sizeof what, "could not be reached: %s", err_text(why));
+    snprintf(what, sizeof what, "could not be reached: %s",
+             why == ERR_AGAIN ? "it failed a moment ago" : err_text(why));
     enum exchange_flag flag = why == ERR_LIMIT || why == ERR_FULL ? FLAG_UO
                               : x->facts.retried                  ? FLAG_URX
                                                                   : FLAG_UF;

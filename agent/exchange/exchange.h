@@ -107,8 +107,8 @@ void exchange_fini(struct exchange *x);
 void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct http_head *request_take,
                     mono_ms now);
 
-/* From the owner: what was wanted. `why`: ERR_REFUSED, ERR_TIMEOUT, ...; may choose another endpoint and want
- * again. */
+/* From the owner: what was wanted. `why`: ERR_REFUSED, ERR_TIMEOUT, ...; ERR_AGAIN: it failed lately and was not even asked.
+ * Another endpoint may be chosen and wanted. */
 void exchange_back_ready(struct exchange *x, struct side *back);
 void exchange_back_failed(struct exchange *x, enum err why);
 

@@ -36,7 +36,7 @@ enum {
     LINGER_MS = 2000,      /* after our last byte, for the other side to close */
     LINK_IDLE_MS = 600000, /* a link without streams is closed */
     BACKOFF_MIN_MS = 100,  /* after a link failed; doubled up to: */
-    BACKOFF_MAX_MS = 10000,
+    BACKOFF_MAX_MS = 2000,
     POOL_IDLE_MS =
         4000, /* shorter than the keep-alive of common servers (node: 5 s), so that we close first */
     POOL_FRESH_MS = 1000,   /* how long idle a connection may be for a request that must not be sent twice */
@@ -207,11 +207,13 @@ struct peer { /* another node, as this worker reaches it */
     struct node_id id;
     struct link_peer *link; /* dialling or up; NULL: none */
     unsigned failures;
+    bool was_alive; /* in the view before */
     mono_ms retry_at;
 };
 void peer_want(struct flow *f); /* a stream to the exchange's endpoint */
 void peer_link_up(struct link_peer *l);
 void peer_link_gone(struct link_peer *l, enum err why);
+void peers_judge(struct worker *w);
 void peers_init(struct worker *w);
 void peers_free(struct worker *w);
 

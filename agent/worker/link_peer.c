@@ -37,7 +37,6 @@ static void say_lost(void *arg)
 static void report_lost(struct link_peer *l)
 {
     const struct worker_config *g = &l->w->all->config;
-    metric_add(l->w->links_lost, 1);
     struct lost_note *n = g->on_link_lost ? malloc(sizeof *n) : NULL;
     if (!n)
         return;
@@ -107,15 +106,20 @@ static void end(struct link_peer *l, enum err why)
     worker_flush(l->w, &l->flush);
 }
 
+/* What a dead agent's host, or a dead host, says to a dial. */
+static bool is_silence(enum err why)
+{
+    return why == ERR_REFUSED || why == ERR_TIMEOUT || why == ERR_UNREACHABLE || why == ERR_CLOSED;
+}
+
 static void fail(struct link_peer *l, enum err why)
 {
     bool was_up = l->mux != NULL;
     if (l->dead || l->ending)
         return;
-    if (was_up)
+    metric_add(was_up ? l->w->links_lost : l->w->link_failures, 1);
+    if (was_up || (l->outgoing && is_silence(why)))
         report_lost(l);
-    else
-        metric_add(l->w->link_failures, 1);
     log_debug("link", "%s link %s: %s", l->outgoing ? "outgoing" : "incoming", was_up ? "lost" : "failed",
               err_text(why));
     net_conn_free(l->conn);
@@ -487,6 +491,7 @@ void links_judge(struct worker *w)
         else
             l->is_known |= known && l->mux;
     }
+    peers_judge(w);
 }
 
 void links_goaway(struct worker *w)

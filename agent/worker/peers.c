@@ -30,6 +30,24 @@ static struct peer *peer_of(struct worker *w, const struct node_id *id)
     return p;
 }
 
+/* A new view: a node that is alive again is worth a try at once; one that is known no longer is forgotten. */
+void peers_judge(struct worker *w)
+{
+    for (size_t i = 0; i < PEER_BUCKETS; i++) {
+        list_each_safe (struct peer, p, &w->peer[i], node) {
+            const struct view_node *n = view_node(w->view, &p->id);
+            bool alive = n && n->alive && !n->suspect;
+            if (alive && !p->was_alive)
+                p->retry_at = 0;
+            p->was_alive = alive;
+            if (!n && !p->link) {
+                list_remove(&p->node);
+                free(p);
+            }
+        }
+    }
+}
+
 static void open_stream(struct flow *f, struct link_peer *l)
 {
     struct mux_stream *s = mux_open(l->mux, NULL);
@@ -45,7 +63,7 @@ void peer_want(struct flow *f)
     const struct view_node *n = f->x.endpoint->node;
     struct peer *p = peer_of(w, &n->id);
     if (!p || (!p->link && worker_now(w) < p->retry_at)) {
-        flow_dial_failed(f, p ? ERR_UNREACHABLE : ERR_NOMEM);
+        flow_dial_failed(f, p ? ERR_AGAIN : ERR_NOMEM);
         return;
     }
     if (!p->link && (p->link = link_dial(w, n)))

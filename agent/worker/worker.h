@@ -38,7 +38,8 @@ struct worker_config {
     struct net_loop *control;    /* where the functions below run (by net_post) */
     /* A bulk link arrived: its socket and the bytes already read (the preface on). Takes both. */
     void (*on_bulk)(void *arg, int fd_take, struct buf *read_take);
-    void (*on_link_lost)(void *arg, const struct node_id *peer); /* reset or timed out, not closed */
+    void (*on_link_lost)(void *arg,
+                         const struct node_id *peer); /* reset, timed out or refused; not closed. A hint */
     void *arg;
 };
 

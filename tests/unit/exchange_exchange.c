@@ -442,6 +442,17 @@ static void two_dead_agents_are_503_urx(void **state)
     assert_int_equal(t->x.facts.flag, FLAG_URX);
 }
 
+static void an_endpoint_that_is_not_even_asked_does_not_cost_the_retry(void **state)
+{
+    struct story *t = *state;
+    begin(t, EXCHANGE_NEAR, 3, "GET", "/");
+    exchange_back_failed(&t->x, ERR_AGAIN); /* its link failed a moment ago */
+    exchange_back_failed(&t->x, ERR_REFUSED);
+    assert_int_equal(t->x.state, EXCHANGE_SEEKING); /* the third of three */
+    exchange_back_failed(&t->x, ERR_REFUSED);
+    assert_int_equal(t->x.facts.flag, FLAG_URX);
+}
+
 static void the_only_agent_dead_is_503_uf(void **state)
 {
     struct story *t = *state;
@@ -734,6 +745,7 @@ int main(void)
         T(far_unknown_and_denied_look_alike),
         T(a_dead_agent_costs_one_more_try_on_another),
         T(two_dead_agents_are_503_urx),
+        T(an_endpoint_that_is_not_even_asked_does_not_cost_the_retry),
         T(the_only_agent_dead_is_503_uf),
         T(what_may_be_sent_twice),
         T(a_stale_connection_is_replaced_by_a_fresh_one_to_the_same_application),

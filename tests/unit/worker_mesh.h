@@ -246,7 +246,7 @@ struct mesh {
     struct agent near, far;
     struct origin cart, echo;
     struct worker_upstream upstream[2];
-    struct worker_caller caller[2];
+    struct worker_caller caller[3];
     struct addr entry_web, entry_evil, entry_anonymous, port_echo, port_cart;
     _Atomic unsigned lost, bulk, drained;
     uint64_t serial;
@@ -400,7 +400,7 @@ static void start(struct agent *a)
     buf_fini(&why);
 }
 
-static struct mesh *mesh_start(void)
+static struct mesh *mesh_start_for(bool by_uid)
 {
     static const char *const near_services[] = {"web", NULL};
     static const char *const far_services[] = {"cart", "echo", "downed", NULL};
@@ -425,7 +425,8 @@ static struct mesh *mesh_start(void)
     m->upstream[0] = (struct worker_upstream){.service = "echo", .listen = m->port_echo};
     m->upstream[1] = (struct worker_upstream){.service = "cart", .listen = m->port_cart};
     m->near.config.caller = m->caller;
-    m->near.config.caller_count = 2;
+    m->caller[2] = (struct worker_caller){.service = "web", .by_uid = true, .uid = getuid()};
+    m->near.config.caller_count = by_uid ? 3 : 2;
     m->near.config.upstream = m->upstream;
     m->near.config.upstream_count = 2;
     m->near.config.http_entry = m->entry_anonymous;
@@ -434,6 +435,11 @@ static struct mesh *mesh_start(void)
     start(&m->far);
     start(&m->near);
     return m;
+}
+
+static struct mesh *mesh_start(void)
+{
+    return mesh_start_for(false);
 }
 
 static void agent_stop(struct agent *a)

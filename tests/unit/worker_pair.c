@@ -285,6 +285,21 @@ static void test_http_service_by_a_named_port_needs_no_host_of_its_own(void **st
         PARTS("403 Forbidden", "x-starling-rule: unmatched")); /* nobody on this port says who calls */
 }
 
+static int set_up_by_uid(void **state)
+{
+    *state = mesh_start_for(true);
+    return 0;
+}
+
+static void test_callers_are_known_by_the_user_id_of_their_socket(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_anonymous, "GET / HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("200 OK", "x-seen-caller: spiffe://test.mesh/web\r\n"));
+    expect_answer(&m->port_cart, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+                  PARTS("200 OK", "x-seen-caller: spiffe://test.mesh/web\r\n"));
+}
+
 static void test_revoked_node_is_cut_and_refused(void **state)
 {
     struct mesh *m = *state;
@@ -309,6 +324,7 @@ static void test_dead_agent_is_evidence_and_503(void **state)
     expect_answer(&m->entry_web, "GET /b HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
                   PARTS("503 Service Unavailable", "x-starling-flag: UF",
                         "the agent far of cart could not be reached"));
+    assert_true(m->lost > 0); /* the dial that was refused is evidence for the failure detector */
 }
 
 static void on_drained(void *arg)
@@ -404,6 +420,8 @@ int main(void)
         T(test_websocket_upgrade_becomes_a_tunnel),
         T(test_tcp_service_by_a_named_port),
         T(test_http_service_by_a_named_port_needs_no_host_of_its_own),
+        cmocka_unit_test_setup_teardown(test_callers_are_known_by_the_user_id_of_their_socket, set_up_by_uid,
+                                        tear_down),
         T(test_revoked_node_is_cut_and_refused),
         T(test_dead_agent_is_evidence_and_503),
         T(test_drain_finishes_what_is_in_flight),
