@@ -85,7 +85,7 @@ for _ in $(seq 50); do call /items; done | grep -c '^cart v2' >"$T/count"
 echo "     50 of 50 requests went to v2"
 
 say "9. The agent that serves v2 is killed. The others notice; its instances are gone."
-kill -9 "$(pid_of right)"
+crash right
 begin=$(date +%s%N)
 not_offered() { is shop services 'sum(s["node"]=="right" for s in o)' 0; }
 must eventually 30 not_offered

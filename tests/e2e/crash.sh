@@ -33,7 +33,7 @@ curl -s --no-progress-meter -Z --parallel-max 32 --rate 40000/m -H 'Host: cart' 
 load=$!
 some_done() { [ "$(wc -l <"$T/codes")" -gt 500 ]; }
 eventually 20 some_done
-kill -9 "$(pid_of c)"
+crash c
 wait "$load"
 total=$(wc -l <"$T/codes"); bad=$(grep -vc '^200$' "$T/codes" || true)
 [ "$total" = 6000 ] || fail "$total answers to 6000 requests"

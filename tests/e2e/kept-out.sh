@@ -21,7 +21,7 @@ agent stranger 7200 --seed 127.0.0.1:7000
 eventually 10 rises starling_bulk_handshakes_failed_total "$refused"
 only_two || fail "a stranger is a member"
 is stranger status 'o["members"]["alive"]' 1 || fail "a stranger learned of members"
-kill -9 "$(pid_of stranger)"
+crash stranger
 
 echo "- an expired credential: its host's clock is two hours slow, so it does not notice"
 faketime -f -2h "$starling" token create --ca "$T/ca" --service '*' --node '*' --ttl 24h --credential-life 1h -o "$T/token3" >/dev/null
@@ -33,8 +33,7 @@ late=$!
 pids="$pids $late"
 eventually 10 rises starling_bulk_handshakes_failed_total "$refused"
 only_two || fail "an expired credential is a member"
-kill -9 "$late"
-wait "$late" || true
+end "$late"
 if "$starling" agent --data "$T/late/data" --node late --port-base 7300 --listen 127.0.0.1:7300 >"$T/out" 2>&1; then fail "started with an expired credential"; fi
 grep -q 'expired' "$T/out" || { cat "$T/out"; fail "unclear message"; }
 
@@ -48,7 +47,7 @@ if "$starling" agent --data "$T/q/data" --node q --token "$T/token" --port-base 
 echo "- a hostile member with a valid identity"
 agent r 7400 --seed 127.0.0.1:7000 --service cart=9001
 eventually 10 all_alive 3 a b
-kill -9 "$(pid_of r)"
+crash r
 address_of_b=$(json a members '[m["address"] for m in o if m["name"]=="b"]')
 services_before=$(json b services '[[s["service"],s["node"]] for s in o if s["node"]!="r"]')
 for attack in altered replaced "service cart bank"; do

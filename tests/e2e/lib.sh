@@ -7,10 +7,13 @@ starling=$B/starling
 T=$(mktemp -d /tmp/starling-e2e.XXXXXX)
 pids=
 
+# Ends a process that was started here, at once, and says nothing about it.
+end() { { kill -9 "$1" && wait "$1"; } 2>/dev/null || true; }
+
 finish() {
     status=${1:-$?}
     trap - EXIT
-    for p in $pids; do kill -9 "$p" 2>/dev/null || true; done
+    for p in $pids; do end "$p"; done
     if [ "$status" != 0 ]; then
         for log in "$T"/*/log "$T"/*.log; do
             [ -s "$log" ] && { echo "--- $log"; tail -n 40 "$log"; }
@@ -39,17 +42,20 @@ mesh() {
     "$starling" token create --ca "$T/ca" --service '*' --node '*' -o "$T/token" >/dev/null
 }
 
-# agent NAME PORT-BASE [FLAGS...]: data in $T/NAME, pid in $pid; listens on 127.0.0.1 unless --listen is given
+# agent NAME PORT-BASE [FLAGS...]: data in $T/NAME, pid in $pid; listens on 127.0.0.1 unless --listen is given. The token is needed at
+# its first start only.
 agent() {
     name=$1 base=$2; shift 2
     mkdir -p "$T/$name"
     case " $* " in *" --listen "*) ;; *) set -- "$@" --listen "127.0.0.1:$base" ;; esac
-    "$starling" agent --data "$T/$name/data" --node "$name" --port-base "$base" --token "$T/token" "$@" >>"$T/$name/log" 2>&1 &
+    [ -e "$T/$name/data/identity.key" ] || set -- --token "$T/token" "$@"
+    "$starling" agent --data "$T/$name/data" --node "$name" --port-base "$base" "$@" >>"$T/$name/log" 2>&1 &
     pid=$!
     pids="$pids $pid"
     echo "$pid" >"$T/$name/pid"
 }
 pid_of() { cat "$T/$1/pid"; }
+crash() { end "$(pid_of "$1")"; }
 
 # ask NAME COMMAND...: a command at that agent
 ask() { at=$1; shift; "$starling" "$@" --data "$T/$at/data"; }

@@ -77,7 +77,7 @@ if "$starling" policy check "$T/future.yaml" >"$T/out" 2>&1; then fail "rateLimi
 grep -q 'rateLimits.*not in force' "$T/out" || { cat "$T/out"; fail "the key is not named"; }
 
 # Alone after a restart, with no peer to ask, b still enforces version 2.
-for n in a b c; do kill -9 "$(pid_of $n)"; done
+for n in a b c; do crash $n; done
 agent b 7100
 eventually 5 in_force 2 b
 [ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: cart' http://127.0.0.1:7180/)" = 403 ] || fail "not enforced at boot"
