@@ -40,7 +40,7 @@ enum {
     SYNC_ANSWERS_MAX = 512, /* messages accepted in answer to one */
     PROOFS_MAX = 64,        /* equivocations waiting to be polled; found again later if there are more */
     BULK_ANSWERS_PER_S = 8, /* to one member (ADVERSARY G19) */
-    DOC_ANSWER_COST = 4,    /* a document counts as so many of them */
+    DOC_ANSWER_COST = 2,    /* a document counts as so many of them */
     STRIKES_MAX = 6,        /* bad documents remembered against a member; back-off is 2^strikes seconds */
 
     SYNC_SPACING_MS = 2000, /* between syncs that we begin because summaries differ or a member returned */
