@@ -26,9 +26,8 @@
 #include "traffic/pick.h"
 
 enum {
-    CONNECT_APP_MS = 5000, /* to an application of this host */
-    CONNECT_MS_MAX =
-        30000, /* also where the policy switches the timeout off: the kernel would try for minutes */
+    CONNECT_APP_MS = 5000,  /* to an application of this host */
+    CONNECT_MS_MAX = 30000, /* also where the policy switches it off: the kernel would try for minutes */
     EXCHANGE_TRIES_MAX = 2, /* the first, and one on another endpoint or a fresh connection */
 };
 

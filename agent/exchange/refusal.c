@@ -1,6 +1,7 @@
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "exchange/refusal.h"
 
@@ -57,23 +58,42 @@ void refusal_line(const struct exchange_refusal *r, char out[REFUSAL_LINE_MAX])
              r->reason);
 }
 
+/* The next word of *at, which moves behind it and its space. False: none, or too long. */
+static bool take_word(const char **at, char *out, size_t cap)
+{
+    size_t n = strcspn(*at, " ");
+    if (n == 0 || n >= cap || (*at)[n] != ' ')
+        return false;
+    memcpy(out, *at, n);
+    out[n] = 0;
+    *at += n + 1;
+    return true;
+}
+
+static bool take_number(const char **at, unsigned long long *out)
+{
+    char word[21], *end;
+    if (!take_word(at, word, sizeof word) || word[0] < '0' || word[0] > '9')
+        return false;
+    *out = strtoull(word, &end, 10);
+    return *end == 0;
+}
+
 bool refusal_of_line(struct exchange_refusal *out, struct bytes flag, struct bytes line,
                      char space[FACT_NAME_MAX])
 {
     char text[REFUSAL_LINE_MAX];
-    unsigned status;
-    unsigned long long version;
-    int words = 0;
+    const char *at = text;
+    unsigned long long status, version;
     if (line.len >= sizeof text)
         return false;
     memcpy(text, line.at, line.len);
     text[line.len] = 0;
-    static_assert(FACT_NAME_MAX == 128, "the width below");
-    if (sscanf(text, "%3u %20llu %127s %n", &status, &version, space, &words) != 3 || words == 0 ||
+    if (!take_number(&at, &status) || !take_number(&at, &version) || !take_word(&at, space, FACT_NAME_MAX) ||
         status < 400 || status > 599)
         return false;
-    *out = refusal_of((uint16_t)status, exchange_flag_of(flag), strcmp(space, "-") == 0 ? NULL : space, "%s",
-                      text + words);
+    const char *rule = strcmp(space, "-") == 0 ? NULL : space;
+    *out = refusal_of((uint16_t)status, exchange_flag_of(flag), rule, "%s", at);
     out->policy_version = version;
     return true;
 }

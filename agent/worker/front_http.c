@@ -3,8 +3,8 @@
  *
  *   HEAD   waiting for a request, or for the rest of its head
  *   BODY   a request is under way and its body is arriving (after 101: the tunnel)
- *   WAIT   the request is complete, its answer is not; what the client pipelines meanwhile is stashed,
- * unparsed DRAIN  answered early; the rest of a small body is read and thrown away, to keep the connection
+ *   WAIT   the request is complete, its answer is not; what the client pipelines meanwhile is stashed
+ *   DRAIN  answered early; the rest of a small body is read and thrown away, to keep the connection
  *   DEAD   closed; the object dies at the end of the turn
  *
  * One request at a time: answers come in the order of the requests by themselves (RFC 9112 section 9.3.2). */

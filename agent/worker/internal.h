@@ -20,25 +20,22 @@
 #include "worker/worker.h"
 
 enum {
-    FRONTS_MAX = 20000, /* clients' connections per worker; further ones are closed when accepted, counted */
-    LINKS_IN_MAX =
-        4096, /* connections of other agents per worker; further ones are closed when accepted, counted */
-    HANDSHAKES_MAX =
-        512, /* of those, not yet authenticated; further ones are closed when accepted, counted */
+    /* Per worker. What is over a limit is closed when accepted, and counted. */
+    FRONTS_MAX = 20000,          /* clients' connections */
+    LINKS_IN_MAX = 4096,         /* connections of other agents */
+    HANDSHAKES_MAX = 512,        /* of those, not yet authenticated */
     SINK_BYTES_MAX = 256 * 1024, /* queued towards one slow reader; then its source is not read */
     STASH_BYTES_MAX = 64 * 1024, /* pipelined requests waiting unparsed; then the client is not read (P24) */
     LINK_QUEUE_BYTES = 1024 * 1024, /* sealed and not taken by the kernel; then nothing more is sealed */
-    DRAIN_BODY_MAX =
-        64 *
-        1024, /* of a refused request's body read and thrown away to keep the connection; else it closes */
+    /* Of a refused request's body this much is read and thrown away, to keep the connection; else it closes. */
+    DRAIN_BODY_MAX = 64 * 1024,
     HEAD_MS = 10000,       /* from a head's first byte to its last (P22) */
     IDLE_MS = 300000,      /* between requests */
     LINGER_MS = 2000,      /* after our last byte, for the other side to close */
     LINK_IDLE_MS = 600000, /* a link without streams is closed */
     BACKOFF_MIN_MS = 100,  /* after a link failed; doubled up to: */
     BACKOFF_MAX_MS = 2000,
-    POOL_IDLE_MS =
-        4000, /* shorter than the keep-alive of common servers (node: 5 s), so that we close first */
+    POOL_IDLE_MS = 4000,    /* less than the keep-alive of common servers (node: 5 s): we close first */
     POOL_FRESH_MS = 1000,   /* how long idle a connection may be for a request that must not be sent twice */
     POOL_PER_APP_MAX = 256, /* idle connections kept per application; further ones are closed */
     SPARE_FLOWS_MAX = 256,  /* kept for reuse; further ones are freed */

@@ -2,8 +2,8 @@
  * Control starts them, publishes views to them, and takes from them what is not traffic: bulk connections and
  * the news that a link was lost.
  *
- *   app -> HTTP entry | caller entry | named upstream -> exchange -> mux stream -> far worker -> exchange ->
- * local application
+ *   app -> HTTP entry | caller entry | named upstream -> exchange -> mux stream
+ *       -> far worker -> exchange -> local application
  *
  * Nothing is shared between workers but the immutable view; control and workers talk by net_post(). */
 #ifndef WORKER_WORKER_H
