@@ -324,6 +324,8 @@ static void test_dead_agent_is_evidence_and_503(void **state)
     expect_answer(&m->entry_web, "GET /b HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
                   PARTS("503 Service Unavailable", "x-starling-flag: UF",
                         "the agent far of cart could not be reached"));
+    for (int n = 0; n < STUCK_S * 100 && !m->lost; n++)
+        poll(NULL, 0, 10);
     assert_true(m->lost > 0); /* the dial that was refused is evidence for the failure detector */
 }
 
@@ -370,6 +372,52 @@ static void test_strangers_on_the_mesh_port_are_closed_unanswered(void **state)
     struct buf a = ask_at(&m->far.config.mesh_addr[0], "GET / HTTP/1.1\r\nHost: cart\r\n\r\n");
     assert_int_equal(a.len, 0);
     buf_fini(&a);
+}
+
+static void reset_after(const struct addr *at, const char *request, size_t bytes, bool wait_a_little)
+{
+    struct linger now = {.l_onoff = 1};
+    int fd = connect_to(at);
+    send_all(fd, request, bytes);
+    if (wait_a_little) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        poll(&p, 1, 5);
+    }
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now); /* close() sends a reset */
+    close(fd);
+}
+
+static bool nothing_is_active(struct mesh *m)
+{
+    struct metrics *sets[4];
+    struct buf out = {0};
+    assert_int_equal(workers_metrics(m->near.workers, sets, 2), 2);
+    assert_int_equal(workers_metrics(m->far.workers, sets + 2, 2), 2);
+    assert_int_equal(metrics_render(&out, sets, 4), ERR_OK);
+    bool none = strstr(buf_str(&out), "\nstarling_requests_active 0\n") != NULL;
+    buf_fini(&out);
+    return none;
+}
+
+/* P27 */
+static void test_clients_that_reset_at_every_byte_leave_nothing_behind(void **state)
+{
+    static const char post[] = "POST /up HTTP/1.1\r\nHost: cart\r\nTransfer-Encoding: chunked\r\n\r\n"
+                               "5\r\nhello\r\n6\r\n world\r\n0\r\nx-sum: 42\r\n\r\n";
+    static const char ws[] =
+        "GET /ws HTTP/1.1\r\nHost: cart\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    struct mesh *m = *state;
+    for (size_t i = 0; i < sizeof post; i++)
+        reset_after(&m->entry_web, post, i, i % 3 == 0);
+    for (size_t i = 0; i < 40; i++) {
+        reset_after(&m->entry_web, ws, sizeof ws - 1, i % 2 == 0);
+        reset_after(&m->port_echo, post, i, i % 2 == 0);
+    }
+    for (int i = 0; i < STUCK_S * 100 && !nothing_is_active(m); i++)
+        poll(NULL, 0, 10);
+    assert_true(nothing_is_active(m));
+    expect_answer(&m->entry_web, "GET /a HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("200 OK"));
 }
 
 static void test_requests_are_counted_once_at_each_end(void **state)
@@ -427,6 +475,7 @@ int main(void)
         T(test_drain_finishes_what_is_in_flight),
         T(test_bulk_connection_is_handed_to_control),
         T(test_strangers_on_the_mesh_port_are_closed_unanswered),
+        T(test_clients_that_reset_at_every_byte_leave_nothing_behind),
         T(test_requests_are_counted_once_at_each_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
