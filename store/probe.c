@@ -11,8 +11,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -162,15 +164,18 @@ static struct answer look_with_lmdb(const char *file, size_t file_bytes)
     return a;
 }
 
-/* Whatever handlers the agent has are not for the child; no core files, no words of LMDB's on the terminal.
- */
-static void become_probe(void)
+/* Whatever handlers and descriptors the agent has are not for the child: above all not the folder's lock, which
+ * would outlive an agent that is killed just now. No core files, no words of LMDB's on the terminal. */
+static void become_probe(int answer)
 {
     static const int fatal[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGALRM, SIGTERM, SIGINT};
     struct rlimit none = {0, 0};
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
         signal(fatal[i], SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CORE, &none);
+    close_range(STDERR_FILENO + 1, (unsigned)answer - 1, 0);
+    close_range((unsigned)answer + 1, UINT_MAX, 0);
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (null >= 0)
         dup2(null, STDERR_FILENO);
@@ -179,7 +184,7 @@ static void become_probe(void)
 
 static _Noreturn void child(int to, const char *file, size_t file_bytes)
 {
-    become_probe();
+    become_probe(to);
     struct answer a = look_at_pages(file, file_bytes);
     if (!a.e)
         a = look_with_lmdb(file, file_bytes);
