@@ -15,6 +15,16 @@ static struct bytes without_port(struct bytes authority)
     return authority;
 }
 
+/* 0: none is named. A canonical authority does not name port 80. */
+static unsigned port_in(struct bytes authority)
+{
+    struct bytes name = without_port(authority);
+    unsigned port = 0;
+    for (size_t i = name.len + 1; i < authority.len; i++)
+        port = port * 10 + (authority.at[i] - '0');
+    return port;
+}
+
 static bool cut_suffix(struct bytes *name, const char *suffix)
 {
     size_t n = strlen(suffix);
@@ -120,6 +130,11 @@ void decide_near(struct decision *d, const struct view *v, const struct exchange
     if ((uint8_t)policy_service_protocol(asked) != ask->protocol)
         return refuse(d, refusal_of(404, FLAG_NR, NULL, "%s is not an %s service", policy_service_name(asked),
                                     protocol_name(ask->protocol)));
+    unsigned port = ask->protocol == PROTOCOL_HTTP ? port_in(ask->service) : 0;
+    unsigned declared = policy_service_port(asked);
+    if (port && declared && port != declared)
+        return refuse(d, refusal_of(404, FLAG_NR, NULL, "%s is at port %u, not %u",
+                                    policy_service_name(asked), declared, port));
     d->route = policy_route(asked, &rq);
     if (!d->route)
         return refuse(d,

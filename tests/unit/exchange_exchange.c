@@ -68,6 +68,7 @@ static const char policy_text[] =
     "services:\n"
     "  cart:\n"
     "    protocol: http\n"
+    "    port: 8080\n"
     "    timeouts: {connect: 2s, request: 10s}\n"
     "    subsets: {v1: {version: \"1\"}, v2: {version: \"2\"}}\n"
     "    routes:\n"
@@ -282,7 +283,9 @@ static void refusals_by_cause(void **state)
         enum exchange_flag flag;
     } table[] = {
         {"nobody", "GET", "/", "web", 0, 404, FLAG_NR},
-        {"db", "GET", "/", "web", 0, 404, FLAG_NR},       /* a tcp service asked for in HTTP */
+        {"db", "GET", "/", "web", 0, 404, FLAG_NR},        /* a tcp service asked for in HTTP */
+        {"cart:9090", "GET", "/", "web", 0, 404, FLAG_NR}, /* not the port it is declared at */
+        {"cart.mesh:9090", "GET", "/", "web", 0, 404, FLAG_NR},
         {"cart", "DELETE", "/", "web", 0, 404, FLAG_NR},  /* no route matches */
         {"cart", "GET", "/two", "web", 0, 503, FLAG_NR},  /* an empty subset is never "any instance" */
         {"cart.old", "GET", "/", "web", 0, 503, FLAG_UH}, /* nobody offers it */
@@ -333,6 +336,27 @@ static void hosts_name_services(void **state)
         else
             assert_null(s);
     }
+}
+
+static void the_declared_port_and_no_port_name_a_service(void **state)
+{
+    static const char *const hosts[] = {"cart", "cart:8080", "cart.mesh", "cart.m.example:8080"};
+    struct story *t = *state;
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        struct exchange_ask ask = ask_http(t);
+        struct http_head h = request("GET", "/");
+        ask.service = bytes_str(hosts[i]);
+        begin_with(t, EXCHANGE_NEAR, 1, &ask, &h);
+        assert_int_equal(t->x.state, EXCHANGE_SEEKING);
+        exchange_fini(&t->x);
+    }
+    struct exchange_ask ask = ask_http(t);
+    struct http_head h = request("GET", "/");
+    ask.service = bytes_str("cart:7480");
+    buf_consume(&t->log, t->log.len);
+    begin_with(t, EXCHANGE_NEAR, 1, &ask, &h);
+    expect_log(t, "front head 404 NR [404 0 - cart is at port 8080, not 7480]\n"
+                  "front data cart is at port 8080, not 7480\nfront end\nfront finish cut\n");
 }
 
 static void without_a_policy_everything_is_denied(void **state)
@@ -739,6 +763,7 @@ int main(void)
         T(a_refusal_of_head_has_no_body),
         T(refusals_by_cause),
         T(hosts_name_services),
+        T(the_declared_port_and_no_port_name_a_service),
         T(without_a_policy_everything_is_denied),
         T(the_far_agent_believes_only_a_vouched_caller),
         T(an_endpoint_of_this_host_needs_a_vouched_caller_too),
