@@ -2,6 +2,7 @@
  * on. */
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "exchange/decide.h"
 #include "exchange/exchange.h"
@@ -48,11 +49,30 @@ static void copy_name(char *to, size_t cap, struct bytes name)
     to[n] = 0;
 }
 
+/* A head is 3 KiB of room for headers, of which a few are used: only those are touched. */
+static void head_clear(struct http_head *h)
+{
+    memset(h, 0, offsetof(struct http_head, header));
+    h->text = (struct buf){0};
+}
+
+static void head_move(struct http_head *to, struct http_head *from)
+{
+    memcpy(to, from, offsetof(struct http_head, header) + from->header_count * sizeof *from->header);
+    to->text = from->text;
+    head_clear(from);
+}
+
 void exchange_init(struct exchange *x, enum exchange_role role, struct view *view, struct traffic *traffic,
                    struct side *front, struct list *news, mono_us now_us)
 {
-    *x = (struct exchange){
-        .role = role, .view = view_ref(view), .traffic = traffic, .front = front, .news_list = news};
+    memset(x, 0, offsetof(struct exchange, request));
+    head_clear(&x->request);
+    x->role = role;
+    x->view = view_ref(view);
+    x->traffic = traffic;
+    x->front = front;
+    x->news_list = news;
     x->deadline = NEVER;
     x->facts.role = role;
     x->facts.began_us = now_us;
@@ -99,7 +119,8 @@ void exchange_fini(struct exchange *x)
     list_remove(&x->news);
     http_head_fini(&x->request);
     view_unref(x->view);
-    *x = (struct exchange){.state = EXCHANGE_OVER};
+    x->view = NULL;
+    x->state = EXCHANGE_OVER;
 }
 
 /* --- refusing
@@ -242,10 +263,8 @@ void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct h
                     mono_ms now)
 {
     assert(x->state == EXCHANGE_NEW);
-    if (request_take) {
-        x->request = *request_take;
-        *request_take = (struct http_head){0};
-    }
+    if (request_take)
+        head_move(&x->request, request_take);
     x->facts.protocol = ask->protocol;
     x->tunnel = ask->protocol == PROTOCOL_TCP;
     x->hops = ask->hops;

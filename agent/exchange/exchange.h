@@ -76,7 +76,6 @@ struct exchange {
     struct traffic_tried tried;
     struct list_node news; /* in the owner's list when it wants a back side or is over */
     struct list *news_list;
-    struct http_head request;           /* HTTP: kept until the answer begins, for the one retry */
     char service[SERVICE_NAME_MAX + 1]; /* whose endpoint answers: the route's target */
     char caller[SERVICE_NAME_MAX + 1];  /* as judged */
     char subset[SERVICE_NAME_MAX + 1];
@@ -90,10 +89,12 @@ struct exchange {
     uint32_t connect_ms;
     mono_ms deadline; /* of the whole request */
     uint8_t tries;
-    bool ended[2];                     /* by enum exchange_from */
-    bool tunnel;                       /* both directions are plain bytes: TCP, or after 101 */
-    bool back_attached, back_answered; /* the latter: any byte came */
+    bool ended[2];      /* by enum exchange_from */
+    bool tunnel;        /* both directions are plain bytes: TCP, or after 101 */
+    bool back_answered; /* any byte came */
     struct facts facts;
+    struct http_head
+        request; /* HTTP: kept for the one retry. Last: its headers are not cleared for each exchange */
 };
 
 /* Takes its own reference to the view. `news` is where it will put itself. */

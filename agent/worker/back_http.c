@@ -22,15 +22,25 @@ struct back_http {
     struct task pump, flush;
     struct timer timer;
     struct grave grave;
+    struct http_head *trailers; /* read, while their message's end is */
     mono_ms idle_since;
     enum http_body body; /* how the request is framed on the wire */
     bool dead, eof, used_before, got_any, in_body, tunnel, shutdown_due, full;
 };
 
+static void trailers_drop(struct back_http *b)
+{
+    if (b->trailers)
+        http_head_fini(b->trailers);
+    free(b->trailers);
+    b->trailers = NULL;
+}
+
 static void bury_back(struct grave *g)
 {
     struct back_http *b = list_entry(g, struct back_http, grave);
     h1_reader_free(b->reader);
+    trailers_drop(b);
     buf_fini(&b->stash);
     worker_buf_return(b->w, &b->out);
     free(b);
@@ -71,9 +81,18 @@ static void lost(struct back_http *b, enum exchange_loss loss)
 /* --- the answer
  * ------------------------------------------------------------------------------------------------ */
 
+static void trailers_take(struct back_http *b)
+{
+    trailers_drop(b);
+    if ((b->trailers = calloc(1, sizeof *b->trailers)))
+        h1_reader_head_take(b->reader, b->trailers);
+    else
+        b->out.failed = true;
+}
+
 static void apply_head(struct back_http *b)
 {
-    struct http_head h = {0};
+    struct http_head h; /* 3 KiB, written as far as needed */
     h1_reader_head_take(b->reader, &h);
     b->in_body = h.status >= 200 || h.status == 101;
     b->tunnel = h.status == 101;
@@ -81,7 +100,7 @@ static void apply_head(struct back_http *b)
     http_head_fini(&h);
 }
 
-static void apply(struct back_http *b, const struct h1_event *ev, struct http_head *trailers)
+static void apply(struct back_http *b, const struct h1_event *ev)
 {
     switch (ev->type) {
     case H1_HEAD:
@@ -91,11 +110,12 @@ static void apply(struct back_http *b, const struct h1_event *ev, struct http_he
         exchange_data(b->side.x, FROM_BACK, ev->data);
         break;
     case H1_TRAILERS:
-        h1_reader_head_take(b->reader, trailers);
+        trailers_take(b);
         break;
     case H1_END:
         b->in_body = false;
-        exchange_end(b->side.x, FROM_BACK, trailers->header_count ? trailers : NULL);
+        exchange_end(b->side.x, FROM_BACK, b->trailers);
+        trailers_drop(b);
         break;
     case H1_ERROR:
         lost(b, b->eof ? LOSS_CUT : LOSS_BROKEN);
@@ -107,7 +127,6 @@ static void apply(struct back_http *b, const struct h1_event *ev, struct http_he
 
 static struct bytes feed(struct back_http *b, struct bytes in)
 {
-    struct http_head trailers = {0};
     while (!b->dead && b->side.x) {
         size_t n = in.len, used = 0;
         if (b->in_body) {
@@ -117,24 +136,22 @@ static struct bytes feed(struct back_http *b, struct bytes in)
         struct h1_event ev = h1_reader_feed(b->reader, bytes_of(in.at, n), &used);
         in.at += used;
         in.len -= used;
-        apply(b, &ev, &trailers);
+        apply(b, &ev);
         if (ev.type == H1_NONE && (used == 0 || in.len == 0))
             break;
     }
-    http_head_fini(&trailers);
     return in;
 }
 
 static void at_eof(struct back_http *b)
 {
     struct h1_event ev = h1_reader_eof(b->reader);
-    struct http_head none = {0};
     if (!b->side.x)
         die(b);
     else if (b->tunnel || ev.type == H1_END)
         exchange_end(b->side.x, FROM_BACK, NULL);
     else if (ev.type == H1_ERROR)
-        apply(b, &ev, &none);
+        apply(b, &ev);
     else
         lost(b, LOSS_CUT);
 }

@@ -118,8 +118,12 @@ void flow_news(struct worker *w)
     }
 }
 
+/* A client may leave in the very batch of events in which its dial ends: then the exchange is over, and flow_end(), which is due
+ * in this turn, drops the connection. */
 void flow_dial_done(struct flow *f, struct side *back)
 {
+    if (f->x.state == EXCHANGE_OVER)
+        return;
     f->dialing = NULL;
     exchange_back_ready(&f->x, back);
 }
@@ -127,7 +131,8 @@ void flow_dial_done(struct flow *f, struct side *back)
 void flow_dial_failed(struct flow *f, enum err why)
 {
     f->dialing = NULL;
-    exchange_back_failed(&f->x, why);
+    if (f->x.state != EXCHANGE_OVER)
+        exchange_back_failed(&f->x, why);
 }
 
 void flows_free_all(struct worker *w)

@@ -24,7 +24,8 @@ struct front_http {
     struct task pump, flush;
     struct timer timer;
     struct grave grave;
-    mono_ms since; /* of the state HEAD: its beginning, or its first byte */
+    struct http_head *trailers; /* read, while their message's end is */
+    mono_ms since;              /* of the state HEAD: its beginning, or its first byte */
     size_t drain_left;
     enum http_body body; /* how the answer is framed on the wire */
     uint8_t minor;
@@ -36,10 +37,19 @@ struct front_http {
 /* --- life
  * ------------------------------------------------------------------------------------------------------ */
 
+static void trailers_drop(struct front_http *f)
+{
+    if (f->trailers)
+        http_head_fini(f->trailers);
+    free(f->trailers);
+    f->trailers = NULL;
+}
+
 static void bury_front(struct grave *g)
 {
     struct front_http *f = list_entry(g, struct front_http, grave);
     h1_reader_free(f->reader);
+    trailers_drop(f);
     buf_fini(&f->stash);
     worker_buf_return(f->w, &f->out);
     free(f);
@@ -109,7 +119,7 @@ static bool is_small(const struct http_head *h)
 
 static void begin(struct front_http *f)
 {
-    struct http_head h = {0};
+    struct http_head h; /* 3 KiB, written as far as needed */
     h1_reader_head_take(f->reader, &h);
     f->minor = h.minor;
     f->request_is_small = is_small(&h);
@@ -134,6 +144,15 @@ static void begin(struct front_http *f)
     };
     http_strip_edge_headers(&h);
     flow_start(flow, &ask, &h);
+}
+
+static void trailers_take(struct front_http *f)
+{
+    trailers_drop(f);
+    if ((f->trailers = calloc(1, sizeof *f->trailers)))
+        h1_reader_head_take(f->reader, f->trailers);
+    else
+        f->out.failed = true;
 }
 
 static void request_complete(struct front_http *f, const struct http_head *trailers)
@@ -163,7 +182,7 @@ static void bad_request(struct front_http *f, const struct h1_event *ev)
     die(f, true);
 }
 
-static void apply(struct front_http *f, const struct h1_event *ev, struct http_head *trailers)
+static void apply(struct front_http *f, const struct h1_event *ev)
 {
     switch (ev->type) {
     case H1_HEAD:
@@ -176,10 +195,11 @@ static void apply(struct front_http *f, const struct h1_event *ev, struct http_h
             f->drain_left -= ev->data.len < f->drain_left ? ev->data.len : f->drain_left;
         break;
     case H1_TRAILERS:
-        h1_reader_head_take(f->reader, trailers);
+        trailers_take(f);
         break;
     case H1_END:
-        request_complete(f, trailers->header_count ? trailers : NULL);
+        request_complete(f, f->trailers);
+        trailers_drop(f);
         break;
     case H1_ERROR:
         bad_request(f, ev);
@@ -208,7 +228,6 @@ static bool wants_input(const struct front_http *f)
 /* Parses a prefix; returns what is left for later. */
 static struct bytes feed(struct front_http *f, struct bytes in)
 {
-    struct http_head trailers = {0};
     while (wants_input(f)) {
         size_t n = allowance(f, in.len), used = 0;
         if (f->state == FRONT_HEAD && n > 0 && !f->head_begun) {
@@ -219,13 +238,12 @@ static struct bytes feed(struct front_http *f, struct bytes in)
         struct h1_event ev = h1_reader_feed(f->reader, bytes_of(in.at, n), &used);
         in.at += used;
         in.len -= used;
-        apply(f, &ev, &trailers);
+        apply(f, &ev);
         if (ev.type == H1_NONE && (used == 0 || in.len == 0))
             break;
     }
     if (f->state == FRONT_DRAIN && f->drain_left == 0)
         die(f, true);
-    http_head_fini(&trailers);
     return in;
 }
 

@@ -50,6 +50,8 @@ void peers_judge(struct worker *w)
 
 static void open_stream(struct flow *f, struct link_peer *l)
 {
+    if (f->x.state == EXCHANGE_OVER) /* its client has left in this very turn */
+        return;
     struct mux_stream *s = mux_open(l->mux, NULL);
     if (s)
         stream_near_open(f, l, s);

@@ -216,10 +216,9 @@ static bool read_request(struct stream_side *s, struct bytes payload)
     };
     /* The names point into the head's text; the exchange takes the head, and keeps it for longer than it
      * needs them. */
-    struct http_head kept = h;
-    http_strip_edge_headers(&kept);
-    flow_start(s->flow, &ask, call.protocol == PROTOCOL_TCP ? NULL : &kept);
-    http_head_fini(&kept);
+    http_strip_edge_headers(&h);
+    flow_start(s->flow, &ask, call.protocol == PROTOCOL_TCP ? NULL : &h);
+    http_head_fini(&h);
     return true;
 }
 
