@@ -51,12 +51,25 @@ static void on_accept(void *arg, struct net_conn *c_take)
     }
 }
 
+/* SO_REUSEPORT would let another agent of the same user take half of our connections without a word. Binding once without it
+ * finds out whether anybody is there. */
+static enum err find_free(struct worker *w, const struct addr *at)
+{
+    struct net_listener *probe;
+    enum err e = net_listen(&probe, w->loop, at, false, NULL, on_accept, NULL);
+    if (!e)
+        net_listener_free(probe);
+    return e;
+}
+
 static enum err open_one(struct worker *w, enum entry_kind kind, const struct addr *at, const char *service,
                          struct buf *why)
 {
     struct entry *e = &w->entry[w->entry_count];
     *e = (struct entry){.w = w, .kind = kind, .service = service};
-    enum err r = net_listen(&e->listener, w->loop, at, true, NULL, on_accept, e);
+    enum err r = w->index == 0 ? find_free(w, at) : ERR_OK;
+    if (!r)
+        r = net_listen(&e->listener, w->loop, at, true, NULL, on_accept, e);
     if (r) {
         char text[ADDR_TEXT_MAX];
         buf_addf(why, "cannot listen on %s: %s", addr_text(at, text),

@@ -329,6 +329,21 @@ static void test_dead_agent_is_evidence_and_503(void **state)
     assert_true(m->lost > 0); /* the dial that was refused is evidence for the failure detector */
 }
 
+static void test_an_address_that_is_taken_is_named(void **state)
+{
+    struct mesh *m = *state;
+    struct workers *second = NULL;
+    struct worker_config config = m->far.config;
+    struct buf why = {0};
+    char text[ADDR_TEXT_MAX];
+    config.http_entry = m->entry_anonymous; /* near's */
+    config.mesh_addr[0] = free_port();
+    assert_int_equal(workers_start(&second, &config, m->far.view, &why), ERR_EXISTS);
+    assert_non_null(strstr(buf_str(&why), addr_text(&m->entry_anonymous, text)));
+    assert_non_null(strstr(buf_str(&why), "in use"));
+    buf_fini(&why);
+}
+
 static void on_drained(void *arg)
 {
     ((struct mesh *)arg)->drained = 1;
@@ -472,6 +487,7 @@ int main(void)
                                         tear_down),
         T(test_revoked_node_is_cut_and_refused),
         T(test_dead_agent_is_evidence_and_503),
+        T(test_an_address_that_is_taken_is_named),
         T(test_drain_finishes_what_is_in_flight),
         T(test_bulk_connection_is_handed_to_control),
         T(test_strangers_on_the_mesh_port_are_closed_unanswered),
