@@ -18,6 +18,8 @@ VERSION := 0.1.0
 
 # V=1 shows every command.
 Q := $(if $(V),,@)
+# For targets that are typed alone: builds on every core, unless make was told how many to use.
+ALL_CORES = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
 say = $(if $(V),,@echo "  $(1) $@")
 
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
@@ -48,7 +50,7 @@ TOOL_SRC  := $(wildcard tests/tools/*.c)
 TOOL_BIN  := $(patsubst tests/tools/%.c,$(B)/tests/%,$(TOOL_SRC))
 FUZZ_SECONDS ?= 20
 
-.PHONY: all help deps test demo check format layering lint unit e2e sim asan tsan fuzz fuzz-bins bench install clean tools
+.PHONY: all help deps test demo check format layering lint unit unit-bins e2e sim asan tsan fuzz fuzz-bins bench install clean tools
 .DELETE_ON_ERROR:
 
 all: $(B)/starling $(B)/starling-sim
@@ -117,13 +119,16 @@ $(TOOL_BIN): $(B)/tests/%: tests/tools/%.c $(B)/libstarling.a
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libstarling.a $(LIBS)
 tools: $(TOOL_BIN)
 
+unit-bins: $(UNIT_BIN)
 unit: $(UNIT_BIN)
-	@tests/run-unit.sh $(UNIT_BIN)
+	@B=$(B) tests/run-unit.sh $(UNIT_BIN)
 
+# All three are run, whatever the first says; the last line adds them up.
 test: deps
-	@$(MAKE) --no-print-directory all tools unit
-	@$(MAKE) --no-print-directory sim
-	@$(MAKE) --no-print-directory e2e
+	@rm -rf $(B)/summary
+	@$(ALL_CORES) all tools unit-bins
+	@status=0; for part in unit sim e2e; do $(MAKE) --no-print-directory $$part || status=1; done; \
+	    B=$(B) tests/sum.sh unit sim e2e && exit $$status
 
 sim: all
 	@B=$(B) tests/run-sim.sh
@@ -132,7 +137,7 @@ e2e: all tools
 	@B=$(B) tests/run-e2e.sh
 
 demo: deps
-	@$(MAKE) --no-print-directory all tools
+	@$(ALL_CORES) all tools
 	@B=$(B) tests/demo.sh
 
 check: deps format layering lint
@@ -151,7 +156,7 @@ tsan:
 	@$(MAKE) --no-print-directory MODE=tsan B=$(B)/tsan all tools unit e2e
 fuzz-bins: $(FUZZ_BIN)
 fuzz:
-	@$(MAKE) --no-print-directory MODE=fuzz CC=clang B=$(B)/fuzz fuzz-bins
+	@$(ALL_CORES) MODE=fuzz CC=clang B=$(B)/fuzz fuzz-bins
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run-fuzz.sh $(B)/fuzz/tests/fuzz
 
 bench: all tools

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the end-to-end tests, each in network and process namespaces of its own, so that ports are free and nothing is left behind.
-# TESTS="traffic ipv6" runs some. Prints a test's output only when it fails.
+# TESTS="traffic ipv6" runs some. Prints a test's output only when it fails. Ends with one line of totals, which it also leaves in
+# $B/summary/e2e for `make test`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 B=$(realpath "${B:-build}")
@@ -28,4 +29,5 @@ for t in ${TESTS:-$(cd tests/e2e && ls ./*.sh | sed 's,^\./,,; s,\.sh$,,' | grep
     rm -f "$log"
 done
 echo "end-to-end: $passed passed, $failed failed"
+mkdir -p "$B/summary" && echo "$passed $failed" >"$B/summary/e2e"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

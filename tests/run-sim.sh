@@ -1,9 +1,11 @@
 #!/bin/sh
-# Plays every scenario over many seeds with few hosts, and some with many. Takes the program from $B/starling-sim.
+# Plays every scenario over many seeds with few hosts, and some with many. Takes the program from $B/starling-sim. Ends with one line
+# of totals, which it also leaves in $B/summary/sim for `make test`.
 # SIM_SEED and SIM_SCALE (1) shift and multiply the seeds: a night's run is SIM_SCALE=200. A failing run prints the command
 # that plays it again.
 set -u
-sim=${B:-build}/starling-sim
+B=${B:-build}
+sim=$B/starling-sim
 first=${SIM_SEED:-1}
 scale=${SIM_SCALE:-1}
 passed=0 failed=0
@@ -48,4 +50,5 @@ loss            8 30  -   -
 policy          8 80  200 1
 LIST
 echo "simulation: $passed passed, $failed failed"
+mkdir -p "$B/summary" && echo "$passed $failed" >"$B/summary/sim"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
