@@ -3,7 +3,7 @@
 #ifndef TRUST_BODY_H
 #define TRUST_BODY_H
 
-#include "trust/trust.h"
+#include "trust/cache.h"
 
 void body_put_time(struct buf *out, wall_s t);
 wall_s body_time(struct codec *c, const char *field);
@@ -41,8 +41,25 @@ must_check enum err body_seal(struct buf *out, const char *type, const struct bu
 /* The root's view of a body: everything but the signatures. */
 void root_decode(struct codec *c, struct root *out);
 void grant_decode(struct codec *c, struct grant *out);
-/* `grant` was read before (it comes first). */
-void credential_decode(struct codec *c, struct credential *out);
+/* `grant` was read before (it comes first). `vouched`: these very bytes were accepted before, the keys in them need not be
+ * examined again. */
+void credential_decode(struct codec *c, struct credential *out, bool vouched);
 void record_decode(struct codec *c, struct record *out);
+
+/* What an envelope is judged by. */
+struct judging {
+    const struct root *root;
+    struct trust_cache *seen; /* NULL: every signature is verified */
+    wall_s now;
+    struct refusal *why; /* may be NULL */
+};
+/* `vouched`: the bytes lie in a record whose signatures are known to be good. */
+must_check enum err credential_judge(const struct judging *j, bool vouched, struct bytes envelope,
+                                     struct credential *out);
+must_check enum err record_judge(const struct judging *j, struct bytes envelope, struct record *out);
+
+/* Of cache.c: was this envelope accepted before, and does it last beyond `now`? */
+bool cache_knows(struct trust_cache *k, const struct hash *envelope, wall_s now);
+void cache_learn(struct trust_cache *k, const struct hash *envelope, wall_s until, wall_s now);
 
 #endif

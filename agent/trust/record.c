@@ -172,21 +172,21 @@ enum err record_create(struct buf *out, const struct record *r, const struct sig
 
 /* The credential first; then the record's raw bytes by the credential's key; nothing else is read before
  * that. */
-static enum err check_owner(const struct trust *t, const struct envelope *e, wall_s now,
-                            struct credential *owner, struct refusal *why)
+static enum err check_owner(const struct judging *j, bool vouched, const struct envelope *e,
+                            struct credential *owner)
 {
     struct codec c = codec_of(e->body);
     struct bytes inside = read_credential(&c);
     if (!codec_ok(&c)) /* the rest of the body stays unread; only these two were asked */
-        return body_refuse(why, c.err, c.why.field, c.why.reason);
-    enum err err = trust_credential_why(t, inside, now, owner, why);
-    if (err)
+        return body_refuse(j->why, c.err, c.why.field, c.why.reason);
+    enum err err = credential_judge(j, vouched, inside, owner);
+    if (err || vouched)
         return err;
     if (e->sig_count != 1)
-        return body_refuse(why, ERR_AUTH, "record.signatures", "more than its owner's");
+        return body_refuse(j->why, ERR_AUTH, "record.signatures", "more than its owner's");
     struct role by = {1, 1, {owner->id}};
     return body_verify(e, ENVELOPE_RECORD, &by, "record.signatures", "not by its credential's identity key",
-                       why);
+                       j->why);
 }
 
 static enum err open_body(struct record *r, struct bytes body, struct refusal *why)
@@ -199,23 +199,36 @@ static enum err open_body(struct record *r, struct bytes body, struct refusal *w
     return codec_end(&c, why);
 }
 
-enum err trust_record_why(const struct trust *t, struct bytes envelope, wall_s now, struct record *out,
-                          struct refusal *why)
+enum err record_judge(const struct judging *j, struct bytes envelope, struct record *out)
 {
     struct envelope e;
     struct record r = {0};
+    struct hash hash = {{0}};
     if (envelope.len > RECORD_BYTES_MAX)
-        return body_refuse(why, ERR_MALFORMED, "record", "too long");
-    enum err err = envelope_parse_why(&e, envelope, why);
+        return body_refuse(j->why, ERR_MALFORMED, "record", "too long");
+    enum err err = envelope_parse_why(&e, envelope, j->why);
     if (!err && !bytes_eq_str(e.type, ENVELOPE_RECORD))
-        err = body_refuse(why, ERR_MALFORMED, "envelope.type", "not a record");
+        err = body_refuse(j->why, ERR_MALFORMED, "envelope.type", "not a record");
+    if (err)
+        return err;
+    if (j->seen)
+        hash = hash_of(envelope);
+    bool vouched = j->seen && cache_knows(j->seen, &hash, j->now);
+    err = check_owner(j, vouched, &e, &r.credential);
     if (!err)
-        err = check_owner(t, &e, now, &r.credential, why);
-    if (!err)
-        err = open_body(&r, e.body, why);
+        err = open_body(&r, e.body, j->why);
+    if (!err && j->seen && !vouched)
+        cache_learn(j->seen, &hash, r.credential.expires, j->now);
     if (!err)
         *out = r;
     return err;
+}
+
+enum err trust_record_why(const struct trust *t, struct bytes envelope, wall_s now, struct record *out,
+                          struct refusal *why)
+{
+    struct judging j = {.root = trust_root(t), .now = now, .why = why};
+    return record_judge(&j, envelope, out);
 }
 
 enum err trust_record(const struct trust *t, struct bytes envelope, wall_s now, struct record *out)
