@@ -59,8 +59,8 @@ struct exchange_ask {
     struct bytes service; /* a service's name, or (near, HTTP) the authority asked for */
     uint32_t deadline_ms; /* far: what was left when the call was sent; 0 = none */
     uint8_t hops;         /* agents this request has passed */
-    const struct credential *
-        vouch; /* whose credential must allow the caller: the peer's (far), our own (near); NULL: none does */
+    /* Whose credential must allow the caller: the peer's (far), our own (near); NULL: none does. */
+    const struct credential *vouch;
     uint64_t dice; /* uniform 64 bits, for the weighted split */
 };
 
