@@ -123,8 +123,7 @@ void exchange_fini(struct exchange *x)
     x->state = EXCHANGE_OVER;
 }
 
-/* --- refusing
- * -------------------------------------------------------------------------------------------------- */
+/* --- refusing ------------------------------------------------------------------------------ */
 
 static void flag_once(struct exchange *x, enum exchange_flag f)
 {
@@ -160,8 +159,7 @@ static void refuse(struct exchange *x, const struct exchange_refusal *r)
     finish(x);
 }
 
-/* --- choosing
- * -------------------------------------------------------------------------------------------------- */
+/* --- choosing ------------------------------------------------------------------------------ */
 
 static uint32_t clamp_ms(uint64_t ms, uint32_t most)
 {
@@ -210,6 +208,17 @@ static bool choose(struct exchange *x)
     return true;
 }
 
+static void note_verdict(struct exchange *x, const struct policy_verdict *v)
+{
+    if (!v->rule)
+        return; /* refused before any rule was asked */
+    copy_name(x->facts.rule, sizeof x->facts.rule, bytes_str(v->rule));
+    if (v->audited)
+        copy_name(x->facts.audit_rule, sizeof x->facts.audit_rule,
+                  bytes_str(v->audit_rule ? v->audit_rule : v->rule));
+    x->facts.audit_allowed = v->audited && v->allowed;
+}
+
 static void start_near(struct exchange *x, const struct exchange_ask *ask, mono_ms now)
 {
     struct decision d;
@@ -219,11 +228,11 @@ static void start_near(struct exchange *x, const struct exchange_ask *ask, mono_
     memcpy(x->facts.service, x->service, sizeof x->service);
     if (d.route)
         copy_name(x->facts.route, sizeof x->facts.route, bytes_str(d.route->name));
+    note_verdict(x, &d.verdict);
     if (!d.allowed) {
         refuse(x, &d.refusal);
         return;
     }
-    copy_name(x->facts.rule, sizeof x->facts.rule, bytes_str(d.verdict.rule));
     copy_name(x->subset, sizeof x->subset, bytes_str(d.subset ? d.subset->name : ""));
     x->wanted_subset = d.subset;
     x->connect_ms = clamp_ms(d.route->timeouts.connect_ms, CONNECT_MS_MAX);
@@ -240,11 +249,11 @@ static void start_far(struct exchange *x, const struct exchange_ask *ask, mono_m
     if (d.service)
         copy_name(x->service, sizeof x->service, bytes_str(policy_service_name(d.service)));
     memcpy(x->facts.service, x->service, sizeof x->service);
+    note_verdict(x, &d.verdict);
     if (!d.allowed) {
         refuse(x, &d.refusal);
         return;
     }
-    copy_name(x->facts.rule, sizeof x->facts.rule, bytes_str(d.verdict.rule));
     const struct view_local *here = view_local(x->view, bytes_str(x->service));
     if (!here || here->protocol != ask->protocol) {
         struct exchange_refusal r = refusal_of(503, FLAG_UH, NULL, "%s is not served here", x->service);
@@ -282,8 +291,7 @@ void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct h
     }
 }
 
-/* --- the back side comes and goes
- * ------------------------------------------------------------------------------ */
+/* --- the back side comes and goes ---------------------------------------------------------- */
 
 /* A request for an upgrade has not really ended: if it is granted, its direction goes on as a tunnel. */
 static bool holds_end(const struct exchange *x)
@@ -356,8 +364,7 @@ void exchange_back_failed(struct exchange *x, enum err why)
     give_up(x, flag, 503, what);
 }
 
-/* --- messages
- * -------------------------------------------------------------------------------------------------- */
+/* --- messages ------------------------------------------------------------------------------ */
 
 static void begin_tunnel(struct exchange *x)
 {
@@ -447,8 +454,7 @@ void exchange_writable(struct exchange *x, enum exchange_from sink)
         source->ops->resume(source);
 }
 
-/* --- losses
- * ---------------------------------------------------------------------------------------------------- */
+/* --- losses -------------------------------------------------------------------------------- */
 
 static bool may_resend(const struct exchange *x, enum exchange_loss loss)
 {

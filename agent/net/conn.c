@@ -58,8 +58,7 @@ static struct conn_timer *timer_start(struct net_conn *c, uint32_t ms, uv_timer_
     return t;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------ */
+/* --- life ---------------------------------------------------------------------------------- */
 
 static void on_conn_closed(uv_handle_t *h)
 {
@@ -140,8 +139,7 @@ void conn_deliver(struct net_conn *c)
     say_closed(c, c->why);
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------- */
 
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *out)
 {
@@ -195,8 +193,7 @@ void net_conn_read_pause(struct net_conn *c, bool paused)
     read_adjust(c);
 }
 
-/* --- writing
- * --------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------- */
 
 size_t net_conn_queued(const struct net_conn *c)
 {
@@ -281,8 +278,7 @@ void net_conn_shutdown(struct net_conn *c)
         free(req);
 }
 
-/* --- the lingering close
- * --------------------------------------------------------------------------------------- */
+/* --- the lingering close ------------------------------------------------------------------- */
 
 static void linger_data(void *arg, struct bytes in)
 {
@@ -341,8 +337,7 @@ void net_conn_free_flush(struct net_conn *c, uint32_t linger_ms)
     net_conn_events_set(c, &lingering, c);
 }
 
-/* --- dialling
- * -------------------------------------------------------------------------------------------------- */
+/* --- dialling ------------------------------------------------------------------------------ */
 
 static void on_dial_timeout(uv_timer_t *h)
 {
@@ -416,8 +411,7 @@ enum err net_dial_unix(struct net_conn **out, struct net_loop *l, const char *pa
     return ERR_OK;
 }
 
-/* --- moving a socket between loops
- * ----------------------------------------------------------------------------- */
+/* --- moving a socket between loops --------------------------------------------------------- */
 
 int net_conn_detach(struct net_conn *c)
 {

@@ -78,8 +78,7 @@ static void lost(struct back_http *b, enum exchange_loss loss)
         exchange_lost(x, FROM_BACK, loss);
 }
 
-/* --- the answer
- * ------------------------------------------------------------------------------------------------ */
+/* --- the answer ---------------------------------------------------------------------------- */
 
 static void trailers_take(struct back_http *b)
 {
@@ -238,8 +237,7 @@ static void on_drained(void *arg)
 
 static const struct net_conn_events conn_events = {on_data, on_eof, on_closed, on_connected, on_drained};
 
-/* --- the side: the request
- * ------------------------------------------------------------------------------------- */
+/* --- the side: the request ----------------------------------------------------------------- */
 
 static size_t room(const struct side *s)
 {
@@ -352,8 +350,7 @@ static void flush(struct task *t)
     tell_room(b);
 }
 
-/* --- the pool
- * -------------------------------------------------------------------------------------------------- */
+/* --- the pool ------------------------------------------------------------------------------ */
 
 static struct app_pool *pool_of(struct worker *w, const struct addr *app)
 {

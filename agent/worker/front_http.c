@@ -34,8 +34,7 @@ struct front_http {
     bool full; /* the sink had no room left: its source waits to be told */
 };
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------ */
+/* --- life ---------------------------------------------------------------------------------- */
 
 static void trailers_drop(struct front_http *f)
 {
@@ -98,8 +97,7 @@ static void on_timer(struct timer *t)
         die(f, false);
 }
 
-/* --- requests
- * -------------------------------------------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------------------------ */
 
 static uint8_t hops_of(const struct http_head *h)
 {
@@ -280,8 +278,7 @@ static void pump(struct task *t)
     adjust_reading(f);
 }
 
-/* --- the connection's events
- * ----------------------------------------------------------------------------------- */
+/* --- the connection's events --------------------------------------------------------------- */
 
 static void on_data(void *arg, struct bytes in)
 {
@@ -325,8 +322,7 @@ static void on_drained(void *arg)
 
 static const struct net_conn_events conn_events = {on_data, on_eof, on_closed, NULL, on_drained};
 
-/* --- the side: answers
- * ----------------------------------------------------------------------------------------- */
+/* --- the side: answers --------------------------------------------------------------------- */
 
 static struct front_http *of(struct side *s)
 {
@@ -433,8 +429,7 @@ static void flush(struct task *t)
     tell_room(f);
 }
 
-/* --- opening
- * --------------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------- */
 
 static void drain(struct front *front)
 {

@@ -16,8 +16,7 @@ static void bury_link(struct grave *g)
     free(l);
 }
 
-/* --- news for the control loop
- * --------------------------------------------------------------------------------- */
+/* --- news for the control loop ------------------------------------------------------------- */
 
 /* Notes carry what they need: they may arrive when the workers are gone already. */
 struct lost_note {
@@ -59,8 +58,7 @@ static void say_bulk(void *arg)
     free(n);
 }
 
-/* --- death
- * ----------------------------------------------------------------------------------------------------- */
+/* --- death --------------------------------------------------------------------------------- */
 
 static void not_handshaking(struct link_peer *l)
 {
@@ -140,8 +138,7 @@ void link_cut(struct link_peer *l, bool politely)
     die(l, politely ? ERR_OK : ERR_DENIED);
 }
 
-/* --- handshake
- * ------------------------------------------------------------------------------------------------- */
+/* --- handshake ----------------------------------------------------------------------------- */
 
 enum err link_verify_credential(void *arg, struct bytes credential, const uint8_t noise_key[32],
                                 struct node_id *id)
@@ -187,8 +184,7 @@ static void came_up(struct link_peer *l)
     peer_link_up(l);
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------- */
 
 void link_events(struct link_peer *l)
 {
@@ -307,8 +303,7 @@ static void on_timer(struct timer *t)
     rearm(l);
 }
 
-/* --- writing
- * --------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------- */
 
 static enum err seal_ready(struct link_peer *l)
 {
@@ -353,8 +348,7 @@ static void flush(struct task *t)
         link_cut(l, true);
 }
 
-/* --- opening
- * --------------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------- */
 
 static struct link_peer *link_new(struct worker *w, bool outgoing)
 {
@@ -479,8 +473,7 @@ void link_accept_conn(struct worker *w, struct net_conn *c_take)
     net_conn_events_set(c_take, &preface_events, l);
 }
 
-/* --- all of them
- * ----------------------------------------------------------------------------------------------- */
+/* --- all of them --------------------------------------------------------------------------- */
 
 void links_judge(struct worker *w)
 {

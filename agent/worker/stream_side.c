@@ -52,8 +52,7 @@ static void lost(struct stream_side *s, enum exchange_loss loss)
         exchange_lost(x, s->from, loss);
 }
 
-/* --- out
- * ------------------------------------------------------------------------------------------------------- */
+/* --- out ----------------------------------------------------------------------------------- */
 
 enum { PENDING_HEAD_BYTES = 5 };
 
@@ -196,8 +195,7 @@ static void finish(struct side *side, bool clean)
 
 static const struct side_ops side_ops = {room, side_head, side_data, side_end, resume, finish};
 
-/* --- in
- * -------------------------------------------------------------------------------------------------------- */
+/* --- in ------------------------------------------------------------------------------------ */
 
 static bool read_request(struct stream_side *s, struct bytes payload)
 {
@@ -323,8 +321,7 @@ void stream_side_event(struct mux_stream *stream, void *owner, enum mux_event_ty
         exchange_writable(s->side.x, s->from);
 }
 
-/* --- opening
- * --------------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------- */
 
 static struct stream_side *stream_new(struct link_peer *l, struct mux_stream *stream, enum exchange_from from)
 {

@@ -4,8 +4,7 @@
 #include "observe/log.h"
 #include "worker/run.h"
 
-/* --- marking
- * --------------------------------------------------------------------------------------------------- */
+/* --- marking ------------------------------------------------------------------------------- */
 
 void worker_pump(struct worker *w, struct task *t)
 {
@@ -34,8 +33,7 @@ static void run_all(struct list *tasks)
     }
 }
 
-/* --- output buffers
- * -------------------------------------------------------------------------------------------- */
+/* --- output buffers ------------------------------------------------------------------------ */
 
 struct buf worker_buf(struct worker *w)
 {
@@ -58,8 +56,7 @@ void worker_write(struct worker *w, struct net_conn *c, struct buf *out)
     worker_buf_return(w, out);
 }
 
-/* --- clients' connections
- * -------------------------------------------------------------------------------------- */
+/* --- clients' connections ------------------------------------------------------------------ */
 
 void front_enlist(struct worker *w, struct front *f)
 {
@@ -85,8 +82,7 @@ void fronts_free_all(struct worker *w)
         f->kill(f);
 }
 
-/* --- drain
- * ----------------------------------------------------------------------------------------------------- */
+/* --- drain --------------------------------------------------------------------------------- */
 
 void worker_drain(void *arg)
 {
@@ -121,8 +117,7 @@ static void drain_if_done(struct worker *w)
         end_drain(w);
 }
 
-/* --- the turn
- * -------------------------------------------------------------------------------------------------- */
+/* --- the turn ------------------------------------------------------------------------------ */
 
 static void bury_all(struct worker *w)
 {
@@ -155,8 +150,7 @@ void worker_turn(void *arg, mono_ms now)
                       mono_min(wheel_deadline(&w->wheel), w->draining && !w->drained ? w->drain_by : NEVER));
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------ */
+/* --- life ---------------------------------------------------------------------------------- */
 
 static void init_lists(struct worker *w)
 {

@@ -20,8 +20,7 @@
 
 enum { STUCK_S = 10 }; /* a test that waits this long has failed */
 
-/* --- the origin: a thread per connection
- * ------------------------------------------------------------------------ */
+/* --- the origin: a thread per connection --------------------------------------------------- */
 
 struct origin {
     int fd;
@@ -222,8 +221,7 @@ static struct addr free_port(void)
     return at;
 }
 
-/* --- two agents
- * -------------------------------------------------------------------------------------------------- */
+/* --- two agents ---------------------------------------------------------------------------- */
 
 struct agent {
     const char *name;
@@ -470,8 +468,7 @@ static void mesh_stop(struct mesh *m)
     free(m);
 }
 
-/* --- a client
- * ---------------------------------------------------------------------------------------------------- */
+/* --- a client ------------------------------------------------------------------------------ */
 
 static int connect_to(const struct addr *at)
 {
