@@ -3,22 +3,31 @@
 #include <unistd.h>
 
 #include "base/list.h"
+#include "control/assembly.h"
 #include "observe/log.h"
 
-enum { LENGTH_BYTES = 4, RECORD_FILL_MAX = 16 * 1024, SOCKET_QUEUE_MAX = 256 * 1024 };
+enum {
+    RECORD_FILL_MAX = 16 * 1024,
+    SOCKET_QUEUE_MAX = 256 * 1024,
+    READ_AHEAD_MAX = 256 * 1024, /* read between two steps; then the socket waits */
+};
 
 struct bulk_link {
     struct list_node node;
     struct bulk *bulk;
-    struct net_conn *conn; /* NULL once closed */
+    struct net_conn *conn;
     struct link *link;
-    struct node_id to;   /* whom we dialled; zero: a seed, or an accepted link not yet up */
-    struct addr addr;    /* dialled, or the peer's end */
-    struct buf in;       /* bytes from the socket */
-    struct buf assembly; /* messages being put together from records */
-    struct buf out;      /* whole messages with their lengths, not yet sealed */
-    mono_ms idle_since;
-    bool dialled, connected, ended; /* ended: to be reaped in this step */
+    struct node_id to;        /* whom we dialled; zero: a seed, or an accepted link */
+    struct addr addr;         /* dialled, or the peer's end */
+    struct buf in;            /* bytes from the socket */
+    struct assembly assembly; /* messages being put together from records */
+    struct buf out;           /* whole messages with their lengths, not yet sealed */
+    size_t queued;            /* what the socket had not taken at the last step */
+    mono_ms moved;            /* when a byte last came or went */
+    bool dialled, connected;
+    bool known; /* the peer is: the handshake was completed */
+    bool gone;  /* the connection has ended; what it brought before is still read */
+    bool ended; /* to be reaped in this step */
 };
 
 struct bulk {
@@ -26,7 +35,7 @@ struct bulk {
     struct link_setup setup;
     struct bulk_events ev;
     void *arg;
-    struct list links;
+    struct list links; /* oldest first */
     size_t count;
     struct bulk_stats stats;
 };
@@ -51,7 +60,7 @@ static void free_link(struct bulk_link *l)
         net_conn_free_flush(l->conn, BULK_DIAL_TIMEOUT_MS);
     link_free(l->link);
     buf_fini(&l->in);
-    buf_fini(&l->assembly);
+    assembly_fini(&l->assembly);
     buf_fini(&l->out);
     free(l);
 }
@@ -71,21 +80,23 @@ static void on_data(void *arg, struct bytes in)
 {
     struct bulk_link *l = arg;
     buf_add_bytes(&l->in, in);
+    if (l->in.len >= READ_AHEAD_MAX)
+        net_conn_read_pause(l->conn, true);
 }
 
 static void on_eof(void *arg)
 {
     struct bulk_link *l = arg;
-    l->ended = true;
+    l->gone = true;
 }
 
 static void on_closed(void *arg, enum err why)
 {
     struct bulk_link *l = arg;
     char text[ADDR_TEXT_MAX];
-    if (!l->connected && l->dialled)
+    if (!l->connected)
         log_debug("bulk", "cannot reach %s: %s", addr_text(&l->addr, text), err_text(why));
-    l->ended = true;
+    l->gone = true;
 }
 
 static void on_connected(void *arg)
@@ -105,13 +116,12 @@ static const struct net_conn_events conn_events = {on_data, on_eof, on_closed, o
 
 static struct bulk_link *add_link(struct bulk *b, const struct addr *addr, mono_ms now)
 {
-    struct bulk_link *l = calloc(1, sizeof *l);
+    struct bulk_link *l = b->count < BULK_LINKS_MAX ? calloc(1, sizeof *l) : NULL;
     if (!l)
         return NULL;
     l->bulk = b;
     l->addr = *addr;
-    l->idle_since = now;
-    l->in.max = l->assembly.max = GOSSIP_BULK_MAX + 2 * NOISE_MESSAGE_MAX;
+    l->moved = now;
     list_append(&b->links, &l->node);
     b->count++;
     return l;
@@ -120,7 +130,7 @@ static struct bulk_link *add_link(struct bulk *b, const struct addr *addr, mono_
 static struct bulk_link *dial(struct bulk *b, const struct node_id *to, const uint8_t *noise_key,
                               enum noise_cipher cipher, const struct addr *addr, mono_ms now)
 {
-    struct bulk_link *l = b->count < BULK_LINKS_MAX ? add_link(b, addr, now) : NULL;
+    struct bulk_link *l = add_link(b, addr, now);
     if (!l)
         return NULL;
     struct link_setup s = b->setup;
@@ -137,33 +147,64 @@ static struct bulk_link *dial(struct bulk *b, const struct node_id *to, const ui
     return l;
 }
 
-void bulk_accept(struct bulk *b, int fd_take, struct buf *read_take, mono_ms now)
+/* The oldest accepted link of this peer (NULL: of those whose peer is not known yet), if there are `max`. */
+static struct bulk_link *one_too_many(struct bulk *b, const struct node_id *peer, size_t max)
+{
+    struct bulk_link *oldest = NULL;
+    size_t n = 0;
+    list_each (struct bulk_link, l, &b->links, node) {
+        bool up = link_is_up(l->link);
+        if (l->dialled || l->ended || (peer ? !up || !node_id_eq(link_peer(l->link), peer) : up))
+            continue;
+        oldest = oldest ? oldest : l;
+        n++;
+    }
+    return n >= max ? oldest : NULL;
+}
+
+static struct bulk_link *make_accepted(struct bulk *b, int *fd_take, mono_ms now)
 {
     struct addr none = {.port = 0};
-    struct bulk_link *l = b->count < BULK_LINKS_MAX ? add_link(b, &none, now) : NULL;
-    if (!l || net_conn_adopt(&l->conn, b->loop, fd_take) != ERR_OK) {
+    struct bulk_link *l = add_link(b, &none, now);
+    if (!l)
+        return NULL;
+    l->link = link_accept(&b->setup, now);
+    if (l->link && net_conn_adopt(&l->conn, b->loop, *fd_take) == ERR_OK) {
+        *fd_take = -1;
+        return l;
+    }
+    *fd_take = l->link ? -1 : *fd_take; /* net_conn_adopt() has taken it, whatever came of it */
+    free_link(l);
+    return NULL;
+}
+
+void bulk_accept(struct bulk *b, int fd_take, struct buf *read_take, mono_ms now)
+{
+    struct bulk_link *waiting = one_too_many(b, NULL, BULK_HANDSHAKES_MAX);
+    if (waiting) {
+        b->stats.handshakes_failed++;
+        free_link(waiting);
+    }
+    struct bulk_link *l = make_accepted(b, &fd_take, now);
+    if (!l) {
         b->stats.links_refused++;
-        if (!l)
+        if (fd_take >= 0)
             close(fd_take);
-        else
-            free_link(l);
         buf_fini(read_take);
         return;
     }
     l->connected = true;
-    l->link = link_accept(&b->setup, now);
-    buf_add_bytes(&l->in, buf_bytes(read_take));
-    buf_fini(read_take);
+    l->in = *read_take;
+    *read_take = (struct buf){0};
     (void)net_conn_peer(l->conn, &l->addr);
     net_conn_events_set(l->conn, &conn_events, l);
-    l->ended = !l->link;
 }
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
 static bool leads_to(const struct bulk_link *l, const struct node_id *to, const struct addr *addr)
 {
-    if (l->ended)
+    if (l->ended || l->gone)
         return false;
     if (node_id_is_zero(to))
         return l->dialled && node_id_is_zero(&l->to) && addr_eq(&l->addr, addr);
@@ -183,31 +224,29 @@ void bulk_send(struct bulk *b, const struct node_id *to, const uint8_t *noise_ke
                const struct addr *addr, struct bytes msg, mono_ms now)
 {
     struct bulk_link *l = find(b, to, addr);
-    uint8_t length[LENGTH_BYTES];
     if (!l)
         l = dial(b, to, noise_key, cipher, addr, now);
     if (!l || l->out.len + msg.len > BULK_QUEUE_MAX) {
         b->ev.undelivered(b->arg, to, addr);
         return;
     }
-    store_be32(length, (uint32_t)msg.len);
-    buf_add(&l->out, length, sizeof length);
-    buf_add_bytes(&l->out, msg);
+    if (l->out.len == 0 && l->queued == 0)
+        l->moved = now; /* the peer's time to read begins with something to read */
+    assembly_put(&l->out, msg);
     b->stats.messages_out++;
 }
 
 /* Seals what is queued, as long as the socket keeps up. */
-static enum err flush(struct bulk_link *l)
+static enum err seal_queue(struct bulk_link *l, struct buf *wire)
 {
-    struct buf wire = {0};
-    enum err e = link_poll_send(l->link, &wire);
+    enum err e = buf_ok(&l->out) ? ERR_OK : ERR_NOMEM;
     size_t done = 0;
     while (e == ERR_OK && link_is_up(l->link) && done < l->out.len &&
-           net_conn_queued(l->conn) + wire.len < SOCKET_QUEUE_MAX) {
+           net_conn_queued(l->conn) + wire->len < SOCKET_QUEUE_MAX) {
         size_t n = l->out.len - done, cap = 0;
         if (n > RECORD_FILL_MAX)
             n = RECORD_FILL_MAX;
-        uint8_t *at = link_seal_begin(l->link, &wire, n, &cap);
+        uint8_t *at = link_seal_begin(l->link, wire, n, &cap);
         if (!at) {
             e = ERR_NOMEM;
             break;
@@ -215,45 +254,49 @@ static enum err flush(struct bulk_link *l)
         if (n > cap)
             n = cap;
         memcpy(at, l->out.at + done, n);
-        e = link_seal_end(l->link, &wire, n);
+        e = link_seal_end(l->link, wire, n);
         done += n;
     }
     buf_consume(&l->out, done);
-    if (l->out.len == 0)
+    if (e == ERR_OK && l->out.len == 0)
         buf_fini(&l->out);
+    return e;
+}
+
+static enum err flush(struct bulk_link *l, mono_ms now)
+{
+    struct buf wire = {0};
+    enum err e = link_poll_send(l->link, &wire);
+    if (e == ERR_OK)
+        e = seal_queue(l, &wire);
+    size_t before = net_conn_queued(l->conn);
+    if (wire.len > 0 || before < l->queued)
+        l->moved = now;
     if (wire.len > 0)
         net_conn_write_take(l->conn, &wire);
+    l->queued = net_conn_queued(l->conn);
     buf_fini(&wire);
     return e;
 }
 
 /* -- receiving --------------------------------------------------------------------------------- */
 
-/* Delivers every whole message in the assembly. ERR_MALFORMED: a length beyond what may be sent. */
-static enum err deliver(struct bulk_link *l)
+static enum err deliver(struct bulk_link *l, struct bytes plain)
 {
     struct bulk *b = l->bulk;
-    size_t at = 0;
-    while (l->assembly.len - at >= LENGTH_BYTES) {
-        size_t n = load_be32(l->assembly.at + at);
-        if (n > GOSSIP_BULK_MAX)
-            return ERR_MALFORMED;
-        if (l->assembly.len - at - LENGTH_BYTES < n)
-            break;
+    struct bytes message;
+    enum err e = assembly_feed(&l->assembly, plain);
+    while (e == ERR_OK && (e = assembly_poll(&l->assembly, &message)) == ERR_OK) {
         b->stats.messages_in++;
-        b->ev.message(b->arg, link_peer(l->link), &l->addr, bytes_of(l->assembly.at + at + LENGTH_BYTES, n));
-        at += LENGTH_BYTES + n;
+        b->ev.message(b->arg, link_peer(l->link), &l->addr, message);
     }
-    buf_consume(&l->assembly, at);
-    if (l->assembly.len == 0)
-        buf_fini(&l->assembly);
-    return ERR_OK;
+    return e == ERR_AGAIN ? ERR_OK : e;
 }
 
 static enum err receive(struct bulk_link *l, mono_ms now)
 {
     size_t done = 0;
-    enum err e = ERR_OK;
+    enum err e = buf_ok(&l->in) ? ERR_OK : ERR_NOMEM;
     while (e == ERR_OK && done < l->in.len) {
         struct bytes plain;
         size_t used = 0;
@@ -262,81 +305,100 @@ static enum err receive(struct bulk_link *l, mono_ms now)
         bool got = false;
         while (e == ERR_OK && link_poll_record(l->link, &plain)) {
             got = true;
-            buf_add_bytes(&l->assembly, plain);
-            e = buf_ok(&l->assembly) ? deliver(l) : ERR_LIMIT;
+            e = deliver(l, plain);
         }
         if (used == 0 && !got)
             break;
     }
     if (done > 0)
-        l->idle_since = now;
+        l->moved = now;
     buf_consume(&l->in, done);
-    if (l->in.len == 0)
+    if (e == ERR_OK && l->in.len == 0)
         buf_fini(&l->in);
+    if (!l->gone)
+        net_conn_read_pause(l->conn, false);
     return e;
 }
 
 /* -- the step ---------------------------------------------------------------------------------- */
 
+/* A fault of one who dialled us is counted and no more: whoever can reach us could fill the log. */
 static void complain_broken(struct bulk_link *l, enum err e)
 {
     char text[ADDR_TEXT_MAX];
     l->bulk->stats.malformed++;
-    log_warn("bulk", "link %s %s refused: %s", l->dialled ? "to" : "from", addr_text(&l->addr, text),
-             err_text(e));
+    log_line(l->dialled ? LOG_WARN : LOG_DEBUG, "bulk", "link %s %s refused: %s", l->dialled ? "to" : "from",
+             addr_text(&l->addr, text), err_text(e));
     l->ended = true;
+}
+
+/* A member's newest links are the good ones: those of before its restart may linger. */
+static void note_up(struct bulk_link *l)
+{
+    struct bulk *b = l->bulk;
+    struct bulk_link *old = l->dialled ? NULL : one_too_many(b, link_peer(l->link), BULK_PEER_LINKS_MAX + 1);
+    l->known = true;
+    b->stats.links_opened++;
+    if (!old)
+        return;
+    b->stats.links_refused++;
+    old->ended = true;
 }
 
 static void step_link(struct bulk_link *l, mono_ms now)
 {
+    bool was_up = link_is_up(l->link);
     enum err e = ERR_OK;
-    if (!l->connected)
-        return;
     if (l->in.len > 0)
         e = receive(l, now);
-    if (e == ERR_OK && !l->ended)
-        e = flush(l);
+    if (e == ERR_OK && l->connected && !l->gone)
+        e = flush(l, now);
+    if (!was_up && link_is_up(l->link))
+        note_up(l);
     if (e != ERR_OK)
         complain_broken(l, e);
-    else if (!link_is_up(l->link) && now >= link_deadline(l->link))
+    else if (!l->known && now >= link_deadline(l->link))
         complain_broken(l, ERR_TIMEOUT);
-    else if (link_is_closed_by_peer(l->link))
-        l->ended = true;
-    else if (link_is_up(l->link) && l->out.len == 0 && now >= l->idle_since + BULK_IDLE_MS)
+    else if (l->gone || link_is_closed_by_peer(l->link) || now >= l->moved + BULK_IDLE_MS)
         l->ended = true;
 }
 
 static void say_goodbye(struct bulk_link *l)
 {
     struct buf wire = {0};
-    if (l->conn && l->connected && l->link && link_is_up(l->link) && link_close(l->link, &wire) == ERR_OK)
+    if (!l->gone && link_is_up(l->link) && link_close(l->link, &wire) == ERR_OK)
         net_conn_write_take(l->conn, &wire);
     buf_fini(&wire);
+}
+
+static void reap(struct bulk_link *l)
+{
+    struct bulk *b = l->bulk;
+    bool unsent = l->out.len > 0 || l->queued > 0;
+    if (!l->dialled && !l->known)
+        b->stats.handshakes_failed++;
+    if (l->dialled && (unsent || !l->known))
+        b->ev.undelivered(b->arg, &l->to, &l->addr);
+    else if (unsent)
+        b->ev.undelivered(b->arg, link_peer(l->link), &l->addr);
+    say_goodbye(l);
+    free_link(l);
 }
 
 void bulk_step(struct bulk *b, mono_ms now)
 {
     list_each_safe (struct bulk_link, l, &b->links, node) {
-        bool was_up = l->link && link_is_up(l->link);
         if (!l->ended)
             step_link(l, now);
-        if (!was_up && l->link && link_is_up(l->link))
-            b->stats.links_opened++;
-        if (!l->ended)
-            continue;
-        if (!l->dialled && !link_is_up(l->link))
-            b->stats.handshakes_failed++;
-        if (l->out.len > 0 || (l->dialled && !link_is_up(l->link)))
-            b->ev.undelivered(b->arg, &l->to, &l->addr);
-        say_goodbye(l);
-        free_link(l);
+        if (l->ended)
+            reap(l);
     }
 }
 
 void bulk_cut(struct bulk *b, const struct node_id *peer)
 {
     list_each (struct bulk_link, l, &b->links, node) {
-        if (l->link && link_is_up(l->link) && node_id_eq(link_peer(l->link), peer))
+        if (link_is_up(l->link) && node_id_eq(link_peer(l->link), peer))
             l->ended = true;
     }
 }
@@ -345,7 +407,7 @@ mono_ms bulk_deadline(const struct bulk *b)
 {
     mono_ms at = NEVER;
     list_each (struct bulk_link, l, &b->links, node) {
-        at = mono_min(at, link_is_up(l->link) ? l->idle_since + BULK_IDLE_MS : link_deadline(l->link));
+        at = mono_min(at, link_is_up(l->link) ? l->moved + BULK_IDLE_MS : link_deadline(l->link));
     }
     return at;
 }

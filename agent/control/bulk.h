@@ -1,9 +1,13 @@
 /* The bulk lane: messages of up to GOSSIP_BULK_MAX between agents, over TCP links of kind BULK on the control
  * loop.
  *
- * A message is be32 length and its bytes, cut over as many records as it needs. Links are dialled when there
- * is something to send, shared by both directions, and closed after BULK_IDLE_MS of silence. Delivery is at
- * most once: what cannot be sent is reported. */
+ * A message is be32 length and its bytes (assembly.h), cut over as many records as it needs. Links are dialled when
+ * there is something to send, shared by both directions, and closed when nothing has moved for BULK_IDLE_MS, be it that
+ * there is nothing to say or that the peer does not read. Delivery is at most once: what cannot be sent is reported.
+ *
+ * What a stranger can hold is bounded: BULK_HANDSHAKES_MAX connections for LINK_HANDSHAKE_TIMEOUT_MS. What a member can
+ * hold, too: BULK_PEER_LINKS_MAX links, each with one message under way and BULK_QUEUE_MAX bytes of answers. In both
+ * cases the oldest gives way to the new, so that nobody who holds on keeps others out. */
 #ifndef CONTROL_BULK_H
 #define CONTROL_BULK_H
 
@@ -13,7 +17,9 @@
 
 enum {
     BULK_IDLE_MS = 30000,
-    BULK_LINKS_MAX = 512, /* open at once; further dials fail, further accepts are closed */
+    BULK_LINKS_MAX = 512,     /* open at once; further dials fail, further accepts are closed */
+    BULK_HANDSHAKES_MAX = 64, /* accepted ones whose peer is not known yet */
+    BULK_PEER_LINKS_MAX = 4,  /* accepted from one member; two are enough */
     BULK_QUEUE_MAX =
         8 * 1024 * 1024, /* bytes waiting on one link; a message beyond is reported as undeliverable */
     BULK_DIAL_TIMEOUT_MS = 3000,
@@ -33,8 +39,8 @@ struct bulk_stats {
 struct bulk *bulk_new(struct net_loop *loop, const struct link_setup *setup, const struct bulk_events *ev,
                       void *arg);
 void bulk_free(struct bulk *b);
-/* Queues a copy of `msg` for `to` (zero: whoever answers at `addr`). noise_key NULL: XX. Failures come as
- * `undelivered`. */
+/* Queues a copy of `msg` (not empty) for `to` (zero: whoever answers at `addr`). noise_key NULL: XX. Failures come as
+ * `undelivered`, in a later step or, when nothing could be queued, before this returns. */
 void bulk_send(struct bulk *b, const struct node_id *to, const uint8_t *noise_key, enum noise_cipher cipher,
                const struct addr *addr, struct bytes msg, mono_ms now);
 /* A worker accepted a bulk link: its socket and the bytes read so far. Takes both. */
@@ -42,7 +48,7 @@ void bulk_accept(struct bulk *b, int fd_take, struct buf *read_take, mono_ms now
 /* Ends every link with this peer. */
 void bulk_cut(struct bulk *b, const struct node_id *peer);
 /* In the loop's turn: feeds links, delivers messages, seals and writes what is queued, closes the idle and
- * the broken. */
+ * the broken. No event may call back but by bulk_send(). */
 void bulk_step(struct bulk *b, mono_ms now);
 mono_ms bulk_deadline(const struct bulk *b);
 const struct bulk_stats *bulk_stats(const struct bulk *b);
