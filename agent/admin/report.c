@@ -98,7 +98,7 @@ json_t *report_status(const struct control *c)
 
 /* -- members and services ---------------------------------------------------------------------- */
 
-static json_t *member_of(const struct control *c, const struct member *m)
+static json_t *member_of(const struct member *m)
 {
     json_t *o = json_object();
     json_object_set_new(o, "id", id_of(&m->id));
@@ -108,7 +108,7 @@ static json_t *member_of(const struct control *c, const struct member *m)
     json_object_set_new(o, "incarnation", number(m->record.incarnation));
     json_object_set_new(o, "labels", labels_of(&m->record.credential.labels));
     json_object_set_new(o, "policy", number(m->record.policy_version));
-    if (member_is_live(m) && roster_name_is_taken(control_roster(c), m))
+    if (member_is_live(m) && roster_name_is_taken(m))
         json_object_set_new(o, "conflict",
                             json_string("another living member holds this name; not routed to"));
     return o;
@@ -118,7 +118,7 @@ json_t *report_members(const struct control *c)
 {
     json_t *list = json_array();
     for (const struct member *m = control_roster(c)->by_id; m; m = m->hh.next)
-        json_array_append_new(list, member_of(c, m));
+        json_array_append_new(list, member_of(m));
     return list;
 }
 

@@ -24,6 +24,9 @@ static enum err open_state(struct control *c, struct buf *why)
         return e;
     if (!control_services_are_allowed(&c->config, &c->identity, why))
         return ERR_DENIED;
+    c->verified = trust_cache_new(c->identity.trust, VERIFIED_MAX);
+    if (!c->verified)
+        return ERR_NOMEM;
     e = store_bind(c->store, trust_root(c->identity.trust)->mesh, &c->identity.sign.pub);
     if (e == ERR_FOREIGN)
         buf_addf(why, "%s holds the state of another mesh or node; give another --data", c->config.data);
@@ -192,7 +195,7 @@ enum err control_new(struct control **out, const struct config_flags *flags, str
     if (!c)
         return ERR_NOMEM;
     c->flags = flags;
-    c->deadline = c->also_at = NEVER;
+    c->deadline = c->also_at = c->raise_at = NEVER;
     c->metrics = metrics_new();
     enum err e = c->metrics ? config_load(&c->config, flags, &complaints) : ERR_NOMEM;
     if (e == ERR_INVALID)
@@ -226,6 +229,7 @@ void control_free(struct control *c)
     roster_fini(&c->roster);
     enforced_fini(&c->enforced);
     store_close(c->store);
+    trust_cache_free(c->verified);
     identity_fini(&c->identity);
     net_loop_free(c->loop);
     metrics_free(c->metrics);

@@ -10,6 +10,9 @@ enum {
     LEAVE_MS = 3000, /* how long telling others of our leaving may take */
     UDP_RESERVE_EVERY_MS = 60000,
     HOUSEKEEPING_MS = 60000,
+    RAISE_RETRY_MS = 1000, /* after the store failed to keep an incarnation */
+    VIEW_EVERY_MS = 10, /* a burst of changes makes one view per this time; the first one is made at once */
+    VIEW_SHARE = 4,     /* and views take at most a part in VIEW_SHARE + 1 of the loop's time */
 };
 
 /* -- small things that others ask -------------------------------------------------------------- */
@@ -22,7 +25,7 @@ wall_s control_wall(void)
 enum err control_verify_record(void *arg, struct bytes record, struct gossip_claim *out)
 {
     struct control *c = arg;
-    return claim_of_record(c->identity.trust, record, control_wall(), out);
+    return claim_of_record(c->verified, record, control_wall(), out);
 }
 
 struct bytes control_find_document(void *arg, const struct hash *hash)
@@ -37,7 +40,7 @@ enum err control_verify_credential(void *arg, struct bytes credential, const uin
 {
     struct control *c = arg;
     struct credential open;
-    enum err e = trust_credential(c->identity.trust, credential, control_wall(), &open);
+    enum err e = trust_cache_credential(c->verified, credential, control_wall(), &open);
     if (e == ERR_OK && memcmp(open.noise_key, noise_key, sizeof open.noise_key) != 0)
         e = ERR_AUTH;
     if (e == ERR_OK && node_id_eq(&open.id, &c->identity.sign.pub))
@@ -66,8 +69,7 @@ static enum err add_locals(struct control *c, struct view_builder *b)
  * flight to them finishes. */
 static bool belongs_in_view(const struct control *c, const struct member *m)
 {
-    return m->state != GOSSIP_DEAD && !node_id_eq(&m->id, &c->identity.sign.pub) &&
-           !roster_name_is_taken(&c->roster, m);
+    return m->state != GOSSIP_DEAD && !node_id_eq(&m->id, &c->identity.sign.pub) && !roster_name_is_taken(m);
 }
 
 static enum err add_members(struct control *c, struct view_builder *b)
@@ -101,9 +103,12 @@ struct view *control_build_view(struct control *c)
 
 static void publish_view(struct control *c)
 {
+    mono_us start = net_now_us();
     struct view *v = control_build_view(c);
+    mono_ms pause = (net_now_us() - start) / 1000 * VIEW_SHARE;
+    c->view_at = c->now + (pause > VIEW_EVERY_MS ? pause : VIEW_EVERY_MS);
     if (!v) {
-        log_error("control", "no memory for a new view; the last one stays in use");
+        log_error("control", "no memory for a new view; the last one stays in use until there is");
         return;
     }
     view_unref(c->view);
@@ -127,14 +132,34 @@ void control_announce(struct control *c)
     c->own_dirty = false;
 }
 
+/* A store that fails may fail at once: asking again without a pause would occupy both threads. */
+static void raise_later(struct control *c, enum err why)
+{
+    if (!c->raise_failing)
+        log_error("control", "a new incarnation cannot be stored: %s; not refuting until it can",
+                  err_text(why));
+    c->raise_failing = true;
+    c->raise_at = c->own.wanted ? c->now + RAISE_RETRY_MS : NEVER;
+}
+
 static void raise_incarnation(struct control *c, uint64_t at_least)
 {
     enum err e = own_raise(&c->own, c->store, at_least, TICKET_INCARNATION);
+    c->raise_at = NEVER;
     if (e == ERR_OK)
         c->own_dirty = true;
     else if (e != ERR_AGAIN)
-        log_error("control", "a new incarnation cannot be stored: %s; not refuting until it can",
-                  err_text(e));
+        raise_later(c, e);
+}
+
+static void incarnation_stored(struct control *c, enum err outcome)
+{
+    own_confirmed(&c->own, outcome);
+    c->raise_failing = c->raise_failing && outcome != ERR_OK;
+    if (c->own.wanted && outcome == ERR_OK)
+        raise_incarnation(c, c->own.wanted);
+    else if (c->own.wanted)
+        raise_later(c, outcome);
 }
 
 void control_on_health(void *arg, size_t index, bool healthy)
@@ -174,6 +199,7 @@ static void policy_stored(struct control *c, enum err outcome)
         return;
     }
     control_enforce(c);
+    publish_view(c); /* the workers have it before the publisher hears of it */
     log_info("policy", "version %llu (epoch %llu) is in force", (unsigned long long)c->enforced.version,
              (unsigned long long)c->enforced.epoch);
     snprintf(text, sizeof text, "version %llu is in force here and on its way to every agent",
@@ -210,20 +236,27 @@ static void document_received(struct control *c, const struct gossip_event *ev)
 
 /* -- gossip's events and packets --------------------------------------------------------------- */
 
+static void store_member(struct control *c, const struct node_id *id, struct bytes record)
+{
+    if (store_member_put(c->store, id, record, TICKET_NONE) != ERR_OK)
+        log_debug("store", "a change of a member could not be queued; it is stored with the next one");
+}
+
 static void member_changed(struct control *c, const struct gossip_event *ev)
 {
     struct gossip_member gm;
-    if (!gossip_member_get(c->gossip, &ev->id, &gm) ||
-        roster_apply(&c->roster, c->identity.trust, ev, &gm.addr, control_wall()) != ERR_OK)
+    if (!gossip_member_get(c->gossip, &ev->id, &gm))
         return;
+    enum err e = roster_apply(&c->roster, c->verified, ev, &gm.addr, control_wall());
     struct member *m = roster_find(&c->roster, &ev->id);
+    if (!m)
+        return;
     if (ev->is_new || ev->before != ev->after)
         log_info("gossip", "member %.*s is %s", (int)m->record.credential.node.len,
                  (const char *)m->record.credential.node.at, gossip_state_text(ev->after));
     bool is_self = node_id_eq(&ev->id, &c->identity.sign.pub);
-    if ((ev->is_new || ev->record_changed) && !is_self &&
-        store_member_put(c->store, &ev->id, ev->record, TICKET_NONE) != ERR_OK)
-        log_debug("store", "a member's record could not be queued; it is stored with its next change");
+    if (e == ERR_OK && (ev->is_new || ev->record_changed) && !is_self)
+        store_member(c, &ev->id, ev->record);
     c->view_dirty = true;
 }
 
@@ -232,17 +265,22 @@ static void forget_member(struct control *c, const struct node_id *id)
     roster_forget(&c->roster, id);
     udp_forget(c->udp, id);
     bulk_cut(c->bulk, id);
-    if (store_member_put(c->store, id, bytes_of(NULL, 0), TICKET_NONE) != ERR_OK)
-        log_debug("store", "a forgotten member could not be removed; it is dropped at the next start");
+    store_member(c, id, bytes_of(NULL, 0));
     c->view_dirty = true;
 }
 
+/* Told once of each member: the two of them may go on for ever. */
 static void note_equivocation(struct control *c, const struct node_id *id)
 {
     char text[NODE_ID_TEXT_MAX];
+    struct member *m = roster_find(&c->roster, id);
     metric_add(metric_counter(c->metrics, "starling_gossip_equivocations_total",
                               "Members that signed two records with one number.", NULL, 0),
                1);
+    if (m && m->has_equivocated)
+        return;
+    if (m)
+        m->has_equivocated = true;
     log_error("gossip", "%s signed two records with one number: two agents run with its key, or it is stolen",
               node_id_text(id, text));
 }
@@ -376,11 +414,8 @@ static void take_answers(struct control *c)
     while (store_poll_done(c->store, &ticket, &outcome)) {
         if (ticket == TICKET_POLICY)
             policy_stored(c, outcome);
-        if (ticket == TICKET_INCARNATION) {
-            own_confirmed(&c->own, outcome);
-            if (c->own.wanted)
-                raise_incarnation(c, c->own.wanted);
-        }
+        if (ticket == TICKET_INCARNATION)
+            incarnation_stored(c, outcome);
     }
     watch_store(c);
 }
@@ -434,7 +469,8 @@ static void step_leaving(struct control *c)
 
 static void keep_udp_floor(struct control *c)
 {
-    uint64_t floor = net_wall_ms() + UDP_RESERVE_MS;
+    uint64_t used = udp_timestamp(c->udp), wall = net_wall_ms();
+    uint64_t floor = (used > wall ? used : wall) + UDP_RESERVE_MS;
     enum err e = store_number_raise_queued(c->store, "udp_timestamp", floor, TICKET_UDP_FLOOR);
     if (e != ERR_OK && e != ERR_STALE)
         log_debug("store", "the handshake timestamp could not be queued");
@@ -469,6 +505,9 @@ static void set_deadline(struct control *c)
     at = mono_min(at, mono_min(bulk_deadline(c->bulk), seed_names_deadline(c->seeds)));
     at = mono_min(at, mono_min(health_deadline(c->health), c->housekeeping));
     at = mono_min(at, c->also_at);
+    at = mono_min(at, c->raise_at);
+    if (c->view_dirty)
+        at = mono_min(at, c->view_at);
     if (c->phase == CONTROL_LEAVING)
         at = mono_min(at, c->leave_by);
     c->deadline = at;
@@ -499,6 +538,8 @@ void control_turn(void *arg, mono_ms now)
     health_step(c->health, now);
     gossip_tick(c->gossip, now);
     control_take_events(c);
+    if (now >= c->raise_at)
+        raise_incarnation(c, c->own.wanted);
     if (c->own_dirty)
         control_announce(c);
     control_take_events(c);
@@ -506,7 +547,7 @@ void control_turn(void *arg, mono_ms now)
     bulk_step(c->bulk, now);
     udp_tick(c->udp, now, net_wall_ms());
     send_datagrams(c);
-    if (c->view_dirty)
+    if (c->view_dirty && now >= c->view_at)
         publish_view(c);
     keep_house(c);
     step_leaving(c);

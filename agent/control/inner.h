@@ -9,8 +9,10 @@
 #include "control/seed_names.h"
 
 enum {
-    UDP_RESERVE_MS = 120000
-}; /* how far ahead of the clock the durable floor of handshake timestamps is kept */
+    UDP_RESERVE_MS =
+        120000,           /* how far ahead of the clock the durable floor of handshake timestamps is kept */
+    VERIFIED_MAX = 16384, /* envelopes remembered as verified: records and credentials of 8,000 members */
+};
 
 enum ticket { TICKET_NONE, TICKET_POLICY, TICKET_INCARNATION, TICKET_UDP_FLOOR };
 
@@ -34,14 +36,17 @@ struct control {
     struct health *health;
     struct workers *workers;
     struct metrics *metrics;
+    struct trust_cache *verified;
     struct roster roster;
     struct enforced enforced;
     struct own own;
     struct view *view;
     uint64_t view_serial;
-    bool view_dirty, own_dirty, joined;
+    bool view_dirty, own_dirty, joined, raise_failing;
     enum control_phase phase;
     mono_ms now, deadline, leave_by, housekeeping;
+    mono_ms view_at;  /* no new view before this */
+    mono_ms raise_at; /* when to ask again for an incarnation that could not be stored; NEVER: not waiting */
     struct publisher publisher; /* waits for the store; done == NULL: nobody */
     enum err store_failing;     /* what was last said about the store */
     mono_ms (*also)(void *arg, mono_ms now);

@@ -1,9 +1,15 @@
 #include "control/roster.h"
 
-enum err claim_of_record(const struct trust *t, struct bytes bytes, wall_s now, struct gossip_claim *out)
+struct namesakes {
+    UT_hash_handle hh;
+    struct list members;
+    char name[NODE_NAME_MAX];
+};
+
+enum err claim_of_record(struct trust_cache *t, struct bytes bytes, wall_s now, struct gossip_claim *out)
 {
     struct record r;
-    enum err e = trust_record(t, bytes, now, &r);
+    enum err e = trust_cache_record(t, bytes, now, &r);
     if (e != ERR_OK)
         return e;
     *out = (struct gossip_claim){
@@ -26,49 +32,109 @@ struct member *roster_find(const struct roster *m, const struct node_id *id)
     return found;
 }
 
-static enum err replace_record(struct member *mb, const struct trust *t, struct bytes bytes, wall_s now)
+/* -- names ------------------------------------------------------------------------------------- */
+
+static struct namesakes *find_or_add_name(struct roster *m, struct bytes name)
+{
+    struct namesakes *n;
+    HASH_FIND(hh, m->by_name, name.at, name.len, n);
+    if (n || !(n = calloc(1, sizeof *n)))
+        return n;
+    list_init(&n->members);
+    memcpy(n->name, name.at, name.len);
+    HASH_ADD(hh, m->by_name, name, name.len, n);
+    return n;
+}
+
+static void drop_name_if_unused(struct roster *m, struct namesakes *n)
+{
+    if (!n || !list_is_empty(&n->members))
+        return;
+    HASH_DEL(m->by_name, n);
+    free(n);
+}
+
+/* To the end of the queue for this name. */
+static void claim_name(struct roster *m, struct member *mb, struct namesakes *n)
+{
+    struct namesakes *before = mb->namesakes;
+    if (before)
+        list_remove(&mb->same_name);
+    mb->namesakes = n;
+    list_append(&n->members, &mb->same_name);
+    if (before != n)
+        drop_name_if_unused(m, before);
+}
+
+bool roster_name_is_taken(const struct member *of)
+{
+    list_each (struct member, mb, &of->namesakes->members, same_name) {
+        if (mb == of)
+            break;
+        if (member_is_live(mb))
+            return true;
+    }
+    return false;
+}
+
+/* -- records and states ------------------------------------------------------------------------ */
+
+/* Takes the record over, and queues for its name if that is another than before. */
+static enum err replace_record(struct roster *m, struct member *mb, struct trust_cache *t, struct bytes bytes,
+                               wall_s now)
 {
     struct buf copy = {0};
     struct record r;
     buf_add_bytes(&copy, bytes);
-    enum err e = buf_ok(&copy) ? trust_record(t, buf_bytes(&copy), now, &r) : ERR_NOMEM;
-    if (e != ERR_OK) {
+    enum err e = buf_ok(&copy) ? trust_cache_record(t, buf_bytes(&copy), now, &r) : ERR_NOMEM;
+    struct namesakes *n = e == ERR_OK ? find_or_add_name(m, r.credential.node) : NULL;
+    if (!n) {
         buf_fini(&copy);
-        return e;
+        return e == ERR_OK ? ERR_NOMEM : e;
     }
     buf_fini(&mb->bytes);
     mb->bytes = copy;
     mb->record = r;
+    if (mb->namesakes != n)
+        claim_name(m, mb, n);
     return ERR_OK;
 }
 
-enum err roster_apply(struct roster *m, const struct trust *t, const struct gossip_event *ev,
+static struct member *add_member(struct roster *m, struct trust_cache *t, const struct gossip_event *ev,
+                                 wall_s now, enum err *e)
+{
+    struct member *mb = calloc(1, sizeof *mb);
+    *e = mb ? replace_record(m, mb, t, ev->record, now) : ERR_NOMEM;
+    if (*e != ERR_OK) {
+        free(mb);
+        return NULL;
+    }
+    mb->id = ev->id;
+    HASH_ADD(hh, m->by_id, id, sizeof mb->id, mb);
+    return mb;
+}
+
+enum err roster_apply(struct roster *m, struct trust_cache *t, const struct gossip_event *ev,
                       const struct addr *addr, wall_s now)
 {
     struct member *mb = roster_find(m, &ev->id);
-    bool is_new = !mb;
-    if (is_new && !(mb = calloc(1, sizeof *mb)))
-        return ERR_NOMEM;
-    if (is_new || ev->record_changed) {
-        enum err e = replace_record(mb, t, ev->record, now);
-        if (e != ERR_OK) {
-            if (is_new)
-                free(mb);
-            return e;
-        }
-    }
+    enum err e = ERR_OK;
+    if (mb && ev->record_changed)
+        e = replace_record(m, mb, t, ev->record, now);
+    else if (!mb && !(mb = add_member(m, t, ev, now, &e)))
+        return e;
     mb->state = ev->after;
     mb->addr = *addr;
-    if (is_new) {
-        mb->id = ev->id;
-        HASH_ADD(hh, m->by_id, id, sizeof mb->id, mb);
-    }
-    return ERR_OK;
+    if (!member_is_live(mb)) /* its claim ends with its life */
+        claim_name(m, mb, mb->namesakes);
+    return e;
 }
 
 static void free_member(struct roster *m, struct member *mb)
 {
     HASH_DEL(m->by_id, mb);
+    list_remove(&mb->same_name);
+    drop_name_if_unused(m, mb->namesakes);
     buf_fini(&mb->bytes);
     free(mb);
 }
@@ -91,13 +157,4 @@ void roster_fini(struct roster *m)
 bool member_is_live(const struct member *m)
 {
     return m->state == GOSSIP_ALIVE || m->state == GOSSIP_SUSPECT;
-}
-
-/* uthash iterates in the order of addition, so the first living holder found is the first seen. */
-bool roster_name_is_taken(const struct roster *m, const struct member *of)
-{
-    for (const struct member *mb = m->by_id; mb && mb != of; mb = mb->hh.next)
-        if (member_is_live(mb) && bytes_eq(mb->record.credential.node, of->record.credential.node))
-            return true;
-    return false;
 }

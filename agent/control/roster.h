@@ -2,44 +2,52 @@
  * Noise key), for building the view and for telling operators. Fed from gossip events, owned by the control
  * loop.
  *
- * A node name belongs to the first key seen with it for as long as that member is alive or suspect (ADVERSARY
- * R6, G14): a second one is kept and shown, but its services are not routed to. */
+ * A node name belongs to the first key seen with it, for as long as that member is alive or suspect (ADVERSARY
+ * R6, G14): a second one is kept and shown, but its services are not routed to. When the holder dies or leaves,
+ * the name goes to the next living one; who comes back finds it taken and waits in turn. */
 #ifndef CONTROL_ROSTER_H
 #define CONTROL_ROSTER_H
 
 #include <uthash.h>
 
+#include "base/list.h"
 #include "discovery/view.h"
 #include "gossip/gossip.h"
-#include "trust/trust.h"
+#include "trust/cache.h"
+
+struct namesakes; /* the members of one name, in the order of their claims to it */
 
 struct member {
     struct node_id id;
     UT_hash_handle hh;
+    struct namesakes *namesakes;
+    struct list_node same_name;
     struct buf bytes;     /* the signed record */
     struct record record; /* borrows from `bytes` */
     struct addr addr;
     enum gossip_state state;
+    bool has_equivocated; /* an alarm was given */
 };
 
 struct roster {
     struct member *by_id;
+    struct namesakes *by_name;
 };
 
 /* Decodes a record into a membership claim; the one place where gossip and trust meet. Errors:
  * trust_record()'s. */
-must_check enum err claim_of_record(const struct trust *t, struct bytes bytes, wall_s now,
+must_check enum err claim_of_record(struct trust_cache *t, struct bytes bytes, wall_s now,
                                     struct gossip_claim *out);
 
 /* Applies a MEMBER event. ERR_NOMEM: the member is left as it was. Other errors cannot happen to a record
- * that gossip accepted, unless it has just expired: then it is left as it was, too. */
-must_check enum err roster_apply(struct roster *m, const struct trust *t, const struct gossip_event *ev,
+ * that gossip accepted, unless it has just expired: then the member's record stays the one it was. */
+must_check enum err roster_apply(struct roster *m, struct trust_cache *t, const struct gossip_event *ev,
                                  const struct addr *addr, wall_s now);
 void roster_forget(struct roster *m, const struct node_id *id);
 void roster_fini(struct roster *m);
 struct member *roster_find(const struct roster *m, const struct node_id *id);
 /* Does another living member hold this one's name? */
-bool roster_name_is_taken(const struct roster *m, const struct member *of);
+bool roster_name_is_taken(const struct member *of);
 bool member_is_live(const struct member *m);
 
 #endif
