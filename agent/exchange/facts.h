@@ -42,6 +42,10 @@ struct facts {
                  1]; /* "" when the policy knows no such service: bounded as a metric's label (P37) */
     char caller[SERVICE_NAME_MAX + 1]; /* "" unknown */
     char route[FACT_NAME_MAX], rule[FACT_NAME_MAX];
+    /* The rule by which it would have been decided otherwise were nothing under audit: one of `mode: audit`, or
+     * "unmatched". "" when audit changed nothing. */
+    char audit_rule[FACT_NAME_MAX];
+    bool audit_allowed; /* with an audit_rule: what was decided here */
     enum exchange_flag flag;
     uint16_t status;   /* told to the client; 0 for TCP or when none was */
     bool refused_afar; /* `status` and `flag` are another agent's */

@@ -83,6 +83,8 @@ struct worker {
     struct list meter[METER_BUCKETS];
     size_t meter_count;
     struct meter *meter_overflow;
+    uint64_t audit_second; /* which the next counts: AUDIT_LINES_PER_S */
+    unsigned audit_lines;
     struct metrics *metrics;
     metric_value *shed_fronts, *shed_links, *links_up, *links_lost, *bad_requests, *active, *link_failures;
     struct entry *entry;

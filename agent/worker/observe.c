@@ -3,7 +3,10 @@
 #include "observe/log.h"
 #include "worker/internal.h"
 
-enum { CLASSES = 6 }; /* 0: no status (TCP), 1xx..5xx */
+enum {
+    CLASSES = 6,            /* 0: no status (TCP), 1xx..5xx */
+    AUDIT_LINES_PER_S = 20, /* per worker; what is beyond is counted only */
+};
 
 struct meter {
     struct list_node node;
@@ -105,6 +108,30 @@ static void log_access(const struct facts *f)
               f->cut ? " cut" : "", f->local ? " local" : "");
 }
 
+/* A verdict that only audit made: what an operator looks at before deny takes the place of audit. */
+static void record_audit(struct worker *w, const struct facts *f)
+{
+    const char *decision = f->audit_allowed ? "allow" : "deny";
+    struct metric_label labels[] = {{"service", bytes_str(f->service)},
+                                    {"role", bytes_str(role_names[f->role])},
+                                    {"rule", bytes_str(f->audit_rule)},
+                                    {"decision", bytes_str(decision)}};
+    metric_add(
+        metric_counter(w->metrics, "starling_audited_total",
+                       "Requests and TCP connections that a rule under audit would have decided otherwise.",
+                       labels, 4),
+        1);
+    if (w->audit_second != f->ended_us / 1000000) {
+        w->audit_second = f->ended_us / 1000000;
+        w->audit_lines = 0;
+    }
+    if (w->audit_lines++ < AUDIT_LINES_PER_S)
+        log_info("audit", "%s %s -> %s was %s; without audit, rule %s of policy %llu would have %s it",
+                 role_names[f->role], f->caller[0] ? f->caller : "(unknown)", f->service,
+                 f->audit_allowed ? "allowed" : "denied", f->audit_rule,
+                 (unsigned long long)f->policy_version, f->audit_allowed ? "denied" : "allowed");
+}
+
 void observe_facts(struct worker *w, const struct facts *f)
 {
     struct meter *t = meter_find(w, f);
@@ -114,6 +141,8 @@ void observe_facts(struct worker *w, const struct facts *f)
         metric_add(t->bytes_down, f->bytes_down);
         metric_observe_us(t->duration, f->ended_us - f->began_us);
     }
+    if (f->audit_rule[0])
+        record_audit(w, f);
     if (log_level_get() >= LOG_DEBUG)
         log_access(f);
 }

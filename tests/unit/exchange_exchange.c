@@ -76,10 +76,13 @@ static const char policy_text[] =
     "      - {name: gets, match: [{method: GET}, {method: POST}, {method: HEAD}], to: [{subset: v1}]}\n"
     "  cart.old: {protocol: http}\n"
     "  db: {protocol: tcp}\n"
+    "  open: {protocol: http, unmatched: audit}\n"
     "intentions:\n"
     "  - {name: front, from: [web], to: cart, allow: [{}]}\n"
     "  - {name: front-old, from: [web], to: cart.old, allow: [{}]}\n"
     "  - {name: no-admin, from: [\"*\"], to: cart, deny: [{paths: [\"/admin\"]}]}\n"
+    "  - {name: no-trial, from: [web], to: cart, mode: audit, deny: [{paths: [\"/trial\"]}]}\n"
+    "  - {name: soon, from: [batch], to: cart, mode: audit, allow: [{paths: [\"/trial\"]}]}\n"
     "  - {name: store, from: [web], to: db}\n";
 
 struct story {
@@ -262,6 +265,38 @@ static void a_denied_request_names_rule_and_policy_and_never_seeks(void **state)
     assert_int_equal(t->x.facts.flag, FLAG_UAEX);
     assert_string_equal(t->x.facts.rule, "no-admin");
     assert_false(t->x.facts.cut);
+}
+
+/* `mode: audit` and `unmatched: audit` decide nothing and are remembered, at both ends. */
+static void what_audit_decided_is_in_the_facts(void **state)
+{
+    struct story *t = *state;
+    static const struct {
+        enum exchange_role role;
+        const char *caller, *service, *path, *rule, *audit_rule;
+        bool allowed;
+    } table[] = {
+        {EXCHANGE_NEAR, "web", "cart", "/a", "front", "", false},
+        {EXCHANGE_NEAR, "web", "cart", "/trial", "front", "no-trial", true},
+        {EXCHANGE_FAR, "web", "cart", "/trial", "front", "no-trial", true},
+        {EXCHANGE_NEAR, "batch", "cart", "/trial", "unmatched", "soon", false},
+        {EXCHANGE_NEAR, "batch", "cart", "/a", "unmatched", "", false},
+        {EXCHANGE_NEAR, "web", "open", "/a", "unmatched", "unmatched", true},
+        {EXCHANGE_FAR, "web", "open", "/a", "unmatched", "unmatched", true},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct exchange_ask ask = ask_http(t);
+        struct http_head h = request("GET", table[i].path);
+        ask.caller = bytes_str(table[i].caller);
+        ask.service = h.authority = bytes_str(table[i].service);
+        begin_with(t, table[i].role, 1, &ask, &h);
+        assert_string_equal(t->x.facts.rule, table[i].rule);
+        assert_string_equal(t->x.facts.audit_rule, table[i].audit_rule);
+        assert_int_equal(t->x.facts.audit_allowed, table[i].allowed);
+        (void)has_news(t);
+        exchange_fini(&t->x);
+        memset(&t->x, 0, sizeof t->x);
+    }
 }
 
 static void a_refusal_of_head_has_no_body(void **state)
@@ -760,6 +795,7 @@ int main(void)
         T(a_request_goes_out_and_its_answer_comes_back),
         T(the_end_of_a_request_without_body_waits_for_the_back_side),
         T(a_denied_request_names_rule_and_policy_and_never_seeks),
+        T(what_audit_decided_is_in_the_facts),
         T(a_refusal_of_head_has_no_body),
         T(refusals_by_cause),
         T(hosts_name_services),
