@@ -18,12 +18,36 @@ bool host_is_running(const struct host *h)
     return h->state == HOST_UP || h->state == HOST_PAUSED;
 }
 
+const char *host_state_text(enum host_state s)
+{
+    static const char *const text[] = {"new", "up", "paused", "stopped", "down"};
+    assert((unsigned)s < sizeof text / sizeof *text);
+    return text[s];
+}
+
+/* ---- its clock ---- */
+
+mono_ms host_ms(const struct host *h)
+{
+    int64_t elapsed = (int64_t)(h->world->now - h->world->began);
+    return (mono_ms)((int64_t)h->world->now + elapsed / 1000 * h->drift_ppm / 1000) / 1000;
+}
+
+mono_us host_when(const struct host *h, mono_ms at)
+{
+    const struct world *w = h->world;
+    int64_t elapsed = (int64_t)at * 1000 - (int64_t)w->began;
+    if (h->drift_ppm == 0)
+        return at * 1000;
+    elapsed = elapsed / 1000 * 1000000 / (1000000 + h->drift_ppm) * 1000;
+    return (mono_us)((int64_t)w->began + elapsed) + 1000; /* rounded up: a timer is late rather than early */
+}
+
 void host_init(struct host *h, struct world *w, uint32_t index)
 {
     *h = (struct host){.world = w, .index = index, .timer_at = NEVER};
     h->disk.member = calloc(w->config.hosts, sizeof *h->disk.member);
-    h->queue = calloc(SOCKET_QUEUE_MAX + PAUSED_BULK_MAX, sizeof *h->queue);
-    if (!h->disk.member || !h->queue)
+    if (!h->disk.member)
         abort();
 }
 
@@ -32,6 +56,8 @@ static void drop_queue(struct host *h)
     for (size_t i = 0; i < h->queued_datagrams + h->queued_bulk; i++)
         free(h->queue[i]);
     h->queued_datagrams = h->queued_bulk = 0;
+    free(h->held);
+    h->held = NULL;
 }
 
 void host_fini(struct host *h)
@@ -76,7 +102,7 @@ static void publish(struct host *h, bool left)
                    (unsigned long long)incarnation, (unsigned long long)version);
         return;
     }
-    enum err e = gossip_own_set(h->gossip, r->bytes, world_ms(w));
+    enum err e = gossip_own_set(h->gossip, r->bytes, host_ms(h));
     trace_line(&w->trace, w->now, "%u publishes incarnation %llu version %llu%s: %s", h->index,
                (unsigned long long)incarnation, (unsigned long long)version, left ? ", leaving" : "",
                err_text(e));
@@ -114,14 +140,29 @@ static void want_incarnation(struct host *h, uint64_t number)
 
 /* ---- what gossip tells ---- */
 
-static void note_death(struct host *h, uint32_t subject)
+static bool was_judged_wrongly(const struct host *h, const struct host *subject)
+{
+    const struct world *w = h->world;
+    mono_us quiet = SEC(30);
+    return subject->state == HOST_UP && w->now > subject->stable_since + quiet && wire_is_whole(&w->wire) &&
+           w->now > w->network_since + quiet && w->now > h->stable_since + quiet;
+}
+
+static void note_change(struct host *h, uint32_t subject, const struct gossip_event *ev)
 {
     struct world *w = h->world;
     struct host *s = &w->host[subject];
-    if (!host_is_running(s) && !s->is_left && w->died_at[subject])
+    bool is_gone = !host_is_running(s) && !s->is_left && w->died_at[subject];
+    enum gossip_state before = ev->is_new ? GOSSIP_ALIVE : ev->before;
+    if (ev->after == GOSSIP_SUSPECT && before != GOSSIP_SUSPECT)
+        w->figures.suspicions++;
+    if (is_gone && before == GOSSIP_ALIVE && ev->after != GOSSIP_ALIVE)
+        samples_add(&w->figures.suspicion, w->now - w->died_at[subject]);
+    if (ev->after != GOSSIP_DEAD || before == GOSSIP_DEAD)
+        return;
+    if (is_gone)
         samples_add(&w->figures.detection, w->now - w->died_at[subject]);
-    if (s->state == HOST_UP && w->now > s->stable_since + SEC(30) && wire_is_whole(&w->wire) &&
-        w->now > w->network_since + SEC(30) && w->now > h->stable_since + SEC(30))
+    if (was_judged_wrongly(h, s))
         w->figures.false_deaths++;
 }
 
@@ -135,11 +176,11 @@ static void on_member(struct host *h, const struct gossip_event *ev)
                ev->record_changed ? ", newer record" : "");
     if (!r || subject >= w->config.hosts)
         return;
+    oracle_changed(w, h->index, subject, ev, r);
     h->disk.member[subject] = r;
-    if (ev->after == GOSSIP_SUSPECT && ev->before != GOSSIP_SUSPECT)
-        w->figures.suspicions++;
-    if (ev->after == GOSSIP_DEAD && (ev->is_new || ev->before != GOSSIP_DEAD))
-        note_death(h, subject);
+    note_change(h, subject, ev);
+    if (w->watch)
+        w->watch(w, h->index, subject, ev);
 }
 
 /* The policy's own signature stands behind this in the agent; here a document counts if it is one that was
@@ -155,7 +196,7 @@ static void on_doc(struct host *h, const struct gossip_event *ev)
         h->disk.doc = d;
         trace_line(&w->trace, w->now, "%u has document version %llu", h->index,
                    (unsigned long long)d->version);
-        gossip_doc_set(h->gossip, DOC_KIND, d->epoch, d->version, &d->hash, world_ms(w));
+        gossip_doc_set(h->gossip, DOC_KIND, d->epoch, d->version, &d->hash, host_ms(h));
         return;
     }
     trace_line(&w->trace, w->now, "%u refuses a document", h->index);
@@ -220,9 +261,10 @@ static void send_datagram(struct host *h, const struct gossip_packet *p, uint32_
 {
     struct world *w = h->world;
     mono_us at[2];
+    size_t bytes = p->msg.len + WIRE_OVERHEAD_BYTES;
     w->figures.datagrams++;
-    w->figures.datagram_bytes += p->msg.len + WIRE_OVERHEAD_BYTES;
-    unsigned n = to == UINT32_MAX ? 0 : wire_datagram(&w->wire, h->index, to, w->now, at);
+    w->figures.datagram_bytes += bytes;
+    unsigned n = to == UINT32_MAX ? 0 : wire_datagram(&w->wire, h->index, to, bytes, w->now, at);
     for (unsigned i = 0; i < n; i++)
         heap_push(&w->heap, (struct happening){
                                 .at = at[i], .kind = HAPPENS_ARRIVAL, .delivery = delivery_of(h, p, to)});
@@ -245,7 +287,7 @@ static mono_us bulk_trouble(struct world *w, uint32_t from, uint32_t to)
     enum host_state s = w->host[to].state;
     if (s == HOST_DOWN || s == HOST_NEW)
         return WIRE_TIMEOUT_US;
-    return s == HOST_STOPPED ? wire_round_trip(&w->wire) : 0;
+    return s == HOST_STOPPED ? wire_round_trip(&w->wire, from, to) : 0;
 }
 
 static void send_bulk(struct host *h, const struct gossip_packet *p, uint32_t to)
@@ -256,7 +298,8 @@ static void send_bulk(struct host *h, const struct gossip_packet *p, uint32_t to
     w->figures.bulk_bytes += p->msg.len;
     mono_us trouble = bulk_trouble(w, h->index, to);
     if (!trouble && !node_id_is_zero(&p->to) && !node_id_eq(&p->to, signer_id(w->signer, to)))
-        trouble = wire_round_trip(&w->wire); /* somebody else answers there: the handshake fails */
+        trouble =
+            wire_round_trip(&w->wire, h->index, to); /* somebody else answers there: the handshake fails */
     if (trouble) {
         fail_bulk(w, d, trouble);
         return;
@@ -283,9 +326,9 @@ static void send_packet(struct host *h, const struct gossip_packet *p)
 static void set_timer(struct host *h)
 {
     mono_ms deadline = gossip_deadline(h->gossip);
-    mono_us at = deadline == NEVER ? NEVER : deadline * 1000;
+    mono_us at = deadline == NEVER ? NEVER : host_when(h, deadline);
     if (at <= h->world->now) /* due in this millisecond: not before the next one, or time would stand still */
-        at = (world_ms(h->world) + 1) * 1000;
+        at = h->world->now / 1000 * 1000 + 1000;
     if (at == h->timer_at)
         return;
     h->timer_at = at;
@@ -293,6 +336,13 @@ static void set_timer(struct host *h)
         heap_push(&h->world->heap,
                   (struct happening){
                       .at = at, .kind = HAPPENS_TIMER, .host = h->index, .generation = h->generation});
+}
+
+static void change(struct host *h, enum host_state to, const char *word)
+{
+    h->state = to;
+    h->stable_since = h->world->now;
+    trace_line(&h->world->trace, h->world->now, "%u %s", h->index, word);
 }
 
 static void pump(struct host *h)
@@ -308,6 +358,11 @@ static void pump(struct host *h)
         }
         while (gossip_poll_send(h->gossip, &p)) {
             any = true;
+            if (h->is_blocked) { /* the process stands before this send, and with it all the rest */
+                h->held = delivery_of(h, &p, signer_host_at(h->world->signer, &p.addr));
+                change(h, HOST_PAUSED, "blocks before a send");
+                return;
+            }
             send_packet(h, &p);
         }
     }
@@ -318,7 +373,7 @@ void host_timer(struct host *h)
 {
     if (h->state != HOST_UP)
         return;
-    gossip_tick(h->gossip, world_ms(h->world));
+    gossip_tick(h->gossip, host_ms(h));
     pump(h);
 }
 
@@ -333,7 +388,7 @@ static void take_in(struct host *h, const struct delivery *d)
     struct bytes msg = bytes_of(d->msg, d->len);
     trace_message(&w->trace, w->now, "receives from", h->index, d->from,
                   d->lane == GOSSIP_BULK ? "bulk" : "datagram", msg);
-    enum err e = gossip_receive(h->gossip, d->lane, from, &via, msg, world_ms(w));
+    enum err e = gossip_receive(h->gossip, d->lane, from, &via, msg, host_ms(h));
     if (e == ERR_NOMEM)
         abort();
     /* Malformed is what forgers send; between honest hosts it is a bug. */
@@ -345,6 +400,11 @@ static void take_in(struct host *h, const struct delivery *d)
 static bool queue_up(struct host *h, struct delivery *d)
 {
     bool is_bulk = d->lane == GOSSIP_BULK;
+    if (!h->queue) {
+        h->queue = calloc(SOCKET_QUEUE_MAX + PAUSED_BULK_MAX, sizeof *h->queue);
+        if (!h->queue)
+            abort();
+    }
     if (is_bulk ? h->queued_bulk == PAUSED_BULK_MAX : h->queued_datagrams == SOCKET_QUEUE_MAX)
         return false;
     h->queue[h->queued_datagrams + h->queued_bulk] = d;
@@ -363,7 +423,7 @@ static bool is_lost(struct host *h, const struct delivery *d, mono_us *after)
     else if (d->lane == GOSSIP_BULK && !d->is_outsiders)
         *after = bulk_trouble(w, d->from, d->to);
     if (*after == 0 && d->lane == GOSSIP_BULK && d->to_generation != h->generation)
-        *after = wire_round_trip(&w->wire);
+        *after = wire_round_trip(&w->wire, d->from, d->to);
     return *after != 0 || !host_is_running(h);
 }
 
@@ -373,6 +433,8 @@ void host_arrival(struct host *h, struct delivery *d)
     mono_us after;
     bool is_for_us = node_id_is_zero(&d->to_id) || node_id_eq(&d->to_id, signer_id(w->signer, h->index));
     bool is_kept = !is_lost(h, d, &after) && is_for_us;
+    if (is_kept && h->state == HOST_UP && h->is_blocked)
+        change(h, HOST_PAUSED, "blocks after a receive");
     if (is_kept && h->state == HOST_PAUSED) {
         if (queue_up(h, d))
             return;
@@ -401,18 +463,11 @@ void host_bulk_failed(struct host *h, const struct delivery *d)
     }
     if (h->state != HOST_UP)
         return;
-    gossip_bulk_failed(h->gossip, &d->to_id, &d->addr, world_ms(h->world));
+    gossip_bulk_failed(h->gossip, &d->to_id, &d->addr, host_ms(h));
     pump(h);
 }
 
 /* ---- life and death ---- */
-
-static void change(struct host *h, enum host_state to, const char *word)
-{
-    h->state = to;
-    h->stable_since = h->world->now;
-    trace_line(&h->world->trace, h->world->now, "%u %s", h->index, word);
-}
 
 static void remember_members(struct host *h)
 {
@@ -421,7 +476,7 @@ static void remember_members(struct host *h)
         const struct signed_record *r = h->disk.member[m];
         if (!r || m == h->index)
             continue;
-        enum err e = gossip_member_load(h->gossip, r->bytes, world_ms(w));
+        enum err e = gossip_member_load(h->gossip, r->bytes, host_ms(h));
         if (e && e != ERR_STALE)
             world_fail(w, "host %u: a member from its disk is refused: %s", h->index, err_text(e));
     }
@@ -433,7 +488,7 @@ static void set_seeds(struct host *h)
     size_t n = 0;
     for (uint32_t s = 0; s < SEEDS && s < h->world->config.hosts; s++)
         seed[n++] = signer_addr(s);
-    gossip_seeds_set(h->gossip, seed, n, world_ms(h->world));
+    gossip_seeds_set(h->gossip, seed, n, host_ms(h));
 }
 
 void host_start(struct world *w, uint32_t host)
@@ -446,13 +501,14 @@ void host_start(struct world *w, uint32_t host)
     h->generation++;
     config.seed = w->config.seed * 1000003u + (uint64_t)host * 1009u + h->generation;
     struct gossip_verify verify = {verify_record, find_document, h};
-    h->gossip = gossip_new(&config, &verify, world_ms(w));
+    h->gossip = gossip_new(&config, &verify, host_ms(h));
     if (!h->gossip)
         abort();
     h->own = NULL;
     h->wanted_incarnation = 0;
     h->wants_to_leave = h->is_left = false;
     h->timer_at = NEVER;
+    h->is_blocked = false;
     w->died_at[host] = 0;
     change(h, HOST_UP, "starts");
     h->disk.incarnation++; /* at every start; stored before it is signed */
@@ -461,7 +517,7 @@ void host_start(struct world *w, uint32_t host)
     set_seeds(h);
     if (h->disk.doc)
         gossip_doc_set(h->gossip, DOC_KIND, h->disk.doc->epoch, h->disk.doc->version, &h->disk.doc->hash,
-                       world_ms(w));
+                       host_ms(h));
     pump(h);
 }
 
@@ -498,38 +554,66 @@ void host_leave(struct world *w, uint32_t host)
 
 void host_pause(struct world *w, uint32_t host)
 {
-    struct host *h = &w->host[host];
-    if (h->state != HOST_UP)
-        return;
-    h->paused_deadline = gossip_deadline(h->gossip);
-    change(h, HOST_PAUSED, "pauses");
+    if (w->host[host].state == HOST_UP)
+        change(&w->host[host], HOST_PAUSED, "pauses");
 }
 
+void host_block(struct world *w, uint32_t host)
+{
+    if (host_is_running(&w->host[host]))
+        w->host[host].is_blocked = true;
+}
+
+/* What was blocked goes out now, late, and then what else that turn had to send. */
+static void send_held(struct host *h)
+{
+    struct delivery *d = h->held;
+    if (!d)
+        return;
+    h->held = NULL;
+    send_packet(h, &(struct gossip_packet){d->lane, d->to_id, d->addr, bytes_of(d->msg, d->len)});
+    free(d);
+    pump(h);
+}
+
+static void note_lateness(struct host *h)
+{
+    mono_ms now = host_ms(h), deadline = gossip_deadline(h->gossip);
+    if (deadline != NEVER && now > deadline + LATE_MS)
+        gossip_late(h->gossip, (uint32_t)(now - deadline));
+}
+
+static void tick(struct host *h)
+{
+    gossip_tick(h->gossip, host_ms(h));
+    pump(h);
+}
+
+/* The loop reads a batch, then runs what is due, then reads on. */
 static void drain_queue(struct host *h)
 {
-    for (size_t i = 0; i < h->queued_datagrams + h->queued_bulk; i++) {
+    size_t count = h->queued_datagrams + h->queued_bulk;
+    h->queued_datagrams = h->queued_bulk = 0;
+    for (size_t i = 0; i < count; i++) {
         take_in(h, h->queue[i]);
         free(h->queue[i]);
+        if (i % READ_BATCH == READ_BATCH - 1)
+            tick(h);
     }
-    h->queued_datagrams = h->queued_bulk = 0;
 }
 
-/* The loop sees how late it is and tells gossip first. Whether it then hears its timers or its sockets first
- * differs between loops and moments: the seed decides. */
+/* The loop sees how late it is and tells gossip first. */
 void host_resume(struct world *w, uint32_t host)
 {
     struct host *h = &w->host[host];
+    h->is_blocked = false;
     if (h->state != HOST_PAUSED)
         return;
     change(h, HOST_UP, "resumes");
-    mono_ms now = world_ms(w);
-    if (h->paused_deadline != NEVER && now > h->paused_deadline)
-        gossip_late(h->gossip, (uint32_t)(now - h->paused_deadline));
-    if (rng_below(&w->rng, 2)) {
-        gossip_tick(h->gossip, now);
-        pump(h);
-    }
+    send_held(h);
+    note_lateness(h);
+    if (!w->is_sockets_first && rng_below(&w->rng, 2))
+        tick(h);
     drain_queue(h);
-    gossip_tick(h->gossip, now);
-    pump(h);
+    tick(h);
 }

@@ -179,9 +179,9 @@ static void print_run(const struct options *o, uint64_t seed, struct world *w, d
     printf("%.0f bytes/s per node, ", (double)(f->datagram_bytes + f->bulk_bytes) / virtual_s / o->hosts);
     if (f->rest_bytes_per_s)
         printf("%llu at rest, ", (unsigned long long)f->rest_bytes_per_s);
-    printf("detection %u/%u ms (median/p99 of %zu), convergence %u/%u ms, ",
-           samples_percentile(&f->detection, 50), samples_percentile(&f->detection, 99), f->detection.count,
-           samples_percentile(&f->convergence, 50), samples_percentile(&f->convergence, 100));
+    printf("detection %llu/%llu ms (median/p99 of %zu), convergence %llu/%llu ms, ",
+           samples_ms(&f->detection, 500), samples_ms(&f->detection, 990), f->detection.count,
+           samples_ms(&f->convergence, 500), samples_ms(&f->convergence, 1000));
     printf("suspicions %llu, false deaths %llu, forged %llu, trace %016llx\n",
            (unsigned long long)f->suspicions, (unsigned long long)f->false_deaths,
            (unsigned long long)f->forged, (unsigned long long)w->trace.hash);
@@ -210,12 +210,6 @@ struct total {
     struct samples detection, convergence;
 };
 
-static void add_samples(struct samples *to, const struct samples *from)
-{
-    for (size_t i = 0; i < from->count; i++)
-        samples_add(to, MS(from->at[i]));
-}
-
 static void run_one(const struct options *o, uint64_t seed, struct total *t)
 {
     struct world_config config = {
@@ -231,8 +225,8 @@ static void run_one(const struct options *o, uint64_t seed, struct total *t)
     }
     t->virtual_s += virtual_s;
     t->false_deaths += w->figures.false_deaths;
-    add_samples(&t->detection, &w->figures.detection);
-    add_samples(&t->convergence, &w->figures.convergence);
+    samples_add_all(&t->detection, &w->figures.detection);
+    samples_add_all(&t->convergence, &w->figures.convergence);
     world_free(w);
 }
 
@@ -249,14 +243,14 @@ int main(int argc, char **argv)
         run_one(&o, o.seed + i, &t);
     if (o.is_quiet)
         printf("%-16s nodes %-4u seeds %llu..%llu: %u passed, %u failed, %.0f virtual s in %.1f s, detection "
-               "%u/%u ms, "
-               "convergence %u/%u ms, false deaths %llu\n",
+               "%llu/%llu ms, "
+               "convergence %llu/%llu ms, false deaths %llu\n",
                o.scenario->name, o.hosts, (unsigned long long)o.seed,
                (unsigned long long)(o.seed + o.runs - 1), o.runs - t.failed, t.failed, t.virtual_s,
-               seconds_now() - start, samples_percentile(&t.detection, 50),
-               samples_percentile(&t.detection, 99), samples_percentile(&t.convergence, 50),
-               samples_percentile(&t.convergence, 100), (unsigned long long)t.false_deaths);
-    free(t.detection.at);
-    free(t.convergence.at);
+               seconds_now() - start, samples_ms(&t.detection, 500), samples_ms(&t.detection, 990),
+               samples_ms(&t.convergence, 500), samples_ms(&t.convergence, 1000),
+               (unsigned long long)t.false_deaths);
+    samples_fini(&t.detection);
+    samples_fini(&t.convergence);
     return t.failed ? 1 : 0;
 }

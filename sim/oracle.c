@@ -2,7 +2,10 @@
 
 #include "trust/sign.h"
 
-enum { OWN_NUMBER_MAX = 100000 }; /* far more than honest starts and refutations of any scenario */
+enum {
+    OWN_NUMBER_MAX = 100000, /* far more than honest starts and refutations of any scenario */
+    GONE_MS = 10000, /* nothing that was sent by one who is gone arrives after this, sockets' queues apart */
+};
 
 /* ---- at each event ---- */
 
@@ -26,6 +29,40 @@ const struct signed_record *oracle_accepted(struct world *w, uint32_t by, const 
         return r;
     world_fail(w, "host %u accepts a forged record of member %u", by, signer_host_of(w->signer, id));
     return NULL;
+}
+
+static int cmp_records(const struct signed_record *a, const struct signed_record *b)
+{
+    if (a->incarnation != b->incarnation)
+        return a->incarnation < b->incarnation ? -1 : 1;
+    return a->version < b->version ? -1 : a->version > b->version;
+}
+
+/* Whom its own ack made alive again cannot have been gone for long, unless the observer slept over the ack. */
+static bool is_gone_for_good(const struct world *w, uint32_t by, uint32_t subject)
+{
+    const struct host *s = &w->host[subject];
+    return !host_is_running(s) && s->state != HOST_NEW && w->now > s->stable_since + MS(GONE_MS) &&
+           w->now > w->host[by].stable_since + MS(GONE_MS);
+}
+
+void oracle_changed(struct world *w, uint32_t by, uint32_t subject, const struct gossip_event *ev,
+                    const struct signed_record *now_held)
+{
+    const struct signed_record *held = w->host[by].disk.member[subject];
+    int newer = held ? cmp_records(now_held, held) : 1;
+    if (newer < 0)
+        world_fail(w, "host %u goes back from incarnation %llu to %llu of host %u", by,
+                   (unsigned long long)held->incarnation, (unsigned long long)now_held->incarnation, subject);
+    if (held && held->left && newer == 0 && ev->after != GOSSIP_LEFT)
+        world_fail(w, "host %u undoes the good-bye of host %u", by, subject);
+    if (now_held->left != (ev->after == GOSSIP_LEFT))
+        world_fail(w, "host %u holds host %u %s, whose record says %s", by, subject,
+                   gossip_state_text(ev->after), now_held->left ? "good-bye" : "nothing of that");
+    if (!ev->is_new && ev->before == GOSSIP_DEAD && ev->after == GOSSIP_ALIVE && newer == 0 &&
+        is_gone_for_good(w, by, subject))
+        world_fail(w, "host %u raises host %u from the dead, which has been gone for %llu s", by, subject,
+                   (unsigned long long)((w->now - w->host[subject].stable_since) / SEC(1)));
 }
 
 /* ---- at any time ---- */
@@ -52,9 +89,10 @@ static void look_at(struct world *w, uint32_t observer)
         uint32_t s = signer_host_of(w->signer, &m.id);
         if (s < w->config.hosts && is_settled(w, s) && !wire_is_cut(&w->wire, observer, s) &&
             !wire_is_cut(&w->wire, s, observer) &&
-            later(m.since * 1000, w->network_since) + w->dead_bound < w->now) {
+            later(host_when(&w->host[observer], m.since), w->network_since) + w->dead_bound < w->now) {
             world_fail(w, "host %u has held host %u %s since %llu ms, which runs and can be reached",
-                       observer, s, gossip_state_text(m.state), (unsigned long long)(world_ms(w) - m.since));
+                       observer, s, gossip_state_text(m.state),
+                       (unsigned long long)(host_ms(&w->host[observer]) - m.since));
             return;
         }
     }

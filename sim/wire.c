@@ -1,5 +1,6 @@
 #include "sim/wire.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,19 +12,45 @@ struct connection {
     mono_us last_arrival[2]; /* in each direction: to high, to low */
 };
 
+/* Half to one and a half of `mean`: each direction its own, for asymmetric ways. */
+static uint32_t around(struct rng *r, uint32_t mean)
+{
+    return mean / 2 + rng_below(r, mean + 1);
+}
+
+static void lay_ways(struct wire *w)
+{
+    for (uint32_t a = 0; a < WIRE_ZONES_MAX; a++)
+        for (uint32_t b = 0; b < WIRE_ZONES_MAX; b++) {
+            uint32_t delay_us = around(&w->rng, w->config.zone_delay_us);
+            uint32_t loss_ppm = around(&w->rng, w->config.zone_loss_ppm);
+            if (a != b)
+                w->way[a][b] = (struct wire_way){delay_us, loss_ppm};
+        }
+}
+
 void wire_init(struct wire *w, const struct wire_config *config, uint32_t hosts, uint64_t seed)
 {
     *w = (struct wire){.config = *config, .rng = rng_seeded(seed ^ 0x3172e5u), .hosts = hosts};
+    assert(config->zones <= WIRE_ZONES_MAX);
+    if (w->config.queue_us == 0)
+        w->config.queue_us = 500 * 1000;
     w->connection_slots = 1024;
     w->group = calloc(hosts, 1);
+    w->host = calloc(hosts, sizeof *w->host);
     w->connection = calloc(w->connection_slots, sizeof *w->connection);
-    if (!w->group || !w->connection)
+    if (!w->group || !w->host || !w->connection)
         abort();
+    for (uint32_t h = 0; h < hosts && config->zones > 1; h++)
+        w->host[h].zone = (uint8_t)(h % config->zones);
+    if (config->zones > 1)
+        lay_ways(w);
 }
 
 void wire_fini(struct wire *w)
 {
     free(w->group);
+    free(w->host);
     free(w->connection);
     *w = (struct wire){0};
 }
@@ -36,7 +63,49 @@ bool wire_is_cut(const struct wire *w, uint32_t from, uint32_t to)
 bool wire_is_whole(const struct wire *w)
 {
     static const bool none[WIRE_GROUPS_MAX][WIRE_GROUPS_MAX];
-    return memcmp(w->cut, none, sizeof none) == 0;
+    if (memcmp(w->cut, none, sizeof none) != 0)
+        return false;
+    for (uint32_t h = 0; h < w->hosts; h++)
+        if (w->host[h].lost_in_ppm || w->host[h].lost_out_ppm)
+            return false;
+    return true;
+}
+
+void wire_heal(struct wire *w)
+{
+    memset(w->cut, 0, sizeof w->cut);
+    for (uint32_t h = 0; h < w->hosts; h++)
+        w->host[h].lost_in_ppm = w->host[h].lost_out_ppm = 0;
+    for (uint32_t a = 0; a < WIRE_ZONES_MAX; a++)
+        for (uint32_t b = 0; b < WIRE_ZONES_MAX; b++)
+            w->way[a][b].loss_ppm = 0;
+    w->config.loss_ppm = w->config.duplicate_ppm = w->config.reorder_ppm = 0;
+}
+
+/* ---- lines ---- */
+
+static mono_us passing_us(uint32_t kbps, size_t bytes)
+{
+    return (mono_us)bytes * 8 * 1000 / kbps;
+}
+
+/* Hands `bytes` to a line at `at`; returns when they have passed, NEVER: they were dropped. */
+static mono_us pass_datagram(struct wire *w, struct wire_line *line, size_t bytes, mono_us at)
+{
+    if (w->config.line_kbps == 0)
+        return at;
+    mono_us start = line->datagrams_until > at ? line->datagrams_until : at;
+    if (start - at > w->config.queue_us) {
+        w->queue_drops++;
+        return NEVER;
+    }
+    return line->datagrams_until = start + passing_us(w->config.line_kbps, bytes);
+}
+
+static mono_us pass_bulk(const struct wire *w, struct wire_line *line, size_t bytes, mono_us at)
+{
+    mono_us start = line->bulk_until > at ? line->bulk_until : at;
+    return line->bulk_until = start + passing_us(w->config.line_kbps, bytes);
 }
 
 /* ---- datagrams ---- */
@@ -46,26 +115,45 @@ static bool happens(struct wire *w, uint32_t ppm)
     return ppm > 0 && rng_below(&w->rng, 1000000) < ppm;
 }
 
-static mono_us one_way(struct wire *w)
+static const struct wire_way *way_of(const struct wire *w, uint32_t from, uint32_t to)
 {
-    uint32_t spread = w->config.delay_us / 100 * w->config.jitter_pct;
-    return w->config.delay_us - spread + rng_below(&w->rng, 2 * spread + 1);
+    return &w->way[w->host[from].zone][w->host[to].zone];
 }
 
-static mono_us datagram_delay(struct wire *w)
+static mono_us one_way(struct wire *w, uint32_t from, uint32_t to)
 {
-    mono_us d = one_way(w);
+    uint32_t spread = w->config.delay_us / 100 * w->config.jitter_pct;
+    uint32_t d = w->config.delay_us - spread + way_of(w, from, to)->delay_us;
+    return d + rng_below(&w->rng, 2 * spread + 1);
+}
+
+static mono_us datagram_delay(struct wire *w, uint32_t from, uint32_t to)
+{
+    mono_us d = one_way(w, from, to);
     return happens(w, w->config.reorder_ppm) ? d + rng_below(&w->rng, w->config.reorder_us) : d;
 }
 
-unsigned wire_datagram(struct wire *w, uint32_t from, uint32_t to, mono_us now, mono_us arrival[2])
+static bool is_dropped(struct wire *w, uint32_t from, uint32_t to)
+{
+    if (happens(w, w->config.loss_ppm) || happens(w, way_of(w, from, to)->loss_ppm))
+        return true;
+    return happens(w, w->host[from].lost_out_ppm) || happens(w, w->host[to].lost_in_ppm);
+}
+
+unsigned wire_datagram(struct wire *w, uint32_t from, uint32_t to, size_t bytes, mono_us now,
+                       mono_us arrival[2])
 {
     unsigned n = 0;
-    if (wire_is_cut(w, from, to) || happens(w, w->config.loss_ppm))
+    mono_us sent = pass_datagram(w, &w->host[from].out, bytes, now);
+    if (sent == NEVER || wire_is_cut(w, from, to) || is_dropped(w, from, to))
         return 0;
-    arrival[n++] = now + datagram_delay(w);
-    if (happens(w, w->config.duplicate_ppm))
-        arrival[n++] = now + datagram_delay(w);
+    unsigned copies = 1 + happens(w, w->config.duplicate_ppm);
+    while (copies-- > 0) {
+        mono_us at = sent + datagram_delay(w, from, to);
+        at = pass_datagram(w, &w->host[to].in, bytes, at);
+        if (at != NEVER)
+            arrival[n++] = at;
+    }
     return n;
 }
 
@@ -106,9 +194,10 @@ static struct connection *between(struct wire *w, uint32_t a, uint32_t b)
     return c;
 }
 
-mono_us wire_round_trip(struct wire *w)
+mono_us wire_round_trip(struct wire *w, uint32_t a, uint32_t b)
 {
-    return one_way(w) + one_way(w);
+    mono_us there = one_way(w, a, b);
+    return there + one_way(w, b, a);
 }
 
 /* Each lost segment waits for the sender's time-out, which doubles. */
@@ -132,16 +221,23 @@ mono_us wire_bulk(struct wire *w, uint32_t from, uint32_t from_generation, uint3
         c->is_open = true;
         c->low_generation = low;
         c->high_generation = high;
-        c->ready = now + wire_round_trip(w) + wire_round_trip(w) + resend_delay(w);
+        c->ready = now + wire_round_trip(w, from, to);
+        c->ready += wire_round_trip(w, from, to);
+        c->ready += resend_delay(w);
         c->last_arrival[0] = c->last_arrival[1] = 0;
     }
     c->last_use = now;
     mono_us *last = &c->last_arrival[from > to];
-    mono_us start = now > c->ready ? now : c->ready;
-    mono_us arrival = start + one_way(w) + resend_delay(w);
+    mono_us arrival = now > c->ready ? now : c->ready;
+    if (w->config.line_kbps != 0)
+        arrival = pass_bulk(w, &w->host[from].out, bytes, arrival);
+    arrival += one_way(w, from, to);
+    arrival += resend_delay(w);
     if (arrival < *last)
         arrival = *last;
-    return *last = arrival + bytes / WIRE_BYTES_PER_US;
+    arrival = w->config.line_kbps != 0 ? pass_bulk(w, &w->host[to].in, bytes, arrival)
+                                       : arrival + passing_us(WIRE_KBPS, bytes);
+    return *last = arrival;
 }
 
 void wire_bulk_close(struct wire *w, uint32_t a, uint32_t b)

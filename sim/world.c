@@ -50,8 +50,9 @@ void world_free(struct world *w)
     heap_fini(&w->heap);
     wire_fini(&w->wire);
     signer_free(w->signer);
-    free(w->figures.detection.at);
-    free(w->figures.convergence.at);
+    samples_fini(&w->figures.suspicion);
+    samples_fini(&w->figures.detection);
+    samples_fini(&w->figures.convergence);
     free(w->died_at);
     free(w->host);
     free(w);
@@ -158,7 +159,7 @@ const struct doc *world_publish(struct world *w, uint32_t host, uint64_t version
     h->disk.doc = d;
     trace_line(&w->trace, w->now, "%u publishes version %llu, %zu bytes", host, (unsigned long long)version,
                bytes);
-    gossip_doc_set(h->gossip, DOC_KIND, d->epoch, d->version, &d->hash, world_ms(w));
+    gossip_doc_set(h->gossip, DOC_KIND, d->epoch, d->version, &d->hash, host_ms(h));
     host_timer(h);
     return d;
 }
@@ -182,31 +183,4 @@ void world_inject(struct world *w, uint32_t from, bool is_outsiders, uint32_t to
     trace_message(&w->trace, w->now, "forges", from, to, lane == GOSSIP_BULK ? "bulk" : "datagram", msg);
     heap_push(&w->heap, (struct happening){
                             .at = w->now + w->config.wire.delay_us, .kind = HAPPENS_ARRIVAL, .delivery = d});
-}
-
-/* ---- figures ---- */
-
-void samples_add(struct samples *s, mono_us value)
-{
-    if (s->count == s->cap) {
-        s->cap = s->cap ? 2 * s->cap : 64;
-        s->at = realloc(s->at, s->cap * sizeof *s->at);
-        if (!s->at)
-            abort();
-    }
-    s->at[s->count++] = (uint32_t)(value / 1000);
-}
-
-static int cmp_u32(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-uint32_t samples_percentile(struct samples *s, unsigned p)
-{
-    if (s->count == 0)
-        return 0;
-    qsort(s->at, s->count, sizeof *s->at, cmp_u32);
-    return s->at[(s->count - 1) * p / 100];
 }

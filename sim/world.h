@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "gossip/gossip.h"
 #include "sim/heap.h"
+#include "sim/samples.h"
 #include "sim/signer.h"
 #include "sim/trace.h"
 #include "sim/wire.h"
@@ -19,9 +20,11 @@ enum {
         256, /* datagrams that wait for a paused process; further ones are dropped, as by the kernel */
     PAUSED_BULK_MAX = 1024,            /* bulk messages likewise; further ones fail */
     WIRE_OVERHEAD_BYTES = 20 + 8 + 32, /* IPv4, UDP and the session's sealing (link/udp.h), for the figures */
-    WORLD_DOCS_MAX = 8,
+    WORLD_DOCS_MAX = 64,
     DOC_KIND = 1,
     PERSIST_US_MAX = 4000, /* the store's fsync takes 1 ms up to this */
+    LATE_MS = 50,    /* a turn that comes this much after its deadline tells gossip so (agent/control) */
+    READ_BATCH = 32, /* datagrams that libuv reads between two turns (UV__UDP_DGRAM_MAXSIZE loop, 32) */
 };
 
 enum host_state {
@@ -55,6 +58,13 @@ struct doc {
     struct buf bytes;
 };
 
+enum fault_kind { FAULT_NONE, FAULT_PAUSE, FAULT_BLOCK, FAULT_STARVE, FAULT_DEAF, FAULT_MUTE, FAULT_LOSSY };
+struct fault { /* faults.h */
+    enum fault_kind kind;
+    bool is_on;
+    mono_us on, off, until, next_at;
+};
+
 struct host {
     struct world *world;
     uint32_t index, generation; /* the generation rises with every start */
@@ -67,14 +77,12 @@ struct host {
     bool wants_to_leave;
     mono_us timer_at;     /* of the timer in the heap */
     mono_us stable_since; /* last start, stop, pause or resume */
-    mono_ms paused_deadline;
-    struct delivery **queue; /* while paused */
+    struct fault fault;
+    int32_t drift_ppm;       /* its clock against true time */
+    bool is_blocked;         /* pauses at its next send or receive */
+    struct delivery *held;   /* the send it was blocked in front of */
+    struct delivery **queue; /* while paused; NULL before the first pause */
     size_t queued_datagrams, queued_bulk;
-};
-
-struct samples {
-    uint32_t *at; /* milliseconds */
-    size_t count, cap;
 };
 
 struct figures {
@@ -82,7 +90,8 @@ struct figures {
     uint64_t false_deaths; /* a host held dead that ran, unpaused, in a whole network */
     uint64_t suspicions, equivocations, forged, forged_seen;
     uint64_t rest_bytes_per_s;  /* per host, when nothing happens; scenario rest */
-    struct samples detection;   /* from a crash until an observer holds it dead */
+    struct samples suspicion;   /* from a crash until an observer no longer holds it alive */
+    struct samples detection;   /* ... until it holds it dead */
     struct samples convergence; /* from a disturbance until all agree */
 };
 
@@ -115,6 +124,11 @@ struct world {
                              (oracle_agree) */
     uint32_t last_observer, last_subject; /* of the last disagreement: asked first */
     struct forger *forger;
+    bool
+        is_sockets_first; /* after a pause the loop reads before it runs timers, as the agent's does; else the
+                              seed decides each time */
+    void (*watch)(struct world *w, uint32_t observer, uint32_t subject, const struct gossip_event *ev);
+    void *study; /* of whoever set `watch` */
 };
 
 /* Milliseconds and seconds of virtual time, in the world's microseconds. */
@@ -151,18 +165,15 @@ void host_crash(struct world *w, uint32_t host); /* memory and network gone, dis
 void host_stop(struct world *w, uint32_t host); /* the process dies without a word; the host's kernel lives */
 void host_leave(struct world *w, uint32_t host); /* says good-bye; stops when gossip says it was heard */
 void host_pause(struct world *w, uint32_t host);
-void host_resume(struct world *w, uint32_t host);
+void host_block(struct world *w, uint32_t host);  /* from now on its next send or receive pauses it */
+void host_resume(struct world *w, uint32_t host); /* ends both */
 void host_timer(struct host *h);
 void host_arrival(struct host *h, struct delivery *d_take);
 void host_bulk_failed(struct host *h, const struct delivery *d);
 bool host_is_running(const struct host *h); /* has a gossip instance: UP or PAUSED */
-static inline mono_ms world_ms(const struct world *w)
-{
-    return w->now / 1000;
-}
-
-void samples_add(struct samples *s, mono_us value);
-/* The p-th percentile (0..100) in milliseconds; 0 if there are none. Sorts. */
-uint32_t samples_percentile(struct samples *s, unsigned p);
+/* What this host's clock shows now, and when it will show `at`. */
+mono_ms host_ms(const struct host *h);
+mono_us host_when(const struct host *h, mono_ms at);
+const char *host_state_text(enum host_state s);
 
 #endif

@@ -39,7 +39,7 @@ static void loss_and_doubling_are_as_configured(void **state)
     mono_us at[2];
     wire_init(&w, &config, 2, 1);
     for (int i = 0; i < 100000; i++) {
-        unsigned n = wire_datagram(&w, 0, 1, 5000, at);
+        unsigned n = wire_datagram(&w, 0, 1, 100, 5000, at);
         count[n]++;
         for (unsigned j = 0; j < n; j++)
             assert_true(at[j] >= 5800 && at[j] <= 6200);
@@ -59,9 +59,9 @@ static void a_cut_has_a_direction(void **state)
     w.group[1] = 1;
     w.cut[0][1] = true;
     assert_false(wire_is_whole(&w));
-    assert_int_equal(wire_datagram(&w, 0, 1, 0, at), 0);
-    assert_int_equal(wire_datagram(&w, 1, 0, 0, at), 1);
-    assert_int_equal(wire_datagram(&w, 0, 2, 0, at), 1);
+    assert_int_equal(wire_datagram(&w, 0, 1, 100, 0, at), 0);
+    assert_int_equal(wire_datagram(&w, 1, 0, 100, 0, at), 1);
+    assert_int_equal(wire_datagram(&w, 0, 2, 100, 0, at), 1);
     wire_fini(&w);
 }
 
