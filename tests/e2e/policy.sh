@@ -76,8 +76,34 @@ printf 'policy: v1\nmesh: shop.example\nversion: 9\nservices: {cart: {protocol: 
 if "$starling" policy check "$T/future.yaml" >"$T/out" 2>&1; then fail "rateLimits is not in force"; fi
 grep -q 'rateLimits.*not in force' "$T/out" || { cat "$T/out"; fail "the key is not named"; }
 
-# Alone after a restart, with no peer to ask, b still enforces version 2.
+# Under audit nothing is refused, and what would have been is counted at both ends and logged.
+cat >"$T/audit.yaml" <<'P'
+policy: v1
+mesh: shop.example
+version: 4
+services: {cart: {protocol: http, unmatched: audit}}
+intentions:
+  - {name: front-4, from: [ops], to: cart}
+  - {name: no-shop, from: [web], to: cart, mode: audit, deny: [{paths: ["/shop/*"]}]}
+P
+publish a "$T/audit.yaml"
+eventually 1 in_force 4 a b c
+code_is 200 || fail "unmatched: audit must let through: $(code)"
+curl -s -o /dev/null -H 'Host: cart' http://127.0.0.1:7085/shop/1
+audited() { # PORT ROLE RULE
+    curl -s "http://127.0.0.1:$1/metrics" | grep -q "^starling_audited_total{service=\"cart\",role=\"$2\",rule=\"$3\",decision=\"allow\"} 1$"
+}
+for rule in unmatched no-shop; do
+    audited 7001 near $rule || fail "the near agent did not count $rule"
+    audited 7101 far $rule || fail "the far agent did not count $rule"
+done
+grep -q 'audit: near web -> cart was allowed; without audit, rule no-shop of policy 4 would have denied it' "$T/a/log" || fail "audit left no line"
+sed 's/version: 4/version: 5/; s/unmatched: audit/unmatched: deny/' "$T/audit.yaml" >"$T/v5.yaml"
+publish a "$T/v5.yaml"
+eventually 1 in_force 5 a b c
+
+# Alone after a restart, with no peer to ask, b still enforces the last version.
 for n in a b c; do crash $n; done
 agent b 7100
-eventually 5 in_force 2 b
+eventually 5 in_force 5 b
 [ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: cart' http://127.0.0.1:7180/)" = 403 ] || fail "not enforced at boot"
