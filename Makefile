@@ -50,6 +50,15 @@ TOOL_SRC  := $(wildcard tests/tools/*.c)
 TOOL_BIN  := $(patsubst tests/tools/%.c,$(B)/tests/%,$(TOOL_SRC))
 FUZZ_SECONDS ?= 20
 
+# How the sanitizers speak. SANITIZED tells the end-to-end tests to wait longer, to allow more memory, and that a report of any
+# process is a failure.
+ifneq ($(filter asan tsan,$(MODE)),)
+export SANITIZED := $(MODE)
+export ASAN_OPTIONS := detect_leaks=1:detect_stack_use_after_return=1:check_initialization_order=1:strict_string_checks=1:quarantine_size_mb=64
+export UBSAN_OPTIONS := print_stacktrace=1
+export TSAN_OPTIONS := second_deadlock_stack=1:history_size=4
+endif
+
 .PHONY: all help deps test demo check format layering lint unit unit-bins e2e sim asan tsan fuzz fuzz-bins bench install clean tools
 .DELETE_ON_ERROR:
 
@@ -117,7 +126,12 @@ $(TOOL_BIN): $(B)/tests/%: tests/tools/%.c $(B)/libstarling.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libstarling.a $(LIBS)
-tools: $(TOOL_BIN)
+# The example of docs/gossip.md: nothing but gossip/ and include/ under it.
+$(B)/tests/gossip-example: docs/gossip-example.c $(B)/libstarling.a
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -D_GNU_SOURCE -Iinclude -I. $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libstarling.a -lm
+tools: $(TOOL_BIN) $(B)/tests/gossip-example
 
 unit-bins: $(UNIT_BIN)
 unit: $(UNIT_BIN)
@@ -150,10 +164,9 @@ layering:
 lint:
 	@tests/check-lint.sh "$(CPPFLAGS)"
 
-asan:
-	@$(MAKE) --no-print-directory MODE=asan B=$(B)/asan all tools unit e2e
-tsan:
-	@$(MAKE) --no-print-directory MODE=tsan B=$(B)/tsan all tools unit e2e
+asan tsan:
+	@$(ALL_CORES) MODE=$@ B=$(B)/$@ all tools unit-bins
+	@$(MAKE) --no-print-directory MODE=$@ B=$(B)/$@ unit e2e
 fuzz-bins: $(FUZZ_BIN)
 fuzz:
 	@$(ALL_CORES) MODE=fuzz CC=clang B=$(B)/fuzz fuzz-bins
