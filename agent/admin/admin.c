@@ -7,6 +7,8 @@
 #include "http/h1.h"
 #include "observe/log.h"
 
+enum { WEB_REQUEST_MAX = 256 * 1024 }; /* bytes read and not yet served; a head is capped by the reader */
+
 struct admin {
     struct control *control;
     struct door socket, web;
@@ -108,6 +110,7 @@ static void do_policy(struct door_conn *k, const json_t *request)
 static void do_leave(struct door_conn *k, const json_t *request)
 {
     (void)request;
+    k->stays = true; /* its end tells the asker that the agent has stopped */
     answer(k, json_string("leaving"), NULL);
     if (control_phase(k->door->control) == CONTROL_RUNNING)
         control_leave(k->door->control);
@@ -132,14 +135,14 @@ static void obey(struct door_conn *k, const json_t *request)
 
 static bool socket_received(struct door_conn *k)
 {
-    while (!k->busy) {
+    while (door_may_go_on(k)) {
         uint8_t *end = k->in.len ? memchr(k->in.at, '\n', k->in.len) : NULL;
         if (!end)
             return true;
         size_t n = (size_t)(end - k->in.at);
         json_t *request = json_loadb((const char *)k->in.at, n, JSON_REJECT_DUPLICATES, NULL);
         buf_consume(&k->in, n + 1);
-        if (request)
+        if (json_is_object(request))
             obey(k, request);
         else
             answer(k, NULL, "the request is not a JSON object");
@@ -249,7 +252,7 @@ static bool web_received(struct door_conn *k)
     static const struct h1_limits limits = {.head_bytes_max = 8192};
     if (!k->reader && !(k->reader = h1_reader_new(H1_REQUESTS, &limits)))
         return false;
-    for (;;) {
+    while (door_may_go_on(k)) {
         size_t used = 0;
         struct h1_event ev = h1_reader_feed(k->reader, buf_bytes(&k->in), &used);
         if (ev.type == H1_HEAD) {
@@ -264,13 +267,12 @@ static bool web_received(struct door_conn *k)
         if (ev.type == H1_END && !h1_reader_keep_alive(k->reader))
             return false;
         if (ev.type == H1_NONE)
-            return true;
+            break;
     }
+    return true;
 }
 
-/* -- both
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- both -------------------------------------------------------------------------------------- */
 
 static enum err open_socket(struct admin *a, struct buf *why)
 {
@@ -318,7 +320,7 @@ enum err admin_new(struct admin **out, struct control *c, struct buf *why)
         return ERR_NOMEM;
     a->control = c;
     door_init(&a->socket, c, ADMIN_REQUEST_MAX, socket_received);
-    door_init(&a->web, c, 64 * 1024, web_received);
+    door_init(&a->web, c, WEB_REQUEST_MAX, web_received);
     a->socket.admit = admit_owner;
     enum err e = open_socket(a, why);
     if (e == ERR_OK)

@@ -17,10 +17,10 @@ static void free_conn(struct door_conn *k)
     free(k);
 }
 
-void door_close(struct door_conn *k, bool flush)
+static void close_conn(struct door_conn *k, bool flush)
 {
     if (k->conn && flush)
-        net_conn_free_flush(k->conn, ADMIN_IDLE_MS);
+        net_conn_free_flush(k->conn, DOOR_LINGER_MS);
     else if (k->conn)
         net_conn_free(k->conn);
     k->conn = NULL;
@@ -28,13 +28,22 @@ void door_close(struct door_conn *k, bool flush)
         free_conn(k);
 }
 
+bool door_may_go_on(const struct door_conn *k)
+{
+    return k->conn && !k->busy && net_conn_queued(k->conn) < DOOR_QUEUE_MAX;
+}
+
+/* Serves what is there, then decides whether to read on. */
 static void work(struct door_conn *k)
 {
     k->working = true;
     bool stays = k->door->received(k);
     k->working = false;
-    if (!stays || !k->conn)
-        door_close(k, true);
+    bool may_go_on = door_may_go_on(k);
+    if (!stays || (k->at_eof && may_go_on))
+        close_conn(k, true);
+    else
+        net_conn_read_pause(k->conn, !may_go_on);
 }
 
 /* What was pipelined behind the late answer is looked at now, unless whoever is looking is still on the
@@ -57,38 +66,48 @@ void door_send(struct door_conn *k, struct buf *bytes_take)
     buf_fini(bytes_take);
 }
 
+/* A connection that is busy is not read, but what a batch had in store still comes. */
 static void on_data(void *arg, struct bytes in)
 {
     struct door_conn *k = arg;
     k->since = net_now(control_loop(k->door->control));
     buf_add_bytes(&k->in, in);
     if (!buf_ok(&k->in))
-        door_close(k, false);
-    else if (!k->busy)
+        close_conn(k, false);
+    else if (door_may_go_on(k))
         work(k);
 }
 
 static void on_eof(void *arg)
 {
     struct door_conn *k = arg;
-    if (!k->busy)
-        door_close(k, true);
+    k->at_eof = true;
+    if (door_may_go_on(k))
+        work(k);
 }
 
 static void on_closed(void *arg, enum err why)
 {
     (void)why;
-    door_close(arg, false);
+    close_conn(arg, false);
 }
 
-static void on_nothing(void *arg)
+static void on_connected(void *arg)
 {
-    (void)arg; /* accepted connections do not connect, and answers are small */
+    (void)arg; /* accepted connections do not connect */
+}
+
+static void on_drained(void *arg)
+{
+    struct door_conn *k = arg;
+    k->since = net_now(control_loop(k->door->control));
+    if (door_may_go_on(k))
+        work(k);
 }
 
 void door_on_accept(void *door, struct net_conn *c_take)
 {
-    static const struct net_conn_events ev = {on_data, on_eof, on_closed, on_nothing, on_nothing};
+    static const struct net_conn_events ev = {on_data, on_eof, on_closed, on_connected, on_drained};
     struct door *d = door;
     struct door_conn *k =
         d->count < ADMIN_CONNS_MAX && (!d->admit || d->admit(c_take)) ? calloc(1, sizeof *k) : NULL;
@@ -111,7 +130,7 @@ void door_fini(struct door *d)
         net_listener_free(d->listener);
     list_each_safe (struct door_conn, k, &d->conns, node) {
         k->busy = false;
-        door_close(k, true);
+        close_conn(k, true);
     }
 }
 
@@ -119,10 +138,14 @@ mono_ms door_step(struct door *d, mono_ms now)
 {
     mono_ms at = NEVER;
     list_each_safe (struct door_conn, k, &d->conns, node) {
-        if (k->busy)
+        if (k->busy || k->stays)
             continue;
+        size_t queued = net_conn_queued(k->conn);
+        if (queued < k->queued)
+            k->since = now;
+        k->queued = queued;
         if (now >= k->since + ADMIN_IDLE_MS)
-            door_close(k, false);
+            close_conn(k, false);
         else
             at = mono_min(at, k->since + ADMIN_IDLE_MS);
     }

@@ -1,10 +1,18 @@
 /* What the Unix socket and the read-only port share: a bounded set of connections, each collecting a request
- * and sending an answer, closed when silent for ADMIN_IDLE_MS. */
+ * and sending an answer, closed when nothing has moved for ADMIN_IDLE_MS.
+ *
+ * Who asks faster than it reads is not looked at while DOOR_QUEUE_MAX bytes of answers wait for it: its requests
+ * stay in the kernel. */
 #ifndef ADMIN_DOOR_H
 #define ADMIN_DOOR_H
 
 #include "admin/admin.h"
 #include "base/list.h"
+
+enum {
+    DOOR_QUEUE_MAX = 256 * 1024, /* bytes of answers not yet taken; then no further request is served */
+    DOOR_LINGER_MS = 2000,       /* for the last answer of a closed connection, which is no longer counted */
+};
 
 struct door;
 struct door_conn {
@@ -14,7 +22,10 @@ struct door_conn {
     struct buf in;
     bool busy;                /* an answer will come later; nothing is read meanwhile */
     bool working;             /* `received` is on the stack */
-    mono_ms since;            /* of the last byte read */
+    bool at_eof;              /* it will ask nothing more */
+    bool stays;               /* until the agent stops, however silent */
+    mono_ms since;            /* when a byte last came or went */
+    size_t queued;            /* at the last step */
     struct h1_reader *reader; /* the read-only port's */
 };
 
@@ -23,7 +34,8 @@ struct door {
     struct net_listener *listener;
     struct list conns;
     size_t count, request_max;
-    /* Bytes were added to conn->in. Returns false when the connection is to be closed. */
+    /* Serves what is whole in k->in, as long as door_may_go_on(). Returns false when the connection is to be
+     * closed. */
     bool (*received)(struct door_conn *k);
     bool (*admit)(struct net_conn *c); /* NULL: everybody */
 };
@@ -33,8 +45,8 @@ void door_fini(struct door *d);
 /* Closes what has been silent too long; returns when to look again. */
 mono_ms door_step(struct door *d, mono_ms now);
 void door_on_accept(void *door, struct net_conn *c_take);
+bool door_may_go_on(const struct door_conn *k);
 void door_send(struct door_conn *k, struct buf *bytes_take);
-void door_close(struct door_conn *k, bool flush);
 /* A late answer has been sent or given up. */
 void door_done(struct door_conn *k);
 

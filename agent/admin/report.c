@@ -175,9 +175,7 @@ json_t *report_policy(const struct control *c)
     return o;
 }
 
-/* -- why
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- why --------------------------------------------------------------------------------------- */
 
 enum { WHY_HEADERS_MAX = 64, WHY_PATH_MAX = 8192 };
 
@@ -286,7 +284,7 @@ static json_t *flatten(json_t *targets, const char *key, bool lists)
         v = json_object_get(t, key);
         if (lists)
             json_array_extend(all, v);
-        else if (*json_string_value(v))
+        else if (json_string_length(v) > 0)
             json_array_append(all, v);
     }
     return all;

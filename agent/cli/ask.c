@@ -81,11 +81,12 @@ static bool receive_line(int fd, struct buf *in)
     return true;
 }
 
-static void wait_until_gone(int fd, struct buf *in, unsigned seconds)
+static bool wait_until_gone(int fd, struct buf *in, unsigned seconds)
 {
     int64_t until = now_ms() + (int64_t)seconds * 1000;
     while (receive(fd, in, until) > 0)
         ;
+    return now_ms() < until;
 }
 
 static json_t *result_of(const struct args_command *cmd, const struct buf *in)
@@ -122,8 +123,11 @@ json_t *ask_agent(const struct args_command *cmd, const struct ask *a, json_t *r
         else
             args_refused(cmd, "the agent closed the connection or did not answer within %d s; see its log",
                          ASK_TIMEOUT_S);
-        if (result && until_gone_s)
-            wait_until_gone(fd, &in, until_gone_s);
+        if (result && until_gone_s && !wait_until_gone(fd, &in, until_gone_s)) {
+            args_refused(cmd, "the agent has not stopped within %u s; see its log", until_gone_s);
+            json_decref(result);
+            result = NULL;
+        }
         close(fd);
     }
     free(line);
