@@ -22,9 +22,7 @@ static bool is_there(const struct config *config, const char *name)
     return lstat(path, &st) == 0;
 }
 
-/* -- files
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- files ------------------------------------------------------------------------------------- */
 
 static enum err save_key(const struct config *config, const char *name, const char *what,
                          const uint8_t secret[32], struct buf *why)
@@ -286,14 +284,31 @@ static bool keys_match(const struct identity *id)
            memcmp(id->credential_open.noise_key, id->noise.pub, sizeof id->noise.pub) == 0;
 }
 
+/* A token stays in the configuration for longer than it is good for: that it renews nothing any more stops only a
+ * host that cannot do without. */
+static enum err renew_if_wanted(struct identity *id, const struct config *config, enum err opened, wall_s now,
+                                struct buf *why)
+{
+    struct buf refused = {0};
+    if (!config->token_path[0] || !wants_renewal(id, config, opened, now))
+        return opened;
+    bool needed = is_unusable(id, config, opened) != NULL;
+    enum err e = renew(id, config, now, &refused);
+    if (e == ERR_OK) {
+        e = open_credential(id, now);
+    } else if (needed) {
+        buf_add_bytes(why, buf_bytes(&refused));
+    } else {
+        log_warn("trust", "the credential is not renewed, the one there is goes on: %s", buf_str(&refused));
+        e = opened;
+    }
+    buf_fini(&refused);
+    return e;
+}
+
 static enum err check(struct identity *id, const struct config *config, wall_s now, struct buf *why)
 {
-    enum err e = open_credential(id, now);
-    if (config->token_path[0] && wants_renewal(id, config, e, now)) {
-        e = renew(id, config, now, why);
-        if (e == ERR_OK)
-            e = open_credential(id, now);
-    }
+    enum err e = renew_if_wanted(id, config, open_credential(id, now), now, why);
     const char *wrong = is_unusable(id, config, e);
     if (wrong && why->len == 0)
         buf_addf(why, "%s: start with --token FILE of a token that allows it", wrong);
