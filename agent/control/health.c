@@ -74,6 +74,7 @@ static struct check *take_or_make(struct check **old, size_t old_count, struct h
             struct check *k = old[i];
             old[i] = NULL;
             k->service = *s;
+            k->next = mono_min(k->next, now + s->health.interval_ms); /* it may have become shorter */
             return k;
         }
     struct check *k = calloc(1, sizeof *k);
@@ -178,10 +179,8 @@ static void start_check(struct check *k, mono_ms now)
     k->read_bytes = 0;
     k->next = now + k->service.health.interval_ms;
     k->give_up = now + k->service.health.timeout_ms;
-    if (net_dial(&k->conn, k->owner->loop, &k->service.app, k->service.health.timeout_ms, &ev, k) != ERR_OK) {
-        k->conn = NULL;
-        k->next = now + k->service.health.interval_ms;
-    }
+    if (net_dial(&k->conn, k->owner->loop, &k->service.app, k->service.health.timeout_ms, &ev, k) != ERR_OK)
+        k->conn = NULL; /* no memory here says nothing about the service */
 }
 
 static void settle(struct check *k, bool passed)
