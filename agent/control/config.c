@@ -199,12 +199,30 @@ static void read_service(const struct yaml_node *n, struct config *out, struct c
     out->service[out->service_count++] = s;
 }
 
-static bool parse_user(const char *text, uid_t *uid)
+static bool user_known_before(const struct config *before, const char *name, uid_t *uid)
+{
+    for (size_t i = 0; i < before->caller_count; i++)
+        if (before->caller[i].by_uid && strcmp(before->caller_user[i], name) == 0) {
+            *uid = before->caller[i].uid;
+            return true;
+        }
+    return false;
+}
+
+/* Who the next caller's user is. Only at the start is the system asked, which may ask a server. */
+static bool read_user(struct config *out, const char *text, uid_t *uid)
 {
     char *end;
     unsigned long v = strtoul(text, &end, 10);
+    if (!copy_text(out->caller_user[out->caller_count], CONFIG_USER_MAX, text))
+        return false;
+    *uid = (uid_t)-1;
     if (*text >= '0' && *text <= '9' && *end == 0 && v < UINT32_MAX) {
         *uid = (uid_t)v;
+        return true;
+    }
+    if (out->before) {
+        (void)user_known_before(out->before, text, uid);
         return true;
     }
     struct passwd *pw = getpwnam(text);
@@ -234,7 +252,7 @@ static void read_caller(const struct yaml_node *n, struct config *out, struct co
     } else if (uid) {
         const char *user = scalar(uid, c, "callers.uid");
         w.by_uid = true;
-        if (user && !parse_user(user, &w.uid))
+        if (user && !read_user(out, user, &w.uid))
             complain(c, uid, "callers.uid \"%s\" is neither a user of this host nor a number", user);
     } else {
         read_addr(entry, &w.entry, "callers.entry", false, c);
@@ -475,7 +493,7 @@ static bool flag_caller(struct config *out, const char *text)
     if (out->caller_count == CONFIG_CALLERS_MAX || !split_name(text, w.service, sizeof w.service, &rest))
         return false;
     w.by_uid = strncmp(rest, "uid:", 4) == 0;
-    if (!(w.by_uid ? parse_user(rest + 4, &w.uid) : parse_local_addr(rest, &w.entry)))
+    if (!(w.by_uid ? read_user(out, rest + 4, &w.uid) : parse_local_addr(rest, &w.entry)))
         return false;
     out->caller[out->caller_count++] = w;
     return true;
@@ -645,19 +663,33 @@ static void check_whole(const struct config *out, struct complaints *c)
                 complain(c, NULL, "service \"%s\" is listed twice", out->service[i].name);
 }
 
-enum err config_load(struct config *out, const struct config_flags *flags, struct complaints *c)
+static enum err load(struct config *out, const struct config *before, const struct config_flags *flags,
+                     struct complaints *c)
 {
     unsigned long base = MESH_PORT;
     if (flags->port_base && !flag_number(flags->port_base, 65000, &base))
         flag_wrong(c, "--port-base", flags->port_base, "must be a port up to 65000");
     defaults(out, (uint16_t)base);
+    out->before = before;
     if (flags->config && read_file(out, flags->config, c) != ERR_OK)
         return ERR_INVALID;
     read_flags(out, flags, c);
     if (out->advertise_count == 0)
         advertise_default(out);
     check_whole(out, c);
+    out->before = NULL;
     return c->count == 0 ? ERR_OK : ERR_INVALID;
+}
+
+enum err config_load(struct config *out, const struct config_flags *flags, struct complaints *c)
+{
+    return load(out, NULL, flags, c);
+}
+
+enum err config_load_again(struct config *out, const struct config *before, const struct config_flags *flags,
+                           struct complaints *c)
+{
+    return load(out, before, flags, c);
 }
 
 static void name_if(struct buf *names, bool differs, const char *name)

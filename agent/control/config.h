@@ -17,6 +17,7 @@ enum {
     CONFIG_UPSTREAMS_MAX = 256,
     CONFIG_BYTES_MAX = 256 * 1024,
     CONFIG_HOST_MAX = 256,
+    CONFIG_USER_MAX = 64,
 };
 
 struct config_label {
@@ -39,6 +40,7 @@ struct config_service {
 };
 
 struct config {
+    const struct config *before; /* while it is read again; NULL otherwise */
     char node[NODE_NAME_MAX + 1];
     char data[200];
     char token_path[512]; /* empty: none */
@@ -56,6 +58,7 @@ struct config {
     struct config_service service[CONFIG_SERVICES_MAX];
     size_t caller_count;
     struct worker_caller caller[CONFIG_CALLERS_MAX];
+    char caller_user[CONFIG_CALLERS_MAX][CONFIG_USER_MAX]; /* by_uid: the user as written */
     size_t upstream_count;
     struct worker_upstream upstream[CONFIG_UPSTREAMS_MAX];
 };
@@ -79,6 +82,11 @@ struct config_flags {
 /* Defaults, then the file (flags->config, when given), then the flags. ERR_INVALID: `c` holds every
  * complaint. */
 must_check enum err config_load(struct config *out, const struct config_flags *flags, struct complaints *c);
+/* The same while running: reads the file, but asks no directory service for users, which may take its time. A user's
+ * name that `before` has keeps its number; a new one gets none ((uid_t)-1), since callers take effect at the next
+ * start. */
+must_check enum err config_load_again(struct config *out, const struct config *before,
+                                      const struct config_flags *flags, struct complaints *c);
 /* Which settings of `now` differ from `old` and need a restart to take effect; appended as a comma-separated
  * list. */
 void config_restart_needed(const struct config *old, const struct config *now, struct buf *names);

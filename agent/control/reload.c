@@ -55,7 +55,7 @@ enum err control_reload(struct control *c, struct buf *told)
 {
     struct complaints complaints = {.file = "configuration"};
     struct config *now = calloc(1, sizeof *now);
-    enum err e = now ? config_load(now, c->flags, &complaints) : ERR_NOMEM;
+    enum err e = now ? config_load_again(now, &c->config, c->flags, &complaints) : ERR_NOMEM;
     if (e == ERR_INVALID)
         buf_addf(told, "the configuration is not taken over: %s", buf_str(&complaints.text));
     if (e == ERR_OK && !control_services_are_allowed(now, &c->identity, told))
