@@ -57,8 +57,7 @@ static enum err verify(void *arg, struct bytes record, struct gossip_claim *out)
 
 static struct bytes find_document(void *arg, const struct hash *hash)
 {
-    (void)arg, (void)hash;
-    return bytes_of(NULL, 0); /* this program has none to offer */
+    return (void)arg, (void)hash, bytes_of(NULL, 0); /* this program has none to offer */
 }
 
 /* What gossip wants sent. A bulk message that cannot be delivered is told to it; a datagram may get lost. */
@@ -117,7 +116,7 @@ int main(int argc, char **argv)
 {
     struct addr seed;
     if (argc < 3 || !addr_of_ip(&self_addr, "127.0.0.1", (uint16_t)atoi(argv[1])))
-        return 2;
+        exit(2);
     store_be16(self.b, self_addr.port); /* the id: a public key in earnest */
     struct pollfd fds[] = {{bound_socket(SOCK_DGRAM), POLLIN, 0}, {bound_socket(SOCK_STREAM), POLLIN, 0}};
     struct gossip_config config = {.self = self, .seed = self_addr.port};
@@ -146,5 +145,4 @@ int main(int argc, char **argv)
                     receive(i ? GOSSIP_BULK : GOSSIP_DATAGRAM, fds[i].fd);
     }
     gossip_free(gossip);
-    return 0;
 }
