@@ -6,7 +6,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 B=$(realpath "${B:-build}")
 export B
-: "${E2E_SECONDS:=240}"
+if [ -n "${SANITIZED:-}" ]; then : "${E2E_SECONDS:=900}"; else : "${E2E_SECONDS:=240}"; fi
 passed=0 failed=0
 if [ "$(id -u)" = 0 ]; then user=; else user=--map-root-user; fi
 # shellcheck disable=SC2086

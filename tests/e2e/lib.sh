@@ -7,12 +7,33 @@ starling=$B/starling
 T=$(mktemp -d /tmp/starling-e2e.XXXXXX)
 pids=
 
+# Under a sanitizer (SANITIZED, set by the Makefile) all is slower and larger; every report goes to a file, whichever process makes it, and
+# fails the test. Agents stay dumpable: the leak check at their end traces them.
+slower=1 larger=1
+if [ -n "${SANITIZED:-}" ]; then
+    slower=4 larger=8
+    mkdir "$T/reports"
+    export ASAN_OPTIONS="${ASAN_OPTIONS:-}:log_path=$T/reports/asan" UBSAN_OPTIONS="${UBSAN_OPTIONS:-}:log_path=$T/reports/ubsan"
+    export TSAN_OPTIONS="${TSAN_OPTIONS:-}:log_path=$T/reports/tsan" STARLING_CORE=1
+fi
+
 # Ends a process that was started here, at once, and says nothing about it.
 end() { { kill -9 "$1" && wait "$1"; } 2>/dev/null || true; }
+
+# Lets what still runs end by itself, as leaks are looked for then, and prints what was reported.
+collect_reports() {
+    for p in $pids; do kill -TERM "$p" 2>/dev/null || true; done
+    eventually 10 none_left $pids || true
+    for report in "$T"/reports/*; do
+        if [ -s "$report" ]; then cat "$report"; status=1; fi
+    done
+}
+none_left() { for p in "$@"; do ! kill -0 "$p" || return 1; done; }
 
 finish() {
     status=${1:-$?}
     trap - EXIT
+    [ -z "${SANITIZED:-}" ] || collect_reports
     for p in $pids; do end "$p"; done
     if [ "$status" != 0 ]; then
         for log in "$T"/*/log "$T"/*.log; do
@@ -28,7 +49,7 @@ fail() { echo "failed: $*" >&2; exit 1; }
 
 # eventually SECONDS COMMAND...: until the command succeeds
 eventually() {
-    bound=$1; shift
+    bound=$(($1 * slower)); shift
     end=$(($(date +%s%N) + bound * 1000000000))
     until "$@" >/dev/null 2>&1; do
         [ "$(date +%s%N)" -lt "$end" ] || { echo "not within $bound s: $*" >&2; "$@" >&2 || true; return 1; }
@@ -73,11 +94,12 @@ publish() {
     ask "$1" policy publish "$2.bundle" >/dev/null
 }
 
-# http_app PORT TEXT: nginx answering TEXT
+# http_app PORT TEXT: nginx answering TEXT; one process, so that ending it leaves no worker behind
 http_app() {
+    if curl -s -o /dev/null "http://127.0.0.1:$1/"; then fail "something else listens on port $1"; fi
     mkdir -p "$T/nginx-$1"
     cat >"$T/nginx-$1/conf" <<CONF
-daemon off; worker_processes 1; pid $T/nginx-$1/pid; error_log $T/nginx-$1/log;
+daemon off; master_process off; pid $T/nginx-$1/pid; error_log $T/nginx-$1/log;
 events { worker_connections 1024; }
 http {
     access_log off; client_max_body_size 0; client_body_temp_path $T/nginx-$1/body; keepalive_requests 100000;
