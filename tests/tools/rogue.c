@@ -264,6 +264,16 @@ static void forge_service(struct rogue *r, struct buf *out, const char *old, con
     buf_fini(&body);
 }
 
+static void hang_up(struct rogue *r)
+{
+    link_free(r->link);
+    trust_free(r->trust);
+    buf_fini(&r->root);
+    buf_fini(&r->credential);
+    buf_fini(&r->assembly);
+    close(r->fd);
+}
+
 int main(int argc, char **argv)
 {
     struct rogue r = {.fd = -1};
@@ -295,5 +305,8 @@ int main(int argc, char **argv)
     ask_for_state(&r, buf_bytes(&own));
     receive_some(&r);
     puts("sent");
+    buf_fini(&own);
+    buf_fini(&record);
+    hang_up(&r);
     return 0;
 }
