@@ -94,7 +94,11 @@ static void print_why(const json_t *o)
 {
     const json_t *p = json_object_get(o, "policy"), *t;
     size_t i;
-    printf("decision   %s\nrule       %s\nroute      %s\n", text(o, "decision"), text(o, "rule"),
+    printf("decision   %s%s\nrule       %s\nroute      %s\n", text(o, "decision"),
+           !json_is_true(json_object_get(o, "audited")) ? ""
+           : strcmp(text(o, "decision"), "allow") == 0  ? " (without audit: deny)"
+                                                        : " (without audit: allow)",
+           text(o, "rule"),
            json_is_string(json_object_get(o, "route")) ? text(o, "route") : "(none matches)");
     json_array_foreach(json_object_get(o, "targets"), i, t)
     {
@@ -128,6 +132,12 @@ static int report(int argc, char **argv, const char *name, const char *about, vo
     return EXIT_GOOD;
 }
 
+/* A result that is a text, as an object, which can grow. */
+static int print_json_text(const char *key, json_t *text_take)
+{
+    return print_json(json_pack("{s:o}", key, text_take));
+}
+
 int cli_status(int argc, char **argv)
 {
     return report(argc, argv, "status",
@@ -146,37 +156,71 @@ int cli_services(int argc, char **argv)
     return report(argc, argv, "services", "Lists the instances of all services in the mesh.", print_services);
 }
 
-static void print_text(const json_t *o)
+/* A command without operands whose answer is a text. NULL: *status is how it ended. */
+static json_t *order(int argc, char **argv, const char *name, const char *about, unsigned until_gone_s,
+                     struct ask *a, int *status)
 {
-    puts(json_string_value(o));
+    const struct args_option options[] = {ASK_OPTIONS(*a)};
+    const struct args_command cmd = {
+        .name = name, .about = about, .option = options, .option_count = sizeof options / sizeof *options};
+    *status = args_parse(&cmd, argc, argv, NULL);
+    if (*status != ARGS_GO)
+        return NULL;
+    json_t *result = ask_agent(&cmd, a, json_pack("{s:s}", "command", name), until_gone_s);
+    *status = result ? EXIT_GOOD : EXIT_REFUSED;
+    return result;
 }
 
 int cli_reload(int argc, char **argv)
 {
-    return report(argc, argv, "reload",
-                  "Has the agent read agent.yaml again, as SIGHUP does, and tells the outcome.", print_text);
+    struct ask a = {0};
+    int status;
+    json_t *result =
+        order(argc, argv, "reload",
+              "Has the agent read agent.yaml again, as SIGHUP does, and tells the outcome.", 0, &a, &status);
+    if (!result)
+        return status;
+    if (a.json)
+        return print_json_text("reloaded", result);
+    puts(json_string_value(result));
+    json_decref(result);
+    return EXIT_GOOD;
 }
 
 int cli_leave(int argc, char **argv)
 {
+    static const char done[] = "the agent has left the mesh and stopped";
     struct ask a = {0};
-    const struct args_option options[] = {ASK_OPTIONS(a)};
-    const struct args_command cmd = {
-        .name = "leave",
-        .about = "Has the agent leave the mesh, finish what is in flight and stop. Returns when it has.",
-        .option = options,
-        .option_count = sizeof options / sizeof *options};
-    int status = args_parse(&cmd, argc, argv, NULL);
-    if (status != ARGS_GO)
-        return status;
-    json_t *result = ask_agent(&cmd, &a, json_pack("{s:s}", "command", "leave"), LEAVE_WAIT_S);
+    int status;
+    json_t *result =
+        order(argc, argv, "leave",
+              "Has the agent leave the mesh, finish what is in flight and stop. Returns when it has.",
+              LEAVE_WAIT_S, &a, &status);
     if (!result)
-        return EXIT_REFUSED;
-    if (a.json)
-        return print_json(result);
+        return status;
     json_decref(result);
-    puts("the agent has left the mesh and stopped");
+    if (a.json)
+        return print_json_text("left", json_string(done));
+    puts(done);
     return EXIT_GOOD;
+}
+
+enum { HEADER_NAME_MAX = 255 };
+
+static size_t header_name_len(const char *header)
+{
+    return strcspn(header, ":=");
+}
+
+/* The first that is not "NAME: VALUE", or NULL. */
+static const char *bad_header(const struct args_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        size_t n = header_name_len(list->at[i]);
+        if (n == 0 || n > HEADER_NAME_MAX || !list->at[i][n])
+            return list->at[i];
+    }
+    return NULL;
 }
 
 /* Headers as "name: value" or "name=value", names in lower case. */
@@ -184,10 +228,8 @@ static json_t *headers_of(const struct args_list *list)
 {
     json_t *o = json_object();
     for (size_t i = 0; i < list->count; i++) {
-        char name[256];
-        size_t n = strcspn(list->at[i], ":=");
-        if (n >= sizeof name || !list->at[i][n])
-            continue;
+        char name[HEADER_NAME_MAX + 1];
+        size_t n = header_name_len(list->at[i]);
         for (size_t k = 0; k < n; k++)
             name[k] =
                 (char)(list->at[i][k] >= 'A' && list->at[i][k] <= 'Z' ? list->at[i][k] + 32 : list->at[i][k]);
@@ -232,6 +274,8 @@ int cli_why(int argc, char **argv)
     int status = args_parse(&cmd, argc, argv, &operands);
     if (status != ARGS_GO)
         return status;
+    if (bad_header(&headers))
+        return args_usage(&cmd, "--header \"%s\" is not NAME: VALUE", bad_header(&headers));
     json_t *result = ask_agent(&cmd, &a, why_request(&operands, &headers), 0);
     if (!result)
         return EXIT_REFUSED;
@@ -282,8 +326,8 @@ int cli_policy_publish(int argc, char **argv)
     if (!result)
         return EXIT_REFUSED;
     if (a.json)
-        return print_json(json_pack("{s:o}", "published", result));
-    print_text(result);
+        return print_json_text("published", result);
+    puts(json_string_value(result));
     json_decref(result);
     return EXIT_GOOD;
 }

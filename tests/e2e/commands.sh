@@ -1,0 +1,105 @@
+# Every command with --json is JSON with the fields that docs/commands.md promises; exit statuses are 0, 1 and 2 as it says; nothing
+# that is typed is silently left out of account.
+. tests/e2e/lib.sh
+
+mesh
+http_app 9001 app
+cat >"$T/a.yaml" <<'Y'
+callers: [{service: web, entry: 127.0.0.1:7085}]
+Y
+agent a 7000 --config "$T/a.yaml"
+agent b 7100 --seed 127.0.0.1:7000 --service cart=9001,version=1
+eventually 10 all_alive 2 a b
+cat >"$T/p.yaml" <<'P'
+policy: v1
+mesh: shop.example
+version: 1
+services:
+  cart:
+    protocol: http
+    subsets: {v1: {version: "1"}, v2: {version: "2"}}
+    routes:
+      - {name: beta, match: [{headers: {x-beta: {exact: "1"}}}], to: [{subset: v2}]}
+      - {name: rest, match: [{query: {q: {exact: "1"}}}, {path: {prefix: /items}}], to: [{subset: v1}]}
+  open: {protocol: http, unmatched: audit}
+  db: {protocol: tcp}
+intentions:
+  - {name: front, from: [web], to: cart}
+  - {name: no-items, from: [web], to: cart, mode: audit, deny: [{methods: [POST], paths: ["/items/*"]}]}
+  - {name: store, from: [web], to: db}
+tests:
+  - {from: web, to: cart, request: GET /items, expect: allow, subset: v1}
+P
+
+# has FIELDS PYTHON COMMAND...: its --json has these fields (of its first element, if it is a list), and the expression on `o` holds
+has() {
+    fields=$1 holds=$2; shift 2
+    "$starling" "$@" --json >"$T/out" 2>"$T/err" || { cat "$T/err"; fail "$* --json"; }
+    python3 - "$T/out" "$fields" "$holds" <<'PY' || { cat "$T/out"; fail "$* --json"; }
+import json, sys
+o = json.load(open(sys.argv[1]))
+first = o[0] if isinstance(o, list) else o
+assert set(sys.argv[2].split()) <= set(first), set(sys.argv[2].split()) - set(first)
+assert eval(sys.argv[3]), sys.argv[3]
+PY
+}
+# ends STATUS WORDS COMMAND...
+ends() {
+    wanted=$1 words=$2 status=0; shift 2
+    "$starling" "$@" >"$T/out" 2>&1 || status=$?
+    [ "$status" = "$wanted" ] || { cat "$T/out"; fail "$* ended with $status, not $wanted"; }
+    grep -q -- "$words" "$T/out" || { cat "$T/out"; fail "$* did not say: $words"; }
+}
+at_a="--data $T/a/data"
+
+echo "- offline"
+has 'mesh dir keys root_sha256 sealed' 'set(o["keys"]) == {"root", "policy", "enrol"} and o["sealed"] is False' mesh init --name x.example --dir "$T/x"
+has 'file mesh key node services labels expires credential_seconds' 'o["services"] == ["cart"] and o["credential_seconds"] == 3600' \
+    token create --ca "$T/x" --service cart --node c --credential-life 1h -o "$T/x.token"
+has 'file good mesh version services tests failed complaints' 'o[0]["good"] and o[0]["services"] == 3 and o[0]["complaints"] == ""' policy check "$T/p.yaml"
+has 'file good mesh version services tests failed complaints' 'o[0]["tests"] == 1 and o[0]["failed"] == 0' policy test "$T/p.yaml"
+has 'file mesh epoch version expires hash signers' 'len(o["hash"]) == 64 and len(o["signers"]) == 1' policy sign "$T/p.yaml" --ca "$T/ca" -o "$T/p.bundle"
+has 'file mesh epoch version expires hash signers' 'o["version"] == 1 and o["expires"] == 0' policy verify "$T/p.bundle" --root "$T/ca/root.trust"
+
+echo "- at an agent"
+# shellcheck disable=SC2086
+{
+    has 'decision rule route subset endpoints policy' 'o["decision"] == "deny" and o["policy"]["version"] == 0' why web cart $at_a
+    has 'published' '"version 1" in o["published"]' policy publish "$T/p.bundle" $at_a
+    has 'epoch version hash signers text' 'o["text"] == open("'"$T/p.yaml"'").read()' policy show $at_a
+    eventually 5 in_force 1 a b
+    has 'mesh node id version state joined policy members credential_expires warnings' \
+        'set(o["members"]) == {"alive", "suspect", "dead", "left"} and set(o["policy"]) == {"epoch", "version", "hash"} and o["warnings"] == []' status $at_a
+    has 'id name address state incarnation labels policy' 'len(o) == 2 and o[0]["id"].startswith("ed25519:") and o[0]["incarnation"] >= 1' members $at_a
+    has 'service node address port protocol state labels' 'o[0]["port"] == 9001 and o[0]["labels"] == {"version": "1"}' services $at_a
+    why='decision rule audited route subset endpoints targets timeouts policy'
+    has "$why" 'o["route"] == "rest" and o["subset"] == ["v1"] and [e["node"] for e in o["endpoints"]] == ["b"] and not o["audited"]' why web cart GET /items/7 $at_a
+    has "$why" 'o["route"] == "rest"' why web cart GET '/?q=1' $at_a
+    has "$why" 'o["route"] == "beta" and o["endpoints"] == []' why web cart GET / -H 'X-Beta: 1' $at_a
+    has "$why" '(o["decision"], o["rule"], o["audited"]) == ("allow", "front", True)' why web cart POST /items/7 $at_a
+    has "$why" '(o["decision"], o["rule"], o["audited"]) == ("allow", "unmatched", True)' why web open $at_a
+    has "$why" '(o["decision"], o["rule"], o["route"]) == ("allow", "store", "default")' why web db $at_a
+    has 'decision rule route subset endpoints policy' 'o["decision"] == "deny" and o["route"] is None' why web nobody $at_a
+    has 'decision rule route' '(o["decision"], o["rule"], o["route"]) == ("deny", "unmatched", None)' why - cart $at_a
+    ends 0 'allow (without audit: deny)' why web cart POST /items/7 $at_a
+    ends 1 'not canonical' why web cart GET /../x $at_a
+    ends 2 'is not NAME: VALUE' why web cart GET / -H x-beta $at_a
+    ends 2 'SERVICE' why web $at_a
+    has 'reloaded' '"read again" in o["reloaded"]' reload $at_a
+    echo 'foo: 1' >>"$T/a.yaml"
+    ends 1 'a.yaml:2:1: unknown key' reload --json $at_a
+    ends 1 'cannot open' policy publish "$T/none.bundle" $at_a
+    has 'left' '"stopped" in o["left"]' leave $at_a
+    ends 1 'no agent runs' leave --json $at_a
+    ends 1 'no agent runs' status --json $at_a
+}
+STARLING_DATA=$T/b/data "$starling" status --json >"$T/out" || fail "STARLING_DATA"
+
+echo "- usage"
+ends 2 'there is no command' tap
+ends 2 'try: starling policy --help' policy fmt
+ends 2 '--colour' status --colour
+for c in '' agent 'mesh init' 'token create' 'policy check' 'policy test' 'policy sign' 'policy verify' 'policy publish' 'policy show' status members services why reload leave; do
+    # shellcheck disable=SC2086
+    ends 0 'usage: starling' $c --help
+done
