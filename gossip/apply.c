@@ -135,7 +135,7 @@ static enum gossip_state state_after(const struct member *m, bool is_new, const 
 static bool is_worth_telling(const struct gossip *g, const struct news *news)
 {
     /* A joiner is taught what everybody else knows already. */
-    return news->origin != FROM_STORE && (news->origin != FROM_SYNC || g->is_joined);
+    return news->origin != FROM_STORE && (news->origin != FROM_SYNC || (g->is_joined && !g->catch_up.is_on));
 }
 
 static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,

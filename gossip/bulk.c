@@ -59,6 +59,21 @@ static void on_docs(struct gossip *g, const struct node_id *from, struct bytes d
             docs_offered(g, m, &doc);
 }
 
+/* Of what a joiner lacks there may be very much, and there may be very many joiners: a busy member gives a
+ * sample, from which the joiner goes on by itself (catch_up.c). */
+static bool is_too_much(struct gossip *g, const struct job *job)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < g->members.count; i++)
+        if (jobs_is_answered(job, g->members.list[i], job->send))
+            bytes += STATE_ENTRY_BYTES + g->members.list[i]->record->len;
+    budget_refill(&g->states, g->now);
+    if (bytes > CHUNK_BYTES && !budget_has(&g->states))
+        return true;
+    budget_spend(&g->states, bytes);
+    return false;
+}
+
 static void on_sync(struct gossip *g, const struct node_id *from, const struct addr *via,
                     const struct bulk *b)
 {
@@ -82,6 +97,7 @@ static void on_sync(struct gossip *g, const struct node_id *from, const struct a
         if (theirs != digest[i])
             set_bit(theirs == 0 ? job->send : job->list, i);
     }
+    job->is_sample = is_too_much(g, job);
     on_docs(g, from, b->docs);
     joined(g);
 }
@@ -161,6 +177,7 @@ static enum err on_list(struct gossip *g, const struct node_id *from, const stru
         on_entry(g, members_find(&g->members, from), &e, &d);
     add_unlisted(g, from, b, &d);
     free(d.seen);
+    catch_up_saw(g, (uint32_t)((d.fetch.len + d.send.len) / ID_BYTES));
     begin(g, JOB_FETCH, from, via, &d.fetch);
     begin(g, JOB_RECORDS, from, via, &d.send);
     return ERR_OK;
@@ -181,8 +198,11 @@ static void on_state(struct gossip *g, const struct node_id *from, const struct 
 {
     struct rd r = rd_init(b->entries);
     struct state_entry e;
+    uint64_t applied = g->stats.records_applied;
     while (state_entry_next(&r, &e))
         on_state_entry(g, from, &e);
+    if (b->salt != 0) /* else it was counted when it was fetched */
+        catch_up_saw(g, (uint32_t)(g->stats.records_applied - applied));
 }
 
 static void on_fetch(struct gossip *g, struct member *m, const struct addr *via, struct bytes ids)
@@ -219,6 +239,15 @@ static bool expect_answer(struct gossip *g, const struct node_id *from, const st
     return true;
 }
 
+static void answered(struct gossip *g, const struct bulk *b)
+{
+    joined(g);
+    if (b->flags & STATE_SAMPLE)
+        catch_up_begin(g);
+    else
+        catch_up_answered(g);
+}
+
 static enum err dispatch(struct gossip *g, const struct node_id *from, const struct addr *via,
                          const struct bulk *b)
 {
@@ -233,7 +262,7 @@ static enum err dispatch(struct gossip *g, const struct node_id *from, const str
             break;
         e = on_list(g, from, via, b);
         if (b->flags & STATE_LAST)
-            joined(g);
+            answered(g, b);
         break;
     case MSG_STATE:
         if (b->salt != 0 && !expect_answer(g, from, via, b))
@@ -243,7 +272,7 @@ static enum err dispatch(struct gossip *g, const struct node_id *from, const str
         on_state(g, from, b);
         on_docs(g, from, b->docs);
         if (b->flags & STATE_LAST)
-            joined(g);
+            answered(g, b);
         break;
     case MSG_FETCH:
         if (m)
@@ -287,8 +316,7 @@ void bulk_compare(struct gossip *g, struct member *m, const struct summary *thei
         return;
     }
     g->agreements = 0;
-    uint32_t enough = g->rumors.count[RUMORS_RECORD] >= NEWS_FLOOD ? 1 : MISMATCHES_BEFORE_SYNC;
-    if (++g->mismatches < enough || g->now < g->sync_ok_at)
+    if (++g->mismatches < MISMATCHES_BEFORE_SYNC || g->now < g->sync_ok_at || g->catch_up.is_on)
         return;
     jobs_sync(g, m);
     g->sync_backoff += g->sync_backoff < SYNC_BACKOFF_MAX;

@@ -7,7 +7,7 @@
  *   bulk.c     bulk messages in: sync             jobs.c   bulk messages out, made when they are polled
  *   want.c     records heard of and pulled       docs.c   documents offered and pulled
  *   seeds.c    addresses to join by              timers.c what falls due
- *   event.c    what the embedder is told
+ *   event.c    what the embedder is told           catch_up.c  one that lacks much asks one after another
  *
  * Nothing that goes out is stored as bytes: an outgoing packet is an intention (ping m, tell rumors, answer a
  * sync from this cursor) and is encoded when it is polled, from the state of that moment. So queues are
@@ -46,9 +46,14 @@ enum {
     SYNC_SPACING_MS = 2000, /* between syncs that we begin because summaries differ or a member returned */
     SYNC_BACKOFF_MAX =
         5, /* ... doubling so often while syncs do not bring agreement: we refuse what others hold */
-    SYNC_HURRY_MS = 500, /* ... while there is more news than datagrams can carry */
-    NEWS_FLOOD = 256,    /* fresh records at once that are too many to push one by one */
-    CUT_OFF_PROBES = 3,  /* probe intervals without any ack after which our accusations are not told */
+    NEWS_FLOOD = 64,         /* rumors that owe pushes at once; more records are left to syncs */
+    CATCH_UP_MS = 50,        /* at least between the syncs of one who catches up; as much again at random */
+    CATCH_UP_WAIT_MS = 2000, /* for an answer, before another is asked */
+    CATCH_UP_MANY =
+        32, /* differences shown by one sync that make one go on with others, until one shows none */
+    SAMPLE_RECORDS = 24,                 /* given to a joiner by one who is busy */
+    STATE_BYTES_PER_S = 4 * 1024 * 1024, /* of full states given to joiners; beyond, they get samples */
+    CUT_OFF_PROBES = 3, /* probe intervals without any ack after which our accusations are not told */
     INTRODUCE_MS =
         30000, /* for so long a new record, ours or theirs, makes us send ours along with a first ping */
     AGREEMENTS_ENOUGH = 3,      /* equal summaries in a row after which record rumors are not told any more */
@@ -110,6 +115,7 @@ struct job {
     uint64_t salt;
     uint32_t cursor; /* ANSWER: slot, and the bucket for lists; RECORDS: index into ids */
     uint8_t send[BUCKETS_MAX / 8], list[BUCKETS_MAX / 8]; /* ANSWER: buckets sent as records, as lists */
+    bool is_sample;                                       /* ANSWER: some records, no lists */
     bool is_listing;                                      /* ANSWER: records are sent, lists follow */
     struct buf ids;                                       /* RECORDS, FETCH */
     struct doc_version doc;
@@ -143,6 +149,13 @@ struct seed {
 struct sync_sent { /* a SYNC of ours whose answer may come */
     uint64_t salt;
     uint32_t messages_left; /* that may still answer it */
+};
+
+/* See catch_up.c. */
+struct catch_up {
+    bool is_on;
+    mono_ms at;         /* when the next is asked; while an answer is awaited, when it is given up */
+    uint32_t different; /* what the syncs since the last step showed */
 };
 
 struct proof {
@@ -180,6 +193,8 @@ struct gossip {
     mono_ms heard_at;            /* when anybody last acknowledged one of our probes */
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
     uint8_t sync_backoff;
+    struct catch_up catch_up;
+    struct budget states;                   /* full states for joiners */
     uint32_t mismatches, agreements;        /* of summaries, in a row */
     struct sync_sent syncs[SYNCS_SENT_MAX]; /* the latest, round about */
     uint32_t sync_next;
@@ -283,12 +298,21 @@ struct summary bulk_summary(const struct gossip *g);
 void bulk_compare(struct gossip *g, struct member *m,
                   const struct summary *theirs); /* a summary came with a ping or ack */
 
+/* catch_up.c */
+void catch_up_begin(struct gossip *g);                   /* we were told that we lack much */
+void catch_up_saw(struct gossip *g, uint32_t different); /* so many entries of a sync's answer differed */
+void catch_up_answered(struct gossip *g);                /* the last message of a sync's answer came */
+void catch_up_tick(struct gossip *g);
+mono_ms catch_up_deadline(const struct gossip *g);
+
 /* jobs.c */
 struct job *jobs_add(struct gossip *g, enum job_type type, const struct node_id *to,
                      const struct addr *addr); /* NULL: full */
 bool jobs_poll(struct gossip *g, struct gossip_packet *out);
 void jobs_fini(struct gossip *g);
 void jobs_sync(struct gossip *g, struct member *m); /* begin a sync with it */
+/* An answer to a sync has this member, whose bucket is in the bitmap. */
+bool jobs_is_answered(const struct job *job, const struct member *m, const uint8_t *bitmap);
 void jobs_drop(struct gossip *g, const struct node_id *to,
                const struct addr *addr); /* what was to be sent there */
 

@@ -44,6 +44,7 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     rumors_init(&g->rumors);
     LIST_INIT(&g->suspicions);
     budget_init(&g->budget, g->cfg.bytes_per_second_max, now);
+    budget_init(&g->states, STATE_BYTES_PER_S, now);
     timers_start(g);
     g->packet = malloc(g->cfg.packet_bytes_max);
     if (!g->packet) {

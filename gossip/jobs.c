@@ -83,8 +83,7 @@ void jobs_sync(struct gossip *g, struct member *m)
 {
     struct addr addr;
     if (apply_addr(g, m, &addr) && jobs_add(g, JOB_SYNC, &m->id, &addr)) {
-        uint32_t spacing =
-            g->rumors.count[RUMORS_RECORD] >= NEWS_FLOOD ? SYNC_HURRY_MS : SYNC_SPACING_MS << g->sync_backoff;
+        uint32_t spacing = SYNC_SPACING_MS << g->sync_backoff;
         g->sync_ok_at = g->now + spacing + rng_below(&g->rng, spacing);
         g->mismatches = 0;
     }
@@ -144,10 +143,30 @@ static bool in_bitmap(const uint8_t *bitmap, uint32_t bucket)
     return bitmap[bucket / 8] >> (bucket % 8) & 1;
 }
 
-static bool is_answered(const struct job *job, const struct member *m, const uint8_t *bitmap)
+bool jobs_is_answered(const struct job *job, const struct member *m, const uint8_t *bitmap)
 {
     return m->flags & MEMBER_SUMMED && !node_id_eq(&m->id, &job->to) &&
            in_bitmap(bitmap, member_bucket(m, job->salt, job->bits));
+}
+
+/* Members in a row from a random slot on: joiners get different ones, as fresh as chance has it. */
+static bool answer_sample(struct gossip *g, const struct job *job, struct wr *w)
+{
+    uint8_t docs[DOCS_MAX * DOC_BYTES];
+    struct bulk b = {.type = MSG_STATE, .salt = job->salt, .flags = STATE_LAST | STATE_SAMPLE};
+    uint32_t from = rng_below(&g->rng, g->members.count);
+    b.docs = docs_wire(g, docs);
+    bulk_encode(w, &b);
+    encode_state(g, w, g->self);
+    for (uint32_t i = 0, given = 0; i < g->members.count && given < SAMPLE_RECORDS && wr_len(w) < CHUNK_BYTES;
+         i++) {
+        const struct member *m = g->members.list[(from + i) % g->members.count];
+        if (m == g->self || m->state != GOSSIP_ALIVE || !jobs_is_answered(job, m, job->send))
+            continue;
+        encode_state(g, w, m);
+        given++;
+    }
+    return true;
 }
 
 static bool answer_records(struct gossip *g, struct job *job, struct wr *w)
@@ -159,7 +178,7 @@ static bool answer_records(struct gossip *g, struct job *job, struct wr *w)
     uint8_t *flags = w->at + MESSAGE_HEADER + 8 + 1 + b.docs.len;
     bulk_encode(w, &b);
     for (; job->cursor < g->members.count && wr_len(w) < CHUNK_BYTES; job->cursor++)
-        if (is_answered(job, g->members.list[job->cursor], job->send))
+        if (jobs_is_answered(job, g->members.list[job->cursor], job->send))
             encode_state(g, w, g->members.list[job->cursor]);
     if (job->cursor < g->members.count)
         return false;
@@ -177,7 +196,7 @@ static uint32_t choose_buckets(const struct gossip *g, const struct job *job, ui
 {
     uint32_t size[BUCKETS_MAX] = {0}, total = 0, bucket = job->cursor;
     for (uint32_t i = 0; i < g->members.count; i++)
-        if (is_answered(job, g->members.list[i], job->list))
+        if (jobs_is_answered(job, g->members.list[i], job->list))
             size[member_bucket(g->members.list[i], job->salt, job->bits)] += LIST_ENTRY_BYTES;
     for (; bucket < 1u << job->bits; bucket++) {
         if (!in_bitmap(job->list, bucket))
@@ -201,7 +220,7 @@ static bool answer_list(struct gossip *g, struct job *job, struct wr *w)
     bulk_encode(w, &b);
     for (uint32_t i = 0; i < g->members.count; i++) {
         const struct member *m = g->members.list[i];
-        if (!is_answered(job, m, listed))
+        if (!jobs_is_answered(job, m, listed))
             continue;
         struct list_entry e = {
             m->id, m->incarnation, m->version, m->record->hash, (enum gossip_state)m->state, age_s(g, m)};
@@ -264,6 +283,8 @@ static bool encode(struct gossip *g, struct job *job, struct wr *w)
     case JOB_SYNC:
         return encode_sync(g, w);
     case JOB_ANSWER:
+        if (job->is_sample)
+            return answer_sample(g, job, w);
         return job->is_listing ? answer_list(g, job, w) : answer_records(g, job, w);
     case JOB_RECORDS:
         return encode_records(g, job, w);

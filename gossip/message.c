@@ -334,7 +334,7 @@ static bool list_decode(struct rd *r, struct bulk *b)
         return false;
     b->flags = rd_u8(r);
     b->bits = rd_u8(r);
-    if (!rd_ok(r) || b->flags > STATE_LAST || b->bits > DIGEST_BITS_MAX)
+    if (!rd_ok(r) || b->flags & ~STATE_FLAGS || b->bits > DIGEST_BITS_MAX)
         return false;
     b->listed = rd_bytes(r, listed_bytes(b->bits));
     b->entries = rd_bytes(r, rd_left(r));
@@ -348,7 +348,7 @@ static bool state_message_decode(struct rd *r, struct bulk *b)
         return false;
     b->flags = rd_u8(r);
     b->entries = rd_bytes(r, rd_left(r));
-    return rd_done(r) && b->flags <= STATE_LAST && entries_are_whole(b);
+    return rd_done(r) && (b->flags & ~STATE_FLAGS) == 0 && entries_are_whole(b);
 }
 
 static bool doc_decode(struct rd *r, struct bulk *b)

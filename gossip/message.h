@@ -114,8 +114,12 @@ struct state_entry {
     struct bytes record;
 };
 enum { LIST_ENTRY_BYTES = 32 + 8 + 8 + 32 + 1 + 4, STATE_ENTRY_BYTES = 1 + 4 + 2 };
-/* The flag of LIST and STATE: nothing more follows in answer to the SYNC with this salt. */
-enum { STATE_LAST = 1 };
+/* The flags of LIST and STATE. */
+enum {
+    STATE_LAST = 1,   /* nothing more follows in answer to the SYNC with this salt */
+    STATE_SAMPLE = 2, /* only some of what the sender holds: it is busy, the others are to be asked too */
+    STATE_FLAGS = STATE_LAST | STATE_SAMPLE,
+};
 
 /* docs     u8 count | count * (u8 kind | be64 epoch | be64 version | hash 32): what the sender holds
  * SYNC     be64 salt | docs | be16 len | own record | u8 bits | 2^bits * be64 digest

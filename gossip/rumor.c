@@ -13,6 +13,7 @@ void rumors_init(struct rumors *q)
         TAILQ_INIT(&q->eager[c]);
         q->count[c] = 0;
     }
+    q->eager_count = 0;
 }
 
 void rumors_fini(struct rumors *q)
@@ -25,9 +26,7 @@ void rumors_fini(struct rumors *q)
 static void unlink_rumor(struct rumors *q, struct rumor *r)
 {
     TAILQ_REMOVE(&q->by_sends[r->class][r->sends], r, by_sends);
-    if (r->eager_left > 0)
-        TAILQ_REMOVE(&q->eager[r->class], r, eager);
-    r->eager_left = 0;
+    rumors_eager(q, r, 0);
 }
 
 void rumors_drop(struct rumors *q, struct rumor *r)
@@ -76,10 +75,11 @@ struct rumor *rumors_put(struct rumors *q, enum rumor_class class, struct rumor 
 
 void rumors_eager(struct rumors *q, struct rumor *r, uint8_t times)
 {
-    if (r->eager_left == 0 && times > 0)
-        TAILQ_INSERT_TAIL(&q->eager[r->class], r, eager);
-    if (r->eager_left > 0 && times == 0)
+    if (r->eager_left > 0)
         TAILQ_REMOVE(&q->eager[r->class], r, eager);
+    if (times > 0) /* behind the others: they have waited longer or were sent less often */
+        TAILQ_INSERT_TAIL(&q->eager[r->class], r, eager);
+    q->eager_count += (times > 0) - (r->eager_left > 0);
     r->eager_left = times;
 }
 

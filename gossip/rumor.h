@@ -34,6 +34,7 @@ struct rumors {
     struct rumor_list by_sends[RUMOR_CLASSES][RUMOR_SENDS_MAX];
     struct rumor_list eager[RUMOR_CLASSES];
     uint32_t count[RUMOR_CLASSES];
+    uint32_t eager_count; /* how many owe pushes */
 };
 
 void rumors_init(struct rumors *q);

@@ -96,7 +96,7 @@ void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struc
     if (accuser)
         r->accuser = *accuser;
     /* Hundreds of fresh records are a join or a merge: syncs carry them better than pushes would. */
-    bool is_flood = class == RUMORS_RECORD && g->rumors.count[class] >= NEWS_FLOOD && m != g->self;
+    bool is_flood = class == RUMORS_RECORD && g->rumors.eager_count >= NEWS_FLOOD && m != g->self;
     make_eager(g, r, is_flood ? 0 : eager);
     g->agreements = class == RUMORS_RECORD ? 0 : g->agreements;
 }

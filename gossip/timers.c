@@ -230,6 +230,7 @@ void timers_tick(struct gossip *g)
     wants_tick(g);
     docs_tick(g);
     seeds_tick(g);
+    catch_up_tick(g);
     retry_dead(g);
     sync_at_random(g);
     sweep(g);
@@ -243,6 +244,7 @@ mono_ms timers_deadline(const struct gossip *g)
     at = mono_min(at, mono_min(wants_deadline(g), docs_deadline(g)));
     at = mono_min(at, mono_min(seeds_deadline(g), g->probe_at));
     at = mono_min(at, mono_min(g->dead_retry_at, g->sync_at));
+    at = mono_min(at, catch_up_deadline(g));
     at = mono_min(at, mono_min(g->sweep_at, g->wave_at));
     at = mono_min(at, leave_deadline(g));
     if (g->wanted_incarnation != 0 && !is_leaving(g))
