@@ -1,0 +1,261 @@
+/* Who this agent is: made once with a token, kept in small files, renewed, and refused with a reason (ADVERSARY N32). */
+#include "control_world.h"
+
+#include "control/identity.h"
+#include "observe/log.h"
+#include "store/file.h"
+
+static char folder[64], token_path[96];
+static struct config config;
+static struct identity id;
+static struct buf why;
+
+/* A token for these services and node names, good for an hour, whose credentials live a day. */
+static void make_token(const char *services, const char *nodes, mode_t mode)
+{
+    struct buf grant = {0}, text = {0}, complaint = {0};
+    struct sign_key granted = key_of(150);
+    struct grant g = {.mesh = STR("shop.example"),
+                      .key = granted.pub,
+                      .node_pattern = bytes_str(nodes),
+                      .service_count = 1,
+                      .service = {bytes_str(services)},
+                      .not_before = NOW,
+                      .expires = NOW + HOUR,
+                      .credential_life = DAY};
+    assert_int_equal(grant_create(&grant, &g, &world.enrol_key), ERR_OK);
+    assert_int_equal(token_encode(&text, buf_bytes(&world.root), buf_bytes(&grant), &granted), ERR_OK);
+    (void)remove(token_path);
+    assert_int_equal(file_write(token_path, buf_bytes(&text), mode, true, &complaint), ERR_OK);
+    strcpy(config.token_path, token_path);
+    buf_fini(&grant);
+    buf_fini(&text);
+    buf_fini(&complaint);
+}
+
+static enum err open_at(wall_s now)
+{
+    identity_fini(&id);
+    buf_fini(&why);
+    return identity_open(&id, &config, now, &why);
+}
+
+static bool says(const char *words)
+{
+    if (!strstr(buf_str(&why), words))
+        print_message("said: %s\n", buf_str(&why));
+    return strstr(buf_str(&why), words) != NULL;
+}
+
+static int begin(void **state)
+{
+    world_make(state);
+    log_level_set(LOG_ERROR);
+    folder_make(folder);
+    config = (struct config){.node = "web-1"};
+    strcpy(config.data, folder);
+    snprintf(token_path, sizeof token_path, "%s/token", folder);
+    return 0;
+}
+
+static int end(void **state)
+{
+    identity_fini(&id);
+    id = (struct identity){.trust = NULL};
+    buf_fini(&why);
+    folder_remove(folder);
+    return world_end(state);
+}
+
+static void enrolled(void)
+{
+    make_token("*", "*", 0600);
+    assert_int_equal(open_at(NOW), ERR_OK);
+    config.token_path[0] = 0;
+}
+
+static const char *file_of(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void without_a_token_the_first_start_says_what_is_missing(void **state)
+{
+    (void)state;
+    assert_int_equal(open_at(NOW), ERR_NOT_FOUND);
+    assert_true(says("starling token create"));
+}
+
+static void enrolled_once_it_needs_no_token_again(void **state)
+{
+    (void)state;
+    struct stat st;
+    enrolled();
+    struct node_id first = id.sign.pub;
+    assert_int_equal(remove(token_path), 0);
+    assert_int_equal(open_at(NOW + 10 * HOUR), ERR_OK);
+    assert_true(node_id_eq(&id.sign.pub, &first));
+    assert_int_equal(stat(file_of("identity.key"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(stat(file_of("noise.key"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void a_token_that_others_can_read_is_refused(void **state)
+{
+    (void)state;
+    make_token("*", "*", 0644);
+    assert_int_equal(open_at(NOW), ERR_DENIED);
+    assert_true(says("token"));
+}
+
+static void a_token_for_other_names_is_refused_and_leaves_nothing(void **state)
+{
+    (void)state;
+    struct stat st;
+    make_token("*", "cart-*", 0600);
+    assert_int_equal(open_at(NOW), ERR_DENIED);
+    assert_true(says("the token does not allow this host"));
+    assert_int_not_equal(stat(file_of("identity.key"), &st), 0);
+}
+
+static void a_key_file_that_is_not_as_it_was_made_is_refused_N32(void **state)
+{
+    (void)state;
+    struct buf good = {0}, complaint = {0};
+    enrolled();
+    assert_int_equal(file_read(&good, file_of("noise.key"), KEY_TEXT_MAX, &complaint), ERR_OK);
+
+    assert_int_equal(chmod(file_of("noise.key"), 0644), 0);
+    assert_int_equal(open_at(NOW), ERR_DENIED);
+    assert_true(says("noise.key"));
+    assert_int_equal(chmod(file_of("noise.key"), 0640), 0);
+    assert_int_equal(open_at(NOW), ERR_DENIED);
+    assert_int_equal(chmod(file_of("noise.key"), 0600), 0);
+    assert_int_equal(open_at(NOW), ERR_OK);
+
+    char elsewhere[128];
+    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", folder);
+    assert_int_equal(rename(file_of("noise.key"), elsewhere), 0);
+    assert_int_equal(symlink(elsewhere, file_of("noise.key")), 0);
+    assert_int_equal(open_at(NOW), ERR_INVALID);
+    assert_true(says("symbolic link"));
+
+    static const struct {
+        const char *what;
+        int cut; /* bytes taken from the end, or added */
+    } lengths[] = {{"a byte of the key is missing", 2}, {"nothing is there", 1 << 20}, {"a second line", -1}};
+    for (size_t i = 0; i < 3; i++) {
+        size_t n = lengths[i].cut < 0                  ? good.len
+                   : (size_t)lengths[i].cut > good.len ? 0
+                                                       : good.len - (size_t)lengths[i].cut;
+        struct buf text = {0};
+        buf_add(&text, good.at, n);
+        if (lengths[i].cut < 0)
+            buf_add_str(&text, "\n");
+        (void)remove(file_of("noise.key"));
+        assert_int_equal(file_write(file_of("noise.key"), buf_bytes(&text), 0600, true, &complaint), ERR_OK);
+        enum err e = open_at(NOW);
+        if (e == ERR_OK)
+            fail_msg("accepted though %s", lengths[i].what);
+        assert_true(says("noise.key is not a key file of this agent"));
+        buf_fini(&text);
+    }
+    buf_fini(&good);
+    buf_fini(&complaint);
+}
+
+static void keys_and_credential_of_two_hosts_do_not_go_together(void **state)
+{
+    (void)state;
+    struct buf text = {0}, complaint = {0};
+    struct dh_key other = noise_of(77);
+    enrolled();
+    assert_int_equal(key_text_encode(&text, "noise", other.sec, NULL), ERR_OK);
+    assert_int_equal(file_write(file_of("noise.key"), buf_bytes(&text), 0600, true, &complaint), ERR_OK);
+    assert_int_equal(open_at(NOW), ERR_CONFLICT);
+    assert_true(says("for other keys than those beside it"));
+    buf_fini(&text);
+    buf_fini(&complaint);
+}
+
+static void in_its_last_third_a_token_renews_the_credential_for_the_same_keys(void **state)
+{
+    (void)state;
+    enrolled();
+    struct node_id before = id.sign.pub;
+    wall_s expires = id.credential_open.expires;
+    make_token("*", "*", 0600);
+    assert_int_equal(open_at(NOW + HOUR / 2), ERR_OK);
+    assert_int_equal(id.credential_open.expires, expires); /* too early */
+    assert_false(identity_expires_soon(&id, NOW + 15 * HOUR));
+    assert_true(identity_expires_soon(&id, NOW + 17 * HOUR));
+    strcpy(config.node, "web-2"); /* a new name needs a new credential at once */
+    assert_int_equal(open_at(NOW + HOUR / 2), ERR_OK);
+    assert_true(id.credential_open.expires > expires);
+    assert_true(node_id_eq(&id.sign.pub, &before));
+    config.token_path[0] = 0;
+    assert_int_equal(open_at(NOW + HOUR), ERR_OK);
+    assert_true(bytes_eq_str(id.credential_open.node, "web-2"));
+}
+
+static void an_expired_token_does_not_stop_a_host_whose_credential_is_good(void **state)
+{
+    (void)state;
+    enrolled();
+    make_token("*", "*", 0600); /* ends after an hour, is still in the configuration at hour 20 */
+    assert_int_equal(open_at(NOW + 20 * HOUR), ERR_OK);
+    assert_int_equal(why.len, 0);
+    assert_int_equal(remove(token_path), 0);
+    assert_int_equal(open_at(NOW + 20 * HOUR), ERR_OK);
+    assert_int_equal(open_at(NOW + DAY), ERR_NOT_FOUND); /* now it would be needed */
+    assert_true(says("token"));
+}
+
+static void what_the_credential_does_not_say_needs_a_token(void **state)
+{
+    (void)state;
+    enrolled();
+    assert_int_equal(open_at(NOW + DAY), ERR_EXPIRED);
+    assert_true(says("this host's credential has expired: start with --token"));
+    strcpy(config.node, "web-2");
+    assert_int_equal(open_at(NOW), ERR_DENIED);
+    assert_true(says("the node's name differs"));
+    strcpy(config.node, "web-1");
+    config.label_count = 1;
+    config.label[0] = (struct config_label){"zone", "z1"};
+    assert_int_equal(open_at(NOW), ERR_DENIED);
+    assert_true(says("the labels differ"));
+    make_token("*", "*", 0600);
+    assert_int_equal(open_at(NOW), ERR_OK);
+    assert_true(bytes_eq_str(*labels_get(&id.credential_open.labels, STR("zone")), "z1"));
+}
+
+static void an_enrolment_cut_off_is_begun_anew(void **state)
+{
+    (void)state;
+    enrolled();
+    assert_int_equal(remove(file_of("identity.key")), 0);
+    make_token("*", "*", 0600);
+    assert_int_equal(open_at(NOW), ERR_OK);
+}
+
+int main(void)
+{
+#define STORY(f) cmocka_unit_test_setup_teardown(f, begin, end)
+    const struct CMUnitTest tests[] = {
+        STORY(without_a_token_the_first_start_says_what_is_missing),
+        STORY(enrolled_once_it_needs_no_token_again),
+        STORY(a_token_that_others_can_read_is_refused),
+        STORY(a_token_for_other_names_is_refused_and_leaves_nothing),
+        STORY(a_key_file_that_is_not_as_it_was_made_is_refused_N32),
+        STORY(keys_and_credential_of_two_hosts_do_not_go_together),
+        STORY(in_its_last_third_a_token_renews_the_credential_for_the_same_keys),
+        STORY(an_expired_token_does_not_stop_a_host_whose_credential_is_good),
+        STORY(what_the_credential_does_not_say_needs_a_token),
+        STORY(an_enrolment_cut_off_is_begun_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
