@@ -47,6 +47,9 @@ trap finish EXIT
 
 fail() { echo "failed: $*" >&2; exit 1; }
 
+# For a test that mounts or makes hosts: it is skipped where it would do so to the system itself.
+needs_namespaces() { [ -n "${ALONE:-}" ] || { echo "needs namespaces of its own"; exit 77; }; }
+
 # eventually SECONDS COMMAND...: until the command succeeds
 eventually() {
     bound=$(($1 * slower)); shift

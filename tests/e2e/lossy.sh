@@ -1,6 +1,7 @@
 # Agents on hosts of their own (network namespaces joined by a bridge), with random packets dropped by nft: they find each other by a
 # DNS name, carry traffic, and no live agent is taken for dead.
 . tests/e2e/lib.sh
+needs_namespaces
 
 hosts="n1 n2 n3 n4"
 cleanup() { status=$?; for h in $hosts; do ip netns del "star-$$-$h" 2>/dev/null || true; done; ip link del "br$$" 2>/dev/null || true; finish "$status"; }
