@@ -46,7 +46,7 @@ cat >"$T/p.yaml" <<'P'
 policy: v1
 mesh: shop.example
 version: 1
-services: {cart: {protocol: http}, echo: {protocol: http, timeouts: {request: 0s}}}
+services: {cart: {protocol: http, timeouts: {request: 0s}}, echo: {protocol: http, timeouts: {request: 0s}}}
 intentions:
   - {name: front, from: [web], to: cart}
   - {name: echo, from: [web], to: echo}
