@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "store/file.h"
@@ -11,6 +12,7 @@
 
 static const char file_name[] = "state.mdb";
 static const char lock_name[] = "lock";
+enum { DISK_LOW_BYTES = 64 * 1024 }; /* less than this is a full disk */
 
 enum err env_err(int rc)
 {
@@ -368,6 +370,15 @@ void env_read_end(struct env *e, MDB_txn *txn)
     pthread_rwlock_unlock(&e->map_lock);
 }
 
+/* A write that the disk took in part only is told as EIO by LMDB ("short write, filesystem full?"). */
+static int tell_full(const struct env *e, int rc)
+{
+    struct statvfs fs;
+    if (rc != EIO || statvfs(e->file, &fs) < 0)
+        return rc;
+    return (uint64_t)fs.f_bavail * fs.f_frsize < DISK_LOW_BYTES ? ENOSPC : rc;
+}
+
 /* One attempt; LMDB's code. The transaction notes its own number (probe.c, check_newest). */
 static int write_once(struct env *e, int (*fill)(MDB_txn *txn, const MDB_dbi *dbi, void *arg), void *arg)
 {
@@ -381,7 +392,7 @@ static int write_once(struct env *e, int (*fill)(MDB_txn *txn, const MDB_dbi *db
     if (!rc)
         rc = table_put(txn, e->dbi, TABLE_META, bytes_str("txn"), bytes_of(be, sizeof be));
     if (!rc)
-        return mdb_txn_commit(txn);
+        return tell_full(e, mdb_txn_commit(txn));
     mdb_txn_abort(txn);
     return rc;
 }

@@ -420,6 +420,18 @@ static bool free_disk(bool is_limit)
     return is_limit ? setrlimit(RLIMIT_FSIZE, &now) == 0 : unlink(in_folder("filler")) == 0;
 }
 
+/* With a few pages left the disk takes a part of a write: that is a full disk as well, and no broken one. */
+static bool is_full_at_every_level(struct store *s, struct bytes big)
+{
+    struct stat st;
+    for (uint32_t pages = 0; pages < 16; pages++) {
+        if (stat(in_folder("filler"), &st) || truncate(in_folder("filler"), st.st_size - PAGE) ||
+            store_policy_activate(s, 1, 100, big, 40 + pages) || next_outcome(s, 40 + pages) != ERR_FULL)
+            return false;
+    }
+    return true;
+}
+
 /* Returns the number of the first step that was not so; 0: all were. In a child, for the namespace and the
  * limit. */
 static int fill_the_disk_and_free_it(void)
@@ -459,6 +471,8 @@ static int fill_the_disk_and_free_it(void)
     enum err raised = store_number_raise(s, "incarnation", 6);
     if (store_number_get(s, "incarnation", &n) || n != (raised ? 5u : 6u))
         return 9;
+    if (!is_limit && !is_full_at_every_level(s, bytes_of(big, sizeof big)))
+        return 13;
     if (!free_disk(is_limit))
         return 10;
     if (store_policy_activate(s, 1, 20, bytes_of(big, sizeof big), 30) || next_outcome(s, 30) ||
