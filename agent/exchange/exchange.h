@@ -34,7 +34,8 @@ enum {
 struct exchange;
 struct side;
 struct side_ops {
-    /* DATA bytes that would be taken now; 0: wait for exchange_writable(). */
+    /* DATA bytes that would be taken now. 0: the side notes that somebody waits, and calls exchange_writable() later; so a source
+     * that holds bytes back must have been told 0 (having been given "some" and used it up, it asks again). */
     size_t (*room)(const struct side *s);
     /* The message begins. `h` is NULL for TCP. Towards a front `v` (may be NULL) says whether an agent
      * refused; then for HTTP `h` is the response to write, and a front that is a stream passes on `v` alone.

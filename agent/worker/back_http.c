@@ -241,8 +241,10 @@ static const struct net_conn_events conn_events = {on_data, on_eof, on_closed, o
 
 static size_t room(const struct side *s)
 {
-    const struct back_http *b = list_entry((struct side *)s, struct back_http, side);
-    return sink_room(b->conn, &b->out);
+    struct back_http *b = list_entry((struct side *)s, struct back_http, side);
+    size_t n = sink_room(b->conn, &b->out);
+    b->full |= n == 0;
+    return n;
 }
 
 enum { SPIFFE_ID_MAX = 9 + MESH_NAME_MAX + 1 + SERVICE_NAME_MAX + 1 };
@@ -294,7 +296,6 @@ static void request_data(struct side *s, struct bytes d)
         buf_add_bytes(&b->out, d);
     else if (h1_write_data(&b->out, b->body, d) != ERR_OK)
         b->out.failed = true;
-    b->full |= sink_room(b->conn, &b->out) == 0;
     worker_flush(b->w, &b->flush);
 }
 

@@ -331,8 +331,10 @@ static struct front_http *of(struct side *s)
 
 static size_t room(const struct side *s)
 {
-    const struct front_http *f = list_entry((struct side *)s, struct front_http, side);
-    return sink_room(f->conn, &f->out);
+    struct front_http *f = list_entry((struct side *)s, struct front_http, side);
+    size_t n = sink_room(f->conn, &f->out);
+    f->full |= n == 0;
+    return n;
 }
 
 static void answer_head(struct side *s, const struct http_head *h, const struct mesh_verdict *v)
@@ -369,7 +371,6 @@ static void answer_data(struct side *s, struct bytes d)
         buf_add_bytes(&f->out, d);
     else if (h1_write_data(&f->out, f->body, d) != ERR_OK)
         f->out.failed = true;
-    f->full |= sink_room(f->conn, &f->out) == 0;
     worker_flush(f->w, &f->flush);
 }
 

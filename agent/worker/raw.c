@@ -44,15 +44,16 @@ static void die(struct raw *r, bool flush_first)
     worker_bury(r->w, &r->grave);
 }
 
-/* Passes on a prefix, returns the rest. */
+/* Passes on a prefix, returns the rest. Asks for room until all is gone or there is none: who was told "none" is resumed. */
 static struct bytes feed(struct raw *r, struct bytes in)
 {
-    size_t n = r->side.x ? exchange_room(r->side.x, r->from) : 0;
-    if (n > in.len)
-        n = in.len;
-    if (n > 0)
+    size_t room;
+    while (in.len > 0 && r->side.x && (room = exchange_room(r->side.x, r->from)) > 0) {
+        size_t n = room < in.len ? room : in.len;
         exchange_data(r->side.x, r->from, bytes_of(in.at, n));
-    return bytes_of(in.at + n, in.len - n);
+        in = bytes_of(in.at + n, in.len - n);
+    }
+    return in;
 }
 
 static void tell_eof(struct raw *r)
@@ -136,8 +137,10 @@ static const struct net_conn_events conn_events = {on_data, on_eof, on_closed, o
 
 static size_t room(const struct side *s)
 {
-    const struct raw *r = list_entry((struct side *)s, struct raw, side);
-    return sink_room(r->conn, &r->out);
+    struct raw *r = list_entry((struct side *)s, struct raw, side);
+    size_t n = sink_room(r->conn, &r->out);
+    r->full |= n == 0;
+    return n;
 }
 
 /* TCP has no heads: a client learns of a refusal by its connection's end. */
@@ -154,7 +157,6 @@ static void side_data(struct side *s, struct bytes d)
     if (r->out.at == NULL)
         r->out = worker_buf(r->w);
     buf_add_bytes(&r->out, d);
-    r->full |= sink_room(r->conn, &r->out) == 0;
     worker_flush(r->w, &r->flush);
 }
 

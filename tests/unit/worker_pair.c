@@ -277,6 +277,25 @@ static void test_tcp_service_by_a_named_port(void **state)
     buf_fini(&in);
 }
 
+/* Whoever is told "this much and no more" must also hear when there is more: no size of a read may divide the windows evenly. */
+static void test_tcp_that_fills_every_window_goes_on(void **state)
+{
+    struct mesh *m = *state;
+    struct buf in = {0};
+    pthread_t t;
+    int fd = connect_to(&m->port_echo);
+    send_text(fd, "odd");
+    assert_true(recv_at_least(fd, &in, 3));
+    pthread_create(&t, NULL, send_big, &fd);
+    assert_true(recv_at_least(fd, &in, 3 + EIGHT_MIB));
+    pthread_join(t, NULL);
+    for (size_t i = 0; i < EIGHT_MIB; i++)
+        if (in.at[3 + i] != (uint8_t)(i * 7 + i / 251))
+            fail_msg("byte %zu differs", i);
+    close(fd);
+    buf_fini(&in);
+}
+
 static void test_http_service_by_a_named_port_needs_no_host_of_its_own(void **state)
 {
     struct mesh *m = *state;
@@ -482,6 +501,7 @@ int main(void)
         T(test_eight_mebibytes_both_ways),
         T(test_websocket_upgrade_becomes_a_tunnel),
         T(test_tcp_service_by_a_named_port),
+        T(test_tcp_that_fills_every_window_goes_on),
         T(test_http_service_by_a_named_port_needs_no_host_of_its_own),
         cmocka_unit_test_setup_teardown(test_callers_are_known_by_the_user_id_of_their_socket, set_up_by_uid,
                                         tear_down),
