@@ -29,6 +29,10 @@ static const char *refusal_text(enum err e)
         return "the bundle belongs to another mesh";
     case ERR_STALE:
         return "the bundle's version is not above the one in force; raise `version:` and sign again";
+    case ERR_CONFLICT:
+        return "another signed bundle of this version is in force, and keeps its place by its lower hash; "
+               "raise "
+               "`version:` and sign again";
     case ERR_UNSUPPORTED:
         return "the bundle needs a feature that this agent does not have";
     case ERR_INVALID:
@@ -92,7 +96,20 @@ void enforced_fini(struct enforced *f)
     buf_fini(&f->next.bundle);
 }
 
-/* May this one follow what is in force, and the floor? */
+/* ADVERSARY B12: the signers have contradicted each other. Told once; counted each time it is seen. */
+static void alarm_fork(struct enforced *f, uint64_t version)
+{
+    count_refusal(f, ERR_CONFLICT);
+    if (!f->forked)
+        log_error("policy",
+                  "two validly signed policies carry version %llu: the one with the lower hash is kept "
+                  "everywhere; sign a higher version",
+                  (unsigned long long)version);
+    f->forked = true;
+}
+
+/* May this one follow what is in force, and the floor? ERR_CONFLICT: the same version, and what is in force has the
+ * lower hash. */
 static enum err may_follow(struct enforced *f, const struct bundle *b)
 {
     if (b->epoch < f->floor_epoch || (b->epoch == f->floor_epoch && b->version < f->floor_version))
@@ -100,16 +117,10 @@ static enum err may_follow(struct enforced *f, const struct bundle *b)
     if (!f->policy)
         return ERR_OK;
     enum err e = bundle_succeeds(b, f->epoch, f->version, &f->hash);
-    bool same_number = b->epoch == f->epoch && b->version == f->version;
-    if (same_number && e != ERR_EXISTS) {
-        f->forked = true;
-        count_refusal(f, ERR_CONFLICT);
-        log_error("policy",
-                  "two validly signed policies carry version %llu: the one with the lower hash is kept "
-                  "everywhere; sign a higher version",
-                  (unsigned long long)b->version);
-    }
-    return e == ERR_CONFLICT ? ERR_OK : e;
+    if (b->epoch != f->epoch || b->version != f->version || e == ERR_EXISTS)
+        return e;
+    alarm_fork(f, b->version);
+    return e == ERR_CONFLICT ? ERR_OK : ERR_CONFLICT;
 }
 
 static enum err check(struct enforced *f, const struct root *root, struct bytes bytes, struct bundle *b,
@@ -139,7 +150,7 @@ enum err enforced_offer(struct enforced *f, struct store *s, const struct root *
     }
     buf_add_bytes(&copy, bytes);
     enum err e = buf_ok(&copy) ? check(f, root, buf_bytes(&copy), &b, &policy, why) : ERR_NOMEM;
-    if (e != ERR_OK && e != ERR_EXISTS)
+    if (e != ERR_OK && e != ERR_EXISTS && e != ERR_CONFLICT) /* alarm_fork() has counted that */
         count_refusal(f, e);
     if (e == ERR_OK) {
         e = store_policy_activate(s, b.epoch, b.version, buf_bytes(&copy), ticket);

@@ -1,0 +1,280 @@
+/* Which bundle becomes law here: verified, above the floor, stored, then enforced; and what a fork or a damaged store do. */
+#include "control_world.h"
+
+#include <semaphore.h>
+
+#include "control/enforced.h"
+
+enum { TICKET = 9 };
+
+static char folder[64];
+static struct store *store;
+static struct metrics *metrics;
+static struct enforced f;
+static struct buf why;
+static sem_t news;
+
+static void wake(void *arg)
+{
+    sem_post(arg);
+}
+
+static void start(void)
+{
+    assert_int_equal(store_open(&store, folder, wake, &news, &why), ERR_OK);
+    assert_int_equal(enforced_init(&f, store, trust_root(world.trust), metrics, &why), ERR_OK);
+}
+
+static void stop(void)
+{
+    enforced_fini(&f);
+    store_close(store);
+    buf_fini(&why);
+}
+
+static int begin(void **state)
+{
+    folder_make(folder);
+    sem_init(&news, 0, 0);
+    metrics = metrics_new();
+    world_make(state);
+    start();
+    return 0;
+}
+
+static int end(void **state)
+{
+    stop();
+    metrics_free(metrics);
+    folder_remove(folder);
+    sem_destroy(&news);
+    return world_end(state);
+}
+
+/* A bundle of this version; `service` makes the difference between two of one version. */
+static struct buf bundle_of(unsigned version, const char *service, const struct sign_key *key)
+{
+    struct buf out = {0}, text = {0};
+    struct complaints c = {0};
+    buf_addf(
+        &text,
+        "policy: v1\nmesh: shop.example\nversion: %u\nservices:\n  %s:\n    protocol: http\nintentions:\n"
+        "  - {name: a, from: [web], to: %s, allow: [{methods: [GET]}]}\n",
+        version, service, service);
+    struct root root = *trust_root(world.trust);
+    root.policy.key[0] = key->pub;
+    if (bundle_sign(&out, &root, 1, buf_bytes(&text), NULL, &key, 1, &c) != ERR_OK)
+        fail_msg("%s", buf_str(&c.text));
+    buf_fini(&text);
+    return out;
+}
+
+static enum err offer_bytes(struct bytes b)
+{
+    buf_fini(&why);
+    return enforced_offer(&f, store, trust_root(world.trust), b, TICKET, &why);
+}
+
+static bool stored(void)
+{
+    uint64_t ticket = 0;
+    enum err outcome;
+    while (!store_poll_done(store, &ticket, &outcome))
+        sem_wait(&news);
+    assert_int_equal(ticket, TICKET);
+    return enforced_confirmed(&f, outcome);
+}
+
+static enum err offer(unsigned version, const char *service)
+{
+    struct buf b = bundle_of(version, service, &world.policy_key);
+    enum err e = offer_bytes(buf_bytes(&b));
+    if (e == ERR_OK)
+        assert_true(stored());
+    buf_fini(&b);
+    return e;
+}
+
+static bool says(const char *words)
+{
+    return strstr(buf_str(&why), words) != NULL;
+}
+
+static bool counted(const char *line)
+{
+    struct buf text = {0};
+    assert_int_equal(metrics_render(&text, &metrics, 1), ERR_OK);
+    bool found = strstr(buf_str(&text), line) != NULL;
+    buf_fini(&text);
+    return found;
+}
+
+static void a_bundle_is_enforced_when_the_store_has_it_and_not_before(void **state)
+{
+    (void)state;
+    struct buf b = bundle_of(3, "cart", &world.policy_key);
+    assert_null(f.policy);
+    assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_OK);
+    assert_null(f.policy);
+    assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_AGAIN); /* one at a time */
+    assert_true(stored());
+    assert_non_null(f.policy);
+    assert_int_equal(f.version, 3);
+    assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_EXISTS);
+    buf_fini(&b);
+}
+
+static void what_the_store_cannot_keep_is_not_enforced(void **state)
+{
+    (void)state;
+    assert_int_equal(offer(3, "cart"), ERR_OK);
+    struct buf b = bundle_of(4, "cart", &world.policy_key);
+    assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_OK);
+    assert_false(enforced_confirmed(&f, ERR_FULL)); /* as if the disk had been full */
+    assert_int_equal(f.version, 3);
+    assert_int_equal(f.floor_version, 3);
+    uint64_t ticket;
+    enum err outcome;
+    while (!store_poll_done(store, &ticket, &outcome))
+        sem_wait(&news);
+    assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_OK); /* and may be offered again */
+    assert_true(stored());
+    buf_fini(&b);
+}
+
+static void lower_versions_are_refused_across_restarts(void **state)
+{
+    (void)state;
+    assert_int_equal(offer(5, "cart"), ERR_OK);
+    assert_int_equal(offer(4, "cart"), ERR_STALE);
+    assert_true(says("raise `version:`"));
+    stop();
+    start();
+    assert_int_equal(f.version, 5);
+    assert_int_equal(offer(4, "cart"), ERR_STALE);
+    assert_true(counted("starling_policy_refused_total{reason=\"version\"} 2"));
+    assert_int_equal(offer(6, "cart"), ERR_OK);
+}
+
+static void of_two_with_one_version_the_lower_hash_wins_in_both_orders_B12(void **state)
+{
+    (void)state;
+    struct buf a = bundle_of(7, "cart", &world.policy_key), b = bundle_of(7, "web", &world.policy_key);
+    struct hash ha = hash_of(buf_bytes(&a)), hb = hash_of(buf_bytes(&b));
+    bool a_is_lower = memcmp(ha.b, hb.b, HASH_BYTES) < 0;
+    const struct buf *low = a_is_lower ? &a : &b, *high = a_is_lower ? &b : &a;
+
+    assert_int_equal(offer_bytes(buf_bytes(low)), ERR_OK);
+    assert_true(stored());
+    assert_false(f.forked);
+    assert_int_equal(offer_bytes(buf_bytes(high)), ERR_CONFLICT);
+    assert_true(f.forked && says("lower hash"));
+    assert_true(hash_eq(&f.hash, a_is_lower ? &ha : &hb));
+    assert_true(counted("starling_policy_refused_total{reason=\"fork\"} 1"));
+
+    stop(); /* another agent hears of them the other way round */
+    folder_remove(folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    start();
+    assert_int_equal(offer_bytes(buf_bytes(high)), ERR_OK);
+    assert_true(stored());
+    assert_int_equal(offer_bytes(buf_bytes(low)), ERR_OK);
+    assert_true(stored());
+    assert_true(f.forked);
+    assert_true(hash_eq(&f.hash, a_is_lower ? &ha : &hb));
+    assert_true(counted("starling_policy_refused_total{reason=\"fork\"} 2"));
+
+    assert_int_equal(offer(8, "cart"), ERR_OK); /* the next version ends the alarm */
+    assert_false(f.forked);
+    buf_fini(&a);
+    buf_fini(&b);
+}
+
+static void a_stored_bundle_that_does_not_verify_denies_all_and_keeps_the_floor(void **state)
+{
+    (void)state;
+    struct sign_key stranger = key_of(99);
+    struct buf forged = bundle_of(9, "cart", &stranger);
+    assert_int_equal(store_policy_activate(store, 1, 9, buf_bytes(&forged), TICKET), ERR_OK);
+    stop();
+    start();
+    assert_true(f.damaged);
+    assert_true(says("policy keys"));
+    assert_null(f.policy);
+    assert_int_equal(f.floor_version, 9);
+    assert_int_equal(offer(8, "cart"), ERR_STALE); /* the damage is no way back */
+    assert_int_equal(offer(9, "cart"), ERR_OK);    /* the good one of that version is */
+    assert_false(f.damaged);
+    buf_fini(&forged);
+}
+
+/* Flips a byte of every copy of `word` in the store's file. */
+static void damage(const char *word)
+{
+    char path[96];
+    struct buf file = {0};
+    snprintf(path, sizeof path, "%s/state.mdb", folder);
+    FILE *in = fopen(path, "r+b");
+    assert_non_null(in);
+    fseek(in, 0, SEEK_END);
+    size_t len = (size_t)ftell(in), hits = 0;
+    rewind(in);
+    uint8_t *at = buf_reserve(&file, len);
+    assert_int_equal(fread(at, 1, len, in), len);
+    for (uint8_t *p = at; (p = memmem(p, len - (size_t)(p - at), word, strlen(word))); p++) {
+        fseek(in, p - at, SEEK_SET);
+        fputc(*p ^ 1, in);
+        hits++;
+    }
+    assert_true(hits > 0);
+    fclose(in);
+    buf_fini(&file);
+}
+
+static void a_bundle_damaged_on_disk_denies_all_and_keeps_the_floor(void **state)
+{
+    (void)state;
+    assert_int_equal(offer(9, "rarelynamed"), ERR_OK);
+    stop();
+    damage("rarelynamed");
+    start();
+    assert_true(f.damaged);
+    assert_null(f.policy);
+    assert_int_equal(f.floor_version, 9);
+    assert_int_equal(offer(8, "cart"), ERR_STALE);
+    assert_int_equal(offer(9, "rarelynamed"), ERR_OK);
+    assert_false(f.damaged);
+}
+
+static void each_refusal_says_what_was_wrong(void **state)
+{
+    (void)state;
+    struct sign_key stranger = key_of(99);
+    struct buf good = bundle_of(3, "cart", &world.policy_key), forged = bundle_of(3, "cart", &stranger);
+    assert_int_equal(offer_bytes(buf_bytes(&forged)), ERR_DENIED);
+    assert_true(says("not signed by enough"));
+    good.at[good.len / 2] ^= 1;
+    assert_int_equal(offer_bytes(buf_bytes(&good)), ERR_AUTH);
+    assert_true(says("altered"));
+    assert_int_equal(offer_bytes(STR("not a bundle")), ERR_MALFORMED);
+    assert_true(says("malformed"));
+    assert_true(counted("reason=\"signer\"} 1") && counted("reason=\"altered\"} 1") &&
+                counted("reason=\"malformed\"} 1"));
+    buf_fini(&good);
+    buf_fini(&forged);
+}
+
+int main(void)
+{
+#define STORY(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
+    const struct CMUnitTest tests[] = {
+        STORY(a_bundle_is_enforced_when_the_store_has_it_and_not_before),
+        STORY(what_the_store_cannot_keep_is_not_enforced),
+        STORY(lower_versions_are_refused_across_restarts),
+        STORY(of_two_with_one_version_the_lower_hash_wins_in_both_orders_B12),
+        STORY(a_stored_bundle_that_does_not_verify_denies_all_and_keeps_the_floor),
+        STORY(a_bundle_damaged_on_disk_denies_all_and_keeps_the_floor),
+        STORY(each_refusal_says_what_was_wrong),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
