@@ -21,9 +21,12 @@
 
 enum {
     /* Per worker. What is over a limit is closed when accepted, and counted. */
-    FRONTS_MAX = 20000,          /* clients' connections */
-    LINKS_IN_MAX = 4096,         /* connections of other agents */
-    HANDSHAKES_MAX = 512,        /* of those, not yet authenticated */
+    FRONTS_MAX = 20000,   /* clients' connections */
+    LINKS_IN_MAX = 4096,  /* connections of other agents */
+    HANDSHAKES_MAX = 512, /* of those, not yet authenticated; over it the oldest gives way (D4) */
+    /* Of those from one address, or one IPv6 /64; over it the newest is closed (D8). */
+    HANDSHAKES_PER_SOURCE_MAX = 128,
+    SOURCE_BUCKETS = 256,
     SINK_BYTES_MAX = 256 * 1024, /* queued towards one slow reader; then its source is not read */
     STASH_BYTES_MAX = 64 * 1024, /* pipelined requests waiting unparsed; then the client is not read (P24) */
     LINK_QUEUE_BYTES = 1024 * 1024, /* sealed and not taken by the kernel; then nothing more is sealed */
@@ -75,8 +78,10 @@ struct worker {
     struct rng rng;
     struct wheel wheel;
     struct list pump, flush, graves, news;
-    struct list fronts, flows, links, pools, spare_flows;
+    struct list fronts, flows, links, handshakes, pools, spare_flows; /* handshakes: accepted, oldest first */
     size_t front_count, flow_count, link_in_count, handshake_count, spare_flow_count;
+    uint16_t handshakes_from[SOURCE_BUCKETS];
+    uint64_t source_seed; /* odd */
     struct buf spare_buf[SPARE_BUFS_MAX];
     size_t spare_buf_count;
     struct list peer[PEER_BUCKETS];
@@ -178,6 +183,7 @@ struct link_peer {
     struct peer *peer; /* outgoing: the table's entry while this is its link */
     struct node_id id; /* outgoing: whom we dial; incoming: once up */
     bool outgoing, is_known, dead, goaway, handshaking;
+    uint8_t source;               /* incoming: its address's bucket in handshakes_from */
     bool ending;                  /* no connection any more; streams are reading what had come */
     struct credential credential; /* of the peer, once up */
     struct list streams;          /* struct stream_side */
@@ -187,7 +193,7 @@ struct link_peer {
     struct task flush;
     struct timer timer;
     struct grave grave;
-    struct list_node in_worker;
+    struct list_node in_worker, among_handshakes;
     mono_ms idle_since;
 };
 void link_accept_conn(struct worker *w, struct net_conn *c_take);

@@ -62,9 +62,12 @@ static void say_bulk(void *arg)
 
 static void not_handshaking(struct link_peer *l)
 {
-    if (l->handshaking)
-        l->w->handshake_count--;
+    if (!l->handshaking)
+        return;
     l->handshaking = false;
+    list_remove(&l->among_handshakes);
+    l->w->handshake_count--;
+    l->w->handshakes_from[l->source]--;
 }
 
 /* Everything but the connection, which has been disposed of. */
@@ -455,18 +458,42 @@ static void on_preface(void *arg, struct bytes in)
 
 static const struct net_conn_events preface_events = {on_preface, on_eof, on_closed, NULL, NULL};
 
+/* Multiply-shift hashing (Dietzfelbinger et al. 1997), seeded, so that sharing a bucket is not easily arranged. */
+static uint8_t source_of(const struct worker *w, const struct net_conn *c)
+{
+    struct addr a;
+    uint64_t prefix = net_conn_peer(c, &a) ? load_be64(a.ip + (addr_is_v4(&a) ? 8 : 0)) : 0;
+    return (uint8_t)(prefix * w->source_seed >> 56);
+}
+
+static void begin_handshake(struct link_peer *l, uint8_t source)
+{
+    struct worker *w = l->w;
+    l->handshaking = true;
+    l->source = source;
+    list_append(&w->handshakes, &l->among_handshakes);
+    w->handshake_count++;
+    w->handshakes_from[source]++;
+}
+
+/* An honest handshake takes a round trip, an idle connection as long as we let it: the oldest gives way, so that whoever
+ * fills the table keeps nobody out who answers. */
 void link_accept_conn(struct worker *w, struct net_conn *c_take)
 {
-    bool full = w->link_in_count >= LINKS_IN_MAX || w->handshake_count >= HANDSHAKES_MAX;
+    uint8_t source = source_of(w, c_take);
+    bool full = w->link_in_count >= LINKS_IN_MAX || w->handshakes_from[source] >= HANDSHAKES_PER_SOURCE_MAX;
     struct link_peer *l = full ? NULL : link_new(w, false);
     if (!l) {
         metric_add(w->shed_links, 1);
         net_conn_free(c_take);
         return;
     }
+    if (w->handshake_count >= HANDSHAKES_MAX) {
+        metric_add(w->shed_links, 1);
+        fail(list_entry(w->handshakes.head.next, struct link_peer, among_handshakes), ERR_LIMIT);
+    }
     l->conn = c_take;
-    l->handshaking = true;
-    w->handshake_count++;
+    begin_handshake(l, source);
     w->link_in_count++;
     list_append(&w->links, &l->in_worker);
     wheel_set(&w->wheel, &l->timer, worker_now(w) + LINK_HANDSHAKE_TIMEOUT_MS);

@@ -154,8 +154,8 @@ void worker_turn(void *arg, mono_ms now)
 
 static void init_lists(struct worker *w)
 {
-    struct list *lists[] = {&w->pump,  &w->flush, &w->graves, &w->news,       &w->fronts,
-                            &w->flows, &w->links, &w->pools,  &w->spare_flows};
+    struct list *lists[] = {&w->pump,  &w->flush, &w->graves,     &w->news,  &w->fronts,
+                            &w->flows, &w->links, &w->handshakes, &w->pools, &w->spare_flows};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
     peers_init(w);
@@ -168,6 +168,7 @@ enum err worker_init(struct worker *w, struct workers *all, unsigned index, stru
     *w = (struct worker){.all = all, .index = index, .rng = rng_seeded(seed)};
     init_lists(w);
     w->traffic = traffic_new(rng_u64(&w->rng));
+    w->source_seed = rng_u64(&w->rng) | 1;
     w->metrics = metrics_new();
     if (!w->traffic || !w->metrics)
         return ERR_NOMEM;
