@@ -140,7 +140,7 @@ unit: $(UNIT_BIN)
 # All three are run, whatever the first says; the last line adds them up.
 test: deps
 	@rm -rf $(B)/summary
-	@$(ALL_CORES) all tools unit-bins
+	+@$(ALL_CORES) all tools unit-bins
 	@status=0; for part in unit sim e2e; do $(MAKE) --no-print-directory $$part || status=1; done; \
 	    B=$(B) tests/sum.sh unit sim e2e && exit $$status
 
@@ -151,7 +151,7 @@ e2e: all tools
 	@B=$(B) tests/run-e2e.sh
 
 demo: deps
-	@$(ALL_CORES) all tools
+	+@$(ALL_CORES) all tools
 	@B=$(B) tests/demo.sh
 
 check: deps format layering lint
@@ -165,11 +165,11 @@ lint:
 	@tests/check-lint.sh "$(CPPFLAGS)"
 
 asan tsan:
-	@$(ALL_CORES) MODE=$@ B=$(B)/$@ all tools unit-bins
+	+@$(ALL_CORES) MODE=$@ B=$(B)/$@ all tools unit-bins
 	@$(MAKE) --no-print-directory MODE=$@ B=$(B)/$@ unit e2e
 fuzz-bins: $(FUZZ_BIN)
 fuzz:
-	@$(ALL_CORES) MODE=fuzz CC=clang B=$(B)/fuzz fuzz-bins
+	+@$(ALL_CORES) MODE=fuzz CC=clang B=$(B)/fuzz fuzz-bins
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run-fuzz.sh $(B)/fuzz/tests/fuzz
 
 bench: all tools
