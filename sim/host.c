@@ -9,7 +9,7 @@
 #include "sim/oracle.h"
 #include "trust/sign.h"
 
-enum { SEEDS = 3 }; /* hosts 0, 1, 2 are everybody's seeds */
+enum { SEEDS = 3, SEEDS_MAX = 16, NEEDLE_BYTES = 32 };
 
 static void pump(struct host *h);
 
@@ -308,6 +308,14 @@ static void send_bulk(struct host *h, const struct gossip_packet *p, uint32_t to
     heap_push(&w->heap, (struct happening){.at = at, .kind = HAPPENS_ARRIVAL, .delivery = d});
 }
 
+/* A record ends with its signature, which no other message contains. */
+static void count_payload(struct world *w, struct bytes msg)
+{
+    struct bytes record = w->updated->bytes;
+    if (memmem(msg.at, msg.len, record.at + record.len - NEEDLE_BYTES, NEEDLE_BYTES))
+        w->figures.payloads++;
+}
+
 static void send_packet(struct host *h, const struct gossip_packet *p)
 {
     struct world *w = h->world;
@@ -315,6 +323,8 @@ static void send_packet(struct host *h, const struct gossip_packet *p)
     trace_message(&w->trace, w->now, "sends", h->index, to, p->lane == GOSSIP_BULK ? "bulk" : "datagram",
                   p->msg);
     forger_overhears(w->forger, p->lane, p->msg);
+    if (w->updated)
+        count_payload(w, p->msg);
     if (p->lane == GOSSIP_BULK)
         send_bulk(h, p, to);
     else
@@ -484,9 +494,10 @@ static void remember_members(struct host *h)
 
 static void set_seeds(struct host *h)
 {
-    struct addr seed[SEEDS];
-    size_t n = 0;
-    for (uint32_t s = 0; s < SEEDS && s < h->world->config.hosts; s++)
+    const struct world_config *config = &h->world->config;
+    struct addr seed[SEEDS_MAX];
+    uint32_t count = config->seeds ? config->seeds : SEEDS, n = 0;
+    for (uint32_t s = 0; s < count && s < SEEDS_MAX && s < config->hosts; s++)
         seed[n++] = signer_addr(s);
     gossip_seeds_set(h->gossip, seed, n, host_ms(h));
 }
@@ -549,6 +560,15 @@ void host_leave(struct world *w, uint32_t host)
     h->wants_to_leave = true;
     if (h->wanted_incarnation == 0) /* else stored() will say it */
         publish(h, true);
+    pump(h);
+}
+
+void host_update(struct world *w, uint32_t host)
+{
+    struct host *h = &w->host[host];
+    assert(h->state == HOST_UP);
+    publish(h, false);
+    w->updated = h->own;
     pump(h);
 }
 

@@ -23,8 +23,7 @@ void oracle_verified(struct world *w, uint32_t by, const struct gossip_claim *cl
 const struct signed_record *oracle_accepted(struct world *w, uint32_t by, const struct node_id *id,
                                             struct bytes record)
 {
-    struct hash hash = hash_of(record);
-    const struct signed_record *r = signer_find(w->signer, &hash);
+    const struct signed_record *r = signer_find_bytes(w->signer, record);
     if (r && node_id_eq(id, signer_id(w->signer, r->owner)))
         return r;
     world_fail(w, "host %u accepts a forged record of member %u", by, signer_host_of(w->signer, id));

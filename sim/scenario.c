@@ -5,7 +5,7 @@
 #include "sim/forger.h"
 #include "sim/oracle.h"
 
-enum { HOSTS_WITH_SEEDS = 3 };
+enum { HOSTS_WITH_SEEDS = 3, HOSTS_UNLESS_SAID = 20 };
 
 /* ---- bounds ---- */
 
@@ -322,7 +322,10 @@ const struct scenario *scenario_find(const char *name)
 
 struct world *scenario_play(const struct scenario *s, const struct world_config *config)
 {
-    struct world *w = world_new(config);
+    struct world_config own = *config;
+    if (own.hosts == 0)
+        own.hosts = HOSTS_UNLESS_SAID;
+    struct world *w = world_new(&own);
     s->play(w);
     oracle_end(w);
     if (!s->may_misjudge && w->figures.false_deaths > 0)

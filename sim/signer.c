@@ -6,7 +6,7 @@
 #include "base/rng.h"
 #include "trust/trust.h"
 
-enum { PORT = 7400, DAY_S = 86400 };
+enum { PORT = 7400, DAY_S = 86400, VERDICTS_MAX = 1 << 20 };
 static const wall_s start_of_time =
     1767225600; /* 2026-01-01: the wall clock of the simulated mesh stands still */
 static const char mesh_name[] = "sim.example";
@@ -14,30 +14,45 @@ static const char mesh_name[] = "sim.example";
 struct identity {
     struct sign_key key;
     struct buf credential;
+    struct signed_record *records; /* the latest first */
 };
 
+/* What verification said about these very bytes. */
 struct verdict {
-    bool is_used;
+    uint64_t quick; /* hash of the bytes; 0: the slot is free */
     enum err err;
-    struct gossip_claim claim; /* claim.hash is the key, also of what was refused */
+    struct bytes bytes; /* owned */
+    struct gossip_claim claim;
 };
 
-struct slot { /* of the table of signed records, by hash */
-    struct signed_record *record;
+/* Keys, signatures and verdicts are the same in every world: host 7's record 2.1 has the same bytes whatever the seed.
+ * So they are made and verified once in the life of the process, which is what thousands of short runs need. Belongs,
+ * like all of the simulator, to one thread; lives as long as the process. */
+struct notary {
+    struct trust *trust;
+    struct sign_key enrol;
+    struct identity *identity;
+    uint32_t identities, identity_cap;
+    struct identity outsider;
+    struct verdict *verdict;
+    size_t verdicts, verdict_slots;
 };
+static struct notary *notary;
 
 struct signer {
     uint32_t hosts;
-    struct trust *trust;
-    struct identity *identity; /* [hosts], then the outsider's */
-    uint32_t *host_by_id;      /* host + 1, open addressing */
+    uint32_t *host_by_id; /* host + 1, open addressing */
     size_t id_slots;
-    struct signed_record **record;
+    const struct signed_record **record; /* what was signed in this world */
     size_t record_count, record_cap;
-    struct slot *by_hash;
+    const struct signed_record **by_hash;
     size_t hash_slots;
-    struct verdict *verdict;
-    size_t verdict_count, verdict_slots;
+    struct highest *highest; /* [hosts] the latest numbers that each has signed in this world */
+};
+
+struct highest {
+    uint64_t incarnation, version;
+    bool left;
 };
 
 static void *must(void *p)
@@ -101,6 +116,38 @@ static void make_identity(struct rng *r, struct identity *out, const char *name,
     must_ok(credential_create(&out->credential, &c, bytes_of(NULL, 0), enrol));
 }
 
+static struct notary *notary_new(void)
+{
+    struct rng r = rng_seeded(0x5157u);
+    struct sign_key other_enrol;
+    struct buf root = {0}, other_root = {0};
+    struct notary *n = must(calloc(1, sizeof *n));
+    must_ok(trust_init());
+    make_root(&r, &root, &n->enrol);
+    make_root(&r, &other_root, &other_enrol);
+    make_identity(&r, &n->outsider, "outsider", &other_enrol);
+    must_ok(trust_new(&n->trust, buf_bytes(&root)));
+    buf_fini(&root);
+    buf_fini(&other_root);
+    return n;
+}
+
+/* Each identity from a generator of its own, so that it does not matter in which order and number they are made. */
+static void make_identities(uint32_t hosts)
+{
+    if (notary->identity_cap < hosts) {
+        notary->identity_cap = hosts;
+        notary->identity = must(realloc(notary->identity, hosts * sizeof *notary->identity));
+    }
+    for (; notary->identities < hosts; notary->identities++) {
+        char name[24];
+        struct rng r = rng_seeded(0x1d000000u + notary->identities);
+        snprintf(name, sizeof name, "host-%u", notary->identities);
+        notary->identity[notary->identities] = (struct identity){0};
+        make_identity(&r, &notary->identity[notary->identities], name, &notary->enrol);
+    }
+}
+
 /* ---- who is who ---- */
 
 static size_t id_slot(const struct signer *s, const struct node_id *id)
@@ -114,7 +161,7 @@ static void index_ids(struct signer *s)
         s->id_slots *= 2;
     s->host_by_id = must(calloc(s->id_slots, sizeof *s->host_by_id));
     for (uint32_t h = 0; h < s->hosts; h++) {
-        size_t i = id_slot(s, &s->identity[h].key.pub);
+        size_t i = id_slot(s, signer_id(s, h));
         while (s->host_by_id[i])
             i = (i + 1) & (s->id_slots - 1);
         s->host_by_id[i] = h + 1;
@@ -123,18 +170,20 @@ static void index_ids(struct signer *s)
 
 const struct node_id *signer_id(const struct signer *s, uint32_t host)
 {
-    return &s->identity[host].key.pub;
+    (void)s;
+    return &notary->identity[host].key.pub;
 }
 
 const struct node_id *signer_outsider_id(const struct signer *s)
 {
-    return &s->identity[s->hosts].key.pub;
+    (void)s;
+    return &notary->outsider.key.pub;
 }
 
 uint32_t signer_host_of(const struct signer *s, const struct node_id *id)
 {
     for (size_t i = id_slot(s, id); s->host_by_id[i]; i = (i + 1) & (s->id_slots - 1))
-        if (node_id_eq(id, &s->identity[s->host_by_id[i] - 1].key.pub))
+        if (node_id_eq(id, signer_id(s, s->host_by_id[i] - 1)))
             return s->host_by_id[i] - 1;
     return UINT32_MAX;
 }
@@ -153,26 +202,14 @@ uint32_t signer_host_at(const struct signer *s, const struct addr *a)
     return addr_is_v4(a) && a->port == PORT && host < s->hosts ? host : UINT32_MAX;
 }
 
-struct signer *signer_new(uint32_t hosts, uint64_t seed)
+struct signer *signer_new(uint32_t hosts)
 {
-    struct rng r = rng_seeded(seed ^ 0x5157u);
-    struct sign_key enrol, other_enrol;
-    struct buf root = {0}, other_root = {0};
-    must_ok(trust_init());
+    if (!notary)
+        notary = notary_new();
+    make_identities(hosts);
     struct signer *s = must(calloc(1, sizeof *s));
     s->hosts = hosts;
-    s->identity = must(calloc(hosts + 1u, sizeof *s->identity));
-    make_root(&r, &root, &enrol);
-    make_root(&r, &other_root, &other_enrol);
-    for (uint32_t h = 0; h < hosts; h++) {
-        char name[24];
-        snprintf(name, sizeof name, "host-%u", h);
-        make_identity(&r, &s->identity[h], name, &enrol);
-    }
-    make_identity(&r, &s->identity[hosts], "outsider", &other_enrol);
-    must_ok(trust_new(&s->trust, buf_bytes(&root)));
-    buf_fini(&root);
-    buf_fini(&other_root);
+    s->highest = must(calloc(hosts, sizeof *s->highest));
     index_ids(s);
     return s;
 }
@@ -181,16 +218,10 @@ void signer_free(struct signer *s)
 {
     if (!s)
         return;
-    for (uint32_t h = 0; h <= s->hosts; h++)
-        buf_fini(&s->identity[h].credential);
-    for (size_t i = 0; i < s->record_count; i++)
-        free(s->record[i]);
-    trust_free(s->trust);
-    free(s->identity);
     free(s->host_by_id);
     free(s->record);
     free(s->by_hash);
-    free(s->verdict);
+    free(s->highest);
     free(s);
 }
 
@@ -220,25 +251,25 @@ const struct signed_record *signer_find(const struct signer *s, const struct has
 {
     if (s->hash_slots == 0)
         return NULL;
-    for (size_t i = hash_slot(hash, s->hash_slots); s->by_hash[i].record; i = (i + 1) & (s->hash_slots - 1))
-        if (hash_eq(hash, &s->by_hash[i].record->hash))
-            return s->by_hash[i].record;
+    for (size_t i = hash_slot(hash, s->hash_slots); s->by_hash[i]; i = (i + 1) & (s->hash_slots - 1))
+        if (hash_eq(hash, &s->by_hash[i]->hash))
+            return s->by_hash[i];
     return NULL;
 }
 
-static void place(struct signer *s, struct signed_record *r)
+static void place(struct signer *s, const struct signed_record *r)
 {
     size_t i = hash_slot(&r->hash, s->hash_slots);
-    while (s->by_hash[i].record)
+    while (s->by_hash[i])
         i = (i + 1) & (s->hash_slots - 1);
-    s->by_hash[i].record = r;
+    s->by_hash[i] = r;
 }
 
-static void remember(struct signer *s, struct signed_record *r)
+static void remember(struct signer *s, const struct signed_record *r)
 {
     if (s->record_count == s->record_cap) {
         s->record_cap = s->record_cap ? 2 * s->record_cap : 256;
-        s->record = must(realloc(s->record, s->record_cap * sizeof(struct signed_record *)));
+        s->record = must(realloc(s->record, s->record_cap * sizeof *s->record));
     }
     s->record[s->record_count++] = r;
     if (4 * s->record_count <= s->hash_slots) {
@@ -252,21 +283,10 @@ static void remember(struct signer *s, struct signed_record *r)
         place(s, s->record[i]);
 }
 
-static bool was_signed_before(const struct signer *s, const struct signed_record *r)
-{
-    for (size_t i = 0; i < s->record_count; i++) {
-        const struct signed_record *x = s->record[i];
-        if (x->owner == r->owner && x->incarnation == r->incarnation && x->version == r->version)
-            return true;
-    }
-    return false;
-}
-
-const struct signed_record *signer_sign(struct signer *s, uint32_t host, uint64_t incarnation,
-                                        uint64_t version, bool left)
+static struct signed_record *sign(uint32_t host, uint64_t incarnation, uint64_t version, bool left)
 {
     struct buf bytes = {0};
-    const struct identity *who = &s->identity[host];
+    struct identity *who = &notary->identity[host];
     make_record(who, host, incarnation, version, left, &who->key, &bytes);
     struct signed_record *r = must(malloc(sizeof *r + bytes.len));
     memcpy(r + 1, bytes.at, bytes.len);
@@ -275,12 +295,24 @@ const struct signed_record *signer_sign(struct signer *s, uint32_t host, uint64_
                                 .incarnation = incarnation,
                                 .version = version,
                                 .left = left,
-                                .bytes = bytes_of(r + 1, bytes.len)};
+                                .bytes = bytes_of(r + 1, bytes.len),
+                                .next = who->records};
     buf_fini(&bytes);
-    if (was_signed_before(s, r)) {
-        free(r);
+    return who->records = r;
+}
+
+const struct signed_record *signer_sign(struct signer *s, uint32_t host, uint64_t incarnation,
+                                        uint64_t version, bool left)
+{
+    struct highest *h = &s->highest[host];
+    if (incarnation < h->incarnation || (incarnation == h->incarnation && version <= h->version))
         return NULL;
-    }
+    *h = (struct highest){incarnation, version, left};
+    struct signed_record *r = notary->identity[host].records;
+    while (r && (r->incarnation != incarnation || r->version != version || r->left != left))
+        r = r->next;
+    if (!r)
+        r = sign(host, incarnation, version, left);
     remember(s, r);
     return r;
 }
@@ -297,30 +329,59 @@ const struct signed_record *signer_get(const struct signer *s, size_t i)
 
 /* ---- verdicts ---- */
 
-static struct verdict *verdict_slot(struct verdict *table, size_t slots, const struct hash *h)
+static uint64_t quick_hash(struct bytes b)
 {
-    size_t i = hash_slot(h, slots);
-    while (table[i].is_used && !hash_eq(h, &table[i].claim.hash))
-        i = (i + 1) & (slots - 1);
+    uint64_t h = b.len + 1;
+    size_t i = 0;
+    for (; i + 8 <= b.len; i += 8) {
+        uint64_t v;
+        memcpy(&v, b.at + i, 8);
+        h = (h ^ v) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    for (; i < b.len; i++)
+        h = (h ^ b.at[i]) * 0x9e3779b97f4a7c15u;
+    return h | 1;
+}
+
+static struct verdict *verdict_slot(struct verdict *table, size_t slots, uint64_t quick, struct bytes b)
+{
+    size_t i = (quick >> 20) & (slots - 1);
+    for (; table[i].quick; i = (i + 1) & (slots - 1))
+        if (table[i].quick == quick && table[i].bytes.len == b.len &&
+            memcmp(table[i].bytes.at, b.at, b.len) == 0)
+            break;
     return &table[i];
 }
 
-static void grow_verdicts(struct signer *s)
+/* Forgeries are seen once and never again: when there are too many, all verdicts go and are made anew. */
+static void forget_verdicts(struct notary *n)
 {
-    size_t slots = s->verdict_slots ? 2 * s->verdict_slots : 1024;
-    struct verdict *table = must(calloc(slots, sizeof *table));
-    for (size_t i = 0; i < s->verdict_slots; i++)
-        if (s->verdict[i].is_used)
-            *verdict_slot(table, slots, &s->verdict[i].claim.hash) = s->verdict[i];
-    free(s->verdict);
-    s->verdict = table;
-    s->verdict_slots = slots;
+    for (size_t i = 0; i < n->verdict_slots; i++)
+        free((void *)n->verdict[i].bytes.at);
+    free(n->verdict);
+    n->verdict = NULL;
+    n->verdicts = n->verdict_slots = 0;
 }
 
-static enum err judge(struct signer *s, struct bytes record, struct gossip_claim *out)
+static void grow_verdicts(struct notary *n)
+{
+    if (n->verdicts >= VERDICTS_MAX)
+        forget_verdicts(n);
+    size_t slots = n->verdict_slots ? 2 * n->verdict_slots : 1024;
+    struct verdict *table = must(calloc(slots, sizeof *table));
+    for (size_t i = 0; i < n->verdict_slots; i++)
+        if (n->verdict[i].quick)
+            *verdict_slot(table, slots, n->verdict[i].quick, n->verdict[i].bytes) = n->verdict[i];
+    free(n->verdict);
+    n->verdict = table;
+    n->verdict_slots = slots;
+}
+
+static enum err judge(struct bytes record, struct gossip_claim *out)
 {
     struct record r;
-    enum err e = trust_record(s->trust, record, start_of_time, &r);
+    enum err e = trust_record(notary->trust, record, start_of_time, &r);
     if (e)
         return e;
     out->id = r.credential.id;
@@ -332,21 +393,35 @@ static enum err judge(struct signer *s, struct bytes record, struct gossip_claim
     return ERR_OK;
 }
 
-enum err signer_verify(struct signer *s, struct bytes record, struct gossip_claim *out)
+static const struct verdict *verdict_of(struct bytes record)
 {
     static_assert((int)RECORD_ADDRS_MAX == (int)GOSSIP_ADDRS_MAX, "one list of addresses");
-    struct hash hash = hash_of(record);
-    if (2 * s->verdict_count >= s->verdict_slots)
-        grow_verdicts(s);
-    struct verdict *v = verdict_slot(s->verdict, s->verdict_slots, &hash);
-    if (!v->is_used) {
-        *v = (struct verdict){.is_used = true, .claim.hash = hash};
-        v->err = judge(s, record, &v->claim);
-        s->verdict_count++;
-    }
+    if (2 * notary->verdicts >= notary->verdict_slots)
+        grow_verdicts(notary);
+    uint64_t quick = quick_hash(record);
+    struct verdict *v = verdict_slot(notary->verdict, notary->verdict_slots, quick, record);
+    if (v->quick)
+        return v;
+    uint8_t *copy = must(malloc(record.len + 1));
+    memcpy(copy, record.at, record.len);
+    *v = (struct verdict){.quick = quick, .bytes = bytes_of(copy, record.len), .claim.hash = hash_of(record)};
+    v->err = judge(record, &v->claim);
+    notary->verdicts++;
+    return v;
+}
+
+enum err signer_verify(struct signer *s, struct bytes record, struct gossip_claim *out)
+{
+    (void)s;
+    const struct verdict *v = verdict_of(record);
     if (v->err == ERR_OK)
         *out = v->claim;
     return v->err;
+}
+
+const struct signed_record *signer_find_bytes(const struct signer *s, struct bytes record)
+{
+    return signer_find(s, &verdict_of(record)->claim.hash);
 }
 
 /* ---- forgeries ---- */
@@ -355,11 +430,13 @@ void signer_forge(struct signer *s, uint32_t victim, uint32_t liar, uint64_t inc
                   struct buf *out)
 {
     /* At the liar's address: what the forger of a record wants is the victim's traffic (memberlist#370). */
-    make_record(&s->identity[victim], liar, incarnation, 1, left, &s->identity[liar].key, out);
+    (void)s;
+    make_record(&notary->identity[victim], liar, incarnation, 1, left, &notary->identity[liar].key, out);
 }
 
 void signer_forge_outsider(struct signer *s, uint64_t incarnation, struct buf *out)
 {
-    const struct identity *outsider = &s->identity[s->hosts];
+    (void)s;
+    const struct identity *outsider = &notary->outsider;
     make_record(outsider, 0, incarnation, 1, false, &outsider->key, out);
 }

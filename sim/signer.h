@@ -1,7 +1,7 @@
-/* Keys and signatures of the simulated mesh: real ones, made and checked by agent/trust, from keys that
- * follow from the seed. Keeps every record that an owner signed, which is what the oracles compare against,
- * and remembers verdicts by hash, so that a record costs its two Ed25519 verifications once and not once per
- * host. */
+/* Keys and signatures of the simulated mesh: real ones, made and checked by agent/trust. A host's keys follow from its
+ * number and not from the seed, so that signatures and verdicts can be remembered over all runs of a process: each
+ * distinct record is signed once and verified once, and known again by its bytes. Each world keeps what was signed in
+ * it, which is what the oracles compare against. */
 #ifndef SIM_SIGNER_H
 #define SIM_SIGNER_H
 
@@ -18,10 +18,11 @@ struct signed_record {
     uint32_t owner;
     uint64_t incarnation, version;
     bool left;
-    struct bytes bytes; /* live as long as the signer */
+    struct bytes bytes;         /* live as long as the process */
+    struct signed_record *next; /* of the same owner, in any world */
 };
 
-struct signer *signer_new(uint32_t hosts, uint64_t seed);
+struct signer *signer_new(uint32_t hosts);
 void signer_free(struct signer *s);
 
 const struct node_id *signer_id(const struct signer *s, uint32_t host);
@@ -31,12 +32,12 @@ uint32_t signer_host_of(const struct signer *s, const struct node_id *id);
 struct addr signer_addr(uint32_t host);
 uint32_t signer_host_at(const struct signer *s, const struct addr *a); /* UINT32_MAX: nobody's address */
 
-/* The owner's record. NULL: these numbers were signed before with other content, which an owner must never
- * do. */
+/* The owner's record. NULL: these numbers are not above all that it has signed, which must never be. */
 const struct signed_record *signer_sign(struct signer *s, uint32_t host, uint64_t incarnation,
                                         uint64_t version, bool left);
 /* What was really signed under this hash, or NULL: then it is a forgery. */
 const struct signed_record *signer_find(const struct signer *s, const struct hash *hash);
+const struct signed_record *signer_find_bytes(const struct signer *s, struct bytes record);
 size_t signer_count(const struct signer *s);
 const struct signed_record *signer_get(const struct signer *s, size_t i);
 

@@ -27,7 +27,7 @@ struct world *world_new(const struct world_config *config)
     trace_init(&w->trace, config->is_printed);
     w->trace.zero = w->now;
     wire_init(&w->wire, &config->wire, config->hosts, config->seed);
-    w->signer = signer_new(config->hosts, config->seed);
+    w->signer = signer_new(config->hosts);
     w->died_at = must_zero(config->hosts, sizeof *w->died_at);
     w->host = must_zero(config->hosts, sizeof *w->host);
     for (uint32_t h = 0; h < config->hosts; h++)

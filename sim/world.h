@@ -88,6 +88,7 @@ struct host {
 struct figures {
     uint64_t datagrams, datagram_bytes, bulk, bulk_bytes, events;
     uint64_t false_deaths; /* a host held dead that ran, unpaused, in a whole network */
+    uint64_t payloads;     /* messages that carry the record published last by host_update() */
     uint64_t suspicions, equivocations, forged, forged_seen;
     uint64_t rest_bytes_per_s;  /* per host, when nothing happens; scenario rest */
     struct samples suspicion;   /* from a crash until an observer no longer holds it alive */
@@ -99,6 +100,7 @@ struct world_config {
     uint32_t hosts;
     uint64_t seed;
     bool is_printed;
+    uint32_t seeds; /* the first so many hosts are everybody's seeds; 0: three */
     struct wire_config wire;
     struct gossip_config gossip; /* zeros: the defaults that the agent runs with */
 };
@@ -128,7 +130,8 @@ struct world {
         is_sockets_first; /* after a pause the loop reads before it runs timers, as the agent's does; else the
                               seed decides each time */
     void (*watch)(struct world *w, uint32_t observer, uint32_t subject, const struct gossip_event *ev);
-    void *study; /* of whoever set `watch` */
+    void *study;                         /* of whoever set `watch` */
+    const struct signed_record *updated; /* by host_update() */
 };
 
 /* Milliseconds and seconds of virtual time, in the world's microseconds. */
@@ -163,7 +166,8 @@ void host_fini(struct host *h);
 void host_start(struct world *w, uint32_t host); /* NEW, STOPPED, DOWN -> UP, from its disk; UP: nothing */
 void host_crash(struct world *w, uint32_t host); /* memory and network gone, disk kept */
 void host_stop(struct world *w, uint32_t host); /* the process dies without a word; the host's kernel lives */
-void host_leave(struct world *w, uint32_t host); /* says good-bye; stops when gossip says it was heard */
+void host_leave(struct world *w, uint32_t host);  /* says good-bye; stops when gossip says it was heard */
+void host_update(struct world *w, uint32_t host); /* publishes its record's next version */
 void host_pause(struct world *w, uint32_t host);
 void host_block(struct world *w, uint32_t host);  /* from now on its next send or receive pauses it */
 void host_resume(struct world *w, uint32_t host); /* ends both */

@@ -1,0 +1,215 @@
+/* The experiments of "Lifeguard: Local Health Awareness for More Accurate Failure Detection" (Dadgar, Phillips, Currey
+ * 2018, section V): 128 members; after 15 s, C random ones block before each send and after each receive, all at
+ * once. Threshold: once, for D. Interval: for D, then free for I, in cycles for at least 120 s.
+ *
+ * A false positive is a death that a member tells its embedder about another that was never blocked; it is "at
+ * healthy" if the member that says so was not blocked either. In the Threshold experiment, detection runs from the
+ * beginning of the pause to the first death told of a blocked member, dissemination to when all healthy members
+ * have told it; blocked members that nobody, or not everybody, buried before they came back give no sample. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim/faults.h"
+#include "sim/plot.h"
+#include "sim/study.h"
+
+enum { MEMBERS = 128, QUIET_S = 15, CYCLES_S = 120, REPEATS = 10, AFTER_S = 10, THRESHOLD_S = 30 };
+
+struct cell {
+    uint32_t paused, on_ms, off_ms;
+};
+
+/* What one run tells. */
+struct trial {
+    mono_us began;
+    bool is_blocked[MEMBERS];
+    mono_us first[MEMBERS];                /* death told of this blocked member; 0: none */
+    uint32_t told[MEMBERS];                /* by so many healthy members ... */
+    mono_us last[MEMBERS];                 /* ... the last of them then */
+    uint8_t is_told[MEMBERS][MEMBERS / 8]; /* [subject]: by whom */
+    uint64_t false_positives, at_healthy;
+};
+
+struct outcome {
+    uint32_t runs, failed;
+    uint64_t false_positives, at_healthy, datagrams, bytes;
+    double member_seconds;
+    struct samples first, full; /* microseconds */
+};
+
+static void watch(struct world *w, uint32_t observer, uint32_t subject, const struct gossip_event *ev)
+{
+    struct trial *t = w->study;
+    if (ev->after != GOSSIP_DEAD || (!ev->is_new && ev->before == GOSSIP_DEAD))
+        return;
+    if (!t->is_blocked[subject]) {
+        t->false_positives++;
+        t->at_healthy += !t->is_blocked[observer];
+        return;
+    }
+    if (t->first[subject] == 0)
+        t->first[subject] = w->now;
+    uint8_t *told = &t->is_told[subject][observer / 8], bit = (uint8_t)(1u << observer % 8);
+    if (t->is_blocked[observer] || *told & bit)
+        return;
+    *told |= bit;
+    t->told[subject]++;
+    t->last[subject] = w->now;
+}
+
+static void take(struct outcome *out, const struct trial *t, uint32_t paused)
+{
+    out->false_positives += t->false_positives;
+    out->at_healthy += t->at_healthy;
+    for (uint32_t h = 0; h < MEMBERS; h++) {
+        if (t->first[h])
+            samples_add(&out->first, t->first[h] - t->began);
+        if (t->told[h] == MEMBERS - paused)
+            samples_add(&out->full, t->last[h] - t->began);
+    }
+}
+
+static mono_us lasts(const struct study_options *o, const struct cell *c)
+{
+    if (!o->is_interval)
+        return MS(c->on_ms) + SEC(THRESHOLD_S);
+    mono_us cycle = MS(c->on_ms) + MS(c->off_ms), cycles = (SEC(CYCLES_S) + cycle - 1) / cycle;
+    return cycles * cycle + SEC(AFTER_S);
+}
+
+static void play(const struct study_options *o, const struct cell *c, uint64_t seed, struct outcome *out)
+{
+    struct trial t = {0};
+    struct world *w = study_mesh(o, MEMBERS, seed, SEC(QUIET_S - 1));
+    uint64_t datagrams = w->figures.datagrams, bytes = w->figures.datagram_bytes + w->figures.bulk_bytes;
+    w->watch = watch;
+    w->study = &t;
+    t.began = w->now;
+    faults_choose(w, 0, c->paused, t.is_blocked);
+    for (uint32_t h = 0; h < MEMBERS; h++)
+        if (t.is_blocked[h])
+            fault_begin(w, h, FAULT_BLOCK, MS(c->on_ms), o->is_interval ? MS(c->off_ms) : 0,
+                        w->now + SEC(CYCLES_S));
+    world_run(w, lasts(o, c));
+    take(out, &t, c->paused);
+    out->runs++;
+    out->member_seconds += MEMBERS * (double)(w->now - t.began) / 1e6;
+    out->datagrams += w->figures.datagrams - datagrams;
+    out->bytes += w->figures.datagram_bytes + w->figures.bulk_bytes - bytes;
+    if (!world_is_well(w)) {
+        printf("FAILED: C %u D %u ms I %u ms seed %llu: %s\n", c->paused, c->on_ms, c->off_ms,
+               (unsigned long long)seed, w->failure);
+        out->failed++;
+    }
+    world_free(w);
+}
+
+static void add(struct outcome *to, const struct outcome *from)
+{
+    to->runs += from->runs;
+    to->failed += from->failed;
+    to->false_positives += from->false_positives;
+    to->at_healthy += from->at_healthy;
+    to->datagrams += from->datagrams;
+    to->bytes += from->bytes;
+    to->member_seconds += from->member_seconds;
+    samples_add_all(&to->first, &from->first);
+    samples_add_all(&to->full, &from->full);
+}
+
+static void fini(struct outcome *o)
+{
+    samples_fini(&o->first);
+    samples_fini(&o->full);
+}
+
+static const char head[] =
+    "                              runs      FP  healthy   first detection, s   full dissemination, s   "
+    "per member and s\n"
+    "                                                    median   99    99.9  median   99    99.9   "
+    "datagrams  bytes\n";
+
+static void print_times(struct samples *s)
+{
+    if (s->count == 0)
+        printf("     -      -      -");
+    else
+        printf(" %6.2f %6.2f %6.2f", (double)samples_permille(s, 500) / 1e6,
+               (double)samples_permille(s, 990) / 1e6, (double)samples_permille(s, 999) / 1e6);
+}
+
+static void print(const char *name, struct outcome *o)
+{
+    printf("%-28s %5u %7llu  %7llu ", name, o->runs, (unsigned long long)o->false_positives,
+           (unsigned long long)o->at_healthy);
+    print_times(&o->first);
+    printf(" ");
+    print_times(&o->full);
+    printf("   %9.2f %6.0f\n", (double)o->datagrams / o->member_seconds,
+           (double)o->bytes / o->member_seconds);
+    fflush(stdout);
+}
+
+/* ---- the grid ---- */
+
+static const struct study_list own_paused = {9, {1, 4, 8, 12, 16, 20, 24, 28, 32}};
+static const struct study_list own_on_ms = {6, {128, 512, 2048, 8192, 16384, 32768}};
+static const struct study_list own_off_ms = {8, {1, 4, 16, 64, 256, 1024, 4096, 16384}};
+static const struct study_list once = {1, {0}};
+
+/* All cells with this many paused; the cells' sum is added to *out. */
+static void play_row(const struct study_options *o, uint32_t paused, struct outcome *out)
+{
+    struct study_list on = study_or(&o->on_ms, own_on_ms), off = study_or(&o->off_ms, own_off_ms);
+    uint32_t repeats = o->runs ? o->runs : REPEATS;
+    if (!o->is_interval)
+        off = once;
+    for (size_t d = 0; d < on.count; d++)
+        for (size_t i = 0; i < off.count; i++) {
+            struct outcome cell = {0};
+            char name[64];
+            const struct cell c = {paused, on.at[d], off.at[i]};
+            for (uint32_t r = 0; r < repeats; r++)
+                play(o, &c, o->seed + r, &cell);
+            snprintf(name, sizeof name, "C %u D %u ms%s", c.paused, c.on_ms, o->is_interval ? "" : " once");
+            if (o->is_interval)
+                snprintf(name, sizeof name, "C %u D %u ms I %u ms", c.paused, c.on_ms, c.off_ms);
+            if (!o->is_quiet)
+                print(name, &cell);
+            add(out, &cell);
+            fini(&cell);
+        }
+}
+
+static void play_grid(const struct study_options *o, const char *name, struct outcome *out,
+                      struct plot_series *line)
+{
+    struct study_list paused = study_or(&o->paused, own_paused);
+    for (size_t c = 0; c < paused.count; c++) {
+        struct outcome row = {0};
+        play_row(o, paused.at[c], &row);
+        plot_point(line, paused.at[c], (double)row.false_positives / row.runs);
+        add(out, &row);
+        fini(&row);
+    }
+    print(name, out);
+}
+
+int lifeguard_run(const struct study_options *given)
+{
+    struct plot *p = plot_new(given->is_interval ? "Lifeguard's Interval experiment, 128 members"
+                                                 : "Lifeguard's Threshold experiment, 128 members",
+                              "members paused at once", "false positives per run (a tenth added to each)");
+    struct outcome out = {0};
+    p->is_y_log = true;
+    fputs(head, stdout);
+    play_grid(given, "all", &out, plot_add(p, "Starling"));
+    for (size_t i = 0; i < p->series_count; i++)
+        for (size_t k = 0; k < p->series[i].count; k++)
+            p->series[i].y[k] += 0.1; /* a logarithmic axis has no zero */
+    int status = study_plot(given, p);
+    bool is_well = out.failed == 0;
+    plot_free(p);
+    fini(&out);
+    return is_well ? status : 1;
+}

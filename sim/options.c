@@ -1,0 +1,270 @@
+#include "sim/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "Usage: starling-sim --scenario NAME [options]\n"
+    "Plays a scenario: many instances of the real gossip code, signed records, a simulated network, virtual "
+    "time.\n"
+    "The same options give the same run, byte for byte; its trace hash says so.\n"
+    "\n"
+    "  --scenario NAME   what is played or measured; --list shows all\n"
+    "  --nodes N         hosts, 2 to 20000 (default 20; `swarm` draws it from the seed)\n"
+    "  --seed S          of everything random (default 1)\n"
+    "  --runs K          plays the seeds S to S+K-1 (default 1)\n"
+    "  --trace           prints everything that happens, in virtual milliseconds; two traces can be "
+    "compared\n"
+    "                    with diff\n"
+    "  --quiet           one line at the end instead of one per run; failures are always shown\n"
+    "  --delay-us N, --jitter PCT, --loss PCT, --duplicate PCT, --reorder PCT\n"
+    "                    another network than the scenario's\n"
+    "  --zones K, --zone-delay-us N, --zone-loss PCT\n"
+    "                    hosts lie in K zones, with further delay and loss between them\n"
+    "  --line-kbps N, --queue-us N\n"
+    "                    the bandwidth of each host and the longest wait in front of it\n"
+    "  --list            the scenarios and studies\n"
+    "\n"
+    "A study measures over many runs and prints a table:\n"
+    "  --nodes N,N,...   sizes, one row each\n"
+    "  --runs K          runs of each case\n"
+    "  --svg FILE        draws a plot\n"
+    "  --refused         detect: the process dies and its host refuses; else the host falls silent\n"
+    "  --interval        lifeguard: the Interval experiment; else Threshold\n"
+    "  --paused C,C,...  lifeguard: how many pause at once; --on-ms D,... for how long; --off-ms I,... free "
+    "between\n"
+    "\n"
+    "Exit status: 0 all runs were as they must be, 1 one was not (with the command that plays it again), 2 "
+    "usage.\n";
+
+/* Options that change the network: where each goes, its bounds, and what one unit of it is there. */
+static const struct {
+    const char *name;
+    size_t at; /* of a uint32_t in struct wire_config */
+    uint32_t min, max, unit;
+} wire_options[] = {
+    {"delay-us", offsetof(struct wire_config, delay_us), 1, 1000000, 1},
+    {"jitter", offsetof(struct wire_config, jitter_pct), 0, 100, 1},
+    {"loss", offsetof(struct wire_config, loss_ppm), 0, 100, 10000},
+    {"duplicate", offsetof(struct wire_config, duplicate_ppm), 0, 100, 10000},
+    {"reorder", offsetof(struct wire_config, reorder_ppm), 0, 100, 10000},
+    {"zones", offsetof(struct wire_config, zones), 1, WIRE_ZONES_MAX, 1},
+    {"zone-delay-us", offsetof(struct wire_config, zone_delay_us), 0, 1000000, 1},
+    {"zone-loss", offsetof(struct wire_config, zone_loss_ppm), 0, 60, 10000},
+    {"line-kbps", offsetof(struct wire_config, line_kbps), 8, 100000000, 1},
+    {"queue-us", offsetof(struct wire_config, queue_us), 1, 10000000, 1},
+};
+enum { WIRE_OPTIONS = sizeof wire_options / sizeof *wire_options };
+static_assert((int)WIRE_OPTIONS <= (int)OPTIONS_WIRE_MAX, "all have a place");
+
+enum {
+    OPT_SCENARIO = 256,
+    OPT_NODES,
+    OPT_SEED,
+    OPT_RUNS,
+    OPT_TRACE,
+    OPT_QUIET,
+    OPT_SVG,
+    OPT_REFUSED,
+    OPT_INTERVAL,
+    OPT_PAUSED,
+    OPT_ON,
+    OPT_OFF,
+    OPT_LIST,
+    OPT_HELP,
+    OPT_WIRE,
+};
+
+static const struct option own_options[] = {
+    {"scenario", required_argument, NULL, OPT_SCENARIO},
+    {"nodes", required_argument, NULL, OPT_NODES},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"runs", required_argument, NULL, OPT_RUNS},
+    {"trace", no_argument, NULL, OPT_TRACE},
+    {"quiet", no_argument, NULL, OPT_QUIET},
+    {"svg", required_argument, NULL, OPT_SVG},
+    {"refused", no_argument, NULL, OPT_REFUSED},
+    {"interval", no_argument, NULL, OPT_INTERVAL},
+    {"paused", required_argument, NULL, OPT_PAUSED},
+    {"on-ms", required_argument, NULL, OPT_ON},
+    {"off-ms", required_argument, NULL, OPT_OFF},
+    {"list", no_argument, NULL, OPT_LIST},
+    {"help", no_argument, NULL, OPT_HELP},
+};
+enum { OWN_OPTIONS = sizeof own_options / sizeof *own_options };
+
+static void list(void)
+{
+    const struct scenario *s;
+    const struct study *t;
+    for (size_t i = 0; (s = scenario_get(i)); i++)
+        printf("%-16s %s\n", s->name, s->about);
+    for (size_t i = 0; (t = study_get(i)); i++)
+        printf("%-16s study: %s\n", t->name, t->about);
+}
+
+static int refuse(const char *what, const char *given)
+{
+    fprintf(stderr, "starling-sim: %s: %s (--help shows the options)\n", what, given);
+    return 2;
+}
+
+static bool read_number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+    char *stop;
+    if (*text < '0' || *text > '9')
+        return false;
+    *out = strtoull(text, &stop, 0);
+    return !*stop && *out >= min && *out <= max;
+}
+
+/* "50,100,200" */
+static bool read_list(const char *text, uint64_t min, uint64_t max, struct study_list *out)
+{
+    char word[24];
+    for (out->count = 0; out->count < STUDY_LIST_MAX; text++) {
+        size_t len = strcspn(text, ",");
+        uint64_t v;
+        if (len >= sizeof word)
+            return false;
+        memcpy(word, text, len);
+        word[len] = 0;
+        if (!read_number(word, min, max, &v))
+            return false;
+        out->at[out->count++] = (uint32_t)v;
+        text += len;
+        if (!*text)
+            return true;
+    }
+    return false;
+}
+
+static bool take_wire(struct options *o, size_t i, const char *text)
+{
+    uint64_t v;
+    if (!read_number(text, wire_options[i].min, wire_options[i].max, &v))
+        return false;
+    o->wire[i] = (uint32_t)v;
+    return true;
+}
+
+static bool take_nodes(struct options *o, const char *text)
+{
+    if (!read_list(text, 2, GOSSIP_MEMBERS_MAX, &o->ask.nodes))
+        return false;
+    o->hosts = o->ask.nodes.at[0];
+    return true;
+}
+
+/* One option with a value that has bounds; false: out of them. */
+static bool take_value(struct options *o, int option, const char *text)
+{
+    uint64_t v = 0;
+    switch (option) {
+    case OPT_NODES:
+        return take_nodes(o, text);
+    case OPT_SEED:
+        return read_number(text, 0, UINT64_MAX, &o->seed);
+    case OPT_RUNS:
+        return read_number(text, 1, 1000000000, &v) && (o->runs = (uint32_t)v, true);
+    case OPT_PAUSED:
+        return read_list(text, 1, 127, &o->ask.paused);
+    case OPT_ON:
+        return read_list(text, 1, 600000, &o->ask.on_ms);
+    case OPT_OFF:
+        return read_list(text, 1, 600000, &o->ask.off_ms);
+    default:
+        return option >= OPT_WIRE && take_wire(o, (size_t)(option - OPT_WIRE), text);
+    }
+}
+
+/* One option without such a value. Returns -1 to go on. */
+static int take_word(struct options *o, int option, const char *text)
+{
+    switch (option) {
+    case OPT_SCENARIO:
+        o->scenario = scenario_find(text);
+        o->study = study_find(text);
+        return o->scenario || o->study ? -1 : refuse("no scenario of this name, --list shows all", text);
+    case OPT_TRACE:
+        o->is_printed = true;
+        return -1;
+    case OPT_QUIET:
+        o->is_quiet = o->ask.is_quiet = true;
+        return -1;
+    case OPT_SVG:
+        o->ask.svg = text;
+        return -1;
+    case OPT_REFUSED:
+        o->ask.is_refused = true;
+        return -1;
+    case OPT_INTERVAL:
+        o->ask.is_interval = true;
+        return -1;
+    case OPT_LIST:
+        list();
+        return 0;
+    case OPT_HELP:
+        fputs(usage, stdout);
+        return 0;
+    default:
+        return take_value(o, option, text) ? -1 : refuse("not what this option takes", text);
+    }
+}
+
+static void all_options(struct option out[OWN_OPTIONS + WIRE_OPTIONS + 1])
+{
+    memcpy(out, own_options, sizeof own_options);
+    for (int i = 0; i < WIRE_OPTIONS; i++)
+        out[OWN_OPTIONS + i] = (struct option){wire_options[i].name, required_argument, NULL, OPT_WIRE + i};
+    out[OWN_OPTIONS + WIRE_OPTIONS] = (struct option){0};
+}
+
+int options_read(struct options *o, int argc, char **argv)
+{
+    struct option known[OWN_OPTIONS + WIRE_OPTIONS + 1];
+    static const struct wire_config lan = {.delay_us = 500, .jitter_pct = 20};
+    *o = (struct options){.seed = 1};
+    memset(o->wire, 0xff, sizeof o->wire);
+    all_options(known);
+    for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        int status = c == '?' ? 2 : take_word(o, c, optarg);
+        if (status >= 0)
+            return status;
+    }
+    if (optind < argc)
+        return refuse("not an option", argv[optind]);
+    if (!o->scenario && !o->study)
+        return refuse("missing", "--scenario");
+    if (o->scenario && o->ask.nodes.count > 1)
+        return refuse("only a study takes several sizes", "--nodes");
+    o->ask.runs = o->runs;
+    o->ask.seed = o->seed;
+    o->ask.wire = options_wire(o, lan);
+    return -1;
+}
+
+struct wire_config options_wire(const struct options *o, struct wire_config own)
+{
+    for (size_t i = 0; i < WIRE_OPTIONS; i++) {
+        uint32_t v = o->wire[i] * wire_options[i].unit;
+        if (o->wire[i] != UINT32_MAX)
+            memcpy((char *)&own + wire_options[i].at, &v, sizeof v);
+    }
+    if (own.reorder_ppm > 0 && own.reorder_us == 0)
+        own.reorder_us = 20 * own.delay_us;
+    return own;
+}
+
+void options_print_replay(const struct options *o, uint64_t seed)
+{
+    printf("  replay: starling-sim --scenario %s --seed %llu", o->scenario->name, (unsigned long long)seed);
+    if (o->hosts)
+        printf(" --nodes %u", o->hosts);
+    for (size_t i = 0; i < WIRE_OPTIONS; i++)
+        if (o->wire[i] != UINT32_MAX)
+            printf(" --%s %u", wire_options[i].name, o->wire[i]);
+    puts(" --trace");
+}

@@ -1,0 +1,54 @@
+#include "sim/study.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/plot.h"
+
+static const struct study studies[] = {
+    {"lifeguard", "the Lifeguard paper's experiments: false positives and detection while members pause",
+     lifeguard_run},
+    {"detect", "one silent death after another: when each member knows", measure_detect},
+    {"update", "one member publishes: when each other has it, and what that costs", measure_update},
+    {"rest-cost", "nothing happens: bytes, messages, memory and CPU of each member", measure_rest},
+    {"join-all", "all start at once with one seed: when all see all", measure_join_all},
+};
+
+const struct study *study_get(size_t i)
+{
+    return i < sizeof studies / sizeof *studies ? &studies[i] : NULL;
+}
+
+const struct study *study_find(const char *name)
+{
+    const struct study *s;
+    for (size_t i = 0; (s = study_get(i)); i++)
+        if (strcmp(s->name, name) == 0)
+            return s;
+    return NULL;
+}
+
+struct study_list study_or(const struct study_list *list, struct study_list own)
+{
+    return list->count > 0 ? *list : own;
+}
+
+struct world *study_mesh(const struct study_options *o, uint32_t hosts, uint64_t seed, mono_us settled)
+{
+    struct world_config config = {.hosts = hosts, .seed = seed, .wire = o->wire, .gossip = o->gossip};
+    struct world *w = world_new(&config);
+    w->is_sockets_first = true;
+    for (uint32_t h = 0; h < hosts; h++)
+        world_after(w, rng_below(&w->rng, (uint32_t)SEC(1)), h, host_start);
+    world_run(w, SEC(1) + settled);
+    return w;
+}
+
+int study_plot(const struct study_options *o, const struct plot *p)
+{
+    if (!o->svg || plot_write(p, o->svg))
+        return 0;
+    fprintf(stderr, "starling-sim: %s: %s\n", o->svg, strerror(errno));
+    return 1;
+}

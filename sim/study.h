@@ -1,0 +1,55 @@
+/* Studies: what is measured over many runs of the simulated mesh, printed as a table and drawn as a plot. A scenario
+ * asks whether all is well; a study asks how well. Everything follows from the options, so a table can be made again by
+ * the command that made it. */
+#ifndef SIM_STUDY_H
+#define SIM_STUDY_H
+
+#include "sim/world.h"
+
+enum { STUDY_LIST_MAX = 16 };
+
+struct study_list {
+    size_t count; /* 0: the study's own */
+    uint32_t at[STUDY_LIST_MAX];
+};
+
+struct study_options {
+    uint64_t seed;
+    uint32_t runs;            /* of each case; 0: the study's own number */
+    struct study_list nodes;  /* mesh sizes, one row each */
+    struct study_list paused; /* lifeguard: C, how many at once */
+    struct study_list on_ms;  /* lifeguard: D, how long */
+    struct study_list off_ms; /* lifeguard: I, and how long free between */
+    bool is_interval;         /* lifeguard: cycles instead of one pause */
+    bool is_refused;          /* detect: the process dies and its host refuses; else the host falls silent */
+    bool is_quiet;            /* lifeguard: no line for each cell of the grid */
+    struct wire_config wire;  /* of every run */
+    struct gossip_config gossip;
+    const char *svg; /* NULL: no plot */
+};
+
+struct study {
+    const char *name, *about;
+    int (*run)(const struct study_options *o); /* returns the exit status */
+};
+
+const struct study *study_find(const char *name); /* NULL: none of that name */
+const struct study *study_get(size_t i);          /* NULL: past the last */
+
+/* `list` if it is given, else these. */
+struct study_list study_or(const struct study_list *list, struct study_list own);
+
+/* A mesh of the options' kind whose hosts have all started within a second, `settled` after that. Whether
+ * all see all by then is for the caller to ask. */
+struct world *study_mesh(const struct study_options *o, uint32_t hosts, uint64_t seed, mono_us settled);
+/* Writes the plot where the options say, if they do. Returns the exit status. */
+struct plot;
+int study_plot(const struct study_options *o, const struct plot *p);
+
+int lifeguard_run(const struct study_options *o);
+int measure_detect(const struct study_options *o);
+int measure_update(const struct study_options *o);
+int measure_rest(const struct study_options *o);
+int measure_join_all(const struct study_options *o);
+
+#endif
