@@ -82,6 +82,20 @@ enum err store_bind(struct store *s, struct bytes mesh, const struct node_id *no
     return writer_run(s->writer, &w);
 }
 
+enum err store_is_bound(struct store *s, bool *out)
+{
+    MDB_txn *txn;
+    struct bytes node;
+    *out = false;
+    enum err e = env_read_begin(&s->env, &txn);
+    if (e)
+        return e;
+    int rc = table_get(txn, s->env.dbi, TABLE_META, bytes_str("node"), &node);
+    env_read_end(&s->env, txn);
+    *out = rc == 0;
+    return rc == MDB_NOTFOUND ? ERR_OK : env_err(rc);
+}
+
 /* ---- numbers ---- */
 
 static int read_number(MDB_txn *txn, const MDB_dbi *dbi, struct bytes name, uint64_t *out)

@@ -57,6 +57,8 @@ void store_close(struct store *s);
 /* Binds the state to this mesh and node on first use, refuses another later: ERR_FOREIGN. Synchronous,
  * durable. */
 must_check enum err store_bind(struct store *s, struct bytes mesh, const struct node_id *node);
+/* Whether a node was bound: this folder has had an identity. */
+must_check enum err store_is_bound(struct store *s, bool *out);
 
 /* Numbers that only rise ("incarnation", "udp_timestamp", ...). ERR_DAMAGED: stop; do not begin again at 0.
  */

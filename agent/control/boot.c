@@ -19,7 +19,12 @@ static void load_member(void *arg, const struct node_id *id, struct bytes record
 static enum err open_state(struct control *c, struct buf *why)
 {
     struct buf policy_why = {0};
-    enum err e = identity_open(&c->identity, &c->config, control_wall(), why);
+    bool had_identity = false;
+    enum err e = store_is_bound(c->store, &had_identity);
+    if (e == ERR_OK && had_identity)
+        e = identity_is_there(&c->config, why);
+    if (e == ERR_OK)
+        e = identity_open(&c->identity, &c->config, control_wall(), why);
     if (e != ERR_OK)
         return e;
     if (!control_services_are_allowed(&c->config, &c->identity, why))

@@ -321,6 +321,18 @@ static enum err check(struct identity *id, const struct config *config, wall_s n
     return ERR_CONFLICT;
 }
 
+enum err identity_is_there(const struct config *config, struct buf *why)
+{
+    if (is_there(config, "identity.key"))
+        return ERR_OK;
+    buf_addf(why,
+             "%s/identity.key is missing, and the state beside it belongs to a host that had one; restore it "
+             "from a "
+             "backup, or move the whole folder away and enrol anew",
+             config->data);
+    return ERR_NOT_FOUND;
+}
+
 enum err identity_open(struct identity *out, const struct config *config, wall_s now, struct buf *why)
 {
     enum err e = ERR_OK;

@@ -25,6 +25,9 @@ struct identity {
  * without a token. */
 must_check enum err identity_open(struct identity *out, const struct config *config, wall_s now,
                                   struct buf *why);
+/* For a folder whose state says that it has had an identity: one that lost its key is not given another, token or
+ * not, since that would destroy what a backup of the key would mend (ADVERSARY S8). ERR_NOT_FOUND, and `why`. */
+must_check enum err identity_is_there(const struct config *config, struct buf *why);
 /* Is the credential in the last third of its life? Then a token renews it, and the agent warns. */
 bool identity_expires_soon(const struct identity *id, wall_s now);
 void identity_fini(struct identity *id);

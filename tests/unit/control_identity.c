@@ -103,6 +103,17 @@ static void enrolled_once_it_needs_no_token_again(void **state)
     assert_int_equal(st.st_mode & 0777, 0600);
 }
 
+/* S8 */
+static void a_lost_identity_is_named_and_nothing_is_made_in_its_place(void **state)
+{
+    (void)state;
+    enrolled();
+    assert_int_equal(identity_is_there(&config, &why), ERR_OK);
+    assert_int_equal(remove(file_of("identity.key")), 0);
+    assert_int_equal(identity_is_there(&config, &why), ERR_NOT_FOUND);
+    assert_true(says("identity.key is missing") && says("restore it"));
+}
+
 static void a_token_that_others_can_read_is_refused(void **state)
 {
     (void)state;
@@ -248,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(without_a_token_the_first_start_says_what_is_missing),
         STORY(enrolled_once_it_needs_no_token_again),
+        STORY(a_lost_identity_is_named_and_nothing_is_made_in_its_place),
         STORY(a_token_that_others_can_read_is_refused),
         STORY(a_token_for_other_names_is_refused_and_leaves_nothing),
         STORY(a_key_file_that_is_not_as_it_was_made_is_refused_N32),

@@ -185,10 +185,15 @@ static void another_mesh_or_node_is_refused(void **state)
     (void)state;
     struct store *s = must_open();
     struct node_id a = node_numbered(1), b = node_numbered(2);
+    bool is_bound = true;
+    assert_int_equal(store_is_bound(s, &is_bound), ERR_OK);
+    assert_false(is_bound);
     assert_int_equal(store_bind(s, bytes_str("shop.example"), &a), ERR_OK);
     assert_int_equal(store_bind(s, bytes_str("shop.example"), &a), ERR_OK);
     store_close(s);
     s = must_open();
+    assert_int_equal(store_is_bound(s, &is_bound), ERR_OK);
+    assert_true(is_bound);
     assert_int_equal(store_bind(s, bytes_str("shop.example"), &b), ERR_FOREIGN);
     assert_int_equal(store_bind(s, bytes_str("other.example"), &a), ERR_FOREIGN);
     assert_int_equal(store_bind(s, bytes_str("shop.example"), &a), ERR_OK);
