@@ -207,8 +207,11 @@ enum err control_new(struct control **out, const struct config_flags *flags, str
         buf_addf(why, "%s", buf_str(&complaints.text));
     buf_fini(&complaints.text);
     log_level_set(c->config.log_level);
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
         e = put_together(c, why);
+        if (e == ERR_INVALID) /* what lies in the data folder is no mistake on the command line */
+            e = ERR_CONFLICT;
+    }
     if (e != ERR_OK) {
         if (why->len == 0)
             buf_add_str(why, err_text(e));
