@@ -408,22 +408,30 @@ static bool is_blank(struct bytes text)
     return true;
 }
 
+static enum err read_text_of_file(struct config *out, const char *path, struct bytes text,
+                                  struct complaints *c)
+{
+    const char *outer = c->file;
+    struct yaml_doc *doc = NULL;
+    if (is_blank(text))
+        return ERR_OK;
+    c->file = path;
+    enum err e = yaml_parse(&doc, text, c);
+    if (e == ERR_OK)
+        read_root(yaml_root(doc), out, c);
+    yaml_doc_free(doc);
+    c->file = outer;
+    return e;
+}
+
 static enum err read_file(struct config *out, const char *path, struct complaints *c)
 {
     struct buf text = {0}, why = {0};
-    struct yaml_doc *doc = NULL;
     enum err e = file_read(&text, path, CONFIG_BYTES_MAX, &why);
-    if (e != ERR_OK) {
+    if (e == ERR_OK)
+        e = read_text_of_file(out, path, buf_bytes(&text), c);
+    else
         complain(c, NULL, "%s", buf_str(&why));
-    } else if (!is_blank(buf_bytes(&text))) {
-        const char *outer = c->file;
-        c->file = path;
-        e = yaml_parse(&doc, buf_bytes(&text), c);
-        if (e == ERR_OK)
-            read_root(yaml_root(doc), out, c);
-        yaml_doc_free(doc);
-        c->file = outer;
-    }
     buf_fini(&text);
     buf_fini(&why);
     return e;

@@ -205,6 +205,28 @@ static int end(void **state)
     return 0;
 }
 
+/* A directory service may take its time, and the loop that reads again is also the failure detector. */
+static void read_again_it_asks_for_no_user(void **state)
+{
+    (void)state;
+    static struct config again;
+    const char *const callers[] = {"web=uid:root"}, *const changed[] = {"web=uid:root",
+                                                                        "cart=uid:no-such-user"};
+    struct config_flags f = {.node = "n", .listen = "127.0.0.1:1", .callers = {1, callers}};
+    struct buf names = {0};
+    assert_int_equal(load_text("", f), ERR_OK);
+    assert_int_equal(config_load_again(&again, &config, &f, &complaints), ERR_OK);
+    config_restart_needed(&config, &again, &names);
+    assert_int_equal(names.len, 0);
+    f.callers = (struct config_list){2, changed};
+    assert_int_equal(config_load_again(&again, &config, &f, &complaints), ERR_OK);
+    assert_int_equal(again.caller[0].uid, 0);
+    config_restart_needed(&config, &again, &names);
+    assert_string_equal(buf_str(&names), "callers"); /* and the next start says that there is no such user */
+    assert_int_equal(config_load(&again, &f, &complaints), ERR_INVALID);
+    buf_fini(&names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +237,7 @@ int main(void)
         cmocka_unit_test(a_wrong_flag_is_named),
         cmocka_unit_test(a_service_may_be_listed_once),
         cmocka_unit_test(what_needs_a_restart_is_named_and_nothing_else),
+        cmocka_unit_test(read_again_it_asks_for_no_user),
     };
     return cmocka_run_group_tests(tests, NULL, end);
 }
