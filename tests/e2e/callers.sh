@@ -1,11 +1,12 @@
 # Who speaks for whom: by the user id that owns the calling socket; and a host does not start that would speak for a service which its
 # credential does not name. (That the far end refuses such a claim, too, is tests/unit/worker_pair.c's matter.)
 . tests/e2e/lib.sh
+user=$(awk -F: '$1=="nobody" {print $3}' /etc/passwd)
+needs_users
 
 mesh
 http_app 9001 app
 "$starling" token create --ca "$T/ca" --service batch --node 'a' -o "$T/token-a" >/dev/null
-user=$(awk -F: '$1=="nobody" {print $3}' /etc/passwd)
 cat >"$T/p.yaml" <<'P'
 policy: v1
 mesh: shop.example

@@ -50,6 +50,9 @@ fail() { echo "failed: $*" >&2; exit 1; }
 # For a test that mounts or makes hosts: it is skipped where it would do so to the system itself.
 needs_namespaces() { [ -n "${ALONE:-}" ] || { echo "needs namespaces of its own"; exit 77; }; }
 
+# For a test in which a program runs as another user (tcpdump does so of itself): an unprivileged user's namespace has but one.
+needs_users() { setpriv --reuid 65534 --clear-groups true 2>/dev/null || { echo "needs root"; exit 77; }; }
+
 # eventually SECONDS COMMAND...: until the command succeeds
 eventually() {
     bound=$(($1 * slower)); shift
@@ -102,7 +105,7 @@ http_app() {
     if curl -s -o /dev/null "http://127.0.0.1:$1/"; then fail "something else listens on port $1"; fi
     mkdir -p "$T/nginx-$1"
     cat >"$T/nginx-$1/conf" <<CONF
-daemon off; master_process off; pid $T/nginx-$1/pid; error_log $T/nginx-$1/log;
+user root; daemon off; master_process off; pid $T/nginx-$1/pid; error_log $T/nginx-$1/log;
 events { worker_connections 1024; }
 http {
     access_log off; client_max_body_size 0; client_body_temp_path $T/nginx-$1/body; keepalive_requests 100000;

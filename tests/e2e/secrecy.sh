@@ -1,5 +1,6 @@
 # Between agents nothing is in the clear: a capture of all their packets, TCP and UDP, holds no byte of names, paths, bodies or policy.
 . tests/e2e/lib.sh
+needs_users
 
 mesh
 http_app 9001 marker-body-7f3a
