@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "sim/delivery.h"
+
 static bool is_before(const struct happening *a, const struct happening *b)
 {
     return a->at != b->at ? a->at < b->at : a->order < b->order;
@@ -10,7 +12,7 @@ static bool is_before(const struct happening *a, const struct happening *b)
 void heap_fini(struct heap *h)
 {
     for (size_t i = 0; i < h->count; i++)
-        free(h->at[i].delivery);
+        delivery_free(h->at[i].delivery);
     free(h->at);
     *h = (struct heap){0};
 }

@@ -54,9 +54,9 @@ void host_init(struct host *h, struct world *w, uint32_t index)
 static void drop_queue(struct host *h)
 {
     for (size_t i = 0; i < h->queued_datagrams + h->queued_bulk; i++)
-        free(h->queue[i]);
+        delivery_free(h->queue[i]);
     h->queued_datagrams = h->queued_bulk = 0;
-    free(h->held);
+    delivery_free(h->held);
     h->held = NULL;
 }
 
@@ -243,18 +243,14 @@ static void on_event(struct host *h, const struct gossip_event *ev)
 
 static struct delivery *delivery_of(const struct host *h, const struct gossip_packet *p, uint32_t to)
 {
-    struct delivery *d = malloc(sizeof *d + p->msg.len);
-    if (!d)
-        abort();
-    *d = (struct delivery){.lane = p->lane,
-                           .from = h->index,
-                           .to = to,
-                           .to_id = p->to,
-                           .addr = p->addr,
-                           .to_generation = to < h->world->config.hosts ? h->world->host[to].generation : 0,
-                           .len = p->msg.len};
-    memcpy(d->msg, p->msg.at, p->msg.len);
-    return d;
+    struct delivery header = {.lane = p->lane,
+                              .from = h->index,
+                              .to = to,
+                              .to_id = p->to,
+                              .addr = p->addr,
+                              .to_generation =
+                                  to < h->world->config.hosts ? h->world->host[to].generation : 0};
+    return delivery_new(&header, p->msg);
 }
 
 static void send_datagram(struct host *h, const struct gossip_packet *p, uint32_t to)
@@ -458,16 +454,13 @@ void host_arrival(struct host *h, struct delivery *d)
         fail_bulk(w, d, after ? after : WIRE_TIMEOUT_US);
         return;
     }
-    free(d);
+    delivery_free(d);
 }
 
 void host_bulk_failed(struct host *h, const struct delivery *d)
 {
     if (h->state == HOST_PAUSED) { /* told when it runs again; its generation may have changed until then */
-        struct delivery *again = malloc(sizeof *again + d->len);
-        if (!again)
-            abort();
-        memcpy(again, d, sizeof *d + d->len);
+        struct delivery *again = delivery_new(d, bytes_of(d->msg, d->len));
         fail_bulk(h->world, again, MS(10));
         return;
     }
@@ -592,7 +585,7 @@ static void send_held(struct host *h)
         return;
     h->held = NULL;
     send_packet(h, &(struct gossip_packet){d->lane, d->to_id, d->addr, bytes_of(d->msg, d->len)});
-    free(d);
+    delivery_free(d);
     pump(h);
 }
 
@@ -616,7 +609,7 @@ static void drain_queue(struct host *h)
     h->queued_datagrams = h->queued_bulk = 0;
     for (size_t i = 0; i < count; i++) {
         take_in(h, h->queue[i]);
-        free(h->queue[i]);
+        delivery_free(h->queue[i]);
         if (i % READ_BATCH == READ_BATCH - 1)
             tick(h);
     }

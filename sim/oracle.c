@@ -82,6 +82,9 @@ static void look_at(struct world *w, uint32_t observer)
 {
     struct gossip_member m;
     size_t cursor = 0;
+    struct gossip_counts counts = gossip_counts(w->host[observer].gossip);
+    if (counts.dead + counts.left == 0)
+        return;
     while (gossip_member_next(w->host[observer].gossip, &cursor, &m)) {
         if (m.state != GOSSIP_DEAD && m.state != GOSSIP_LEFT)
             continue;

@@ -92,7 +92,7 @@ static void happen(struct world *w, struct happening *x)
     case HAPPENS_BULK_FAILURE:
         if (x->generation == h->generation)
             host_bulk_failed(h, x->delivery);
-        free(x->delivery);
+        delivery_free(x->delivery);
         break;
     case HAPPENS_CALL:
         x->call(w, x->host);
@@ -167,19 +167,14 @@ const struct doc *world_publish(struct world *w, uint32_t host, uint64_t version
 void world_inject(struct world *w, uint32_t from, bool is_outsiders, uint32_t to, enum gossip_lane lane,
                   struct bytes msg)
 {
-    struct delivery *d = malloc(sizeof *d + msg.len);
-    if (!d)
-        abort();
-    *d = (struct delivery){.lane = lane,
-                           .from = from,
-                           .to = to,
-                           .to_generation = w->host[to].generation,
-                           .is_outsiders = is_outsiders,
-                           .to_id = *signer_id(w->signer, to),
-                           .addr = signer_addr(to),
-                           .len = msg.len};
-    if (msg.len > 0)
-        memcpy(d->msg, msg.at, msg.len);
+    struct delivery header = {.lane = lane,
+                              .from = from,
+                              .to = to,
+                              .to_generation = w->host[to].generation,
+                              .is_outsiders = is_outsiders,
+                              .to_id = *signer_id(w->signer, to),
+                              .addr = signer_addr(to)};
+    struct delivery *d = delivery_new(&header, msg);
     trace_message(&w->trace, w->now, "forges", from, to, lane == GOSSIP_BULK ? "bulk" : "datagram", msg);
     heap_push(&w->heap, (struct happening){
                             .at = w->now + w->config.wire.delay_us, .kind = HAPPENS_ARRIVAL, .delivery = d});

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "gossip/gossip.h"
+#include "sim/delivery.h"
 #include "sim/heap.h"
 #include "sim/samples.h"
 #include "sim/signer.h"
@@ -33,16 +34,6 @@ enum host_state {
     HOST_PAUSED,  /* neither reads, nor sends, nor hears its timers; its sockets queue */
     HOST_STOPPED, /* the process is gone: connections are refused */
     HOST_DOWN,    /* the host is gone: silence */
-};
-
-struct delivery {
-    enum gossip_lane lane;
-    uint32_t from, to, to_generation;
-    bool is_outsiders;    /* `from` is not a host but the forger's outsider */
-    struct node_id to_id; /* zero: whoever is there */
-    struct addr addr;
-    size_t len;
-    uint8_t msg[];
 };
 
 /* What a host's store holds: survives a crash. */
