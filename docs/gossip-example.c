@@ -115,7 +115,7 @@ static int bound_socket(int type)
 int main(int argc, char **argv)
 {
     struct addr seed;
-    if (argc < 3 || !addr_of_ip(&self_addr, "127.0.0.1", (uint16_t)atoi(argv[1])))
+    if (argc < 3 || !addr_of_ip(&self_addr, "127.0.0.1", (uint16_t)strtoul(argv[1], NULL, 10)))
         exit(2);
     store_be16(self.b, self_addr.port); /* the id: a public key in earnest */
     struct pollfd fds[] = {{bound_socket(SOCK_DGRAM), POLLIN, 0}, {bound_socket(SOCK_STREAM), POLLIN, 0}};
@@ -124,7 +124,7 @@ int main(int argc, char **argv)
     if (listen(fds[1].fd, 16) != 0 || !(gossip = gossip_new(&config, &questions, now_ms())))
         return 1;
     publish(1);
-    if (argc > 3 && addr_of_ip(&seed, "127.0.0.1", (uint16_t)atoi(argv[3])))
+    if (argc > 3 && addr_of_ip(&seed, "127.0.0.1", (uint16_t)strtoul(argv[3], NULL, 10)))
         gossip_seeds_set(gossip, &seed, 1, now_ms());
     for (mono_ms end = NEVER; now_ms() < end;) {
         struct gossip_event ev;
@@ -136,7 +136,7 @@ int main(int argc, char **argv)
                 publish(ev.number);
         }
         send_all(fds[0].fd);
-        if (end == NEVER && gossip_counts(gossip).alive >= (uint32_t)atoi(argv[2]))
+        if (end == NEVER && gossip_counts(gossip).alive >= strtoul(argv[2], NULL, 10))
             end = now_ms() + 1000; /* long enough to tell the others */
         mono_ms now = now_ms(), next = gossip_deadline(gossip);
         if (poll(fds, 2, next <= now ? 0 : next - now < 100 ? (int)(next - now) : 100) > 0)
