@@ -37,7 +37,7 @@ function home_of(h) {
     if (h == "yaml.h") return "^agent/(policy|control)/"
     if (h == "jansson.h") return "^agent/(admin|cli)/"
     if (h ~ /^(uthash|utlist)\.h$/ || h ~ /^(arpa|linux|net|netinet|sys)\//) return "."
-    if (h ~ /^(assert|ctype|dirent|errno|fcntl|getopt|grp|ifaddrs|inttypes|limits|locale|math|netdb|poll|pthread|pwd|sched|setjmp|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|termios|time|unistd)\.h$/) return "."
+    if (h ~ /^(assert|ctype|dirent|errno|fcntl|getopt|grp|ifaddrs|inttypes|limits|locale|malloc|math|netdb|poll|pthread|pwd|sched|setjmp|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|termios|time|unistd)\.h$/) return "."
     return ""
 }
 BEGIN {
