@@ -68,8 +68,14 @@ static json_t *warnings_of(const struct control *c)
         json_array_append_new(list, json_string("the policy has expired; it stays enforced"));
     if (f->forked)
         json_array_append_new(list, json_string("two signed policies carry this version; sign a higher one"));
-    if (control_identity(c)->credential_open.expires < now)
+    wall_s left = control_identity(c)->credential_open.expires - now;
+    if (left <= 0)
         json_array_append_new(list, json_string("this agent's credential has expired; give it a new token"));
+    else if (identity_expires_soon(control_identity(c), now))
+        json_array_append_new(list,
+                              json_sprintf("this agent's credential expires in %lld %s; give it a new token",
+                                           (long long)(left >= 7200 ? left / 3600 : left),
+                                           left >= 7200 ? "hours" : "seconds"));
     if (control_store_health(c) != ERR_OK)
         json_array_append_new(list,
                               json_sprintf("state cannot be written: %s", err_text(control_store_health(c))));

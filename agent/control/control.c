@@ -10,6 +10,7 @@ enum {
     LEAVE_MS = 3000, /* how long telling others of our leaving may take */
     UDP_RESERVE_EVERY_MS = 60000,
     HOUSEKEEPING_MS = 60000,
+    EXPIRY_LOOK_S = 3600,
     RAISE_RETRY_MS = 1000, /* after the store failed to keep an incarnation */
     VIEW_EVERY_MS = 10, /* a burst of changes makes one view per this time; the first one is made at once */
     VIEW_SHARE = 4,     /* and views take at most a part in VIEW_SHARE + 1 of the loop's time */
@@ -65,8 +66,13 @@ static enum err add_locals(struct control *c, struct view_builder *b)
     return e;
 }
 
-/* The dead are left out, which cuts the links to them. Those who left stay, without being chosen: what is in
- * flight to them finishes. */
+static bool is_expired(const struct member *m)
+{
+    return m->record.credential.expires <= control_wall();
+}
+
+/* The dead and those whose credential has ended are left out, which cuts the links to them. Those who left stay,
+ * without being chosen: what is in flight to them finishes. */
 static bool belongs_in_view(const struct control *c, const struct member *m)
 {
     return m->state != GOSSIP_DEAD && !node_id_eq(&m->id, &c->identity.sign.pub) && !roster_name_is_taken(m);
@@ -242,6 +248,13 @@ static void store_member(struct control *c, const struct node_id *id, struct byt
         log_debug("store", "a change of a member could not be queued; it is stored with the next one");
 }
 
+/* When to look at its credential again: at its end, and within the hour, for the wall clock may be set. */
+static mono_ms expiry_of(const struct control *c, const struct member *m)
+{
+    wall_s left = m->record.credential.expires - control_wall();
+    return c->now + (left < 0 ? 0 : left > EXPIRY_LOOK_S ? EXPIRY_LOOK_S : left) * 1000;
+}
+
 static void member_changed(struct control *c, const struct gossip_event *ev)
 {
     struct gossip_member gm;
@@ -257,6 +270,7 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
     bool is_self = node_id_eq(&ev->id, &c->identity.sign.pub);
     if (e == ERR_OK && (ev->is_new || ev->record_changed) && !is_self)
         store_member(c, &ev->id, ev->record);
+    c->expiry_at = mono_min(c->expiry_at, expiry_of(c, m));
     c->view_dirty = true;
 }
 
@@ -490,6 +504,29 @@ static void watch_expiry(struct control *c)
                   "the policy in force has expired; it stays enforced: sign and publish a new version");
 }
 
+/* A credential may end while its host is a member. Nothing renews the sessions and links that are cut here, for no
+ * handshake accepts it, and the view leaves the host out: it goes the way of one that does not answer. */
+static void cut_expired(struct control *c)
+{
+    mono_ms next = NEVER;
+    if (c->now < c->expiry_at)
+        return;
+    for (struct member *m = c->roster.by_id; m; m = m->hh.next) {
+        const struct credential *k = &m->record.credential;
+        if (!is_expired(m)) {
+            next = mono_min(next, expiry_of(c, m));
+        } else if (m->cut_at != k->expires && !node_id_eq(&m->id, &c->identity.sign.pub)) {
+            m->cut_at = k->expires;
+            udp_forget(c->udp, &m->id);
+            bulk_cut(c->bulk, &m->id);
+            c->view_dirty = true;
+            log_warn("trust", "the credential of member %.*s has expired: its links are cut",
+                     (int)k->node.len, (const char *)k->node.at);
+        }
+    }
+    c->expiry_at = next;
+}
+
 static void keep_house(struct control *c)
 {
     if (c->now < c->housekeeping)
@@ -505,7 +542,7 @@ static void set_deadline(struct control *c)
     at = mono_min(at, mono_min(bulk_deadline(c->bulk), seed_names_deadline(c->seeds)));
     at = mono_min(at, mono_min(health_deadline(c->health), c->housekeeping));
     at = mono_min(at, c->also_at);
-    at = mono_min(at, c->raise_at);
+    at = mono_min(at, mono_min(c->raise_at, c->expiry_at));
     if (c->view_dirty)
         at = mono_min(at, c->view_at);
     if (c->phase == CONTROL_LEAVING)
@@ -547,6 +584,7 @@ void control_turn(void *arg, mono_ms now)
     bulk_step(c->bulk, now);
     udp_tick(c->udp, now, net_wall_ms());
     send_datagrams(c);
+    cut_expired(c);
     if (c->view_dirty && now >= c->view_at)
         publish_view(c);
     keep_house(c);

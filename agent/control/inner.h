@@ -45,8 +45,9 @@ struct control {
     bool view_dirty, own_dirty, joined, raise_failing;
     enum control_phase phase;
     mono_ms now, deadline, leave_by, housekeeping;
-    mono_ms view_at;  /* no new view before this */
-    mono_ms raise_at; /* when to ask again for an incarnation that could not be stored; NEVER: not waiting */
+    mono_ms view_at;   /* no new view before this */
+    mono_ms expiry_at; /* when to look again whose credential has ended */
+    mono_ms raise_at;  /* when to ask again for an incarnation that could not be stored; NEVER: not waiting */
     struct publisher publisher; /* waits for the store; done == NULL: nobody */
     enum err store_failing;     /* what was last said about the store */
     mono_ms (*also)(void *arg, mono_ms now);

@@ -27,6 +27,7 @@ struct member {
     struct addr addr;
     enum gossip_state state;
     bool has_equivocated; /* an alarm was given */
+    wall_s cut_at;        /* end of the credential for which its sessions were cut; 0: none was */
 };
 
 struct roster {

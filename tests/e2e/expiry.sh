@@ -1,0 +1,42 @@
+# A credential that ends while its agent runs: the agent and the others say so, its links are cut at once, it is no longer routed to nor
+# served, and is soon no member. With a new token it is back.
+. tests/e2e/lib.sh
+
+mesh
+http_app 9001 app
+cat >"$T/p.yaml" <<'P'
+policy: v1
+mesh: shop.example
+version: 1
+services: {cart: {protocol: http}, shop: {protocol: http}}
+intentions: [{name: front, from: [web], to: cart}, {name: back, from: [web], to: shop}]
+P
+cp "$T/token" "$T/long"
+agent a 7000 --caller web=7085 --service shop=9001
+"$starling" token create --ca "$T/ca" --service '*' --node b --credential-life 12s -o "$T/short" >/dev/null
+cp "$T/short" "$T/token"
+agent b 7100 --seed 127.0.0.1:7000 --service cart=9001 --caller web=7185
+eventually 8 all_alive 2 a b
+publish a "$T/p.yaml"
+eventually 5 in_force 1 a b
+code() { curl -s -o /dev/null -w '%{http_code}' -H "Host: $2" "http://127.0.0.1:$1/"; }
+code_is() { [ "$(code "$1" "$2")" = "$3" ]; }
+eventually 3 code_is 7085 cart 200
+eventually 3 code_is 7185 shop 200
+warns() { is b status "any('credential $1' in w for w in o['warnings'])" True; }
+eventually 12 warns 'expires in'
+eventually 12 warns 'has expired'
+echo "- it has ended"
+eventually 2 grep -q 'the credential of member b has expired' "$T/a/log"
+eventually 2 code_is 7085 cart 503
+code_is 7185 shop 200 && fail "a call of an expired host was served"
+state_of_b() { is a members "[m['state'] for m in o if m['name']=='b']" "['$1']"; }
+eventually 20 state_of_b dead
+echo "- with a new token it is back"
+crash b
+cp "$T/long" "$T/token"
+mkdir -p "$T/b"
+agent b 7100 --seed 127.0.0.1:7000 --service cart=9001 --caller web=7185 --token "$T/long"
+eventually 15 state_of_b alive
+eventually 5 code_is 7085 cart 200
+eventually 5 code_is 7185 shop 200
