@@ -4,13 +4,13 @@
 
 mesh
 http_app 9001 app
-# An application that takes its time: it answers one second after the request.
+# An application that takes its time: it answers one second after the request, and /hold after a minute.
 cat >"$T/slow.py" <<'PY'
 import http.server, threading, time
 class H(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        threading.Event().wait(1.0)
+        threading.Event().wait(60 if self.path == "/hold" else 1.0)
         self.send_response(200); self.send_header("content-length", "5"); self.end_headers(); self.wfile.write(b"done\n")
     def log_message(self, *a): pass
 http.server.ThreadingHTTPServer(("127.0.0.1", 9002), H).serve_forever()
@@ -73,6 +73,21 @@ grep -q 'no agent runs' "$T/out" || fail "unclear message: $(cat "$T/out")"
 pids="$pids $!"; echo $! >"$T/b/pid"
 eventually 10 all_alive 2 a b
 eventually 5 curl -sf -H 'Host: cart' http://127.0.0.1:7085/
+# Finishing what is in flight is bounded by `drain`.
+ask b leave >/dev/null
+echo 'drain: 1s' >>"$T/b.yaml"
+agent b 7100 --seed 127.0.0.1:7000 --config "$T/b.yaml"
+eventually 10 all_alive 2 a b
+eventually 5 curl -sf -H 'Host: slow' http://127.0.0.1:7085/
+curl -sf -o /dev/null -H 'Host: slow' http://127.0.0.1:7085/hold &
+request=$!
+eventually 5 in_flight
+kill -TERM "$(pid_of b)"
+eventually 6 gone
+wait "$request" && fail "that request cannot have been answered"
+grep -q 'still in flight when the time to drain was over' "$T/b/log" || fail "what was cut is not told"
+agent b 7100 --seed 127.0.0.1:7000 --config "$T/b.yaml"
+eventually 10 all_alive 2 a b
 # `leave` returns when the agent is gone.
 ask b leave >/dev/null
 gone || eventually 1 gone
