@@ -62,6 +62,11 @@ bool schema_word(const struct yaml_node *n, const char *const *in_force, const c
 {
     if (n->kind != YAML_SCALAR || !has(later, n->text))
         return yaml_one_of(n, in_force, index, c);
-    complain_of_later(n, c);
+    struct buf words = {0};
+    for (size_t i = 0; in_force[i]; i++)
+        buf_addf(&words, "%s%s", i == 0 ? "" : " or ", in_force[i]);
+    complain(c, n, "`%s` is part of the language but not in force in this version; use %s", n->text,
+             buf_str(&words));
+    buf_fini(&words);
     return false;
 }

@@ -131,13 +131,9 @@ static void what_is_not_in_force_is_refused_by_name_everywhere(void **state)
         {"defaults: {outlierDetection: {}}\n", "outlierDetection", 4, 12},
         {"defaults: {limits: {}}\n", "limits", 4, 12},
         {"defaults: {drain: 20s}\n", "drain", 4, 12},
-        {"defaults: {encryption: permissive}\n", "permissive", 4, 24},
-        {"defaults: {encryption: off}\n", "off", 4, 24},
         {"defaults: {timeouts: {perTry: 5s}}\n", "perTry", 4, 23},
         {"defaults: {timeouts: {idle: 1h}}\n", "idle", 4, 23},
         {"defaults: {timeouts: {stream: 0s}}\n", "stream", 4, 23},
-        {"services: {a: {protocol: http2}}\n", "http2", 4, 26},
-        {"services: {a: {protocol: grpc}}\n", "grpc", 4, 26},
         {"services: {a: {protocol: http, failover: []}}\n", "failover", 4, 32},
         {"services: {a: {protocol: http, rateLimits: []}}\n", "rateLimits", 4, 32},
         {"services: {a: {protocol: http, loadBalancer: {}}}\n", "loadBalancer", 4, 32},
@@ -147,7 +143,6 @@ static void what_is_not_in_force_is_refused_by_name_everywhere(void **state)
         {"services: {a: {protocol: http, outlierDetection: {}}}\n", "outlierDetection", 4, 32},
         {"services: {a: {protocol: http, limits: {}}}\n", "limits", 4, 32},
         {"services: {a: {protocol: http, drain: 1s}}\n", "drain", 4, 32},
-        {"services: {a: {protocol: http, encryption: off}}\n", "off", 4, 44},
         {"services: {a: {protocol: http, routes: [{name: r, rewrite: {}}]}}\n", "rewrite", 4, 51},
         {"services: {a: {protocol: http, routes: [{name: r, sticky: {}}]}}\n", "sticky", 4, 51},
         {"services: {a: {protocol: http, routes: [{name: r, retry: {}}]}}\n", "retry", 4, 51},
@@ -169,6 +164,30 @@ static void what_is_not_in_force_is_refused_by_name_everywhere(void **state)
         "p.yaml:4:74: `regex` is part of the language but not in force in this version, which has no "
         "linear-time engine; "
         "use exact, prefix or present\n");
+}
+
+/* A value has others beside it, so the complaint names them. */
+static void a_value_that_is_not_in_force_yet_is_told_with_those_that_are(void **state)
+{
+    (void)state;
+    static const char later[] = "is part of the language but not in force in this version; use";
+    static const struct {
+        const char *text, *word;
+        int column;
+        const char *use;
+    } cases[] = {
+        {"defaults: {encryption: permissive}\n", "permissive", 24, "strict"},
+        {"defaults: {encryption: off}\n", "off", 24, "strict"},
+        {"services: {a: {protocol: http, encryption: off}}\n", "off", 44, "strict"},
+        {"services: {a: {protocol: http2}}\n", "http2", 26, "http or tcp"},
+        {"services: {a: {protocol: grpc}}\n", "grpc", 26, "http or tcp"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char want[200];
+        snprintf(want, sizeof want, "p.yaml:4:%d: `%s` %s %s\n", cases[i].column, cases[i].word, later,
+                 cases[i].use);
+        expect_complaint(cases[i].text, want);
+    }
 }
 
 static void typos_get_a_suggestion_with_words_of_the_whole_language(void **state)
@@ -370,6 +389,7 @@ int main(void)
         cmocka_unit_test(the_smallest_policy_denies_by_knowing_nobody),
         cmocka_unit_test(all_that_is_in_force_compiles),
         cmocka_unit_test(what_is_not_in_force_is_refused_by_name_everywhere),
+        cmocka_unit_test(a_value_that_is_not_in_force_yet_is_told_with_those_that_are),
         cmocka_unit_test(typos_get_a_suggestion_with_words_of_the_whole_language),
         cmocka_unit_test(the_head_is_required),
         cmocka_unit_test(services_are_checked),
