@@ -1,10 +1,10 @@
 #include "control/seed_names.h"
 
-#include "observe/log.h"
+#include "base/list.h"
 
-/* One resolution of the whole list. It outlives seed_names_free(): answers may still be on their way, and
- * find `owner` gone. */
+/* One resolution of the whole list. One that a newer list has overtaken waits for its answers and is dropped. */
 struct round {
+    struct list_node node;
     struct seed_names *owner;
     size_t waiting;
     bool failed;
@@ -17,7 +17,8 @@ struct seed_names {
     void (*changed)(void *arg, const struct addr *found, size_t count);
     void *arg;
     const struct config *config;
-    struct round *round; /* under way */
+    struct list rounds;
+    struct round *round; /* the one that counts; NULL: none is under way */
     mono_ms next;
 };
 
@@ -25,22 +26,26 @@ struct seed_names *seed_names_new(struct net_loop *loop, void (*changed)(void *,
                                   void *arg)
 {
     struct seed_names *s = calloc(1, sizeof *s);
-    if (s)
-        *s = (struct seed_names){.loop = loop, .changed = changed, .arg = arg, .next = NEVER};
+    if (!s)
+        return NULL;
+    *s = (struct seed_names){.loop = loop, .changed = changed, .arg = arg, .next = NEVER};
+    list_init(&s->rounds);
     return s;
 }
 
-static void abandon(struct seed_names *s)
+static void free_round(struct round *r)
 {
-    if (s->round)
-        s->round->owner = NULL;
-    s->round = NULL;
+    list_remove(&r->node);
+    free(r);
 }
 
 void seed_names_free(struct seed_names *s)
 {
-    if (s)
-        abandon(s);
+    if (!s)
+        return;
+    list_each_safe (struct round, r, &s->rounds, node) {
+        free_round(r);
+    }
     free(s);
 }
 
@@ -68,13 +73,13 @@ static void finish(struct round *r)
     struct seed_names *s = r->owner;
     if (r->waiting > 0)
         return;
-    if (s) {
+    if (r == s->round) {
         s->round = NULL;
         s->next = net_now(s->loop) + (r->failed ? SEEDS_RETRY_MS : SEEDS_RESOLVE_EVERY_MS);
         if (r->count > 0 || !r->failed)
             s->changed(s->arg, r->found, r->count);
     }
-    free(r);
+    free_round(r);
 }
 
 static void on_resolved(void *arg, const struct addr *found, size_t count)
@@ -82,7 +87,7 @@ static void on_resolved(void *arg, const struct addr *found, size_t count)
     struct round *r = arg;
     r->waiting--;
     r->failed |= count == 0;
-    for (size_t i = 0; r->owner && i < count; i++)
+    for (size_t i = 0; r == r->owner->round && i < count; i++)
         add(r, &found[i]);
     finish(r);
 }
@@ -98,6 +103,7 @@ static void start_round(struct seed_names *s)
     r->owner = s;
     r->waiting = 1; /* ourselves, until every question is asked */
     s->round = r;
+    list_append(&s->rounds, &r->node);
     for (size_t i = 0; i < s->config->seed_count; i++) {
         char host[CONFIG_HOST_MAX];
         struct addr a;
@@ -118,7 +124,7 @@ static void start_round(struct seed_names *s)
 
 void seed_names_set(struct seed_names *s, const struct config *config, mono_ms now)
 {
-    abandon(s);
+    s->round = NULL;
     s->config = config;
     s->next = now;
     seed_names_step(s, now);

@@ -13,6 +13,7 @@ struct seed_names;
 struct seed_names *seed_names_new(struct net_loop *loop,
                                   void (*changed)(void *arg, const struct addr *found, size_t count),
                                   void *arg);
+/* When the loop runs no more: no answer comes to it afterwards. */
 void seed_names_free(struct seed_names *s);
 /* Takes the list out of the configuration (borrowed until the next call) and resolves it now. */
 void seed_names_set(struct seed_names *s, const struct config *config, mono_ms now);
