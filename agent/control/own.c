@@ -74,8 +74,10 @@ enum err own_sign(struct own *o, const struct config *config, const struct ident
     };
     for (size_t i = 0; i < config->advertise_count; i++)
         r.addr[i] = config->advertise[i];
+    /* Without a policy everything is denied here: a host that has just joined is sent nobody until it has one. */
+    bool has_policy = o->policy_version > 0;
     for (size_t i = 0; i < config->service_count; i++)
-        fill_service(&r.service[i], &config->service[i], o->healthy[i]);
+        fill_service(&r.service[i], &config->service[i], has_policy && o->healthy[i]);
     enum err e = record_create(out, &r, &id->sign);
     if (e == ERR_OK)
         o->version++;
