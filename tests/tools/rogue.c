@@ -7,6 +7,7 @@
  * length as OLD)
  *
  * Prints "sent" when the victim has taken the message off the link. For end-to-end tests only. */
+#include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -92,11 +93,13 @@ static void send_buf(struct rogue *r, struct buf *b)
     b->len = 0;
 }
 
-/* Reads once from the socket, into the link and its records into the assembly. */
-static void receive_some(struct rogue *r)
+/* Reads once from the socket, into the link and its records into the assembly. False: nothing for a second. */
+static bool receive_some(struct rogue *r)
 {
     uint8_t in[65536];
     ssize_t n = recv(r->fd, in, sizeof in, 0);
+    if (n < 0 && errno == EAGAIN)
+        return false;
     if (n <= 0)
         die("the victim closed the connection");
     for (size_t at = 0; at < (size_t)n;) {
@@ -108,13 +111,14 @@ static void receive_some(struct rogue *r)
         while (link_poll_record(r->link, &plain))
             buf_add_bytes(&r->assembly, plain);
     }
+    return true;
 }
 
 static void dial(struct rogue *r, const char *where)
 {
     struct addr a;
     struct sockaddr_storage sa;
-    struct timeval limit = {5, 0};
+    struct timeval limit = {1, 0};
     struct buf out = {0};
     struct link_setup s = {.kind = LINK_BULK,
                            .mesh = trust_root(r->trust)->mesh,
@@ -135,7 +139,8 @@ static void dial(struct rogue *r, const char *where)
         send_buf(r, &out);
         if (link_is_up(r->link))
             break;
-        receive_some(r);
+        if (!receive_some(r))
+            die("the victim does not finish the handshake");
     }
     buf_fini(&out);
 }
@@ -182,6 +187,16 @@ static void ask_for_state(struct rogue *r, struct bytes own)
     send_message(r, wr_done(&w));
 }
 
+/* The victim answers a member only so often in a second: asks again until it does. */
+static void receive_answer(struct rogue *r, struct bytes own)
+{
+    for (int tries = 0; !receive_some(r); tries++) {
+        if (tries == 5)
+            die("the victim does not answer");
+        ask_for_state(r, own);
+    }
+}
+
 /* Sends `record` in a STATE that answers no question. */
 static void push_record(struct rogue *r, struct bytes record)
 {
@@ -215,7 +230,7 @@ static bool find_record(struct rogue *r, struct bytes msg, struct buf *out)
     return false;
 }
 
-static void another_record(struct rogue *r, struct buf *out)
+static void another_record(struct rogue *r, struct bytes own, struct buf *out)
 {
     for (;;) {
         while (r->assembly.len >= 4 && r->assembly.len - 4 >= load_be32(r->assembly.at)) {
@@ -225,7 +240,7 @@ static void another_record(struct rogue *r, struct buf *out)
             if (found)
                 return;
         }
-        receive_some(r);
+        receive_answer(r, own);
     }
 }
 
@@ -287,7 +302,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[3], "service") == 0 && argc == 6) {
         forge_service(&r, &record, argv[4], argv[5]);
     } else {
-        another_record(&r, &record);
+        another_record(&r, buf_bytes(&own), &record);
         if (strcmp(argv[3], "altered") == 0) {
             record.at[record.len / 2] ^= 1;
         } else {
@@ -303,7 +318,7 @@ int main(int argc, char **argv)
     push_record(&r, buf_bytes(&record));
     /* A question after it: its answer says that what came before has been taken. */
     ask_for_state(&r, buf_bytes(&own));
-    receive_some(&r);
+    receive_answer(&r, buf_bytes(&own));
     puts("sent");
     buf_fini(&own);
     buf_fini(&record);
