@@ -411,6 +411,7 @@ void apply_forget(struct gossip *g, struct member *m)
     outbox_forget(&g->urgent, m);
     outbox_forget(&g->answers, m);
     wants_forget(g, m);
+    range_forget(g, m);
     if (g->pushed_last == m)
         g->pushed_last = NULL;
     members_remove(&g->members, m);

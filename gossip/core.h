@@ -6,6 +6,7 @@
  *   apply.c    what records and opinions do to a member: the one place where states change
  *   bulk.c     bulk messages in: sync             jobs.c   bulk messages out, made when they are polled
  *   want.c     records heard of and pulled       docs.c   documents offered and pulled
+ *   range.c    differences found in datagrams    differ.c what two members hold, side by side
  *   seeds.c    addresses to join by              timers.c what falls due
  *   event.c    what the embedder is told           catch_up.c  one that lacks much asks one after another
  *
@@ -43,12 +44,15 @@ enum {
     DOC_ANSWER_COST = 2,    /* a document counts as so many of them */
     STRIKES_MAX = 6,        /* bad documents remembered against a member; back-off is 2^strikes seconds */
 
-    SYNC_SPACING_MS = 2000, /* between syncs that we begin because summaries differ or a member returned */
-    SYNC_BACKOFF_MAX =
-        5, /* ... doubling so often while syncs do not bring agreement: we refuse what others hold */
-    NEWS_FLOOD = 64,         /* rumors that owe pushes at once; more records are left to syncs */
-    CATCH_UP_MS = 50,        /* at least between the syncs of one who catches up; as much again at random */
-    CATCH_UP_WAIT_MS = 2000, /* for an answer, before another is asked */
+    SYNC_SPACING_MS = 2000,  /* between syncs that we begin because much differs or a member returned */
+    DIGEST_SPACING_MS = 500, /* between digests that we begin because summaries differ */
+    DIGEST_BACKOFF_MAX =
+        7, /* ... doubling so often while they do not bring agreement: we refuse what others hold */
+    DIGESTS_WAITING_MAX = 16, /* digests and ranges to be sent; one more is dropped, and begun anew */
+    RANGE_GIVE_MAX = 16,      /* records given in answer to one RANGE (ADVERSARY G19) */
+    NEWS_FLOOD = 64,          /* rumors that owe pushes at once; more records are left to syncs */
+    CATCH_UP_MS = 50,         /* at least between the syncs of one who catches up; as much again at random */
+    CATCH_UP_WAIT_MS = 2000,  /* for an answer, before another is asked */
     CATCH_UP_MANY =
         32, /* differences shown by one sync that make one go on with others, until one shows none */
     SAMPLE_RECORDS = 24,                 /* given to a joiner by one who is busy */
@@ -56,10 +60,10 @@ enum {
     CUT_OFF_PROBES = 3, /* probe intervals without any ack after which our accusations are not told */
     INTRODUCE_MS =
         30000, /* for so long a new record, ours or theirs, makes us send ours along with a first ping */
-    AGREEMENTS_ENOUGH = 3,      /* equal summaries in a row after which record rumors are not told any more */
-    MISMATCHES_BEFORE_SYNC = 3, /* differing summaries in a row: news in flight differs once or twice */
-    REFUTE_SPACING_MS = 1000,   /* between requests for a new incarnation (ADVERSARY G4) */
-    VOUCH_MS = 3000,            /* after it answered us, accusations by others do not count for so long */
+    AGREEMENTS_ENOUGH = 3, /* equal summaries in a row after which record rumors are not told any more */
+    MISMATCHES_BEFORE_DIGEST = 2, /* differing summaries in a row: news in flight differs once */
+    REFUTE_SPACING_MS = 1000,     /* between requests for a new incarnation (ADVERSARY G4) */
+    VOUCH_MS = 3000,              /* after it answered us, accusations by others do not count for so long */
     VERIFY_JITTER_MS =
         400, /* own probes after a foreign accusation are spread over this: a suspect is not stormed */
     BULK_WAIT_MS = 5000,    /* for an answer over the bulk lane */
@@ -158,6 +162,15 @@ struct catch_up {
     uint32_t different; /* what the syncs since the last step showed */
 };
 
+/* A DIGEST or RANGE to be sent; encoded when it is polled. */
+struct range_out {
+    struct member *to;
+    struct addr via;
+    uint64_t salt;
+    uint8_t depth, width, ranges; /* width 0: a RANGE */
+    uint32_t prefix[RANGES_MAX];
+};
+
 struct proof {
     struct node_id id;
     struct record_blob *a, *b;
@@ -186,16 +199,19 @@ struct gossip {
     uint32_t doc_kind_count;
     struct seed *seeds;
     uint32_t seed_count;
-    mono_ms probe_at, sync_at, sync_ok_at, dead_retry_at, sweep_at, refute_ok_at, join_ok_at, left_ready_at,
-        left_at;
+    mono_ms probe_at, sync_at, sync_ok_at, digest_ok_at, dead_retry_at, sweep_at, refute_ok_at, join_ok_at,
+        left_ready_at, left_at;
     mono_ms wave_at; /* NEVER while no rumor awaits its second wave */
     mono_ms own_set_at;
     mono_ms heard_at;            /* when anybody last acknowledged one of our probes */
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
     uint8_t sync_backoff;
     struct catch_up catch_up;
-    struct budget states;                   /* full states for joiners */
-    uint32_t mismatches, agreements;        /* of summaries, in a row */
+    struct budget states;            /* full states for joiners */
+    uint32_t mismatches, agreements; /* of summaries, in a row */
+    uint64_t applied_at_digest;      /* stats.records_applied when the last one was begun */
+    struct range_out *ranges;        /* [DIGESTS_WAITING_MAX] once the first is needed */
+    uint32_t range_count;
     struct sync_sent syncs[SYNCS_SENT_MAX]; /* the latest, round about */
     uint32_t sync_next;
     bool is_joined, is_left_told;
@@ -279,6 +295,9 @@ void outbox_forget(struct outbox *o, const struct member *m);
 void send_probe(struct gossip *g, struct member *m, enum probe_reason reason);
 uint8_t send_limit(const struct gossip *g);
 bool send_poll(struct gossip *g, struct gossip_packet *out);
+/* The datagram in w is what *out shows; counted and paid for. */
+void send_deliver(struct gossip *g, struct gossip_packet *out, const struct member *to,
+                  const struct addr *addr, struct wr *w);
 void send_tell_doc(struct gossip *g, struct doc_kind *k);
 void send_hush(struct gossip *g); /* whoever we meet knows it all: drop record rumors that owe no push */
 void send_retract(
@@ -294,9 +313,33 @@ enum err receive_datagram(struct gossip *g, const struct node_id *from, const st
 
 /* bulk.c */
 enum err bulk_receive(struct gossip *g, const struct node_id *from, const struct addr *via, struct bytes msg);
-struct summary bulk_summary(const struct gossip *g);
-void bulk_compare(struct gossip *g, struct member *m,
-                  const struct summary *theirs); /* a summary came with a ping or ack */
+struct summary bulk_summary(const struct gossip *g, uint64_t nonce);
+/* A summary came with a ping or ack of this nonce. */
+void bulk_compare(struct gossip *g, struct member *m, uint64_t nonce, const struct summary *theirs);
+/* Whether `m` may be given `cost` more answers this second (ADVERSARY G19). */
+bool bulk_allow_answer(struct gossip *g, struct member *m, uint8_t cost);
+void bulk_docs(struct gossip *g, const struct node_id *from, struct bytes docs); /* what it says it holds */
+struct sync_sent *bulk_find_sync(struct gossip *g, uint64_t salt); /* NULL: no such question of ours */
+
+/* range.c */
+void range_begin(struct gossip *g, struct member *m); /* compare all with it, in datagrams */
+void range_on_digest(struct gossip *g, struct member *m, const struct addr *via, const struct datagram *d);
+void range_on_list(struct gossip *g, struct member *m, const struct addr *via, const struct datagram *d);
+bool range_poll(struct gossip *g, struct gossip_packet *out);
+void range_forget(struct gossip *g, const struct member *m);
+
+/* differ.c */
+/* What another holds in some ranges of places: a LIST or a RANGE. */
+struct listing {
+    uint64_t salt;
+    uint8_t depth;
+    struct bytes bitmap;   /* LIST: of the ranges, by number */
+    struct bytes prefixes; /* RANGE: of the ranges, be32 each */
+    struct bytes entries;
+    bool is_datagram; /* small records are pulled and given in datagrams */
+};
+must_check enum err differ_apply(struct gossip *g, const struct node_id *from, const struct addr *via,
+                                 const struct listing *l);
 
 /* catch_up.c */
 void catch_up_begin(struct gossip *g);                   /* we were told that we lack much */
@@ -310,7 +353,15 @@ struct job *jobs_add(struct gossip *g, enum job_type type, const struct node_id 
                      const struct addr *addr); /* NULL: full */
 bool jobs_poll(struct gossip *g, struct gossip_packet *out);
 void jobs_fini(struct gossip *g);
-void jobs_sync(struct gossip *g, struct member *m); /* begin a sync with it */
+bool jobs_sync(struct gossip *g,
+               struct member *m); /* begin a sync with it; false: no way, or too many jobs */
+/* Begins a FETCH or RECORDS of these ids; nothing if there are none. */
+void jobs_begin(struct gossip *g, enum job_type type, const struct node_id *to, const struct addr *via,
+                struct buf *ids_take);
+void jobs_expect(struct gossip *g, uint64_t salt); /* answers to this will come */
+struct bytes jobs_docs(const struct gossip *g, uint8_t wire[DOCS_MAX * DOC_BYTES]); /* what we hold */
+uint32_t jobs_age_s(const struct gossip *g, const struct member *m);                /* of its state */
+void jobs_encode_entry(const struct gossip *g, struct wr *w, const struct member *m);
 /* An answer to a sync has this member, whose bucket is in the bitmap. */
 bool jobs_is_answered(const struct job *job, const struct member *m, const uint8_t *bitmap);
 void jobs_drop(struct gossip *g, const struct node_id *to,

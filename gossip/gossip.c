@@ -71,6 +71,7 @@ void gossip_free(struct gossip *g)
     relays_fini(&g->relays);
     free(g->urgent.ring);
     free(g->answers.ring);
+    free(g->ranges);
     members_fini(&g->members);
     free(g->seeds);
     free(g->packet);

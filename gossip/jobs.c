@@ -79,23 +79,40 @@ void jobs_drop(struct gossip *g, const struct node_id *to, const struct addr *ad
     }
 }
 
-void jobs_sync(struct gossip *g, struct member *m)
+void jobs_begin(struct gossip *g, enum job_type type, const struct node_id *to, const struct addr *via,
+                struct buf *ids_take)
 {
-    struct addr addr;
-    if (apply_addr(g, m, &addr) && jobs_add(g, JOB_SYNC, &m->id, &addr)) {
-        uint32_t spacing = SYNC_SPACING_MS << g->sync_backoff;
-        g->sync_ok_at = g->now + spacing + rng_below(&g->rng, spacing);
-        g->mismatches = 0;
+    struct job *job = ids_take->len > 0 && buf_ok(ids_take) ? jobs_add(g, type, to, via) : NULL;
+    if (job) {
+        job->ids = *ids_take;
+        *ids_take = (struct buf){0};
     }
+    buf_fini(ids_take);
 }
 
-static struct bytes docs_wire(const struct gossip *g, uint8_t wire[DOCS_MAX * DOC_BYTES])
+bool jobs_sync(struct gossip *g, struct member *m)
+{
+    struct addr addr;
+    if (!apply_addr(g, m, &addr) || !jobs_add(g, JOB_SYNC, &m->id, &addr))
+        return false;
+    g->sync_ok_at = g->now + SYNC_SPACING_MS + rng_below(&g->rng, SYNC_SPACING_MS);
+    g->mismatches = 0;
+    return true;
+}
+
+struct bytes jobs_docs(const struct gossip *g, uint8_t wire[DOCS_MAX * DOC_BYTES])
 {
     struct wr w = wr_init(wire, DOCS_MAX * DOC_BYTES);
     for (uint32_t i = 0; i < g->doc_kind_count; i++)
         if (g->doc_kinds[i].is_held)
             doc_version_encode(&w, &g->doc_kinds[i].held);
     return wr_done(&w);
+}
+
+void jobs_expect(struct gossip *g, uint64_t salt)
+{
+    g->syncs[g->sync_next] = (struct sync_sent){salt, SYNC_ANSWERS_MAX};
+    g->sync_next = (g->sync_next + 1) % SYNCS_SENT_MAX;
 }
 
 /* Each encodes one message into w and returns true when the job is done. */
@@ -106,19 +123,18 @@ static bool encode_sync(struct gossip *g, struct wr *w)
     uint8_t wire[BUCKETS_MAX * 8], docs[DOCS_MAX * DOC_BYTES];
     struct bulk b = {
         .type = MSG_SYNC, .salt = rng_u64(&g->rng) | 1, .bits = members_digest_bits(&g->members)};
-    b.docs = docs_wire(g, docs);
+    b.docs = jobs_docs(g, docs);
     members_digest(&g->members, b.salt, b.bits, &g->cfg.self, digest);
     for (uint32_t i = 0; i < 1u << b.bits; i++)
         store_be64(wire + 8 * (size_t)i, digest[i]);
     b.record = g->self ? record_blob_bytes(g->self->record) : bytes_of(NULL, 0);
     b.digests = bytes_of(wire, (size_t)8 << b.bits);
     bulk_encode(w, &b);
-    g->syncs[g->sync_next] = (struct sync_sent){b.salt, SYNC_ANSWERS_MAX};
-    g->sync_next = (g->sync_next + 1) % SYNCS_SENT_MAX;
+    jobs_expect(g, b.salt);
     return true;
 }
 
-static uint32_t age_s(const struct gossip *g, const struct member *m)
+uint32_t jobs_age_s(const struct gossip *g, const struct member *m)
 {
     int64_t age = ((int64_t)g->now - m->since) / 1000;
     return age < 0 ? 0 : age > UINT32_MAX ? UINT32_MAX : (uint32_t)age;
@@ -126,8 +142,20 @@ static uint32_t age_s(const struct gossip *g, const struct member *m)
 
 static void encode_state(const struct gossip *g, struct wr *w, const struct member *m)
 {
-    struct state_entry e = {(enum gossip_state)m->state, age_s(g, m), record_blob_bytes(m->record)};
+    struct state_entry e = {(enum gossip_state)m->state, jobs_age_s(g, m), record_blob_bytes(m->record)};
     state_entry_encode(w, &e);
+}
+
+void jobs_encode_entry(const struct gossip *g, struct wr *w, const struct member *m)
+{
+    struct list_entry e = {.id = m->id,
+                           .incarnation = m->incarnation,
+                           .version = m->version,
+                           .hash = m->record->hash,
+                           .state = (enum gossip_state)m->state,
+                           .age_s = jobs_age_s(g, m),
+                           .record_bytes = (uint16_t)m->record->len};
+    list_entry_encode(w, &e);
 }
 
 static bool is_any(const uint8_t *bitmap)
@@ -155,7 +183,7 @@ static bool answer_sample(struct gossip *g, const struct job *job, struct wr *w)
     uint8_t docs[DOCS_MAX * DOC_BYTES];
     struct bulk b = {.type = MSG_STATE, .salt = job->salt, .flags = STATE_LAST | STATE_SAMPLE};
     uint32_t from = rng_below(&g->rng, g->members.count);
-    b.docs = docs_wire(g, docs);
+    b.docs = jobs_docs(g, docs);
     bulk_encode(w, &b);
     encode_state(g, w, g->self);
     for (uint32_t i = 0, given = 0; i < g->members.count && given < SAMPLE_RECORDS && wr_len(w) < CHUNK_BYTES;
@@ -174,7 +202,7 @@ static bool answer_records(struct gossip *g, struct job *job, struct wr *w)
     uint8_t docs[DOCS_MAX * DOC_BYTES];
     struct bulk b = {.type = MSG_STATE, .salt = job->salt};
     if (job->cursor == 0)
-        b.docs = docs_wire(g, docs);
+        b.docs = jobs_docs(g, docs);
     uint8_t *flags = w->at + MESSAGE_HEADER + 8 + 1 + b.docs.len;
     bulk_encode(w, &b);
     for (; job->cursor < g->members.count && wr_len(w) < CHUNK_BYTES; job->cursor++)
@@ -222,9 +250,7 @@ static bool answer_list(struct gossip *g, struct job *job, struct wr *w)
         const struct member *m = g->members.list[i];
         if (!jobs_is_answered(job, m, listed))
             continue;
-        struct list_entry e = {
-            m->id, m->incarnation, m->version, m->record->hash, (enum gossip_state)m->state, age_s(g, m)};
-        list_entry_encode(w, &e);
+        jobs_encode_entry(g, w, m);
     }
     job->cursor = next;
     return is_last;

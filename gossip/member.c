@@ -150,25 +150,39 @@ void members_set_state(struct members *t, struct member *m, enum gossip_state st
     m->since = (int64_t)now;
 }
 
-static void sum_record(struct members *t, const struct member *m, bool add)
+void sum_add(uint64_t sum[SUM_LANES], const struct hash *hash, bool add)
 {
-    for (int i = 0; i < 2; i++) {
-        uint64_t word = load_be64(m->record->hash.b + 8 * i);
-        t->sum[i] += add ? word : 0 - word;
+    uint64_t key = mix_32(0, hash->b), a = load_be64(hash->b), b = load_be64(hash->b + 24);
+    for (uint64_t i = 0; i < SUM_LANES; i++) {
+        uint64_t word = mix(mix(key + i, a), b + i);
+        sum[i] += add ? word : 0 - word;
     }
+}
+
+struct summary sum_fold(const uint64_t sum[SUM_LANES], uint64_t nonce)
+{
+    struct summary s;
+    uint64_t a = nonce, b = ~nonce;
+    for (int i = 0; i < SUM_LANES; i++) {
+        a = mix(a, sum[i]);
+        b = mix(b, sum[i] ^ a);
+    }
+    store_be64(s.b, a);
+    store_be64(s.b + 8, b);
+    return s;
 }
 
 void members_sum(struct members *t, struct member *m)
 {
     if (!(m->flags & MEMBER_SUMMED))
-        sum_record(t, m, true);
+        sum_add(t->sum, &m->record->hash, true);
     m->flags |= MEMBER_SUMMED;
 }
 
 void members_unsum(struct members *t, struct member *m)
 {
     if (m->flags & MEMBER_SUMMED)
-        sum_record(t, m, false);
+        sum_add(t->sum, &m->record->hash, false);
     m->flags &= (uint8_t)~MEMBER_SUMMED;
 }
 
@@ -186,14 +200,6 @@ void members_set_record(struct members *t, struct member *m, struct record_blob 
     m->addr_used = 0;
     memcpy(m->addr, claim->addr, sizeof m->addr);
     members_sum(t, m);
-}
-
-struct summary members_summary(const struct members *t)
-{
-    struct summary s;
-    store_be64(s.b, t->sum[0]);
-    store_be64(s.b + 8, t->sum[1]);
-    return s;
 }
 
 static bool is_wanted(const struct member *m, unsigned states, const struct member *const * not,
@@ -229,9 +235,19 @@ struct member *members_pick(const struct members *t, struct rng *r, unsigned sta
     return NULL;
 }
 
+uint64_t member_place(const struct member *m, uint64_t salt)
+{
+    return mix_32(salt, m->id.b);
+}
+
+uint64_t member_digest(const struct member *m, uint64_t salt)
+{
+    return mix(mix_32(~salt, m->record->hash.b), m->state == GOSSIP_DEAD);
+}
+
 uint32_t member_bucket(const struct member *m, uint64_t salt, uint8_t bits)
 {
-    return bits == 0 ? 0 : (uint32_t)(mix_32(salt, m->id.b) >> (64 - bits));
+    return bits == 0 ? 0 : (uint32_t)(member_place(m, salt) >> (64 - bits));
 }
 
 uint8_t members_digest_bits(const struct members *t)
@@ -250,8 +266,7 @@ void members_digest(const struct members *t, uint64_t salt, uint8_t bits, const 
         const struct member *m = t->list[i];
         if (!(m->flags & MEMBER_SUMMED) || (without && node_id_eq(&m->id, without)))
             continue;
-        uint64_t held = mix_32(~salt, m->record->hash.b);
-        digest[member_bucket(m, salt, bits)] += mix(held, m->state == GOSSIP_DEAD);
+        digest[member_bucket(m, salt, bits)] += member_digest(m, salt);
     }
 }
 

@@ -6,12 +6,17 @@
  * linear probing, deletion by shifting back) is hashed with a per-instance key, because ids are chosen by
  * their owners; nothing ever walks the index.
  *
- * The summary is the sum, modulo 2^64 in two lanes, of the first 16 bytes of each record's hash; the record's
- * hash covers its subject, incarnation and version. It does not depend on order and costs one addition per
- * change. It is no proof: whoever may sign many records can search for two sets with one sum (Wagner's
- * generalised birthday attack) and so hide a difference in its own records from the summary. It gains little:
- * the periodic sync compares digests under a fresh random salt (members_digest()), for which no collision can
- * be prepared, and so repairs what the summary overlooked. */
+ * The sum stands for the set of records held: each record's hash (which covers subject, incarnation and
+ * version) is expanded to SUM_LANES words, and these are added lane by lane, modulo 2^64 (Bellare and
+ * Micciancio 1997, AdHash; LtHash, Lewi et al. 2019, section 3). It does not depend on order and costs one
+ * addition of lanes per change. Why so wide: with a sum of 128 bits, who may sign for k keys can choose k
+ * records such that the sums of two different sets are equal (Wagner 2002, generalised birthday), and so hide
+ * a difference from all who compare. With 2048 bits no such choice exists unless keys times the bits of choice
+ * in each (a record can be signed 2^40 times over a long night) come near 2048: fifty stolen keys, not one.
+ *
+ * The summary, 16 bytes in every ping and ack, is that sum folded under the nonce of the ping. A nonce is drawn
+ * for each probe, so no one can prepare two sums that fold to the same, and two members that differ and
+ * happen to fold alike find out at the next ping. */
 #ifndef GOSSIP_MEMBER_H
 #define GOSSIP_MEMBER_H
 
@@ -23,6 +28,8 @@
 
 struct rumor;
 struct suspicion;
+
+enum { SUM_LANES = 32 };
 
 enum member_flag {
     MEMBER_SUMMED = 1,    /* its record is part of the summary */
@@ -60,7 +67,7 @@ struct members {
     uint32_t index_cap;
     uint64_t key;
     uint32_t by_state[4];
-    uint64_t sum[2];
+    uint64_t sum[SUM_LANES];
 };
 
 void members_init(struct members *t, uint64_t key);
@@ -79,7 +86,9 @@ void members_set_record(struct members *t, struct member *m, struct record_blob 
  * leave the summary before they are forgotten, so that different clocks do not look like news. */
 void members_sum(struct members *t, struct member *m);
 void members_unsum(struct members *t, struct member *m);
-struct summary members_summary(const struct members *t);
+/* Adds what has this hash to a sum, or takes it away. */
+void sum_add(uint64_t sum[SUM_LANES], const struct hash *hash, bool add);
+struct summary sum_fold(const uint64_t sum[SUM_LANES], uint64_t nonce);
 
 /* A random member whose state is in `states` (bit per state) and which is none of `not`; NULL: there is none.
  */
@@ -94,6 +103,10 @@ static inline unsigned state_bit(enum gossip_state s)
 /* Anti-entropy: members fall into 2^bits buckets by a hash of id and salt; a bucket's digest is the sum of a
  * hash of salt, record hash and whether the member is held dead. The salt is fresh for each sync, so nobody
  * can aim at a bucket or prepare a collision. */
+/* Its place among all members: 64 bits. A bucket is the first bits of a place. */
+uint64_t member_place(const struct member *m, uint64_t salt);
+/* What it adds to the digest of a range or bucket. */
+uint64_t member_digest(const struct member *m, uint64_t salt);
 uint32_t member_bucket(const struct member *m, uint64_t salt, uint8_t bits);
 uint8_t members_digest_bits(const struct members *t);
 /* Fills digest[0 .. 2^bits). Leaves out `without` (may be NULL) and members that are not summed. */

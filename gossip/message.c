@@ -109,6 +109,22 @@ static bool rumors_are_whole(struct bytes rumors)
     return rd_done(&r);
 }
 
+/* Documents held: u8 count | count * doc_version. */
+
+static void docs_encode(struct wr *w, struct bytes docs)
+{
+    assert(docs.len % DOC_BYTES == 0 && docs.len / DOC_BYTES <= DOCS_MAX);
+    wr_u8(w, (uint8_t)(docs.len / DOC_BYTES));
+    wr_bytes(w, docs.at, docs.len);
+}
+
+static bool docs_decode(struct rd *r, struct bytes *out)
+{
+    size_t count = rd_u8(r);
+    *out = rd_bytes(r, count * DOC_BYTES);
+    return rd_ok(r) && count <= DOCS_MAX;
+}
+
 /* Datagrams. */
 
 static void header_encode(struct wr *w, enum message_type type)
@@ -143,9 +159,69 @@ void datagram_encode(struct wr *w, const struct datagram *d)
         wr_u8(w, (uint8_t)(d->ids.len / ID_BYTES));
         wr_bytes(w, d->ids.at, d->ids.len);
         break;
+    case MSG_DIGEST:
+        wr_be64(w, d->nonce);
+        docs_encode(w, d->docs);
+        wr_u8(w, d->depth);
+        wr_u8(w, d->width);
+        break;
+    case MSG_RANGE:
+        assert(d->prefixes.len % 4 == 0 && d->prefixes.len / 4 <= RANGES_MAX);
+        wr_be64(w, d->nonce);
+        docs_encode(w, d->docs);
+        wr_u8(w, d->depth);
+        wr_u8(w, (uint8_t)(d->prefixes.len / 4));
+        wr_bytes(w, d->prefixes.at, d->prefixes.len);
+        break;
     default:
         assert(d->type == MSG_PUSH);
     }
+}
+
+/* Each prefix has no more bits than the depth says. `step`: bytes from one to the next. */
+static bool prefixes_are_sound(struct bytes at, size_t step, uint8_t depth)
+{
+    for (size_t i = 0; i < at.len; i += step)
+        if (load_be32(at.at + i) >> depth != 0)
+            return false;
+    return true;
+}
+
+static bool digest_body_decode(struct rd *r, struct datagram *d)
+{
+    d->nonce = rd_be64(r);
+    if (!docs_decode(r, &d->docs))
+        return false;
+    d->depth = rd_u8(r);
+    d->width = rd_u8(r);
+    if (!rd_ok(r) || d->width == 0 || d->width > RANGE_WIDTH_MAX || d->depth + d->width > RANGE_DEPTH_MAX)
+        return false;
+    size_t range = 4 + ((size_t)8 << d->width), count = rd_left(r) / range;
+    d->digests = rd_bytes(r, count * range);
+    d->ranges = (uint8_t)count;
+    return rd_done(r) && count > 0 && count <= RANGES_MAX && prefixes_are_sound(d->digests, range, d->depth);
+}
+
+static bool entries_are_listed(struct bytes entries)
+{
+    struct rd r = rd_init(entries);
+    struct list_entry e;
+    while (list_entry_next(&r, &e)) {
+    }
+    return rd_done(&r);
+}
+
+static bool range_body_decode(struct rd *r, struct datagram *d)
+{
+    d->nonce = rd_be64(r);
+    if (!docs_decode(r, &d->docs))
+        return false;
+    d->depth = rd_u8(r);
+    d->ranges = rd_u8(r);
+    d->prefixes = rd_bytes(r, 4 * (size_t)d->ranges);
+    d->entries = rd_bytes(r, rd_left(r));
+    return rd_done(r) && d->depth <= RANGE_DEPTH_MAX && d->ranges <= RANGES_MAX &&
+           prefixes_are_sound(d->prefixes, 4, d->depth) && entries_are_listed(d->entries);
 }
 
 static bool datagram_body_decode(struct rd *r, struct datagram *d)
@@ -168,6 +244,10 @@ static bool datagram_body_decode(struct rd *r, struct datagram *d)
         count = rd_u8(r);
         d->ids = rd_bytes(r, count * ID_BYTES);
         return rd_done(r) && count > 0 && count <= GET_IDS_MAX;
+    case MSG_DIGEST:
+        return digest_body_decode(r, d);
+    case MSG_RANGE:
+        return range_body_decode(r, d);
     default:
         return false;
     }
@@ -195,6 +275,7 @@ void list_entry_encode(struct wr *w, const struct list_entry *e)
     wr_bytes(w, e->hash.b, HASH_BYTES);
     wr_u8(w, (uint8_t)e->state);
     wr_be32(w, e->age_s);
+    wr_be16(w, e->record_bytes);
 }
 
 static bool state_decode(struct rd *r, enum gossip_state *out)
@@ -216,6 +297,9 @@ bool list_entry_next(struct rd *r, struct list_entry *out)
     rd_copy(r, out->hash.b, HASH_BYTES);
     state_decode(r, &out->state);
     out->age_s = rd_be32(r);
+    out->record_bytes = rd_be16(r);
+    if (out->record_bytes == 0 || out->record_bytes > GOSSIP_RECORD_MAX)
+        r->overran = true;
     return rd_ok(r);
 }
 
@@ -253,13 +337,6 @@ static size_t listed_bytes(uint8_t bits)
     return ((size_t)(1u << bits) + 7) / 8;
 }
 
-static void docs_encode(struct wr *w, const struct bulk *b)
-{
-    assert(b->docs.len % DOC_BYTES == 0 && b->docs.len / DOC_BYTES <= DOCS_MAX);
-    wr_u8(w, (uint8_t)(b->docs.len / DOC_BYTES));
-    wr_bytes(w, b->docs.at, b->docs.len);
-}
-
 void bulk_encode(struct wr *w, const struct bulk *b)
 {
     header_encode(w, b->type);
@@ -267,7 +344,7 @@ void bulk_encode(struct wr *w, const struct bulk *b)
     case MSG_SYNC:
         assert(b->bits <= DIGEST_BITS_MAX && b->digests.len == (size_t)8 << b->bits);
         wr_be64(w, b->salt);
-        docs_encode(w, b);
+        docs_encode(w, b->docs);
         wr_lv16(w, b->record);
         wr_u8(w, b->bits);
         wr_bytes(w, b->digests.at, b->digests.len);
@@ -275,14 +352,14 @@ void bulk_encode(struct wr *w, const struct bulk *b)
     case MSG_LIST:
         assert(b->bits <= DIGEST_BITS_MAX && b->listed.len == listed_bytes(b->bits));
         wr_be64(w, b->salt);
-        docs_encode(w, b);
+        docs_encode(w, b->docs);
         wr_u8(w, b->flags);
         wr_u8(w, b->bits);
         wr_bytes(w, b->listed.at, b->listed.len);
         break;
     case MSG_STATE:
         wr_be64(w, b->salt);
-        docs_encode(w, b);
+        docs_encode(w, b->docs);
         wr_u8(w, b->flags);
         break;
     case MSG_FETCH:
@@ -307,17 +384,10 @@ static bool entries_are_whole(const struct bulk *b)
     return rd_done(&r);
 }
 
-static bool docs_decode(struct rd *r, struct bulk *b)
-{
-    size_t count = rd_u8(r);
-    b->docs = rd_bytes(r, count * DOC_BYTES);
-    return rd_ok(r) && count <= DOCS_MAX;
-}
-
 static bool sync_decode(struct rd *r, struct bulk *b)
 {
     b->salt = rd_be64(r);
-    if (!docs_decode(r, b))
+    if (!docs_decode(r, &b->docs))
         return false;
     b->record = rd_lv16(r);
     b->bits = rd_u8(r);
@@ -330,7 +400,7 @@ static bool sync_decode(struct rd *r, struct bulk *b)
 static bool list_decode(struct rd *r, struct bulk *b)
 {
     b->salt = rd_be64(r);
-    if (!docs_decode(r, b))
+    if (!docs_decode(r, &b->docs))
         return false;
     b->flags = rd_u8(r);
     b->bits = rd_u8(r);
@@ -344,7 +414,7 @@ static bool list_decode(struct rd *r, struct bulk *b)
 static bool state_message_decode(struct rd *r, struct bulk *b)
 {
     b->salt = rd_be64(r);
-    if (!docs_decode(r, b))
+    if (!docs_decode(r, &b->docs))
         return false;
     b->flags = rd_u8(r);
     b->entries = rd_bytes(r, rd_left(r));

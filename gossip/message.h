@@ -24,6 +24,9 @@ enum {
     DOC_BYTES = 1 + 8 + 8 + 32,
     DOCS_MAX = 8,                           /* in one message */
     FETCH_IDS_MAX = CHUNK_BYTES / ID_BYTES, /* ids in one bulk FETCH */
+    RANGES_MAX = 8,                         /* ranges in one DIGEST or RANGE */
+    RANGE_WIDTH_MAX = 6,                    /* a DIGEST divides each range into up to 2^6 */
+    RANGE_DEPTH_MAX = 24,                   /* bits of a place that name the narrowest range */
 };
 
 enum message_type {
@@ -35,6 +38,8 @@ enum message_type {
     MSG_NACK = 5, /* reserved (Lifeguard); refused until it means something */
     MSG_PUSH = 6,
     MSG_GET = 7,
+    MSG_DIGEST = 8,
+    MSG_RANGE = 9,
     /* bulk lane */
     MSG_SYNC = 16,
     MSG_LIST = 17,
@@ -86,26 +91,39 @@ bool rumor_item_next(struct rd *r, struct rumor_item *out); /* false: at the end
  * PING_REQ       be64 nonce | target 32 | rumors
  * RELAYED_ACK    be64 nonce | target 32 | rumors
  * PUSH           rumors
- * GET            u8 count | count * id 32                                    */
+ * GET            u8 count | count * id 32
+ * DIGEST         be64 salt | docs | u8 depth | u8 width | ranges * (be32 prefix | 2^width * be64 digest)
+ * RANGE          be64 salt | docs | u8 depth | u8 ranges | ranges * be32 prefix | entries, as in a LIST
+ *
+ * Members have places, 64 bits that follow from id and salt. A range is the places whose first `depth` bits are
+ * its prefix. A DIGEST divides each of its ranges into 2^width equal parts; a RANGE lists all that the sender
+ * holds in its ranges. docs: as below, what the sender holds. */
 struct datagram {
     enum message_type type;
-    uint64_t nonce;
+    uint64_t nonce; /* DIGEST, RANGE: the salt */
     struct summary summary;
     struct node_id target;
     struct bytes rumors; /* borrowed; walk with rumor_item_next() */
     struct bytes ids;    /* borrowed; a multiple of ID_BYTES */
+    struct bytes docs;   /* borrowed; a multiple of DOC_BYTES */
+    uint8_t depth, width, ranges;
+    struct bytes digests;  /* borrowed; DIGEST: ranges of (4 + 2^width * 8) bytes */
+    struct bytes prefixes; /* borrowed; RANGE: ranges of 4 bytes */
+    struct bytes entries;  /* borrowed; RANGE: walk with list_entry_next() */
 };
-/* Writes everything but rumors, which the caller appends with rumor_item_encode(). */
+/* Writes everything but rumors, digests and entries, which the caller appends. */
 void datagram_encode(struct wr *w, const struct datagram *d);
 must_check enum err datagram_decode(struct datagram *out, struct bytes msg);
 
-/* One member in a LIST.  id 32 | be64 incarnation | be64 version | hash 32 | u8 state | be32 age_s */
+/* One member in a LIST or RANGE.
+ * id 32 | be64 incarnation | be64 version | hash 32 | u8 state | be32 age_s | be16 record_bytes */
 struct list_entry {
     struct node_id id;
     uint64_t incarnation, version;
     struct hash hash;
     enum gossip_state state;
     uint32_t age_s; /* seconds since it is in that state */
+    uint16_t record_bytes;
 };
 /* One member in a STATE.  u8 state | be32 age_s | be16 len | record */
 struct state_entry {
@@ -113,7 +131,7 @@ struct state_entry {
     uint32_t age_s;
     struct bytes record;
 };
-enum { LIST_ENTRY_BYTES = 32 + 8 + 8 + 32 + 1 + 4, STATE_ENTRY_BYTES = 1 + 4 + 2 };
+enum { LIST_ENTRY_BYTES = 32 + 8 + 8 + 32 + 1 + 4 + 2, STATE_ENTRY_BYTES = 1 + 4 + 2 };
 /* The flags of LIST and STATE. */
 enum {
     STATE_LAST = 1,   /* nothing more follows in answer to the SYNC with this salt */

@@ -91,7 +91,7 @@ static void on_ack(struct gossip *g, struct member *from, const struct datagram 
         g->stats.acks_unmatched++;
         return;
     }
-    bulk_compare(g, from, &d->summary);
+    bulk_compare(g, from, d->nonce, &d->summary);
 }
 
 /* A relay's word counts for the probe in which we asked that relay, and for no more: it keeps a turn from
@@ -145,7 +145,7 @@ static void dispatch(struct gossip *g, struct member *from, const struct addr *v
     switch (d->type) {
     case MSG_PING:
         outbox_put(&g->urgent, &(struct out){.type = OUT_ACK, .to = from, .via = *via, .nonce = d->nonce});
-        bulk_compare(g, from, &d->summary);
+        bulk_compare(g, from, d->nonce, &d->summary);
         break;
     case MSG_ACK:
         on_ack(g, from, d);
@@ -158,6 +158,12 @@ static void dispatch(struct gossip *g, struct member *from, const struct addr *v
         break;
     case MSG_GET:
         on_get(g, from, via, d->ids);
+        break;
+    case MSG_DIGEST:
+        range_on_digest(g, from, via, d);
+        break;
+    case MSG_RANGE:
+        range_on_list(g, from, via, d);
         break;
     default:
         break; /* PUSH: its rumors are all there is */

@@ -295,8 +295,8 @@ static uint32_t tell_rumors(struct gossip *g, struct wr *w, const struct member 
 
 /* Packets. */
 
-static void deliver(struct gossip *g, struct gossip_packet *out, const struct member *to,
-                    const struct addr *addr, struct wr *w)
+void send_deliver(struct gossip *g, struct gossip_packet *out, const struct member *to,
+                  const struct addr *addr, struct wr *w)
 {
     assert(wr_ok(w));
     *out = (struct gossip_packet){.lane = GOSSIP_DATAGRAM, .to = to->id, .addr = *addr, .msg = wr_done(w)};
@@ -312,7 +312,7 @@ static struct datagram head_of(const struct gossip *g, const struct out *o)
                                              [OUT_PING_REQ] = MSG_PING_REQ,
                                              [OUT_RELAYED_ACK] = MSG_RELAYED_ACK,
                                              [OUT_RECORD] = MSG_PUSH};
-    struct datagram d = {.type = type[o->type], .nonce = o->nonce, .summary = bulk_summary(g)};
+    struct datagram d = {.type = type[o->type], .nonce = o->nonce, .summary = bulk_summary(g, o->nonce)};
     if (o->about)
         d.target = o->about->id;
     return d;
@@ -343,7 +343,7 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
         rumor_item_encode(&w, &i);
     }
     tell_rumors(g, &w, o.to, false);
-    deliver(g, out, o.to, &o.via, &w);
+    send_deliver(g, out, o.to, &o.via, &w);
     return true;
 }
 
@@ -358,7 +358,7 @@ static bool poll_answer(struct gossip *g, struct gossip_packet *out)
         if (room(&w) < 4 + i.record.len)
             continue; /* grew since it was announced: they hear of it again, with its new size */
         rumor_item_encode(&w, &i);
-        deliver(g, out, o.to, &o.via, &w);
+        send_deliver(g, out, o.to, &o.via, &w);
         return true;
     }
     return false;
@@ -401,7 +401,7 @@ static bool poll_eager(struct gossip *g, struct gossip_packet *out)
             pay_unwanted(g); /* so that this ends, even if the only member told us itself */
             continue;
         }
-        deliver(g, out, to, &addr, &w);
+        send_deliver(g, out, to, &addr, &w);
         return true;
     }
     return false;
@@ -409,7 +409,7 @@ static bool poll_eager(struct gossip *g, struct gossip_packet *out)
 
 bool send_is_waiting(const struct gossip *g)
 {
-    return g->answers.count > 0 || rumors_is_eager(&g->rumors);
+    return g->answers.count > 0 || g->range_count > 0 || rumors_is_eager(&g->rumors);
 }
 
 bool send_poll(struct gossip *g, struct gossip_packet *out)
@@ -421,5 +421,5 @@ bool send_poll(struct gossip *g, struct gossip_packet *out)
         g->stats.budget_deferred += send_is_waiting(g);
         return false;
     }
-    return poll_answer(g, out) || wants_poll(g, out) || poll_eager(g, out);
+    return poll_answer(g, out) || wants_poll(g, out) || range_poll(g, out) || poll_eager(g, out);
 }

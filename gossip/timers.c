@@ -171,7 +171,7 @@ static void sync_at_random(struct gossip *g)
     const struct member * not [] = {g->self};
     struct member *m = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 1);
     if (m && g->self && !is_leaving(g))
-        jobs_sync(g, m);
+        range_begin(g, m);
 }
 
 static void sweep(struct gossip *g)

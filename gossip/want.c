@@ -165,12 +165,7 @@ static bool poll_get(struct gossip *g, const struct want *first, const struct ad
     struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
     struct datagram d = {.type = MSG_GET, .ids = bytes_of(ids, count * ID_BYTES)};
     datagram_encode(&w, &d);
-    assert(wr_ok(&w));
-    *out =
-        (struct gossip_packet){.lane = GOSSIP_DATAGRAM, .to = source->id, .addr = *addr, .msg = wr_done(&w)};
-    budget_spend(&g->budget, out->msg.len);
-    g->stats.datagrams_sent++;
-    g->stats.datagram_bytes_sent += out->msg.len;
+    send_deliver(g, out, source, addr, &w);
     return true;
 }
 

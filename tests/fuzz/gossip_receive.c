@@ -79,7 +79,7 @@ static void drain(struct gossip *g, uint64_t *now, uint64_t *incarnation)
 
 static void deliver(struct gossip *g, uint8_t op, struct bytes body, uint64_t now)
 {
-    static const uint8_t types[16] = {1, 2, 3, 4, 6, 7, 6, 6, 16, 17, 18, 19, 20, 21, 18, 17};
+    static const uint8_t types[16] = {1, 2, 3, 4, 6, 7, 8, 9, 16, 17, 18, 19, 20, 21, 18, 17};
     uint8_t msg[4096];
     struct node_id from = name((uint8_t)(op >> 4));
     struct addr via = place((uint8_t)(op >> 4));
@@ -89,7 +89,7 @@ static void deliver(struct gossip *g, uint8_t op, struct bytes body, uint64_t no
     msg[1] = type;
     if (len > 0)
         memcpy(msg + 2, body.at, len);
-    if (type >= MSG_SYNC && (type == MSG_LIST || (type == MSG_STATE && op & 1)) && len >= 8)
+    if ((type == MSG_LIST || type == MSG_RANGE || (type == MSG_STATE && op & 1)) && len >= 8)
         store_be64(msg + 2, g->syncs[0].salt); /* an answer that is expected */
     if ((type == MSG_ACK || type == MSG_RELAYED_ACK) && len >= 8 && g->probes.count > 0)
         store_be64(msg + 2, g->probes.list[0].nonce);

@@ -23,7 +23,12 @@
 #include "gossip/message.h"
 
 enum { WORLD_NODES = 24, WORLD_DELAY_MS = 10, WORLD_DOC_MAX = 64 };
-enum { WORLD_PACKETS = 1, WORLD_EVENTS = 2, WORLD_BULK = 4 };
+enum {
+    WORLD_PACKETS = 1,
+    WORLD_EVENTS = 2,
+    WORLD_BULK = 4,
+    WORLD_DIGESTS = 8 /* of datagrams, only these */
+};
 
 /* "FAKE" | id 32 | be64 incarnation | be64 version | u8 left | addr 18 | be16 len | padding | be64 checksum
  * of all before */
@@ -228,7 +233,8 @@ static inline size_t world_entries(const struct bulk *b)
 
 static inline void world_log_datagram(struct world *w, int from, int to, struct bytes msg)
 {
-    static const char *const name[] = {"", "ping", "ack", "ping-req", "relayed-ack", "nack", "push", "get"};
+    static const char *const name[] = {"",     "ping", "ack", "ping-req", "relayed-ack",
+                                       "nack", "push", "get", "digest",   "range"};
     struct datagram d;
     char rumors[400], about[8] = "";
     if (datagram_decode(&d, msg) != ERR_OK) {
@@ -294,7 +300,9 @@ static inline void world_sent(struct world *w, int from, const struct gossip_pac
         w->datagrams++;
         w->datagram_bytes += p->msg.len;
     }
-    if (is_shown && p->lane == GOSSIP_DATAGRAM && w->show & WORLD_PACKETS)
+    bool is_digest = p->lane == GOSSIP_DATAGRAM && p->msg.len > 1 && p->msg.at[1] >= MSG_DIGEST;
+    if (is_shown && p->lane == GOSSIP_DATAGRAM &&
+        (w->show & WORLD_PACKETS || (is_digest && w->show & WORLD_DIGESTS)))
         world_log_datagram(w, from, to, p->msg);
     if (is_shown && p->lane == GOSSIP_BULK && w->show & WORLD_BULK)
         world_log_bulk(w, from, to, p->msg);

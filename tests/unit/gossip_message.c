@@ -134,7 +134,7 @@ static void a_sync_and_its_answers(void **state)
     assert_true(back.salt == 77 && back.bits == 1 && bytes_eq_str(back.record, "own") &&
                 back.docs.len == DOC_BYTES);
 
-    struct list_entry le = {id_of(9), 4, 5, {{6}}, GOSSIP_DEAD, 3600}, le_back;
+    struct list_entry le = {id_of(9), 4, 5, {{6}}, GOSSIP_DEAD, 3600, 700}, le_back;
     b = (struct bulk){
         .type = MSG_LIST, .salt = 78, .bits = 2, .flags = STATE_LAST, .listed = bytes_of(listed, 1)};
     w = wr_init(space, sizeof space);
@@ -145,8 +145,58 @@ static void a_sync_and_its_answers(void **state)
     struct rd r = rd_init(back.entries);
     assert_true(list_entry_next(&r, &le_back) && le_back.state == GOSSIP_DEAD && le_back.age_s == 3600 &&
                 rd_done(&r));
-    space[wr_len(&w) - 5] = 4; /* a state that does not exist */
+    assert_int_equal(le_back.record_bytes, 700);
+    space[wr_len(&w) - 7] = 4; /* a state that does not exist */
     assert_int_equal(bulk_decode(&back, wr_done(&w)), ERR_MALFORMED);
+}
+
+static void digests_of_ranges(void **state)
+{
+    uint8_t space[400], docs[DOC_BYTES] = {3}, more[4 + 16] = {0};
+    struct datagram d = {
+        .type = MSG_DIGEST, .nonce = 5, .docs = bytes_of(docs, DOC_BYTES), .depth = 6, .width = 1};
+    struct datagram back;
+    struct wr w = wr_init(space, sizeof space);
+    (void)state;
+    datagram_encode(&w, &d);
+    size_t head = wr_len(&w);
+    assert_int_equal(datagram_decode(&back, wr_done(&w)), ERR_MALFORMED); /* of no range */
+    for (uint32_t prefix = 62; prefix < 64; prefix++) {
+        wr_be32(&w, prefix);
+        wr_be64(&w, 1);
+        wr_be64(&w, 2);
+    }
+    assert_int_equal(datagram_decode(&back, wr_done(&w)), ERR_OK);
+    assert_true(back.nonce == 5 && back.depth == 6 && back.width == 1 && back.ranges == 2 &&
+                back.docs.len == DOC_BYTES);
+    assert_int_equal(datagram_decode(&back, bytes_of(space, wr_len(&w) - 1)), ERR_MALFORMED);
+    space[head + 3] = 64; /* seven bits, where six name the range */
+    assert_int_equal(datagram_decode(&back, wr_done(&w)), ERR_MALFORMED);
+    space[head + 3] = 62;
+    for (int i = 0; i < RANGES_MAX; i++)
+        wr_bytes(&w, more, sizeof more);
+    assert_int_equal(datagram_decode(&back, wr_done(&w)), ERR_MALFORMED); /* too many ranges */
+    static const uint8_t deep[] = {1, MSG_DIGEST, 0, 0, 0, 0, 0, 0, 0, 1, 0, 24, 1, 0, 0, 0, 0};
+    assert_int_equal(datagram_decode(&back, bytes_of(deep, sizeof deep)), ERR_MALFORMED);
+}
+
+static void a_range_lists_its_members(void **state)
+{
+    uint8_t space[400], prefixes[8] = {0, 0, 0, 3, 0, 0, 0, 7};
+    struct datagram d = {.type = MSG_RANGE, .nonce = 5, .depth = 3, .prefixes = bytes_of(prefixes, 8)}, back;
+    struct list_entry e = {id_of(9), 4, 5, {{6}}, GOSSIP_SUSPECT, 1, 700}, e_back;
+    struct wr w = wr_init(space, sizeof space);
+    (void)state;
+    datagram_encode(&w, &d);
+    list_entry_encode(&w, &e);
+    assert_int_equal(datagram_decode(&back, wr_done(&w)), ERR_OK);
+    struct rd r = rd_init(back.entries);
+    assert_true(back.ranges == 2 && list_entry_next(&r, &e_back) && e_back.record_bytes == 700 &&
+                rd_done(&r));
+    for (size_t cut = 1; cut < LIST_ENTRY_BYTES; cut++)
+        assert_int_equal(datagram_decode(&back, bytes_of(space, wr_len(&w) - cut)), ERR_MALFORMED);
+    space[wr_len(&w) - 2] = 0xff; /* a record of 65 kB */
+    assert_int_equal(datagram_decode(&back, wr_done(&w)), ERR_MALFORMED);
 }
 
 /* G38: a message cut anywhere gives no record at all, or (between two entries) only whole ones. */
@@ -193,6 +243,8 @@ int main(void)
         cmocka_unit_test(other_versions_types_and_lanes_are_refused),
         cmocka_unit_test(sizes_and_counts_are_capped),
         cmocka_unit_test(a_sync_and_its_answers),
+        cmocka_unit_test(digests_of_ranges),
+        cmocka_unit_test(a_range_lists_its_members),
         cmocka_unit_test(a_cut_state_has_only_whole_records),
         cmocka_unit_test(documents_travel_with_their_numbers),
     };

@@ -1,0 +1,258 @@
+/* range.c: differences found and repaired in datagrams. When the summaries of two members differ (and now and
+ * then with a random member, in case the summary overlooked something), one sends digests of its places,
+ * divided into up to 64 parts; the other answers for the parts that differ, dividing them further while they
+ * hold much, listing their members when these fit a packet; and who gets the list pulls what it lacks and gives
+ * what the other lacks:
+ *
+ *   a                                                      b
+ *   DIGEST salt, all places in 64 parts -----------------> one part differs, 160 members: too many to list
+ *     <---- DIGEST same salt, that part in 16 parts
+ *   RANGE the one that differs: ten members -------------> pulls (GET) and gives (PUSH) what differs
+ *
+ * Range-based set reconciliation (Meyer 2023), with wide divisions instead of halves because a datagram has the
+ * room and a round trip costs more than bytes. The work is log16(n) datagrams for each difference, whatever n.
+ * Where more than DIFFER_MANY parts of 64 differ, a sync over the bulk lane is cheaper.
+ *
+ * Places and digests follow from a fresh salt, so nobody can prepare records that hide behind one another, or
+ * crowd a range. Nothing is remembered but the salt. One packet answers one packet, and a member gets only so
+ * many answers a second (ADVERSARY G19); what was lost or left out is found when the summaries differ again. */
+#include "gossip/core.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    DIFFER_MANY = 24, /* parts of the first division */
+    DEEPER_WIDTH = 4, /* later divisions */
+    LIST_MAX = 64,    /* members in one RANGE; packets hold fewer */
+    PARTS_MAX = RANGES_MAX << RANGE_WIDTH_MAX,
+};
+
+static bool put(struct gossip *g, const struct range_out *item)
+{
+    if (!g->ranges)
+        g->ranges = calloc(DIGESTS_WAITING_MAX, sizeof *g->ranges);
+    if (!g->ranges || g->range_count == DIGESTS_WAITING_MAX)
+        return false;
+    g->ranges[g->range_count++] = *item;
+    return true;
+}
+
+void range_forget(struct gossip *g, const struct member *m)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < g->range_count; i++)
+        if (g->ranges[i].to != m)
+            g->ranges[kept++] = g->ranges[i];
+    g->range_count = kept;
+}
+
+/* About four members to a part. */
+static uint8_t first_width(const struct gossip *g)
+{
+    uint8_t width = 3;
+    while (width < RANGE_WIDTH_MAX && (4u << width) < g->members.count)
+        width++;
+    return width;
+}
+
+void range_begin(struct gossip *g, struct member *m)
+{
+    struct range_out o = {.to = m, .salt = rng_u64(&g->rng) | 1, .width = first_width(g), .ranges = 1};
+    if (!apply_addr(g, m, &o.via) || !put(g, &o))
+        return;
+    if (g->stats.records_applied != g->applied_at_digest)
+        g->sync_backoff = 0; /* the last brought something */
+    uint32_t spacing = DIGEST_SPACING_MS << g->sync_backoff;
+    g->applied_at_digest = g->stats.records_applied;
+    g->sync_backoff += g->sync_backoff < DIGEST_BACKOFF_MAX;
+    g->digest_ok_at = g->now + spacing / 2 + rng_below(&g->rng, spacing);
+    g->mismatches = 0;
+}
+
+/* Which of the ranges holds this place; -1: none. *part: which part of it, if it is divided. */
+static int range_of(const struct range_out *o, uint64_t place, uint32_t *part)
+{
+    uint32_t prefix = o->depth == 0 ? 0 : (uint32_t)(place >> (64 - o->depth));
+    for (int i = 0; i < o->ranges; i++)
+        if (o->prefix[i] == prefix) {
+            *part = o->width == 0 ? 0 : (uint32_t)(place << o->depth >> (64 - o->width));
+            return i;
+        }
+    return -1;
+}
+
+struct parts {
+    uint64_t digest[PARTS_MAX];
+    uint16_t count[PARTS_MAX];
+};
+
+/* Of the parts of o's ranges, as we hold them. */
+static void count_parts(const struct gossip *g, const struct range_out *o, struct parts *p)
+{
+    memset(p, 0, sizeof *p);
+    for (uint32_t i = 0; i < g->members.count; i++) {
+        const struct member *m = g->members.list[i];
+        uint32_t part;
+        int range = m->flags & MEMBER_SUMMED ? range_of(o, member_place(m, o->salt), &part) : -1;
+        if (range < 0)
+            continue;
+        part += (uint32_t)range << o->width;
+        p->digest[part] += member_digest(m, o->salt);
+        p->count[part] += p->count[part] < UINT16_MAX;
+    }
+}
+
+/* Out. */
+
+static void encode_digests(const struct gossip *g, struct wr *w, const struct range_out *o)
+{
+    struct parts p;
+    count_parts(g, o, &p);
+    for (uint32_t i = 0; i < o->ranges; i++) {
+        wr_be32(w, o->prefix[i]);
+        for (uint32_t k = 0; k < 1u << o->width; k++)
+            wr_be64(w, p.digest[(i << o->width) + k]);
+    }
+}
+
+static void encode_entries(const struct gossip *g, struct wr *w, const struct range_out *o)
+{
+    for (uint32_t i = 0; i < g->members.count && (size_t)(w->end - w->at) >= LIST_ENTRY_BYTES; i++) {
+        const struct member *m = g->members.list[i];
+        uint32_t part;
+        if (m->flags & MEMBER_SUMMED && range_of(o, member_place(m, o->salt), &part) >= 0)
+            jobs_encode_entry(g, w, m);
+    }
+}
+
+bool range_poll(struct gossip *g, struct gossip_packet *out)
+{
+    if (g->range_count == 0)
+        return false;
+    struct range_out o = g->ranges[0];
+    memmove(g->ranges, g->ranges + 1, --g->range_count * sizeof *g->ranges);
+    uint8_t docs[DOCS_MAX * DOC_BYTES], prefixes[RANGES_MAX * 4];
+    struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max), p = wr_init(prefixes, sizeof prefixes);
+    for (uint32_t i = 0; i < o.ranges; i++)
+        wr_be32(&p, o.prefix[i]);
+    struct datagram d = {.type = o.width > 0 ? MSG_DIGEST : MSG_RANGE,
+                         .nonce = o.salt,
+                         .docs = jobs_docs(g, docs),
+                         .depth = o.depth,
+                         .width = o.width,
+                         .prefixes = wr_done(&p)};
+    datagram_encode(&w, &d);
+    if (o.width > 0) {
+        encode_digests(g, &w, &o);
+        jobs_expect(g, o.salt);
+    } else {
+        encode_entries(g, &w, &o);
+    }
+    send_deliver(g, out, o.to, &o.via, &w);
+    return true;
+}
+
+/* In: which parts differ, and what to answer. */
+
+struct differing {
+    uint32_t prefix[PARTS_MAX]; /* of the part */
+    uint16_t count[PARTS_MAX];  /* of our members in it */
+    uint32_t parts;
+};
+
+static void compare(const struct gossip *g, const struct range_out *o, struct bytes digests,
+                    struct differing *out)
+{
+    struct parts ours;
+    struct rd r = rd_init(digests);
+    count_parts(g, o, &ours);
+    out->parts = 0;
+    for (uint32_t i = 0; i < o->ranges; i++) {
+        rd_be32(&r);
+        for (uint32_t k = 0; k < 1u << o->width; k++) {
+            uint32_t part = (i << o->width) + k;
+            if (rd_be64(&r) == ours.digest[part])
+                continue;
+            out->prefix[out->parts] = o->prefix[i] << o->width | k;
+            out->count[out->parts++] = ours.count[part];
+        }
+    }
+}
+
+static size_t room_for(const struct gossip *g, size_t docs)
+{
+    return g->cfg.packet_bytes_max - MESSAGE_HEADER - 8 - 1 - docs - 2;
+}
+
+/* The parts that a list in one packet can show; else those that are to be divided further. Begins anywhere, so
+ * that repeated exchanges get to all. False: neither is possible. */
+static bool choose(struct gossip *g, const struct differing *differ, struct range_out *o)
+{
+    uint8_t docs[DOCS_MAX * DOC_BYTES];
+    size_t room = room_for(g, jobs_docs(g, docs).len), left = room;
+    uint32_t from = rng_below(&g->rng, differ->parts);
+    o->depth = (uint8_t)(o->depth + o->width);
+    o->width = o->ranges = 0;
+    for (uint32_t i = 0; i < differ->parts && o->ranges < RANGES_MAX; i++) {
+        uint32_t at = (from + i) % differ->parts;
+        size_t bytes = 4 + (size_t)differ->count[at] * LIST_ENTRY_BYTES;
+        if (bytes > left)
+            continue;
+        left -= bytes;
+        o->prefix[o->ranges++] = differ->prefix[at];
+    }
+    if (o->ranges > 0)
+        return true;
+    o->width = DEEPER_WIDTH;
+    for (uint32_t i = 0; i < differ->parts && o->ranges < RANGES_MAX; i++) {
+        if ((o->ranges + 1u) * (4 + (8u << DEEPER_WIDTH)) > room)
+            break;
+        o->prefix[o->ranges++] = differ->prefix[(from + i) % differ->parts];
+    }
+    return o->ranges > 0 && o->depth + o->width <= RANGE_DEPTH_MAX;
+}
+
+static bool holds_other_docs(const struct gossip *g, struct bytes docs)
+{
+    uint8_t ours[DOCS_MAX * DOC_BYTES];
+    return !bytes_eq(jobs_docs(g, ours), docs);
+}
+
+void range_on_digest(struct gossip *g, struct member *m, const struct addr *via, const struct datagram *d)
+{
+    struct range_out o = {.to = m, .via = *via, .salt = d->nonce, .depth = d->depth, .width = d->width};
+    struct differing differ;
+    if (!bulk_allow_answer(g, m, 1))
+        return;
+    o.ranges = d->ranges;
+    for (uint32_t i = 0; i < d->ranges; i++)
+        o.prefix[i] = load_be32(d->digests.at + i * (4 + ((size_t)8 << d->width)));
+    compare(g, &o, d->digests, &differ);
+    bulk_docs(g, &m->id, d->docs);
+    if (d->depth == 0 && differ.parts > DIFFER_MANY) {
+        if (!g->catch_up.is_on && bulk_allow_answer(g, m, 2))
+            jobs_sync(g, m);
+        return;
+    }
+    if (differ.parts == 0) {
+        o.width = o.ranges = 0; /* members agree; an empty list tells of our documents */
+        if (holds_other_docs(g, d->docs))
+            put(g, &o);
+        return;
+    }
+    if (choose(g, &differ, &o))
+        put(g, &o);
+}
+
+void range_on_list(struct gossip *g, struct member *m, const struct addr *via, const struct datagram *d)
+{
+    struct sync_sent *s = bulk_find_sync(g, d->nonce);
+    if (!s)
+        return; /* no question of ours; nobody else can know the salt */
+    s->messages_left = 0;
+    bulk_docs(g, &m->id, d->docs);
+    const struct listing l = {d->nonce, d->depth, {NULL, 0}, d->prefixes, d->entries, true};
+    enum err e = differ_apply(g, &m->id, via, &l);
+    (void)e; /* no memory: found again later */
+}
