@@ -12,8 +12,6 @@ enum {
     HOUSEKEEPING_MS = 60000,
     EXPIRY_LOOK_S = 3600,
     RAISE_RETRY_MS = 1000, /* after the store failed to keep an incarnation */
-    VIEW_EVERY_MS = 10, /* a burst of changes makes one view per this time; the first one is made at once */
-    VIEW_SHARE = 4,     /* and views take at most a part in VIEW_SHARE + 1 of the loop's time */
 };
 
 /* -- small things that others ask -------------------------------------------------------------- */
@@ -111,8 +109,7 @@ static void publish_view(struct control *c)
 {
     mono_us start = net_now_us();
     struct view *v = control_build_view(c);
-    mono_ms pause = (net_now_us() - start) / 1000 * VIEW_SHARE;
-    c->view_at = c->now + (pause > VIEW_EVERY_MS ? pause : VIEW_EVERY_MS);
+    pace_done(&c->view_pace, c->now, net_now_us() - start);
     if (!v) {
         log_error("control", "no memory for a new view; the last one stays in use until there is");
         return;
@@ -544,7 +541,7 @@ static void set_deadline(struct control *c)
     at = mono_min(at, c->also_at);
     at = mono_min(at, mono_min(c->raise_at, c->expiry_at));
     if (c->view_dirty)
-        at = mono_min(at, c->view_at);
+        at = mono_min(at, c->view_pace.not_before);
     if (c->phase == CONTROL_LEAVING)
         at = mono_min(at, c->leave_by);
     c->deadline = at;
@@ -585,7 +582,7 @@ void control_turn(void *arg, mono_ms now)
     udp_tick(c->udp, now, net_wall_ms());
     send_datagrams(c);
     cut_expired(c);
-    if (c->view_dirty && now >= c->view_at)
+    if (c->view_dirty && pace_allows(&c->view_pace, now))
         publish_view(c);
     keep_house(c);
     step_leaving(c);

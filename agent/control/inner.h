@@ -6,6 +6,7 @@
 #include "control/control.h"
 #include "control/health.h"
 #include "control/own.h"
+#include "control/pace.h"
 #include "control/seed_names.h"
 
 enum {
@@ -45,7 +46,7 @@ struct control {
     bool view_dirty, own_dirty, joined, raise_failing;
     enum control_phase phase;
     mono_ms now, deadline, leave_by, housekeeping;
-    mono_ms view_at;   /* no new view before this */
+    struct pace view_pace;
     mono_ms expiry_at; /* when to look again whose credential has ended */
     mono_ms raise_at;  /* when to ask again for an incarnation that could not be stored; NEVER: not waiting */
     struct publisher publisher; /* waits for the store; done == NULL: nobody */

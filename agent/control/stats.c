@@ -89,6 +89,20 @@ static void export_stats(struct control *c)
 #undef X
 }
 
+static void export_trust(struct control *c)
+{
+    const struct trust_cache_stats *t = trust_cache_stats(c->verified);
+    metric_set(metric_counter(c->metrics, "starling_trust_checked_total",
+                              "Records and credentials whose signatures were checked.", NULL, 0),
+               t->misses);
+    metric_set(metric_counter(c->metrics, "starling_trust_known_total",
+                              "Records and credentials that were known as verified before.", NULL, 0),
+               t->hits);
+    metric_set(metric_gauge(c->metrics, "starling_credential_expires_seconds",
+                            "When this agent's credential expires, Unix time.", NULL, 0),
+               (uint64_t)c->identity.credential_open.expires);
+}
+
 static void export_state(struct control *c)
 {
     const struct bulk_stats *b = bulk_stats(c->bulk);
@@ -110,12 +124,11 @@ static void export_state(struct control *c)
     metric_set(
         metric_gauge(c->metrics, "starling_policy_version", "Version of the policy in force.", NULL, 0),
         c->enforced.version);
+    metric_set(metric_counter(c->metrics, "starling_views_total", "Views made for the workers.", NULL, 0),
+               c->view_serial);
     metric_set(
         metric_gauge(c->metrics, "starling_store_failing", "1 while state cannot be written.", NULL, 0),
         store_health(c->store) != ERR_OK);
-    metric_set(metric_gauge(c->metrics, "starling_credential_expires_seconds",
-                            "When this agent's credential expires, Unix time.", NULL, 0),
-               (uint64_t)c->identity.credential_open.expires);
 }
 
 enum err control_metrics(struct control *c, struct buf *out)
@@ -125,6 +138,7 @@ enum err control_metrics(struct control *c, struct buf *out)
     size_t n = 0;
     export_stats(c);
     export_state(c);
+    export_trust(c);
     sets[n++] = c->metrics;
     n += workers_metrics(c->workers, sets + n, SETS_MAX - n);
     return metrics_render(out, sets, n);
