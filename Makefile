@@ -30,7 +30,7 @@ CFLAGS_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 CFLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 ALL_CFLAGS = -std=c11 $(WARN) -fstack-protector-strong -fPIE $(CFLAGS_$(MODE)) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(filter -fsanitize%,$(CFLAGS_$(MODE))) $(LDFLAGS)
-LIBS    := -luv -lsodium -llmdb -lmsgpackc -lyaml -ljansson -lhttp_parser -lcrypto -lpthread -lm
+LIBS    := -luv -lsodium -llmdb -lmsgpackc -lyaml -ljansson -lhttp_parser -lpthread -lm
 
 SRC     := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c))
 OBJ     := $(SRC:%.c=$(B)/%.o)

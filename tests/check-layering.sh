@@ -31,7 +31,6 @@ function may(from, to,   n, i, names) {
 function home_of(h) {
     if (h == "uv.h") return "^agent/net/"
     if (h == "sodium.h") return "^agent/(trust|noise)/"
-    if (h ~ /^openssl\//) return "^agent/noise/gcm\\.c$"
     if (h == "lmdb.h") return "^store/"
     if (h == "http_parser.h") return "^agent/http/h1_second\\.c$"
     if (h ~ /^msgpack/) return "^agent/(trust|policy)/"

@@ -2,7 +2,7 @@
 # Installs, through apt, the Debian 12 packages that building and testing need and that are missing. Says so.
 set -eu
 need="gcc clang make pkg-config clang-format clang-tidy cppcheck libclang-rt-14-dev llvm-14
-libuv1-dev libsodium-dev libssl-dev liblmdb-dev libmsgpack-dev libhttp-parser-dev libyaml-dev libjansson-dev libcmocka-dev uthash-dev
+libuv1-dev libsodium-dev liblmdb-dev libmsgpack-dev libhttp-parser-dev libyaml-dev libjansson-dev libcmocka-dev uthash-dev
 curl nginx-core redis-server redis-tools python3 nftables iproute2 tcpdump procps openssl faketime util-linux wrk
 git"
 if ! command -v dpkg-query >/dev/null; then

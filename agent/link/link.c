@@ -202,8 +202,6 @@ void link_free(struct link *l)
         prim_wipe(l->in.at, l->in.cap);
     buf_fini(&l->in);
     buf_fini(&l->credential);
-    noise_cipherstate_fini(&l->tx.cipher);
-    noise_cipherstate_fini(&l->rx.cipher);
     prim_wipe(l, sizeof *l);
     free(l);
 }
@@ -272,8 +270,6 @@ static must_check enum err write_record(struct link *l, struct buf *out, enum re
 static void split(struct link *l)
 {
     noise_handshake_split(&l->hs, &l->tx.cipher, &l->rx.cipher);
-    noise_cipher_for_bulk(&l->tx.cipher);
-    noise_cipher_for_bulk(&l->rx.cipher);
 }
 
 static must_check enum err send_hello(struct link *l, struct buf *out)

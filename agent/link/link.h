@@ -71,7 +71,7 @@ bool link_poll_record(struct link *l, struct bytes *plain);
  * which seals them where they lie. NULL: not up, closed by us, `out` is full, or no memory (out->failed). The
  * pointer dies with the next call that changes `out`. */
 uint8_t *link_seal_begin(struct link *l, struct buf *out, size_t want, size_t *cap);
-/* n = 0 writes nothing. ERR_LIMIT (after 2^64 records), ERR_NOMEM: the link has ended. */
+/* n = 0 writes nothing. ERR_LIMIT (after 2^64 records): the link has ended. */
 must_check enum err link_seal_end(struct link *l, struct buf *out, size_t n);
 /* Appends handshake bytes that are due, to be called after connect/feed and before sealing. Errors end the
  * link: ERR_NOMEM

@@ -27,7 +27,7 @@ struct record_way {
 };
 
 /* Seals the body that lies at `at` + RECORD_HEAD_BYTES where it lies; the record is then RECORD_OVERHEAD +
- * body_len bytes from `at` on. body_len <= RECORD_BODY_MAX. ERR_LIMIT: the direction is used up; ERR_NOMEM. */
+ * body_len bytes from `at` on. body_len <= RECORD_BODY_MAX. ERR_LIMIT: the direction is used up. */
 must_check enum err record_seal(struct record_way *w, uint8_t *at, enum record_type type, size_t body_len);
 /* Opens what follows a record's length. `out` has room for sealed.len bytes and either is sealed.at (opened
  * in place) or does not overlap it; *body points into it. ERR_MALFORMED: no record has this length, or its

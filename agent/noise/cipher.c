@@ -1,7 +1,6 @@
 /* Cipher states and the two AEADs of Noise, section 5.1 and 12: ChaChaPoly is RFC 8439's, AESGCM is
- * AES-256-GCM. Both are libsodium's, but for long messages of a link: gcm.h. */
+ * AES-256-GCM. */
 #include "noise/aead.h"
-#include "noise/gcm.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -12,7 +11,6 @@ static_assert(NOISE_TAG_BYTES == crypto_aead_chacha20poly1305_ietf_ABYTES, "Poly
 static_assert(NOISE_TAG_BYTES == crypto_aead_aes256gcm_ABYTES, "GCM tag");
 
 enum { NONCE_BYTES = 12 };
-static_assert((int)NONCE_BYTES == (int)GCM_NONCE_BYTES, "one nonce for both");
 
 /* 2^64-1 is REKEY's own (section 5.1): no message is ever sealed or opened with it. */
 #define N_RESERVED UINT64_MAX
@@ -35,8 +33,6 @@ void noise_cipher_set_key(struct noise_cipherstate *c, enum noise_cipher cipher,
     memmove(c->key, key, NOISE_KEY_BYTES);
     c->cipher = (uint8_t)cipher;
     c->has_key = true;
-    noise_gcm_free(c->gcm); /* of the key before; made anew when it is wanted */
-    c->gcm = NULL;
     if (cipher == NOISE_AESGCM)
         crypto_aead_aes256gcm_beforenm((crypto_aead_aes256gcm_state *)(void *)c->aes, c->key);
 }
@@ -89,28 +85,8 @@ enum err noise_seal_at(const struct noise_cipherstate *c, uint64_t n, uint8_t *t
     return ERR_OK;
 }
 
-void noise_cipher_for_bulk(struct noise_cipherstate *c)
-{
-    c->for_bulk = c->cipher == NOISE_AESGCM;
-}
-
-/* Is this one for libcrypto? Its state is made for the first such message: an idle link has none. */
-static bool is_for_gcm(struct noise_cipherstate *c, size_t len, struct bytes ad, bool sealing)
-{
-    if (!c->for_bulk || len < GCM_BYTES_MIN || ad.len > 0 || c->n == N_RESERVED)
-        return false;
-    if (!c->gcm)
-        c->gcm = noise_gcm_new(c->key, sealing);
-    return c->gcm != NULL;
-}
-
 enum err noise_seal(struct noise_cipherstate *c, uint8_t *text, size_t plain_len, struct bytes ad)
 {
-    uint8_t nonce[NONCE_BYTES];
-    if (plain_len <= NOISE_PLAIN_MAX && is_for_gcm(c, plain_len, ad, true)) {
-        nonce_of(c, c->n++, nonce); /* used up, whatever comes */
-        return noise_gcm_seal(c->gcm, nonce, text, bytes_of(text, plain_len)) ? ERR_OK : ERR_NOMEM;
-    }
     enum err e = noise_seal_at(c, c->n, text, plain_len, ad);
     if (e == ERR_OK)
         c->n++;
@@ -139,15 +115,7 @@ enum err noise_open_at(const struct noise_cipherstate *c, uint64_t n, uint8_t *t
 enum err noise_open_to(struct noise_cipherstate *c, uint8_t *out, struct bytes sealed, struct bytes ad,
                        size_t *plain_len)
 {
-    enum err e = ERR_OK;
-    if (sealed.len <= NOISE_MESSAGE_MAX && is_for_gcm(c, sealed.len, ad, false)) {
-        uint8_t nonce[NONCE_BYTES];
-        nonce_of(c, c->n, nonce);
-        *plain_len = sealed.len - NOISE_TAG_BYTES;
-        e = noise_gcm_open(c->gcm, nonce, out, sealed) ? ERR_OK : ERR_AUTH;
-    } else {
-        e = open_at(c, c->n, out, sealed, ad, plain_len);
-    }
+    enum err e = open_at(c, c->n, out, sealed, ad, plain_len);
     if (e == ERR_OK)
         c->n++;
     return e;
@@ -170,6 +138,5 @@ void noise_rekey(struct noise_cipherstate *c)
 
 void noise_cipherstate_fini(struct noise_cipherstate *c)
 {
-    noise_gcm_free(c->gcm);
     sodium_memzero(c, sizeof *c);
 }

@@ -37,16 +37,12 @@ struct noise_cipherstate {
     uint8_t key[32];
     uint64_t n;
     uint8_t cipher; /* enum noise_cipher */
-    bool has_key, for_bulk;
-    struct noise_gcm *gcm; /* for_bulk: libcrypto's state, once there was a long message; else NULL */
+    bool has_key;
     /* expanded AES key, when AESGCM */
     _Alignas(16) uint8_t aes[512];
 };
-/* This state will see many long messages: noise_seal(), noise_open() and noise_open_to() may keep memory for them (some 1 KiB).
- * Call noise_cipherstate_fini() at the end, and do not copy it. It is used either for sealing or for opening. */
-void noise_cipher_for_bulk(struct noise_cipherstate *c);
 /* Seals in place: plain_len bytes at `text` become plain_len + 16. ERR_LIMIT: plain_len > NOISE_PLAIN_MAX or
- * n exhausted (nothing was written); ERR_NOMEM: only for_bulk, n is used up and `text` is lost. */
+ * n exhausted (nothing was written). */
 must_check enum err noise_seal(struct noise_cipherstate *c, uint8_t *text, size_t plain_len, struct bytes ad);
 /* Opens in place; *plain_len = len - 16. ERR_MALFORMED: shorter than a tag; ERR_AUTH: n unchanged, `text` is
  * lost; ERR_LIMIT: n exhausted. */
