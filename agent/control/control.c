@@ -73,7 +73,8 @@ static bool is_expired(const struct member *m)
  * without being chosen: what is in flight to them finishes. */
 static bool belongs_in_view(const struct control *c, const struct member *m)
 {
-    return m->state != GOSSIP_DEAD && !node_id_eq(&m->id, &c->identity.sign.pub) && !roster_name_is_taken(m);
+    return m->state != GOSSIP_DEAD && !is_expired(m) && !node_id_eq(&m->id, &c->identity.sign.pub) &&
+           !roster_name_is_taken(m);
 }
 
 static enum err add_members(struct control *c, struct view_builder *b)
