@@ -30,7 +30,7 @@ const char *host_state_text(enum host_state s)
 mono_ms host_ms(const struct host *h)
 {
     int64_t elapsed = (int64_t)(h->world->now - h->world->began);
-    return (mono_ms)((int64_t)h->world->now + elapsed / 1000 * h->drift_ppm / 1000) / 1000;
+    return (mono_ms)((int64_t)h->world->now + elapsed * h->drift_ppm / 1000000) / 1000;
 }
 
 mono_us host_when(const struct host *h, mono_ms at)
@@ -39,7 +39,8 @@ mono_us host_when(const struct host *h, mono_ms at)
     int64_t elapsed = (int64_t)at * 1000 - (int64_t)w->began;
     if (h->drift_ppm == 0)
         return at * 1000;
-    elapsed = elapsed / 1000 * 1000000 / (1000000 + h->drift_ppm) * 1000;
+    elapsed = elapsed * 1000000 /
+              (1000000 + h->drift_ppm); /* fits for months: 2^43 microseconds and a million, 2^20 */
     return (mono_us)((int64_t)w->began + elapsed) + 1000; /* rounded up: a timer is late rather than early */
 }
 

@@ -240,6 +240,9 @@ int options_read(struct options *o, int argc, char **argv)
         return refuse("missing", "--scenario");
     if (o->scenario && o->ask.nodes.count > 1)
         return refuse("only a study takes several sizes", "--nodes");
+    for (size_t i = 0; i < WIRE_OPTIONS && o->scenario && o->scenario->draw; i++)
+        if (o->wire[i] != UINT32_MAX)
+            return refuse("this scenario draws its network from the seed", wire_options[i].name);
     o->ask.runs = o->runs;
     o->ask.seed = o->seed;
     o->ask.wire = options_wire(o, lan);

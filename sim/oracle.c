@@ -3,8 +3,10 @@
 #include "trust/sign.h"
 
 enum {
-    OWN_NUMBER_MAX = 100000, /* far more than honest starts and refutations of any scenario */
-    GONE_MS = 10000, /* nothing that was sent by one who is gone arrives after this, sockets' queues apart */
+    REFUTE_MS =
+        1000, /* a host raises its own number once in so long at most (gossip/core.h), at each start, */
+    REFUTE_SPARE = 2, /* ... and now and then above what others still hold of it */
+    GONE_MS = 10000,  /* nothing that was sent by one who is gone arrives after this, sockets' queues apart */
 };
 
 /* ---- at each event ---- */
@@ -110,6 +112,30 @@ mono_us oracle_look(struct world *w)
 
 /* ---- agreement ---- */
 
+static bool is_asked(const struct world *w, uint32_t host)
+{
+    return w->host[host].state == HOST_UP && !w->host[host].is_left;
+}
+
+/* What the first of those who are asked and know the subject holds of it. */
+static enum gossip_state first_opinion(const struct world *w, uint32_t subject)
+{
+    struct gossip_member m;
+    for (uint32_t o = 0; o < w->config.hosts; o++)
+        if (is_asked(w, o) && gossip_member_get(w->host[o].gossip, signer_id(w->signer, subject), &m))
+            return m.state;
+    return GOSSIP_DEAD;
+}
+
+/* Dead, or left if it has said good-bye at some time (the state follows from the record: oracle_changed): but all must
+ * say the same. */
+static const char *flaw_of_the_gone(const struct world *w, uint32_t subject, enum gossip_state held)
+{
+    if (held != GOSSIP_DEAD && held != GOSSIP_LEFT)
+        return w->host[subject].is_left ? "left" : "gone";
+    return held == first_opinion(w, subject) ? NULL : "held otherwise by another";
+}
+
 /* NULL, or how the observer's view of the subject is not so. */
 static const char *view_flaw(const struct world *w, uint32_t observer, uint32_t subject)
 {
@@ -118,10 +144,10 @@ static const char *view_flaw(const struct world *w, uint32_t observer, uint32_t 
     bool is_known = gossip_member_get(w->host[observer].gossip, signer_id(w->signer, subject), &m);
     if (s->state == HOST_NEW || s->state == HOST_PAUSED)
         return NULL;
+    if (s->state != HOST_UP)
+        return is_known ? flaw_of_the_gone(w, subject, m.state) : NULL;
     if (s->is_left || s->wants_to_leave)
         return !is_known || m.state == GOSSIP_LEFT ? NULL : "left";
-    if (s->state != HOST_UP)
-        return !is_known || m.state == GOSSIP_DEAD ? NULL : "gone";
     if (is_known && w->is_doubt_agreed)
         return m.state == GOSSIP_ALIVE || m.state == GOSSIP_SUSPECT ? NULL : "alive";
     if (!is_known || m.state != GOSSIP_ALIVE)
@@ -139,11 +165,6 @@ static bool describe(const struct world *w, uint32_t observer, uint32_t subject,
     snprintf(out, cap, "host %u holds host %u %s, which is %s", observer, subject,
              is_known ? gossip_state_text(m.state) : "unknown", truth);
     return false;
-}
-
-static bool is_asked(const struct world *w, uint32_t host)
-{
-    return w->host[host].state == HOST_UP && !w->host[host].is_left;
 }
 
 bool oracle_agree(struct world *w, char *difference, size_t cap)
@@ -169,9 +190,10 @@ void oracle_end(struct world *w)
     struct gossip_member m;
     for (uint32_t o = 0; o < w->config.hosts && world_is_well(w); o++) {
         const struct host *h = &w->host[o];
-        if (h->disk.incarnation > OWN_NUMBER_MAX)
-            world_fail(w, "host %u was driven to incarnation %llu", o,
-                       (unsigned long long)h->disk.incarnation);
+        uint64_t most = h->generation + (w->now - w->began) / MS(REFUTE_MS) + REFUTE_SPARE;
+        if (h->disk.incarnation > most)
+            world_fail(w, "host %u was driven to incarnation %llu, %llu would have been enough", o,
+                       (unsigned long long)h->disk.incarnation, (unsigned long long)most);
         if (!h->gossip)
             continue;
         for (size_t cursor = 0; gossip_member_next(h->gossip, &cursor, &m);)

@@ -2,8 +2,10 @@
 
 #include <math.h>
 
+#include "sim/faults.h"
 #include "sim/forger.h"
 #include "sim/oracle.h"
+#include "sim/swarm.h"
 
 enum { HOSTS_WITH_SEEDS = 3, HOSTS_UNLESS_SAID = 20 };
 
@@ -55,6 +57,14 @@ static void split(struct world *w)
         w->wire.group[h] = (uint8_t)pick(w, 2);
     w->wire.group[0] = 0;
     w->wire.group[1] = 1;
+}
+
+static uint64_t deaths_told(const struct world *w)
+{
+    uint64_t n = 0;
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        n += w->host[h].gossip ? gossip_stats(w->host[h].gossip)->deaths : 0;
+    return n;
 }
 
 /* ---- the stories ---- */
@@ -182,6 +192,92 @@ static void play_slow_nodes(struct world *w)
         world_agree(w, agree_bound(w), "the slow have recovered");
 }
 
+/* All hosts get too little CPU: stalls of up to 0.6 s, every second or two, in which packets queue and timers come late.
+ * Nobody may be buried for it, and all must agree while it lasts. */
+static void play_starved(struct world *w)
+{
+    if (!start_all(w) || !world_run(w, SEC(5)))
+        return;
+    uint64_t deaths = deaths_told(w);
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        fault_begin(w, h, FAULT_STARVE, MS(400), MS(1500), w->now + SEC(60));
+    if (!world_run(w, SEC(65)))
+        return;
+    if (deaths_told(w) > deaths)
+        world_fail(w, "%llu deaths are told of hosts that only lack CPU",
+                   (unsigned long long)(deaths_told(w) - deaths));
+    world_agree(w, agree_bound(w), "the CPU is enough again");
+}
+
+/* One direction between two groups opens and closes every few seconds; then it is good again. */
+static void play_flapping(struct world *w)
+{
+    if (!start_all(w) || !world_run(w, SEC(5)))
+        return;
+    split(w);
+    for (int i = 0; i < 12 && world_is_well(w); i++) {
+        uint32_t from = pick(w, 2);
+        world_cut(w, from, 1 - from, true);
+        world_run(w, MS(200) + pick(w, (uint32_t)SEC(5)));
+        world_cut(w, from, 1 - from, false);
+        world_run(w, MS(200) + pick(w, (uint32_t)SEC(5)));
+    }
+    world_agree(w, agree_bound(w), "the network stopped flapping");
+}
+
+/* One host reaches only half of the others. It lives, others can tell: nobody may be buried for long. */
+static void play_half_connected(struct world *w)
+{
+    if (!start_all(w) || !world_run(w, SEC(5)))
+        return;
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        w->wire.group[h] = (uint8_t)(h == 0 ? 0 : 1 + h % 2);
+    world_cut(w, 0, 1, true);
+    world_cut(w, 1, 0, true);
+    if (!world_run(w, SEC(90)))
+        return;
+    world_cut(w, 0, 1, false);
+    world_cut(w, 1, 0, false);
+    world_agree(w, agree_bound(w), "the host reaches all again");
+}
+
+/* A rack is lost at once, and comes back. */
+static void play_rack(struct world *w)
+{
+    if (!start_all(w) || !world_run(w, SEC(5)))
+        return;
+    for (uint32_t h = w->config.hosts - some_of(w, 4); h < w->config.hosts; h++)
+        host_crash(w, h);
+    if (!world_run(w, SEC(1)) || !world_agree(w, death_bound(w), "the loss of a rack"))
+        return;
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        host_start(w, h);
+    world_agree(w, agree_bound(w), "the rack is back");
+}
+
+/* Every second or so somebody goes, silently, with its process only, or with a good-bye, and somebody else comes back. */
+static void play_churn(struct world *w)
+{
+    static void (*const ways[])(struct world * w, uint32_t host) = {host_crash, host_stop, host_leave};
+    if (!start_all(w) || !world_run(w, SEC(3)))
+        return;
+    for (int i = 0; i < 60 && world_is_well(w); i++) {
+        uint32_t goes = other_host(w), comes = other_host(w);
+        if (w->host[goes].state == HOST_UP && !w->host[goes].wants_to_leave)
+            ways[pick(w, 3)](w, goes);
+        if (w->host[comes].is_left)
+            host_stop(w, comes);
+        if (w->host[comes].state != HOST_UP)
+            host_start(w, comes);
+        world_run(w, MS(200) + pick(w, (uint32_t)SEC(2)));
+    }
+    world_run(w, SEC(5)); /* good-byes under way */
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        if (w->host[h].wants_to_leave)
+            host_stop(w, h);
+    world_agree(w, agree_bound(w), "churn");
+}
+
 /* Good-byes are heard within seconds, and remembered: nobody is buried, nobody rises. */
 static void play_leave(struct world *w)
 {
@@ -240,6 +336,20 @@ static void play_policy(struct world *w)
         world_agree(w, agree_bound(w), "publishing");
 }
 
+/* Thin lines: a join, an update and a document all the same. */
+static void play_congested(struct world *w)
+{
+    if (!start_all(w))
+        return;
+    for (int i = 0; i < 10 && world_is_well(w); i++) {
+        host_update(w, pick(w, w->config.hosts));
+        world_run(w, MS(300));
+    }
+    const struct doc *d = world_publish(w, 0, 1, 100 * 1000);
+    if (all_have(w, d, SEC(60)) && world_run(w, SEC(20)))
+        world_agree(w, agree_bound(w), "a document over thin lines");
+}
+
 static void play_forge(struct world *w)
 {
     if (!start_all(w) || !world_run(w, SEC(3)))
@@ -291,19 +401,33 @@ static void play_loss(struct world *w)
         .reorder_ppm = 200000, .reorder_us = 200000                                                          \
     }
 
+#define THIN                                                                                                 \
+    {                                                                                                        \
+        .delay_us = 5000, .jitter_pct = 30, .line_kbps = 1000, .queue_us = 200000                            \
+    }
+
 static const struct scenario scenarios[] = {
-    {"join", "all start within a second, knowing three seeds", LAN, false, play_join},
-    {"rest", "two minutes in which nothing happens: bytes per second", LAN, false, play_rest},
-    {"crash", "a tenth crashes silently, later comes back from disk", LAN, false, play_crash},
-    {"partition-heal", "two sides cut off from each other, then healed", LAN, false, play_partition_heal},
-    {"one-way", "a cut in one direction only, then healed", LAN, false, play_one_way},
-    {"rolling-restart", "every host in turn is stopped and started", LAN, false, play_rolling_restart},
-    {"mass-restart", "all crash and come back within seconds", LAN, false, play_mass_restart},
-    {"slow-nodes", "a quarter stops and goes; sockets queue meanwhile", LAN, true, play_slow_nodes},
-    {"leave", "a fifth says good-bye and stops", LAN, false, play_leave},
-    {"forge", "a hostile member and an outsider forge, replay, alter, accuse", LAN, true, play_forge},
-    {"loss", "30 % loss, 10 % doubled, 20 % reordered; a tenth crashes", BAD, true, play_loss},
-    {"policy", "documents published at one host reach all", LAN, false, play_policy},
+    {"join", "all start within a second, knowing three seeds", LAN, false, play_join, NULL},
+    {"rest", "two minutes in which nothing happens: bytes per second", LAN, false, play_rest, NULL},
+    {"crash", "a tenth crashes silently, later comes back from disk", LAN, false, play_crash, NULL},
+    {"partition-heal", "two sides cut off from each other, then healed", LAN, false, play_partition_heal,
+     NULL},
+    {"one-way", "a cut in one direction only, then healed", LAN, false, play_one_way, NULL},
+    {"rolling-restart", "every host in turn is stopped and started", LAN, false, play_rolling_restart, NULL},
+    {"mass-restart", "all crash and come back within seconds", LAN, false, play_mass_restart, NULL},
+    {"slow-nodes", "a quarter stops and goes; sockets queue meanwhile", LAN, true, play_slow_nodes, NULL},
+    {"starved", "all get too little CPU: timers come late, packets queue", LAN, true, play_starved, NULL},
+    {"flapping", "a cut in one direction comes and goes", LAN, true, play_flapping, NULL},
+    {"half-connected", "one host reaches half of the others", LAN, true, play_half_connected, NULL},
+    {"rack", "a quarter crashes at once, and comes back", LAN, false, play_rack, NULL},
+    {"churn", "somebody goes and somebody comes, each second", LAN, false, play_churn, NULL},
+    {"congested", "lines of 1 Mbit/s that queue and drop", THIN, true, play_congested, NULL},
+    {"leave", "a fifth says good-bye and stops", LAN, false, play_leave, NULL},
+    {"forge", "a hostile member and an outsider forge, replay, alter, accuse", LAN, true, play_forge, NULL},
+    {"loss", "30 % loss, 10 % doubled, 20 % reordered; a tenth crashes", BAD, true, play_loss, NULL},
+    {"policy", "documents published at one host reach all", LAN, false, play_policy, NULL},
+    {"swarm", "size, network and faults drawn from the seed; then all heals and must agree", LAN, true,
+     swarm_play, swarm_draw},
 };
 
 const struct scenario *scenario_get(size_t i)
@@ -323,6 +447,8 @@ const struct scenario *scenario_find(const char *name)
 struct world *scenario_play(const struct scenario *s, const struct world_config *config)
 {
     struct world_config own = *config;
+    if (s->draw)
+        s->draw(&own);
     if (own.hosts == 0)
         own.hosts = HOSTS_UNLESS_SAID;
     struct world *w = world_new(&own);

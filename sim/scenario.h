@@ -10,12 +10,15 @@ struct scenario {
     bool may_misjudge; /* deaths of hosts that live are counted but no failure: the network is too bad, or
                           somebody lies */
     void (*play)(struct world *w);
+    void (*draw)(struct world_config
+                     *config); /* draws the network (`wire` is not used) and the hosts; NULL: as given */
 };
 
 const struct scenario *scenario_find(const char *name); /* NULL: none of that name */
 const struct scenario *scenario_get(size_t i);          /* NULL: past the last */
 
-/* Plays it and judges the end. The caller frees the world. `config->wire` is taken as given. */
+/* Plays it and judges the end. The caller frees the world. `config->wire` is taken as given unless the scenario
+ * draws it. */
 struct world *scenario_play(const struct scenario *s, const struct world_config *config);
 
 #endif
