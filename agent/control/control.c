@@ -11,7 +11,8 @@ enum {
     UDP_RESERVE_EVERY_MS = 60000,
     HOUSEKEEPING_MS = 60000,
     EXPIRY_LOOK_S = 3600,
-    RAISE_RETRY_MS = 1000, /* after the store failed to keep an incarnation */
+    VIEW_FAILED_US = 200000, /* told to the pace for a view that could not be made: again in a second */
+    RAISE_RETRY_MS = 1000,   /* after the store failed to keep an incarnation */
 };
 
 /* -- small things that others ask -------------------------------------------------------------- */
@@ -110,7 +111,7 @@ static void publish_view(struct control *c)
 {
     mono_us start = net_now_us();
     struct view *v = control_build_view(c);
-    pace_done(&c->view_pace, c->now, net_now_us() - start);
+    pace_done(&c->view_pace, c->now, v ? net_now_us() - start : VIEW_FAILED_US);
     if (!v) {
         log_error("control", "no memory for a new view; the last one stays in use until there is");
         return;
