@@ -269,8 +269,17 @@ static void on_shutdown(uv_shutdown_t *req, int status)
     free(req);
 }
 
+/* Nothing is queued: no need to wait for the loop to come around, nor for its bookkeeping. */
+static bool shut_at_once(struct net_conn *c)
+{
+    uv_os_fd_t fd;
+    return net_conn_queued(c) == 0 && uv_fileno(&c->u.handle, &fd) == 0 && shutdown(fd, SHUT_WR) == 0;
+}
+
 void net_conn_shutdown(struct net_conn *c)
 {
+    if (!c->dead && !c->deferred && !c->dialing && shut_at_once(c))
+        return;
     uv_shutdown_t *req = c->dead || c->deferred || c->dialing ? NULL : malloc(sizeof *req);
     if (!req)
         return;

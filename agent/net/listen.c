@@ -1,6 +1,7 @@
 /* Listeners. When the process is out of descriptors libuv gives up its spare one to accept and close what
  * waits, so that clients see a close and accepting goes on by itself as soon as descriptors are free. */
 #include <assert.h>
+#include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,8 +65,6 @@ static void take_one(struct net_listener *ls)
         net_conn_free(c);
         return;
     }
-    if (!ls->is_unix)
-        uv_tcp_nodelay(&c->u.tcp, 1);
     loop_mark(ls->loop);
     ls->on_accept(ls->arg, c);
 }
@@ -91,6 +90,9 @@ static int listen_start(struct net_listener *ls, const struct addr *at, bool reu
     int on = 1;
     addr_to_sockaddr(at, &sa);
     int r = uv_fileno(&ls->u.handle, &fd);
+    /* What is accepted inherits it: no call for each connection. */
+    if (r == 0 && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
+        r = UV_EIO;
     if (r == 0 && reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
         r = UV_ENOTSUP;
     if (r ==
