@@ -42,6 +42,7 @@ enum {
     POOL_FRESH_MS = 1000,   /* how long idle a connection may be for a request that must not be sent twice */
     POOL_PER_APP_MAX = 256, /* idle connections kept per application; further ones are closed */
     SPARE_FLOWS_MAX = 256,  /* kept for reuse; further ones are freed */
+    SPARE_STREAMS_MAX = 256,
     SPARE_BUFS_MAX = 64,
     SPARE_BUF_BYTES_MAX = 64 * 1024,
     PEER_BUCKETS = 256,
@@ -78,8 +79,9 @@ struct worker {
     struct rng rng;
     struct wheel wheel;
     struct list pump, flush, graves, news;
-    struct list fronts, flows, links, handshakes, pools, spare_flows; /* handshakes: accepted, oldest first */
-    size_t front_count, flow_count, link_in_count, handshake_count, spare_flow_count;
+    struct list fronts, flows, links, handshakes, pools; /* handshakes: accepted, oldest first */
+    struct list spare_flows, spare_streams;
+    size_t front_count, flow_count, link_in_count, handshake_count, spare_flow_count, spare_stream_count;
     uint16_t handshakes_from[SOURCE_BUCKETS];
     uint64_t source_seed; /* odd */
     struct buf spare_buf[SPARE_BUFS_MAX];
@@ -227,6 +229,7 @@ void stream_far_opened(struct link_peer *l, struct mux_stream *s);
 void stream_side_event(struct mux_stream *s, void *owner, enum mux_event_type type);
 void streams_finish_reading(struct link_peer *l); /* and are lost where more should come */
 void streams_lost(struct link_peer *l);           /* the link is dead: every stream is */
+void streams_free_spare(struct worker *w);
 
 /* observe.c */
 void observe_init(struct worker *w);

@@ -25,7 +25,32 @@ static void bury_stream(struct grave *g)
     if (s->trailers)
         http_head_fini(s->trailers);
     free(s->trailers);
-    free(s);
+    struct worker *w = s->link->w;
+    if (w->spare_stream_count >= SPARE_STREAMS_MAX) {
+        free(s);
+        return;
+    }
+    w->spare_stream_count++;
+    s->in_link = (struct list_node){0};
+    list_prepend(&w->spare_streams, &s->in_link); /* the warmest first */
+}
+
+static struct stream_side *spare_take(struct worker *w)
+{
+    if (list_is_empty(&w->spare_streams))
+        return malloc(sizeof(struct stream_side));
+    struct stream_side *s = list_entry(w->spare_streams.head.next, struct stream_side, in_link);
+    list_remove(&s->in_link);
+    w->spare_stream_count--;
+    return s;
+}
+
+void streams_free_spare(struct worker *w)
+{
+    list_each_safe (struct stream_side, s, &w->spare_streams, in_link)
+        free(s);
+    list_init(&w->spare_streams);
+    w->spare_stream_count = 0;
 }
 
 static void die(struct stream_side *s)
@@ -325,15 +350,15 @@ void stream_side_event(struct mux_stream *stream, void *owner, enum mux_event_ty
 
 static struct stream_side *stream_new(struct link_peer *l, struct mux_stream *stream, enum exchange_from from)
 {
-    struct stream_side *s = calloc(1, sizeof *s);
+    struct stream_side *s = spare_take(l->w);
     if (!s)
         return NULL;
-    s->side.ops = &side_ops;
-    s->link = l;
-    s->stream = stream;
-    s->from = from;
-    s->pump.run = pump;
-    s->grave.bury = bury_stream;
+    *s = (struct stream_side){.side.ops = &side_ops,
+                              .link = l,
+                              .stream = stream,
+                              .from = from,
+                              .pump.run = pump,
+                              .grave.bury = bury_stream};
     mux_stream_owner_set(stream, s);
     list_append(&l->streams, &s->in_link);
     return s;

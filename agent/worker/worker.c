@@ -154,8 +154,9 @@ void worker_turn(void *arg, mono_ms now)
 
 static void init_lists(struct worker *w)
 {
-    struct list *lists[] = {&w->pump,  &w->flush, &w->graves,     &w->news,  &w->fronts,
-                            &w->flows, &w->links, &w->handshakes, &w->pools, &w->spare_flows};
+    struct list *lists[] = {&w->pump,   &w->flush,       &w->graves,       &w->news,
+                            &w->fronts, &w->flows,       &w->links,        &w->handshakes,
+                            &w->pools,  &w->spare_flows, &w->spare_streams};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
     peers_init(w);
@@ -192,6 +193,7 @@ void worker_fini(struct worker *w)
         pools_free_all(w);
         flows_free_all(w);
         bury_all(w);
+        streams_free_spare(w);
         net_loop_free(w->loop);
         peers_free(w);
     }
