@@ -13,6 +13,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "trust/trust.h"
@@ -28,6 +29,9 @@ struct origin {
     pthread_t thread;
     bool is_tcp;
     _Atomic unsigned connections, requests;
+    pthread_mutex_t lock;
+    pthread_cond_t served;
+    unsigned serving; /* threads that still look at this; under the lock */
 };
 
 static void send_all(int fd, const void *p, size_t n)
@@ -165,6 +169,10 @@ static void *origin_serve(void *arg)
         }
     buf_fini(&in);
     close(c.fd);
+    pthread_mutex_lock(&c.o->lock);
+    c.o->serving--;
+    pthread_cond_signal(&c.o->served);
+    pthread_mutex_unlock(&c.o->lock);
     return NULL;
 }
 
@@ -177,6 +185,9 @@ static void *origin_main(void *arg)
         pthread_t t;
         *c = (struct origin_conn){o, fd};
         o->connections++;
+        pthread_mutex_lock(&o->lock);
+        o->serving++;
+        pthread_mutex_unlock(&o->lock);
         pthread_create(&t, NULL, origin_serve, c);
         pthread_detach(t);
     }
@@ -202,15 +213,29 @@ static int listen_somewhere(struct addr *at)
 static void origin_start(struct origin *o, bool is_tcp)
 {
     o->is_tcp = is_tcp;
+    pthread_mutex_init(&o->lock, NULL);
+    pthread_cond_init(&o->served, NULL);
     o->fd = listen_somewhere(&o->at);
     assert_int_equal(pthread_create(&o->thread, NULL, origin_main, o), 0);
 }
 
+/* Call it when the agents are gone: each of its threads serves until its connection ends. */
 static void origin_stop(struct origin *o)
 {
+    struct timespec until;
+    int stuck = 0;
     shutdown(o->fd, SHUT_RDWR);
     pthread_join(o->thread, NULL);
     close(o->fd);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += STUCK_S;
+    pthread_mutex_lock(&o->lock);
+    while (o->serving > 0 && stuck == 0)
+        stuck = pthread_cond_timedwait(&o->served, &o->lock, &until);
+    pthread_mutex_unlock(&o->lock);
+    assert_int_equal(stuck, 0);
+    pthread_cond_destroy(&o->served);
+    pthread_mutex_destroy(&o->lock);
 }
 
 /* A port that was free a moment ago. */
