@@ -30,12 +30,24 @@ static void suspicion_end(struct member *m)
     m->suspicion = NULL;
 }
 
+static void set_state(struct gossip *g, struct member *m, enum gossip_state to)
+{
+    bool was_alive = m->state == GOSSIP_ALIVE;
+    members_set_state(&g->members, m, to, g->now);
+    if (is_self(g, &m->id) || was_alive == (to == GOSSIP_ALIVE))
+        return;
+    if (was_alive)
+        watch_remove(&g->watch, m);
+    else
+        watch_add(&g->watch, m, g->now, g->cfg.probe_interval_ms);
+}
+
 static void move(struct gossip *g, struct member *m, enum gossip_state to)
 {
     assert(may_become[m->state] & BIT(to));
     if (to != GOSSIP_SUSPECT)
         suspicion_end(m);
-    members_set_state(&g->members, m, to, g->now);
+    set_state(g, m, to);
 }
 
 /* Addresses. */
@@ -77,6 +89,7 @@ void apply_refute(struct gossip *g, uint64_t above)
     g->refute_ok_at = g->now + REFUTE_SPACING_MS;
     g->ev_want = true;
     g->stats.refutations++;
+    detect_health(g, 1); /* Lifeguard: who has to refute was probably slow */
 }
 
 /* Our own record came back to us. Newer than ours: an old disk image, or a clone of our key (ADVERSARY G32,
@@ -91,7 +104,7 @@ static void own_heard(struct gossip *g, const struct gossip_claim *claim, struct
     if (newer < 0 || (newer == 0 && hash_eq(&claim->hash, &g->self->record->hash)))
         return;
     if (newer == 0 && !(g->self->flags & MEMBER_EQUIVOCAL)) {
-        struct record_blob *other = record_blob_new(record, &claim->hash);
+        struct record_blob *other = record_blob_of(g->cfg.pool, record, &claim->hash);
         if (other) {
             g->self->flags |= MEMBER_EQUIVOCAL;
             event_proof(g, &claim->id, g->self->record, other);
@@ -152,7 +165,7 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
     if (is_refuted)
         m->flags &= (uint8_t)~MEMBER_KNOWS_US; /* it may have restarted, and without its store */
     if (is_new)
-        members_set_state(&g->members, m, after, g->now);
+        set_state(g, m, after);
     else if (after != before)
         move(g, m, after);
     if (is_new && news->origin == FROM_SYNC && (after == GOSSIP_DEAD || after == GOSSIP_LEFT))
@@ -193,7 +206,7 @@ static enum err apply_new(struct gossip *g, struct bytes record, const struct go
         return ERR_STALE;
     if (g->members.count >= GOSSIP_MEMBERS_MAX)
         return ERR_FULL;
-    struct record_blob *blob = record_blob_new(record, &claim->hash);
+    struct record_blob *blob = record_blob_of(g->cfg.pool, record, &claim->hash);
     struct member *m = blob ? members_add(&g->members, &claim->id, g->now) : NULL;
     if (m) {
         adopt(g, m, blob, claim, news, true);
@@ -216,7 +229,7 @@ static enum err apply_known(struct gossip *g, struct member *m, struct bytes rec
         g->stats.records_stale++;
         return ERR_STALE;
     }
-    struct record_blob *blob = record_blob_new(record, &claim->hash);
+    struct record_blob *blob = record_blob_of(g->cfg.pool, record, &claim->hash);
     if (!blob)
         return ERR_NOMEM;
     enum err e = ERR_OK;
@@ -265,23 +278,23 @@ static void reschedule(struct gossip *g, const struct suspicion *s)
 
 static uint32_t timeout_ms(const struct gossip *g, const struct suspicion *s)
 {
-    return suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g),
-                              suspect_confirmations(s));
+    uint32_t confirmations = g->cfg.without & GOSSIP_CONFIRMATIONS ? 0 : suspect_confirmations(s);
+    return suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), confirmations);
 }
 
-void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, bool is_own,
-                     bool is_quiet)
+void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, mono_ms since,
+                     bool is_own, bool is_quiet)
 {
     assert(m->state == GOSSIP_ALIVE && !m->suspicion && m != g->self);
     struct suspicion *s = calloc(1, sizeof *s);
     if (!s)
         return; /* the next failed probe tries again */
     s->member = m;
-    s->start = g->now;
+    s->start = since;
     s->is_own = is_own;
     suspect_confirm(s, accuser);
-    s->deadline = g->now + timeout_ms(g, s);
-    s->verify_at = g->now + (is_own ? g->cfg.probe_interval_ms : rng_below(&g->rng, VERIFY_JITTER_MS));
+    s->deadline = s->start + timeout_ms(g, s);
+    s->verify_at = g->now + (is_own ? g->cfg.probe_interval_ms : detect_verify_jitter(g));
     m->suspicion = s;
     LIST_INSERT_HEAD(&g->suspicions, s, link);
     move(g, m, GOSSIP_SUSPECT);
@@ -294,23 +307,24 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
     members_unsum(&g->members, m);
 }
 
-static void confirm(struct gossip *g, struct member *m, const struct node_id *accuser)
+void apply_confirm(struct gossip *g, struct member *m, const struct node_id *accuser)
 {
     struct suspicion *s = m->suspicion;
-    if (!suspect_confirm(s, accuser))
+    if (!s || !suspect_confirm(s, accuser))
         return;
     s->deadline = mono_min(s->deadline, s->start + timeout_ms(g, s));
     reschedule(g, s);
 }
 
-/* Another member holds it dead. We believe that only as far as our own probes say the same, but look at once.
- */
+/* Another member holds it dead. We look at once, and need no more of others' words, but give it its whole
+ * forgiven pause all the same: a liar shortens nobody's. */
 static void hasten(struct gossip *g, struct member *m)
 {
     struct suspicion *s = m->suspicion;
     s->is_hastened = true;
-    s->deadline = mono_min(s->deadline, g->now + DEATH_WAIT_MS);
-    if (s->tries < SUSPECT_VERIFY_TRIES)
+    mono_ms shortest = s->start + (mono_ms)g->cfg.suspicion_mult * g->cfg.probe_interval_ms;
+    s->deadline = mono_min(s->deadline, shortest > g->now ? shortest : g->now);
+    if (s->tries < SUSPECT_VERIFY_TRIES && !s->is_own)
         s->verify_at = mono_min(s->verify_at, g->now + rng_below(&g->rng, VERIFY_JITTER_MS));
     reschedule(g, s);
 }
@@ -335,36 +349,40 @@ void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct nod
         source->state != GOSSIP_ALIVE)
         return;
     if (m->state == GOSSIP_ALIVE) {
-        apply_suspicion(g, m, accuser, false, false);
+        apply_suspicion(g, m, accuser, g->now, false, false);
         if (m->suspicion)
             send_tell(g, RUMORS_OPINION, m, source, accuser, 0, (uint8_t)g->cfg.eager_fanout);
     } else if (node_id_eq(&source->id, accuser)) {
-        confirm(g, m, accuser);
+        apply_confirm(g, m, accuser);
     }
     if (m->suspicion && opinion == GOSSIP_DEAD)
         hasten(g, m);
 }
 
-/* Are we the one who is cut off? Then our accusations are worth nothing (GOALS: an accuser counts only with
- * fresh acks). */
-static bool is_credible(const struct gossip *g, const struct member *m, mono_ms since)
-{
-    return !(m->flags & MEMBER_QUIET) && g->heard_at >= since && !is_leaving(g);
-}
-
 void apply_verify_failed(struct gossip *g, struct member *m)
 {
     struct suspicion *s = m->suspicion;
-    if (!s || s->is_own)
+    if (!s)
         return;
     s->is_own = true;
-    if (is_credible(g, m, s->start))
-        send_tell(g, RUMORS_OPINION, m, NULL, &g->cfg.self, 0, 0);
+    apply_accuse(g, s, 0);
+}
+
+void apply_accuse(struct gossip *g, struct suspicion *s, uint8_t eager)
+{
+    if (!s->is_own || s->is_told)
+        return;
+    if (!detect_is_credible(g, s->member, s->start)) {
+        detect_ask(g);
+        return;
+    }
+    s->is_told = true;
+    send_tell(g, RUMORS_OPINION, s->member, NULL, &g->cfg.self, 0, eager);
 }
 
 void apply_death(struct gossip *g, struct member *m)
 {
-    bool is_told = is_credible(g, m, m->suspicion->start);
+    bool is_told = detect_is_credible(g, m, m->suspicion->start);
     uint8_t eager =
         m->suspicion->is_hastened ? 0 : (uint8_t)g->cfg.eager_fanout; /* others have pushed it already */
     move(g, m, GOSSIP_DEAD);
@@ -406,8 +424,7 @@ void apply_forget(struct gossip *g, struct member *m)
     event_forgotten(g, m);
     suspicion_end(m);
     rumors_forget(&g->rumors, m);
-    probes_forget(&g->probes, m);
-    relays_forget(&g->relays, m);
+    detect_forget(g, m);
     outbox_forget(&g->urgent, m);
     outbox_forget(&g->answers, m);
     wants_forget(g, m);

@@ -28,6 +28,7 @@
 #include "base/id.h"
 
 struct gossip;
+struct gossip_pool;
 
 enum {
     GOSSIP_RECORD_MAX = 8 * 1024,  /* bytes of one signed record; larger ones are refused */
@@ -61,6 +62,7 @@ struct gossip_verify {
 /* Zero means the default in brackets. Times in milliseconds. */
 struct gossip_config {
     struct node_id self;
+    struct gossip_pool *pool;      /* [none] instances of one loop that share it hold each record once */
     uint64_t seed;                 /* of every random choice; same seed and inputs -> same outputs */
     uint32_t packet_bytes_max;     /* [1100] plaintext of a datagram: IPv6's 1280 less headers and sealing */
     uint32_t probe_interval_ms;    /* [1000] one probe per interval (SWIM's protocol period) */
@@ -76,6 +78,10 @@ struct gossip_config {
     uint32_t dead_retry_ms; /* [10000] how often one dead member is tried again, so that partitions heal */
     uint64_t tombstone_ms;  /* [7 days] how long dead and left members are remembered */
 };
+
+/* For many instances in one loop, as in a simulator. Outlives them. NULL: no memory. */
+struct gossip_pool *gossip_pool_new(void);
+void gossip_pool_free(struct gossip_pool *p);
 
 /* Creates an instance at time `now`. `verify` is copied; what its arg points to must outlive the instance. NULL: no memory. */
 struct gossip *gossip_new(const struct gossip_config *config, const struct gossip_verify *verify,
@@ -195,6 +201,8 @@ struct gossip_counts gossip_counts(const struct gossip *g);
     X(datagram_bytes_sent)                                                                                   \
     X(bulk_sent)                                                                                             \
     X(budget_deferred)                                                                                       \
+    X(nacks_received)                                                                                        \
+    X(lateness)                                                                                              \
     X(equivocations)
 struct gossip_stats {
 #define X(name) uint64_t name;

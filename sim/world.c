@@ -28,6 +28,10 @@ struct world *world_new(const struct world_config *config)
     w->trace.zero = w->now;
     wire_init(&w->wire, &config->wire, config->hosts, config->seed);
     w->signer = signer_new(config->hosts);
+    w->pool = gossip_pool_new();
+    if (!w->pool)
+        abort();
+    w->config.gossip.pool = w->pool;
     w->died_at = must_zero(config->hosts, sizeof *w->died_at);
     w->host = must_zero(config->hosts, sizeof *w->host);
     for (uint32_t h = 0; h < config->hosts; h++)
@@ -46,6 +50,7 @@ void world_free(struct world *w)
         host_fini(&w->host[h]);
     for (size_t i = 0; i < w->doc_count; i++)
         buf_fini(&w->doc[i].bytes);
+    gossip_pool_free(w->pool);
     forger_free(w->forger);
     heap_fini(&w->heap);
     wire_fini(&w->wire);

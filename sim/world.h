@@ -103,6 +103,7 @@ struct world {
     struct heap heap;
     struct wire wire;
     struct signer *signer;
+    struct gossip_pool *pool; /* every host holds the same few records */
     struct trace trace;
     struct host *host;
     struct doc doc[WORLD_DOCS_MAX];
