@@ -8,6 +8,7 @@
  *   want.c     records heard of and pulled       docs.c   documents offered and pulled
  *   range.c    differences found in datagrams    differ.c what two members hold, side by side
  *   seeds.c    addresses to join by              timers.c what falls due
+ *   detect.c   whom to probe, what silence means  watch.c  who watches whom, and when
  *   event.c    what the embedder is told           catch_up.c  one that lacks much asks one after another
  *
  * Nothing that goes out is stored as bytes: an outgoing packet is an intention (ping m, tell rumors, answer a
@@ -25,6 +26,7 @@
 #include "gossip/probe.h"
 #include "gossip/rumor.h"
 #include "gossip/suspect.h"
+#include "gossip/watch.h"
 
 enum {
     OUTBOX_MAX = 1024, /* pings, acks, answers waiting to be polled; one more is dropped (the channel is lossy
@@ -57,22 +59,28 @@ enum {
         32, /* differences shown by one sync that make one go on with others, until one shows none */
     SAMPLE_RECORDS = 24,                 /* given to a joiner by one who is busy */
     STATE_BYTES_PER_S = 4 * 1024 * 1024, /* of full states given to joiners; beyond, they get samples */
-    CUT_OFF_PROBES = 3, /* probe intervals without any ack after which our accusations are not told */
+    CUT_OFF_PROBES = 3, /* probe intervals without an answer after which our accusations are not told */
     INTRODUCE_MS =
         30000, /* for so long a new record, ours or theirs, makes us send ours along with a first ping */
     AGREEMENTS_ENOUGH = 3, /* equal summaries in a row after which record rumors are not told any more */
     MISMATCHES_BEFORE_DIGEST = 2, /* differing summaries in a row: news in flight differs once */
     REFUTE_SPACING_MS = 1000,     /* between requests for a new incarnation (ADVERSARY G4) */
     VOUCH_MS = 3000,              /* after it answered us, accusations by others do not count for so long */
-    VERIFY_JITTER_MS =
-        400, /* own probes after a foreign accusation are spread over this: a suspect is not stormed */
+    /* own probes after a foreign accusation are spread over so much, or a millisecond per member */
+    VERIFY_JITTER_MS = 400,
+    VERIFY_JITTER_MAX_MS = 2000,
+    HEALTH_MAX = 8,         /* Lifeguard's S: intervals and timeouts grow up to ninefold */
+    HEARD_MAX = 2,          /* answers of others that an accuser needs */
+    DIRECT_SLACK_MS = 150,  /* beyond measured round trips: a scheduler's pause */
+    RELAY_WAIT_MIN_MS = 20, /* asked of a relay at least */
+    ASK_SPACING_MS = 300,   /* between asking whether we are heard */
+    LATE_ALOUD_MS = 100,    /* a loop later than this accuses nobody for now */
     BULK_WAIT_MS = 5000,    /* for an answer over the bulk lane */
     DOC_PATIENCE_MS = 2000, /* ... for a document, while others offer one too */
     DOC_CHECK_MS = 1000,    /* the embedder's time to check a document before the next offer is tried */
     LEAVE_WAIT_MS = 2000,   /* for the left record to be pulled by those it was announced to */
     WAVE_MS = 100,          /* from a rumor's first pushes to its second, see send.c */
     WAVE_FANOUT = 3,
-    DEATH_WAIT_MS = 1500,    /* from another's `dead` to ours, while our own probes run */
     RECORD_INLINE_MAX = 256, /* records up to this are always sent whole, longer ones are announced once they
                                 are no longer young */
 };
@@ -80,10 +88,11 @@ enum {
 /* Numbers that only a liar signs: no room above them to refute (ADVERSARY G6). */
 #define NUMBER_MAX (UINT64_C(1) << 62)
 
-enum out_type { OUT_PING, OUT_ACK, OUT_PING_REQ, OUT_RELAYED_ACK, OUT_RECORD };
+enum out_type { OUT_PING, OUT_ACK, OUT_PING_REQ, OUT_RELAYED_ACK, OUT_NACK, OUT_RECORD };
 struct out {
     enum out_type type;
     uint8_t hops;
+    uint16_t ms; /* ACK: until its next turn; PING_REQ: the word is awaited so long */
     struct member *to;
     struct member *about; /* PING_REQ, RELAYED_ACK: whom; RECORD: whose */
     struct addr via;
@@ -171,6 +180,11 @@ struct range_out {
     uint32_t prefix[RANGES_MAX];
 };
 
+struct heard { /* it answered a question of ours */
+    const struct member *who;
+    mono_ms at;
+};
+
 struct proof {
     struct node_id id;
     struct record_blob *a, *b;
@@ -188,8 +202,11 @@ struct gossip {
     mono_ms suspicion_at; /* not later than the first thing any suspicion has to do */
     struct probes probes;
     struct relays relays;
-    struct turns turns;
-    struct member *pushed_last; /* not pushed to twice running */
+    struct watch watch;
+    struct turns turns;            /* without GOSSIP_OBSERVERS */
+    struct heard heard[HEARD_MAX]; /* the latest two members of different names */
+    uint8_t health;                /* Lifeguard's local health multiplier, 0..HEALTH_MAX; 0 is well */
+    struct member *pushed_last;    /* not pushed to twice running */
     struct outbox urgent, answers;
     struct budget budget;
     struct wants wants;
@@ -203,7 +220,8 @@ struct gossip {
         left_ready_at, left_at;
     mono_ms wave_at; /* NEVER while no rumor awaits its second wave */
     mono_ms own_set_at;
-    mono_ms heard_at;            /* when anybody last acknowledged one of our probes */
+    mono_ms unheard_since;       /* our first probe since anybody answered us; NEVER: none is unanswered */
+    mono_ms ask_ok_at;           /* when we may ask again whether we are heard */
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
     uint8_t sync_backoff;
     struct catch_up catch_up;
@@ -234,11 +252,11 @@ static inline bool is_self(const struct gossip *g, const struct node_id *id)
 {
     return node_id_eq(id, &g->cfg.self);
 }
-/* Nobody has acknowledged anything of ours for a while: more likely it is we who are cut off, paused or slow.
- */
+/* We ask, and nobody has answered for a while: more likely it is we who are cut off, paused or slow. */
 static inline bool is_cut_off(const struct gossip *g)
 {
-    return g->now - g->heard_at > CUT_OFF_PROBES * (mono_ms)g->cfg.probe_interval_ms;
+    return g->unheard_since < g->now &&
+           g->now - g->unheard_since > CUT_OFF_PROBES * (mono_ms)g->cfg.probe_interval_ms;
 }
 static inline bool is_leaving(const struct gossip *g)
 {
@@ -271,8 +289,12 @@ void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct nod
 void apply_speak(struct gossip *g,
                  struct member *m); /* others know it too, or it answered: no private memory any more */
 void apply_evidence(struct gossip *g, struct member *m); /* it answered our own probe */
-void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, bool is_own,
-                     bool is_quiet);
+/* Its silence began at `since`, as far as we know. */
+void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, mono_ms since,
+                     bool is_own, bool is_quiet);
+void apply_confirm(struct gossip *g, struct member *m, const struct node_id *accuser);
+/* Says that it is suspect, once, if a probe of ours failed and we hear others. */
+void apply_accuse(struct gossip *g, struct suspicion *s, uint8_t eager);
 void apply_death(struct gossip *g, struct member *m);
 void apply_forget(struct gossip *g, struct member *m);
 void apply_verify_failed(struct gossip *g,
@@ -292,7 +314,6 @@ void event_fini(struct gossip *g);
 /* send.c */
 bool outbox_put(struct outbox *o, const struct out *item); /* false: full */
 void outbox_forget(struct outbox *o, const struct member *m);
-void send_probe(struct gossip *g, struct member *m, enum probe_reason reason);
 uint8_t send_limit(const struct gossip *g);
 bool send_poll(struct gossip *g, struct gossip_packet *out);
 /* The datagram in w is what *out shows; counted and paid for. */
@@ -306,6 +327,26 @@ void send_wave(struct gossip *g); /* the second pushes of what was fresh WAVE_MS
 bool send_is_waiting(const struct gossip *g); /* something waits for the byte budget */
 void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struct member *source,
                const struct node_id *accuser, uint8_t hops, uint8_t eager);
+
+/* detect.c */
+void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason);
+/* Answers to probes of ours; false: it answers none. */
+bool detect_ack(struct gossip *g, struct member *from, uint64_t nonce, uint32_t turn_ms);
+bool detect_relayed_ack(struct gossip *g, const struct member *from, uint64_t nonce,
+                        const struct node_id *target);
+bool detect_nack(struct gossip *g, const struct member *from, uint64_t nonce, const struct node_id *target);
+void detect_ping_req(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d);
+uint32_t detect_turn_of(struct gossip *g,
+                        const struct member *observer); /* it probed us: ms to its next turn */
+/* May we accuse m, who is silent since then? */
+bool detect_is_credible(const struct gossip *g, const struct member *m, mono_ms since);
+void detect_ask(struct gossip *g); /* does anybody hear us? */
+void detect_health(struct gossip *g, int change);
+uint32_t detect_verify_jitter(struct gossip *g);
+void detect_late(struct gossip *g, uint32_t late_ms);
+void detect_forget(struct gossip *g, const struct member *m);
+void detect_tick(struct gossip *g);
+mono_ms detect_deadline(const struct gossip *g);
 
 /* receive.c */
 enum err receive_datagram(struct gossip *g, const struct node_id *from, const struct addr *via,

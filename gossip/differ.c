@@ -63,7 +63,7 @@ static void on_same(struct gossip *g, struct member *from, struct member *m, con
     if (from && (e->state == GOSSIP_SUSPECT || e->state == GOSSIP_DEAD))
         apply_opinion(g, e->state, &e->id, e->incarnation, e->version, &from->id, from);
     else if (e->state == GOSSIP_ALIVE && m->state == GOSSIP_DEAD && !probes_has_target(&g->probes, m))
-        send_probe(g, m, PROBE_RETRY); /* they reach it: look again */
+        detect_probe(g, m, PROBE_RETRY); /* they reach it: look again */
 }
 
 static bool is_nearly_forgotten(const struct gossip *g, const struct list_entry *e)

@@ -35,12 +35,14 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     g->cfg = *config;
     defaults(&g->cfg);
     g->verify = *verify;
-    g->now = g->heard_at = now;
+    g->now = now;
+    g->unheard_since = NEVER;
     g->rng = rng_seeded(config->seed);
     g->ev_end = &g->ev_first;
     g->jobs_end = &g->jobs;
     g->suspicion_at = NEVER;
     members_init(&g->members, rng_u64(&g->rng));
+    watch_init(&g->watch, &g->cfg.self, ~config->seed);
     rumors_init(&g->rumors);
     LIST_INIT(&g->suspicions);
     budget_init(&g->budget, g->cfg.bytes_per_second_max, now);
@@ -115,7 +117,7 @@ enum err gossip_member_load(struct gossip *g, struct bytes record, mono_ms now)
     if (g->members.count == known)
         return ERR_STALE;
     if (m->state == GOSSIP_ALIVE)
-        apply_suspicion(g, m, &g->cfg.self, false, true);
+        apply_suspicion(g, m, &g->cfg.self, now, false, true);
     return ERR_OK;
 }
 
@@ -124,15 +126,12 @@ void gossip_link_lost(struct gossip *g, const struct node_id *id, mono_ms now)
     advance(g, now);
     struct member *m = members_find(&g->members, id);
     if (m && m != g->self && m->state == GOSSIP_ALIVE && !probes_has_target(&g->probes, m))
-        send_probe(g, m, PROBE_TURN);
+        detect_probe(g, m, PROBE_TURN);
 }
 
 void gossip_late(struct gossip *g, uint32_t late_ms)
 {
-    probes_delay(&g->probes, late_ms);
-    struct suspicion *s;
-    LIST_FOREACH (s, &g->suspicions, link)
-        s->deadline += late_ms;
+    detect_late(g, late_ms);
     for (uint32_t i = 0; i < g->wants.count; i++)
         if (g->wants.list[i].is_asked)
             g->wants.list[i].deadline += late_ms;

@@ -21,6 +21,11 @@ static uint64_t mix_32(uint64_t h, const uint8_t b[32])
     return h;
 }
 
+uint64_t member_hash(const struct node_id *id, uint64_t key)
+{
+    return mix_32(key, id->b);
+}
+
 void members_init(struct members *t, uint64_t key)
 {
     *t = (struct members){.key = key};

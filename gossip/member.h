@@ -56,8 +56,9 @@ struct member {
     struct addr addr[GOSSIP_ADDRS_MAX];
     uint8_t addr_count, addr_used;
     uint8_t state, ev_before, flags;
-    uint8_t bulk_answers; /* given to it in that second */
-    uint8_t doc_strikes;  /* documents from it that were no good */
+    uint8_t bulk_answers;            /* given to it in that second */
+    uint8_t doc_strikes;             /* documents from it that were no good */
+    uint16_t rtt_8ths, rtt_var_4ths; /* of its round trips, ms; 0: not measured (probe.h) */
 };
 
 struct members {
@@ -99,6 +100,10 @@ static inline unsigned state_bit(enum gossip_state s)
 {
     return 1u << s;
 }
+
+/* Spreads ids over 64 bits; the same on every machine. With a key nobody else knows, no one can choose ids that
+ * collide. */
+uint64_t member_hash(const struct node_id *id, uint64_t key);
 
 /* Anti-entropy: members fall into 2^bits buckets by a hash of id and salt; a bucket's digest is the sum of a
  * hash of salt, record hash and whether the member is held dead. The salt is fresh for each sync, so nobody

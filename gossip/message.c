@@ -148,11 +148,16 @@ void datagram_encode(struct wr *w, const struct datagram *d)
     case MSG_ACK:
         wr_be64(w, d->nonce);
         wr_bytes(w, d->summary.b, SUMMARY_BYTES);
+        if (d->type == MSG_ACK)
+            wr_be16(w, d->ms);
         break;
     case MSG_PING_REQ:
     case MSG_RELAYED_ACK:
+    case MSG_NACK:
         wr_be64(w, d->nonce);
         wr_bytes(w, d->target.b, ID_BYTES);
+        if (d->type == MSG_PING_REQ)
+            wr_be16(w, d->ms);
         break;
     case MSG_GET:
         assert(d->ids.len % ID_BYTES == 0 && d->ids.len / ID_BYTES <= GET_IDS_MAX);
@@ -232,11 +237,16 @@ static bool datagram_body_decode(struct rd *r, struct datagram *d)
     case MSG_ACK:
         d->nonce = rd_be64(r);
         rd_copy(r, d->summary.b, SUMMARY_BYTES);
+        if (d->type == MSG_ACK)
+            d->ms = rd_be16(r);
         break;
     case MSG_PING_REQ:
     case MSG_RELAYED_ACK:
+    case MSG_NACK:
         d->nonce = rd_be64(r);
         rd_copy(r, d->target.b, ID_BYTES);
+        if (d->type == MSG_PING_REQ)
+            d->ms = rd_be16(r);
         break;
     case MSG_PUSH:
         break;

@@ -35,7 +35,7 @@ enum message_type {
     MSG_ACK = 2,
     MSG_PING_REQ = 3,
     MSG_RELAYED_ACK = 4,
-    MSG_NACK = 5, /* reserved (Lifeguard); refused until it means something */
+    MSG_NACK = 5, /* Lifeguard: a relay heard our question, but not the one it asked for us */
     MSG_PUSH = 6,
     MSG_GET = 7,
     MSG_DIGEST = 8,
@@ -87,9 +87,11 @@ enum {
 void rumor_item_encode(struct wr *w, const struct rumor_item *i);
 bool rumor_item_next(struct rd *r, struct rumor_item *out); /* false: at the end, or `r` overran */
 
-/* PING, ACK      be64 nonce | summary 16 | rumors
- * PING_REQ       be64 nonce | target 32 | rumors
+/* PING           be64 nonce | summary 16 | rumors
+ * ACK            be64 nonce | summary 16 | be16 ms | rumors    ms: until the prober's next turn (watch.h); 0: none
+ * PING_REQ       be64 nonce | target 32 | be16 ms | rumors     ms: the relay's word is awaited so long
  * RELAYED_ACK    be64 nonce | target 32 | rumors
+ * NACK           be64 nonce | target 32 | rumors
  * PUSH           rumors
  * GET            u8 count | count * id 32
  * DIGEST         be64 salt | docs | u8 depth | u8 width | ranges * (be32 prefix | 2^width * be64 digest)
@@ -103,6 +105,7 @@ struct datagram {
     uint64_t nonce; /* DIGEST, RANGE: the salt */
     struct summary summary;
     struct node_id target;
+    uint16_t ms;
     struct bytes rumors; /* borrowed; walk with rumor_item_next() */
     struct bytes ids;    /* borrowed; a multiple of ID_BYTES */
     struct bytes docs;   /* borrowed; a multiple of DOC_BYTES */

@@ -139,6 +139,42 @@ void relays_forget(struct relays *p, const struct member *m)
     }
 }
 
+mono_ms relays_deadline(const struct relays *p)
+{
+    mono_ms at = NEVER;
+    for (uint32_t i = 0; i < p->count; i++)
+        at = mono_min(at, p->list[i].nack_at);
+    return at;
+}
+
+void relays_delay(struct relays *p, uint32_t late_ms)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        p->list[i].deadline += late_ms;
+        if (p->list[i].nack_at != NEVER)
+            p->list[i].nack_at += late_ms;
+    }
+}
+
+void rtt_sample(uint16_t *eighths, uint16_t *var_fourths, uint64_t ms)
+{
+    uint32_t r = ms < RTT_MAX_MS ? (uint32_t)ms : RTT_MAX_MS, mean = *eighths / 8u;
+    if (*eighths == 0) {
+        *eighths = (uint16_t)(r > 0 ? 8 * r : 1);
+        *var_fourths = (uint16_t)(2 * r);
+        return;
+    }
+    uint32_t off = r > mean ? r - mean : mean - r;
+    *var_fourths = (uint16_t)(*var_fourths - *var_fourths / 4 + off);
+    *eighths = (uint16_t)(*eighths - *eighths / 8 + r);
+    *eighths = *eighths == 0 ? 1 : *eighths;
+}
+
+uint32_t rtt_timeout_ms(uint16_t eighths, uint16_t var_fourths)
+{
+    return eighths == 0 ? 0 : eighths / 8u + var_fourths + 1;
+}
+
 static void draw_round(struct turns *t, struct rng *r, uint32_t count)
 {
     t->mask = 1;

@@ -27,7 +27,8 @@ enum {
 enum probe_reason {
     PROBE_TURN,   /* its turn, or evidence from traffic: direct, then through others, then suspect */
     PROBE_VERIFY, /* a suspicion or a memory is checked: direct only */
-    PROBE_RETRY,  /* a dead member is tried again: direct only, its failure means nothing */
+    PROBE_RETRY, /* a dead member is tried again, or we want to know whether anybody hears us: direct only, its
+                     failure means nothing */
 };
 
 struct probe {
@@ -36,6 +37,7 @@ struct probe {
     mono_ms sent_at, indirect_at, deadline; /* indirect_at: NEVER once done or never due */
     enum probe_reason reason;
     uint8_t relay_count;
+    uint8_t nacks; /* bit k: relay[k] has heard nothing either */
     struct member *relay[PROBE_RELAYS_MAX];
 };
 
@@ -59,6 +61,7 @@ struct relay {
     struct member *origin, *target;
     struct addr origin_via;
     uint64_t origin_nonce, nonce;
+    mono_ms nack_at; /* NEVER once said */
     mono_ms deadline;
 };
 struct relays {
@@ -71,6 +74,15 @@ struct relay *relays_add(struct relays *p, const struct member *origin, mono_ms 
 /* Takes out the relay with this nonce if `target` is whom it probed. False: there is none. */
 bool relays_take(struct relays *p, uint64_t nonce, const struct member *target, struct relay *out);
 void relays_forget(struct relays *p, const struct member *m);
+mono_ms relays_deadline(const struct relays *p); /* of the next nack */
+void relays_delay(struct relays *p, uint32_t late_ms);
+
+/* Round trips, as TCP measures them (Jacobson and Karels 1988; RFC 6298, section 2): mean and mean deviation, kept
+ * as its eighth and fourth parts in 16 bits, so round trips above RTT_MAX_MS count as that. */
+enum { RTT_MAX_MS = 4000 };
+void rtt_sample(uint16_t *eighths, uint16_t *var_fourths, uint64_t ms);
+/* Mean plus four deviations; 0: nothing was measured yet. */
+uint32_t rtt_timeout_ms(uint16_t eighths, uint16_t var_fourths);
 
 struct turns {
     uint64_t at, step, left;

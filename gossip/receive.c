@@ -65,68 +65,28 @@ static void on_rumor(struct gossip *g, struct member *from, const struct addr *v
     }
 }
 
-static void heard(struct gossip *g)
+static void on_ping(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d)
 {
-    if (is_cut_off(g))
-        send_retract(g);
-    g->heard_at = g->now;
-    g->stats.acks_received++;
+    uint16_t turn_ms = (uint16_t)detect_turn_of(g, from);
+    outbox_put(&g->urgent,
+               &(struct out){.type = OUT_ACK, .to = from, .via = *via, .nonce = d->nonce, .ms = turn_ms});
+    bulk_compare(g, from, d->nonce, &d->summary);
 }
 
 static void on_ack(struct gossip *g, struct member *from, const struct datagram *d)
 {
     struct relay relay;
-    struct probe *p = probes_find(&g->probes, d->nonce);
-    if (p && p->target == from) {
-        probes_remove(&g->probes, p);
-        heard(g);
-        apply_evidence(g, from);
-    } else if (relays_take(&g->relays, d->nonce, from, &relay)) {
+    if (relays_take(&g->relays, d->nonce, from, &relay)) {
         outbox_put(&g->urgent, &(struct out){.type = OUT_RELAYED_ACK,
                                              .to = relay.origin,
                                              .about = from,
                                              .via = relay.origin_via,
                                              .nonce = relay.origin_nonce});
-    } else {
+    } else if (!detect_ack(g, from, d->nonce, d->ms)) {
         g->stats.acks_unmatched++;
         return;
     }
     bulk_compare(g, from, d->nonce, &d->summary);
-}
-
-/* A relay's word counts for the probe in which we asked that relay, and for no more: it keeps a turn from
- * failing, but it clears no suspicion (ADVERSARY G22: a lying relay delays detection by one turn of ours). */
-static void on_relayed_ack(struct gossip *g, const struct member *from, const struct datagram *d)
-{
-    struct probe *p = probes_find(&g->probes, d->nonce);
-    if (p && node_id_eq(&p->target->id, &d->target))
-        for (int i = 0; i < p->relay_count; i++)
-            if (p->relay[i] == from) {
-                probes_remove(&g->probes, p);
-                heard(g);
-                return;
-            }
-    g->stats.acks_unmatched++;
-}
-
-/* Only members are probed for others, at their own addresses, a few at a time (ADVERSARY G17). */
-static void on_ping_req(struct gossip *g, struct member *from, const struct addr *via,
-                        const struct datagram *d)
-{
-    struct member *target = members_find(&g->members, &d->target);
-    struct addr addr;
-    if (!target || target == g->self || target == from || !apply_addr(g, target, &addr))
-        return;
-    struct relay *relay = relays_add(&g->relays, from, g->now);
-    if (!relay)
-        return;
-    *relay = (struct relay){.origin = from,
-                            .target = target,
-                            .origin_via = *via,
-                            .origin_nonce = d->nonce,
-                            .nonce = rng_u64(&g->rng),
-                            .deadline = g->now + g->cfg.probe_interval_ms};
-    outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = target, .via = addr, .nonce = relay->nonce});
 }
 
 static void on_get(struct gossip *g, struct member *from, const struct addr *via, struct bytes ids)
@@ -144,17 +104,19 @@ static void dispatch(struct gossip *g, struct member *from, const struct addr *v
 {
     switch (d->type) {
     case MSG_PING:
-        outbox_put(&g->urgent, &(struct out){.type = OUT_ACK, .to = from, .via = *via, .nonce = d->nonce});
-        bulk_compare(g, from, d->nonce, &d->summary);
+        on_ping(g, from, via, d);
         break;
     case MSG_ACK:
         on_ack(g, from, d);
         break;
     case MSG_PING_REQ:
-        on_ping_req(g, from, via, d);
+        detect_ping_req(g, from, via, d);
         break;
     case MSG_RELAYED_ACK:
-        on_relayed_ack(g, from, d);
+        g->stats.acks_unmatched += !detect_relayed_ack(g, from, d->nonce, &d->target);
+        break;
+    case MSG_NACK:
+        g->stats.acks_unmatched += !detect_nack(g, from, d->nonce, &d->target);
         break;
     case MSG_GET:
         on_get(g, from, via, d->ids);
@@ -174,7 +136,7 @@ static void dispatch(struct gossip *g, struct member *from, const struct addr *v
 static void on_voice_of_dead(struct gossip *g, struct member *from)
 {
     if (from->state == GOSSIP_DEAD && !probes_has_target(&g->probes, from))
-        send_probe(g, from, PROBE_RETRY);
+        detect_probe(g, from, PROBE_RETRY);
 }
 
 static void apply(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d)

@@ -143,25 +143,6 @@ void send_wave(struct gossip *g)
         }
 }
 
-void send_probe(struct gossip *g, struct member *m, enum probe_reason reason)
-{
-    struct addr addr;
-    if (!apply_addr(g, m, &addr))
-        return;
-    struct probe *p = probes_add(&g->probes);
-    if (!p)
-        return;
-    p->target = m;
-    p->nonce = rng_u64(&g->rng);
-    p->reason = reason;
-    p->sent_at = g->now;
-    p->indirect_at = reason == PROBE_TURN ? g->now + g->cfg.probe_timeout_ms : NEVER;
-    p->deadline =
-        g->now + (reason == PROBE_TURN ? g->cfg.probe_interval_ms : 2 * (mono_ms)g->cfg.probe_timeout_ms);
-    outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
-    g->stats.probes_sent++;
-}
-
 /* Rumors into packets. */
 
 static bool is_young(const struct gossip *g, uint8_t hops)
@@ -307,12 +288,12 @@ void send_deliver(struct gossip *g, struct gossip_packet *out, const struct memb
 
 static struct datagram head_of(const struct gossip *g, const struct out *o)
 {
-    static const enum message_type type[] = {[OUT_PING] = MSG_PING,
-                                             [OUT_ACK] = MSG_ACK,
-                                             [OUT_PING_REQ] = MSG_PING_REQ,
-                                             [OUT_RELAYED_ACK] = MSG_RELAYED_ACK,
-                                             [OUT_RECORD] = MSG_PUSH};
-    struct datagram d = {.type = type[o->type], .nonce = o->nonce, .summary = bulk_summary(g, o->nonce)};
+    static const enum message_type type[] = {
+        [OUT_PING] = MSG_PING,         [OUT_ACK] = MSG_ACK,
+        [OUT_PING_REQ] = MSG_PING_REQ, [OUT_RELAYED_ACK] = MSG_RELAYED_ACK,
+        [OUT_NACK] = MSG_NACK,         [OUT_RECORD] = MSG_PUSH};
+    struct datagram d = {
+        .type = type[o->type], .nonce = o->nonce, .summary = bulk_summary(g, o->nonce), .ms = o->ms};
     if (o->about)
         d.target = o->about->id;
     return d;
@@ -338,7 +319,8 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
         rumor_item_encode(&w, &i);
     }
     /* Lifeguard, Buddy System: the suspect is told first, so that it can refute. */
-    if ((o.to->state == GOSSIP_SUSPECT || o.to->state == GOSSIP_DEAD) && room(&w) >= OPINION_BYTES) {
+    if (!(g->cfg.without & GOSSIP_TELL_SUSPECT) && room(&w) >= OPINION_BYTES &&
+        (o.to->state == GOSSIP_SUSPECT || o.to->state == GOSSIP_DEAD)) {
         struct rumor_item i = opinion_of(o.to, &g->cfg.self);
         rumor_item_encode(&w, &i);
     }

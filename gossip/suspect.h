@@ -27,8 +27,8 @@ struct suspicion {
     uint8_t tries;     /* own probes begun */
     uint8_t accusers;  /* used entries of accuser[] */
     bool is_own;       /* a probe of ours failed */
+    bool is_told;      /* ... and we said so, as one who hears others */
     bool is_hastened;  /* another member holds it dead */
-    bool is_extended;  /* the deadline was put off once because no own probe had ended */
     struct node_id accuser[SUSPECT_CONFIRMS + 1];
 };
 LIST_HEAD(suspicion_list, suspicion);

@@ -49,23 +49,22 @@ static void an_unreachable_seed_is_tried_for_ever_with_backoff(void **state)
     EXPECT_TRACE(w, "[     0] b * b alive, new\n"
                     "[     0] b > a sync\n"
                     "[   515] b > a sync\n"
-                    "[  1724] b > a sync\n"
-                    "[  3922] b > a sync\n"
-                    "[  8919] b > a sync\n"
-                    "[ 16935] b > a sync\n"
-                    "[ 33595] b > a sync\n"
-                    "[ 65743] b > a sync\n"
-                    "[ 98090] b > a sync\n");
+                    "[  1673] b > a sync\n"
+                    "[  4059] b > a sync\n"
+                    "[  8115] b > a sync\n"
+                    "[ 16318] b > a sync\n"
+                    "[ 33902] b > a sync\n"
+                    "[ 67926] b > a sync\n");
     world_forget_log(w);
     world_start(w, 0, "");
     world_run(w, 140000);
     EXPECT_TRACE(w, "[100000] a * a alive, new\n"
-                    "[134427] b > a sync\n"
-                    "[134437] a * joined\n"
-                    "[134437] a * b alive, new\n"
-                    "[134437] a > b state 1\n"
-                    "[134447] b * joined\n"
-                    "[134447] b * a alive, new\n");
+                    "[104685] b > a sync\n"
+                    "[104695] a * joined\n"
+                    "[104695] a * b alive, new\n"
+                    "[104695] a > b state 1\n"
+                    "[104705] b * joined\n"
+                    "[104705] b * a alive, new\n");
     world_free(w);
 }
 
@@ -87,28 +86,29 @@ static void a_silent_member_is_probed_through_others_then_suspect_then_dead(void
     w->only = 0;
     world_stop(w, 2);
     world_run(w, 17000);
-    EXPECT_TRACE(w, "[ 10062] a > c ping\n"
-                    "[ 10362] a > b ping-req c\n"
-                    "[ 10462] a > c ping\n"
-                    "[ 11062] a * c alive -> suspect\n"
-                    "[ 11062] a > b ping | suspect c 1 by a\n"
-                    "[ 11062] a > b push | suspect c 1 by a\n"
-                    "[ 11072] b * c alive -> suspect\n"
-                    "[ 11162] a > b ack | suspect c 1 by a\n"
-                    "[ 12062] a > c ping | suspect c 1 by a\n"
-                    "[ 12062] a > b ping | suspect c 1 by a\n"
-                    "[ 12162] a > b ack\n"
-                    "[ 13062] a > c ping | suspect c 1 by a\n"
-                    "[ 13162] a > b ack\n"
-                    "[ 13362] a > b ping-req c\n"
-                    "[ 14062] a > b ping\n"
-                    "[ 14162] a > b ack\n"
-                    "[ 14495] a > c ping | suspect c 1 by a\n"
-                    "[ 15062] a * c suspect -> dead\n"
-                    "[ 15062] a > b push | dead c 1 by a\n"
-                    "[ 15072] b * c suspect -> dead\n"
-                    "[ 16062] a > b ping | dead c 1 by a\n"
-                    "[ 16162] a > b ack | dead c 1 by a\n");
+    EXPECT_TRACE(w, "[ 10313] a > c ping\n"
+                    "[ 10495] a > b ping-req c\n"
+                    "[ 10709] a * c alive -> suspect\n"
+                    "[ 10709] a > b push | suspect c 1 by a\n"
+                    "[ 10719] b * c alive -> suspect\n"
+                    "[ 11237] a > b ack | suspect c 1 by a\n"
+                    "[ 11709] a > c ping | suspect c 1 by a\n"
+                    "[ 11845] a > b ping | suspect c 1 by a\n"
+                    "[ 12237] a > b ack | suspect c 1 by a\n"
+                    "[ 12845] a > b ping\n"
+                    "[ 12968] a > c ping | suspect c 1 by a\n"
+                    "[ 13237] a > b ack\n"
+                    "[ 13845] a > b ping\n"
+                    "[ 14237] a > b ack\n"
+                    "[ 14313] a * c suspect -> dead\n"
+                    "[ 14313] a > b push | dead c 1 by a\n"
+                    "[ 14314] a > c ping | dead c 1 by a\n"
+                    "[ 14719] b * c suspect -> dead\n"
+                    "[ 14845] a > b ping | dead c 1 by a\n"
+                    "[ 15237] a > b ack | dead c 1 by a\n"
+                    "[ 15845] a > b ping | dead c 1 by a\n"
+                    "[ 16237] a > b ack\n"
+                    "[ 16845] a > b ping\n");
     world_free(w);
 }
 
@@ -119,13 +119,15 @@ static void a_broken_path_is_bridged_by_the_third(void **state)
     w->only = 0;
     world_cut(w, "a", "c", true);
     world_run(w, 13000);
-    EXPECT_TRACE(w, "[ 10062] a > c ping\n"
-                    "[ 10362] a > b ping-req c\n"
-                    "[ 11018] a > b ack\n"
-                    "[ 11062] a > b ping\n"
-                    "[ 11162] a > b ack\n"
-                    "[ 12062] a > c ping\n"
-                    "[ 12362] a > b ping-req c\n");
+    EXPECT_TRACE(w, "[ 10275] a > b ack\n"
+                    "[ 10313] a > c ping\n"
+                    "[ 10495] a > b ping-req c\n"
+                    "[ 11080] a > b ack\n"
+                    "[ 11845] a > b ping\n"
+                    "[ 12080] a > b ack\n"
+                    "[ 12275] a > b ack\n"
+                    "[ 12313] a > c ping\n"
+                    "[ 12495] a > b ping-req c\n");
     assert_string_equal(world_state(w, 0, 2), "alive");
     assert_string_equal(world_state(w, 2, 0), "alive");
     world_free(w);

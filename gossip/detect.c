@@ -1,0 +1,513 @@
+/* detect.c: who is probed, what silence means, and what our own word is worth.
+ *
+ * A probe of a member that nobody doubts (PROBE_TURN): a ping; no ack within `direct`: up to k others are asked to ping
+ * it, who answer with its ack or with a nack; no ack within `total`: we suspect it and say so. Both times come
+ * from its measured round trips, and grow with our own bad health. Once it is suspect, each member that hears of it
+ * looks for itself (PROBE_VERIFY), and only whose own look failed ever holds it dead (ADVERSARY R3). */
+#include "gossip/core.h"
+
+/* Parts, see gossip.h. */
+
+static bool has_part(const struct gossip *g, enum gossip_part part)
+{
+    return !(g->cfg.without & (uint32_t)part);
+}
+
+/* What our word is worth. */
+
+/* Lifeguard, Local Health Multiplier: raised by what tells that we ourselves are slow (probes of ours that fail though
+ * others answered nothing of the kind, nacks that did not come, having to refute, a late loop), lowered by each
+ * probe that succeeds. */
+void detect_health(struct gossip *g, int change)
+{
+    int health = g->health + change;
+    if (has_part(g, GOSSIP_LOCAL_HEALTH))
+        g->health = (uint8_t)(health < 0 ? 0 : health > HEALTH_MAX ? HEALTH_MAX : health);
+}
+
+/* Lifeguard, LHA-Probe: intervals and timeouts are multiplied by (LHM + 1). */
+static uint32_t with_health(const struct gossip *g, uint32_t ms)
+{
+    return ms * (g->health + 1u);
+}
+
+static void hear(struct gossip *g, const struct member *from)
+{
+    if (is_cut_off(g))
+        send_retract(g);
+    g->unheard_since = NEVER;
+    if (g->heard[0].who != from)
+        g->heard[1] = g->heard[0];
+    g->heard[0] = (struct heard){from, g->now};
+    /* Now we may be one who counts. */
+    struct suspicion *s;
+    LIST_FOREACH (s, &g->suspicions, link)
+        apply_accuse(g, s, 0);
+}
+
+static uint32_t others_in(const struct gossip *g, const struct member *m, unsigned states)
+{
+    uint32_t n = 0;
+    for (int s = 0; s < 4; s++)
+        n += states >> s & 1 ? g->members.by_state[s] : 0;
+    n -= g->self && states >> g->self->state & 1;
+    return n - (states >> m->state & 1);
+}
+
+/* Did two others (all, if there are fewer) answer questions of ours after that moment? */
+static bool hears_others(const struct gossip *g, const struct member *m, mono_ms since)
+{
+    uint32_t need = others_in(g, m, state_bit(GOSSIP_ALIVE)), heard = 0;
+    if (!has_part(g, GOSSIP_VERIFY) ||
+        others_in(g, m, state_bit(GOSSIP_ALIVE) | state_bit(GOSSIP_SUSPECT)) == 0)
+        return true; /* SWIM; or there is nobody to be heard */
+    for (size_t i = 0; i < HEARD_MAX; i++)
+        heard += g->heard[i].who && g->heard[i].who != m && g->heard[i].at >= since;
+    return heard >= (need < HEARD_MAX ? need : HEARD_MAX) && !is_cut_off(g);
+}
+
+/* An accuser counts only while it hears others. Who is paused, starved or cut off does not, and so accuses nobody. */
+bool detect_is_credible(const struct gossip *g, const struct member *m, mono_ms since)
+{
+    return !(m->flags & MEMBER_QUIET) && !is_leaving(g) && hears_others(g, m, since);
+}
+
+/* How long to wait. */
+
+struct probe_times {
+    uint32_t direct_ms, total_ms;
+};
+
+static struct probe_times times_for(const struct gossip *g, const struct member *m)
+{
+    uint32_t interval = g->cfg.probe_interval_ms;
+    struct probe_times t = {g->cfg.probe_timeout_ms, interval};
+    uint32_t rtt = rtt_timeout_ms(m->rtt_8ths, m->rtt_var_4ths);
+    if (rtt > 0 && has_part(g, GOSSIP_RTT)) {
+        t.direct_ms = rtt + DIRECT_SLACK_MS < interval / 2 ? rtt + DIRECT_SLACK_MS : interval / 2;
+        /* through a relay it is two round trips more, of which we know one */
+        t.total_ms = 2 * t.direct_ms + rtt < interval ? 2 * t.direct_ms + rtt : interval;
+    }
+    return (struct probe_times){with_health(g, t.direct_ms), with_health(g, t.total_ms)};
+}
+
+void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason)
+{
+    struct addr addr;
+    if (!apply_addr(g, m, &addr))
+        return;
+    struct probe *p = probes_add(&g->probes);
+    if (!p)
+        return;
+    struct probe_times t = times_for(g, m);
+    p->target = m;
+    p->nonce = rng_u64(&g->rng);
+    p->reason = reason;
+    p->sent_at = g->now;
+    p->indirect_at = reason == PROBE_TURN ? g->now + t.direct_ms : NEVER;
+    p->deadline = g->now + (reason == PROBE_TURN ? t.total_ms : 2 * t.direct_ms);
+    outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
+    g->unheard_since = mono_min(g->unheard_since, g->now);
+    g->stats.probes_sent++;
+}
+
+void detect_ask(struct gossip *g)
+{
+    const struct member * not [1 + HEARD_MAX] = {g->self};
+    if (g->now < g->ask_ok_at)
+        return;
+    g->ask_ok_at = g->now + ASK_SPACING_MS;
+    for (size_t i = 0; i < HEARD_MAX; i++) {
+        struct member *m = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 1 + i);
+        if (!m)
+            return;
+        not [1 + i] = m;
+        if (!probes_has_target(&g->probes, m))
+            detect_probe(g, m, PROBE_RETRY);
+    }
+}
+
+/* Answers. */
+
+/* The turn was named when the ping arrived; another sent `ms` after it arrives that much later. */
+static void next_turn(struct gossip *g, const struct member *m, mono_ms sent_at, uint32_t ms)
+{
+    struct watch_ring *ring = watch_of(&g->watch, m);
+    uint32_t least = g->cfg.probe_interval_ms / 2, most = WATCH_TURN_MAX * g->cfg.probe_interval_ms;
+    if (!ring || ms == 0)
+        return;
+    ring->next_at = sent_at + with_health(g, ms < least ? least : ms > most ? most : ms);
+}
+
+bool detect_ack(struct gossip *g, struct member *from, uint64_t nonce, uint32_t turn_ms)
+{
+    struct probe *p = probes_find(&g->probes, nonce);
+    if (!p || p->target != from)
+        return false;
+    rtt_sample(&from->rtt_8ths, &from->rtt_var_4ths, g->now - p->sent_at);
+    if (p->reason == PROBE_TURN)
+        detect_health(g, -1);
+    next_turn(g, from, p->sent_at, turn_ms);
+    probes_remove(&g->probes, p);
+    hear(g, from);
+    g->stats.acks_received++;
+    apply_evidence(g, from);
+    return true;
+}
+
+/* The probe in which we asked `from` about `target`; its index among the relays in *k. */
+static struct probe *asked(struct gossip *g, const struct member *from, uint64_t nonce,
+                           const struct node_id *target, int *k)
+{
+    struct probe *p = probes_find(&g->probes, nonce);
+    if (p && node_id_eq(&p->target->id, target))
+        for (*k = 0; *k < p->relay_count; (*k)++)
+            if (p->relay[*k] == from)
+                return p;
+    return NULL;
+}
+
+/* A relay's word counts for the probe in which we asked that relay, and for no more: it keeps a turn from
+ * failing, but it clears no suspicion (ADVERSARY G22: a lying relay delays detection by one turn of ours). */
+bool detect_relayed_ack(struct gossip *g, const struct member *from, uint64_t nonce,
+                        const struct node_id *target)
+{
+    int k;
+    struct probe *p = asked(g, from, nonce, target, &k);
+    if (!p)
+        return false;
+    probes_remove(&g->probes, p);
+    hear(g, from);
+    g->stats.acks_received++;
+    return true;
+}
+
+/* Lifeguard, section IV-A: a nack shows that we are heard and answered; it is the other one who is silent. */
+bool detect_nack(struct gossip *g, const struct member *from, uint64_t nonce, const struct node_id *target)
+{
+    int k;
+    struct probe *p = asked(g, from, nonce, target, &k);
+    if (!p || p->nacks >> k & 1)
+        return false;
+    p->nacks |= (uint8_t)(1u << k);
+    hear(g, from);
+    g->stats.nacks_received++;
+    return true;
+}
+
+/* Silence. */
+
+static uint32_t relay_wait_ms(const struct gossip *g, const struct probe *p, const struct member *relay)
+{
+    uint32_t left = p->deadline > g->now ? (uint32_t)(p->deadline - g->now) : 0;
+    uint32_t rtt = rtt_timeout_ms(relay->rtt_8ths, relay->rtt_var_4ths);
+    left = left > rtt + RELAY_WAIT_MIN_MS ? left - rtt : RELAY_WAIT_MIN_MS;
+    return left < UINT16_MAX ? left : UINT16_MAX;
+}
+
+/* SWIM section 3.1: k others are asked to probe it, in case only the path between us is bad. */
+static void probe_through_others(struct gossip *g, struct probe *p)
+{
+    const struct member * not [PROBE_RELAYS_MAX + 2] = {g->self, p->target};
+    p->indirect_at = NEVER;
+    if (p->target->addr_count > 1)
+        p->target->addr_used = (uint8_t)((p->target->addr_used + 1) % p->target->addr_count);
+    for (uint32_t tries = 0; tries < g->cfg.indirect_probes && p->relay_count < PROBE_RELAYS_MAX; tries++) {
+        struct member *relay =
+            members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 2u + p->relay_count);
+        struct addr addr;
+        if (!relay)
+            return;
+        not [2 + p->relay_count] = relay;
+        p->relay[p->relay_count++] = relay;
+        if (!apply_addr(g, relay, &addr))
+            continue;
+        outbox_put(&g->urgent, &(struct out){.type = OUT_PING_REQ,
+                                             .to = relay,
+                                             .about = p->target,
+                                             .via = addr,
+                                             .nonce = p->nonce,
+                                             .ms = (uint16_t)relay_wait_ms(g, p, relay)});
+        g->stats.indirect_probes_sent++;
+    }
+}
+
+static int count_bits(unsigned bits)
+{
+    int n = 0;
+    for (; bits; bits >>= 1)
+        n += bits & 1;
+    return n;
+}
+
+/* Lifeguard, section IV-A: relays that neither brought an ack nor a nack make our own hearing doubtful; if all
+ * said nack, it is fine. */
+static void judge_ourselves(struct gossip *g, const struct probe *p)
+{
+    if (!has_part(g, GOSSIP_NACK) || p->relay_count == 0)
+        detect_health(g, 1);
+    else
+        detect_health(g, p->relay_count - count_bits(p->nacks));
+}
+
+static void probe_failed(struct gossip *g, const struct probe *p)
+{
+    struct member *m = p->target;
+    g->stats.probes_failed++;
+    if (p->reason == PROBE_RETRY || is_leaving(g))
+        return;
+    if (p->reason == PROBE_TURN)
+        judge_ourselves(g, p);
+    if (m->state == GOSSIP_SUSPECT)
+        apply_verify_failed(g, m);
+    if (m->state != GOSSIP_ALIVE || p->reason != PROBE_TURN)
+        return;
+    apply_suspicion(g, m, &g->cfg.self, p->sent_at, true, false);
+    if (!m->suspicion)
+        return;
+    apply_accuse(g, m->suspicion, (uint8_t)g->cfg.eager_fanout);
+    for (int k = 0; k < p->relay_count; k++) /* a nack is its sender's own failed probe */
+        if (p->nacks >> k & 1 && p->relay[k])
+            apply_confirm(g, m, &p->relay[k]->id);
+}
+
+static void probes_due(struct gossip *g)
+{
+    for (uint32_t i = 0; i < g->probes.count;) {
+        struct probe *p = &g->probes.list[i];
+        if (p->deadline <= g->now) {
+            struct probe failed = *p;
+            probes_remove(&g->probes, p);
+            probe_failed(g, &failed);
+            continue;
+        }
+        if (p->indirect_at <= g->now)
+            probe_through_others(g, p);
+        i++;
+    }
+}
+
+/* What we were asked to probe for others and did not answer yet. */
+static void relays_due(struct gossip *g)
+{
+    for (uint32_t i = 0; i < g->relays.count; i++) {
+        struct relay *r = &g->relays.list[i];
+        if (r->nack_at > g->now)
+            continue;
+        r->nack_at = NEVER;
+        outbox_put(&g->urgent, &(struct out){.type = OUT_NACK,
+                                             .to = r->origin,
+                                             .about = r->target,
+                                             .via = r->origin_via,
+                                             .nonce = r->origin_nonce});
+    }
+}
+
+/* Only members are probed for others, at their own addresses, a few at a time (ADVERSARY G17). */
+void detect_ping_req(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d)
+{
+    struct member *target = members_find(&g->members, &d->target);
+    struct addr addr;
+    if (!target || target == g->self || target == from || !apply_addr(g, target, &addr))
+        return;
+    struct relay *relay = relays_add(&g->relays, from, g->now);
+    if (!relay)
+        return;
+    /* Lifeguard: the nack goes at four fifths of the time that the asker waits. */
+    *relay = (struct relay){.origin = from,
+                            .target = target,
+                            .origin_via = *via,
+                            .origin_nonce = d->nonce,
+                            .nonce = rng_u64(&g->rng),
+                            .nack_at = has_part(g, GOSSIP_NACK) ? g->now + d->ms * 4u / 5 : NEVER,
+                            .deadline = g->now + g->cfg.probe_interval_ms};
+    outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = target, .via = addr, .nonce = relay->nonce});
+}
+
+/* Turns. */
+
+static bool is_probable(const struct gossip *g, const struct member *m)
+{
+    struct addr addr;
+    return m != g->self && (m->state == GOSSIP_ALIVE || m->state == GOSSIP_SUSPECT) &&
+           apply_addr(g, m, &addr) && !probes_has_target(&g->probes, m);
+}
+
+/* SWIM section 4.3: random members in a shuffled round robin; in place of observers, for comparison. */
+static void random_turn(struct gossip *g)
+{
+    if (g->now < g->probe_at)
+        return;
+    g->probe_at = g->now + with_health(g, g->cfg.probe_interval_ms);
+    for (uint32_t tries = 0; tries < g->members.count; tries++) {
+        struct member *m = g->members.list[turns_next(&g->turns, &g->rng, g->members.count)];
+        if (is_probable(g, m)) {
+            detect_probe(g, m, PROBE_TURN);
+            return;
+        }
+    }
+}
+
+static void watch_turns(struct gossip *g)
+{
+    uint32_t interval = g->cfg.probe_interval_ms;
+    watch_repair(&g->watch, &g->members, g->self, g->now, interval);
+    for (int k = 0; k < WATCH_RINGS; k++) {
+        struct watch_ring *ring = &g->watch.ring[k];
+        if (ring->next_at > g->now || !watch_is_first(&g->watch, ring))
+            continue;
+        /* If no ack names the next turn: every observer of it once in a round. */
+        ring->next_at = g->now + with_health(g, watch_subjects(&g->watch) * interval);
+        if (is_probable(g, ring->subject))
+            detect_probe(g, ring->subject, PROBE_TURN);
+    }
+}
+
+static void turns_due(struct gossip *g)
+{
+    if (!g->self || is_leaving(g))
+        return;
+    if (has_part(g, GOSSIP_OBSERVERS))
+        watch_turns(g);
+    else
+        random_turn(g);
+}
+
+uint32_t detect_turn_of(struct gossip *g, const struct member *observer)
+{
+    uint32_t ms =
+        has_part(g, GOSSIP_OBSERVERS) ? watch_turn(&g->watch, observer, g->now, g->cfg.probe_interval_ms) : 0;
+    return ms < UINT16_MAX ? ms : UINT16_MAX;
+}
+
+/* Suspicions. */
+
+/* Own looks are spread, more widely the more there are who look: a suspect is not stormed. */
+uint32_t detect_verify_jitter(struct gossip *g)
+{
+    uint32_t spread = live_count(g);
+    spread = spread < VERIFY_JITTER_MS ? VERIFY_JITTER_MS : spread;
+    return rng_below(&g->rng, spread < VERIFY_JITTER_MAX_MS ? spread : VERIFY_JITTER_MAX_MS);
+}
+
+static void verify(struct gossip *g, struct suspicion *s)
+{
+    if (g->probes.count >= PROBES_MAX / 2) { /* leave room for turns; look again soon */
+        s->verify_at = g->now + g->cfg.probe_timeout_ms / 4 + rng_below(&g->rng, g->cfg.probe_timeout_ms);
+        return;
+    }
+    s->tries++;
+    s->verify_at = s->tries < SUSPECT_VERIFY_TRIES
+                       ? g->now + g->cfg.probe_interval_ms + rng_below(&g->rng, VERIFY_JITTER_MS)
+                       : NEVER;
+    if (!probes_has_target(&g->probes, s->member))
+        detect_probe(g, s->member, PROBE_VERIFY);
+}
+
+/* May it die now? Nobody dies here without a failed probe of our own (ADVERSARY R3), nor while we hear nobody;
+ * but not even then does it stay suspect for ever. */
+static bool is_final(const struct gossip *g, const struct suspicion *s)
+{
+    uint32_t longest = suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), 0);
+    if (!has_part(g, GOSSIP_VERIFY) || (s->is_own && hears_others(g, s->member, s->start)))
+        return true;
+    return g->now - s->start >= 2 * (mono_ms)longest;
+}
+
+/* True: it lives on. */
+static bool deadline_passed(struct gossip *g, struct suspicion *s)
+{
+    if (is_final(g, s)) {
+        apply_death(g, s->member);
+        return false;
+    }
+    s->deadline = g->now + g->cfg.probe_timeout_ms + 1;
+    detect_ask(g);
+    if (s->verify_at == NEVER && !probes_has_target(&g->probes, s->member))
+        s->verify_at = g->now;
+    return true;
+}
+
+static void suspicions_due(struct gossip *g)
+{
+    struct suspicion *s, *next;
+    if (g->now < g->suspicion_at)
+        return;
+    g->suspicion_at = NEVER;
+    for (s = LIST_FIRST(&g->suspicions); s; s = next) {
+        next = LIST_NEXT(s, link);
+        if (s->deadline <= g->now && !deadline_passed(g, s))
+            continue;
+        if (s->verify_at <= g->now)
+            verify(g, s);
+        g->suspicion_at = mono_min(g->suspicion_at, mono_min(s->deadline, s->verify_at));
+    }
+}
+
+/* Lateness. */
+
+/* A loop that was late has not heard what waits in its sockets: its silence about others is its own. So it takes
+ * back what it was about to say: probes under way are void, suspicions count as unverified again, and what
+ * it has told of others is told no more. */
+static void accuse_nobody(struct gossip *g)
+{
+    struct suspicion *s;
+    g->probes.count = 0;
+    send_retract(g);
+    LIST_FOREACH (s, &g->suspicions, link) {
+        s->is_own = s->is_told = false;
+        s->tries = 0;
+        s->verify_at = g->now + detect_verify_jitter(g);
+        g->suspicion_at = g->now;
+    }
+}
+
+void detect_late(struct gossip *g, uint32_t late_ms)
+{
+    struct suspicion *s;
+    if (!has_part(g, GOSSIP_LATENESS))
+        return;
+    g->stats.lateness++;
+    probes_delay(&g->probes, late_ms);
+    relays_delay(&g->relays, late_ms);
+    LIST_FOREACH (s, &g->suspicions, link) {
+        s->deadline += late_ms;
+        s->start += late_ms;
+    }
+    if (late_ms < LATE_ALOUD_MS)
+        return;
+    detect_health(g, 1); /* Lifeguard: the own lateness is a sign of bad health */
+    accuse_nobody(g);
+}
+
+void detect_forget(struct gossip *g, const struct member *m)
+{
+    probes_forget(&g->probes, m);
+    relays_forget(&g->relays, m);
+    for (int i = 0; i < HEARD_MAX; i++)
+        if (g->heard[i].who == m)
+            g->heard[i].who = NULL;
+}
+
+void detect_tick(struct gossip *g)
+{
+    probes_due(g);
+    relays_due(g);
+    suspicions_due(g);
+    turns_due(g);
+}
+
+static mono_ms turns_deadline(const struct gossip *g)
+{
+    if (!g->self || is_leaving(g))
+        return NEVER;
+    if (!has_part(g, GOSSIP_OBSERVERS))
+        return g->probe_at;
+    return g->watch.is_stale ? g->now : watch_deadline(&g->watch);
+}
+
+mono_ms detect_deadline(const struct gossip *g)
+{
+    mono_ms at = mono_min(probes_deadline(&g->probes), relays_deadline(&g->relays));
+    return mono_min(at, mono_min(g->suspicion_at, turns_deadline(g)));
+}

@@ -1,0 +1,133 @@
+#include "gossip/watch.h"
+
+/* A member's place on ring k. The rings are the same for all: no key of an instance is in it. */
+static uint64_t place(uint64_t id_hash, uint32_t k)
+{
+    uint64_t h = (id_hash + k) * 0x9fb21c651e98df25u;
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93u;
+    return h ^ (h >> 29);
+}
+
+void watch_init(struct watch *w, const struct node_id *self, uint64_t seed)
+{
+    uint64_t id_hash = member_hash(self, 0);
+    *w = (struct watch){.rng = rng_seeded(seed)};
+    for (uint32_t k = 0; k < WATCH_RINGS; k++)
+        w->ring[k].own = place(id_hash, k);
+}
+
+/* Takes m in where it lies between us and who is there. Unsigned arithmetic wraps, as the ring does. */
+static void offer(struct watch_ring *ring, uint64_t at, struct member *m)
+{
+    if (!ring->subject || at - ring->own < ring->ahead) {
+        ring->subject = m;
+        ring->ahead = at - ring->own;
+    }
+    if (!ring->observer || ring->own - at < ring->behind) {
+        ring->observer = m;
+        ring->behind = ring->own - at;
+    }
+}
+
+static void begin(struct watch *w, struct watch_ring *ring, mono_ms now, uint32_t interval_ms)
+{
+    ring->next_at = now + 1 + rng_below(&w->rng, watch_subjects(w) * interval_ms);
+}
+
+void watch_add(struct watch *w, struct member *m, mono_ms now, uint32_t interval_ms)
+{
+    uint64_t id_hash = member_hash(&m->id, 0);
+    if (w->is_stale)
+        return; /* the repair finds it */
+    for (uint32_t k = 0; k < WATCH_RINGS; k++) {
+        const struct member *before = w->ring[k].subject;
+        offer(&w->ring[k], place(id_hash, k), m);
+        if (w->ring[k].subject != before)
+            begin(w, &w->ring[k], now, interval_ms);
+    }
+}
+
+void watch_remove(struct watch *w, const struct member *m)
+{
+    for (uint32_t k = 0; k < WATCH_RINGS; k++) {
+        struct watch_ring *ring = &w->ring[k];
+        w->is_stale |= ring->subject == m || ring->observer == m;
+        if (ring->subject == m)
+            ring->subject = NULL;
+        if (ring->observer == m)
+            ring->observer = NULL;
+    }
+}
+
+void watch_repair(struct watch *w, const struct members *t, const struct member *self, mono_ms now,
+                  uint32_t interval_ms)
+{
+    const struct member *before[WATCH_RINGS];
+    if (!w->is_stale)
+        return;
+    w->is_stale = false;
+    for (uint32_t k = 0; k < WATCH_RINGS; k++)
+        before[k] = w->ring[k].subject;
+    for (uint32_t i = 0; i < t->count; i++) {
+        struct member *m = t->list[i];
+        if (m == self || m->state != GOSSIP_ALIVE)
+            continue;
+        uint64_t id_hash = member_hash(&m->id, 0);
+        for (uint32_t k = 0; k < WATCH_RINGS; k++)
+            offer(&w->ring[k], place(id_hash, k), m);
+    }
+    for (uint32_t k = 0; k < WATCH_RINGS; k++)
+        if (w->ring[k].subject != before[k])
+            begin(w, &w->ring[k], now, interval_ms);
+}
+
+struct watch_ring *watch_of(struct watch *w, const struct member *subject)
+{
+    for (uint32_t k = 0; k < WATCH_RINGS; k++)
+        if (w->ring[k].subject == subject)
+            return &w->ring[k];
+    return NULL;
+}
+
+bool watch_is_first(const struct watch *w, const struct watch_ring *ring)
+{
+    for (const struct watch_ring *r = w->ring; r < ring; r++)
+        if (r->subject == ring->subject)
+            return false;
+    return ring->subject != NULL;
+}
+
+uint32_t watch_subjects(const struct watch *w)
+{
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < WATCH_RINGS; k++)
+        n += watch_is_first(w, &w->ring[k]);
+    return n;
+}
+
+mono_ms watch_deadline(const struct watch *w)
+{
+    mono_ms at = NEVER;
+    for (uint32_t k = 0; k < WATCH_RINGS; k++)
+        if (watch_is_first(w, &w->ring[k]))
+            at = mono_min(at, w->ring[k].next_at);
+    return at;
+}
+
+uint32_t watch_turn(struct watch *w, const struct member *observer, mono_ms now, uint32_t interval_ms)
+{
+    for (uint32_t k = 0; k < WATCH_RINGS; k++) {
+        struct watch_ring *ring = &w->ring[k];
+        if (ring->observer != observer)
+            continue;
+        /* Its turn is still to come, and not just now: it is early, or new here and takes over the turn of
+         * who was here before. */
+        if (ring->turn_at >= now + interval_ms / 2)
+            return (uint32_t)(ring->turn_at - now);
+        mono_ms after = w->last_turn > now ? w->last_turn : now;
+        w->last_turn = ring->turn_at = after + interval_ms;
+        return (uint32_t)(ring->turn_at - now);
+    }
+    return 0;
+}
