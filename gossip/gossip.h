@@ -62,21 +62,35 @@ struct gossip_verify {
 /* Zero means the default in brackets. Times in milliseconds. */
 struct gossip_config {
     struct node_id self;
-    struct gossip_pool *pool;      /* [none] instances of one loop that share it hold each record once */
-    uint64_t seed;                 /* of every random choice; same seed and inputs -> same outputs */
-    uint32_t packet_bytes_max;     /* [1100] plaintext of a datagram: IPv6's 1280 less headers and sealing */
-    uint32_t probe_interval_ms;    /* [1000] one probe per interval (SWIM's protocol period) */
-    uint32_t probe_timeout_ms;     /* [300] after which indirect probes start */
-    uint32_t indirect_probes;      /* [3] SWIM's k */
-    uint32_t suspicion_mult;       /* [4] suspicion lasts mult * max(1, log10 n) * probe_interval */
-    uint32_t retransmit_mult;      /* [4] SWIM's lambda: a rumor is sent mult * ceil(log10(n+1)) times */
-    uint32_t eager_fanout;         /* [4] members told at once of a fresh rumor */
+    struct gossip_pool *pool;   /* [none] instances of one loop that share it hold each record once */
+    uint64_t seed;              /* of every random choice; same seed and inputs -> same outputs */
+    uint32_t packet_bytes_max;  /* [1100] plaintext of a datagram: IPv6's 1280 less headers and sealing */
+    uint32_t probe_interval_ms; /* [1000] each member is probed once per interval (SWIM's period) */
+    uint32_t probe_timeout_ms;  /* [300] after which indirect probes start, until round trips are measured */
+    uint32_t indirect_probes;   /* [3] SWIM's k */
+    uint32_t suspicion_mult;    /* [4] suspicion lasts mult * max(1, log10 n) * probe_interval */
+    uint32_t retransmit_mult;   /* [4] SWIM's lambda: a rumor is sent mult * ceil(log10(n+1)) times */
+    uint32_t eager_fanout;      /* [4] members told at once of a fresh rumor */
     uint32_t bytes_per_second_max; /* [65536] budget of datagram bytes; probes and acks come first */
     uint32_t sync_interval_ms;     /* [60000] full-state exchange with a random member, the last safety net */
     uint32_t seed_retry_min_ms;    /* [500] back-off between attempts to reach a seed, doubling */
     uint32_t seed_retry_max_ms;    /* [30000] ... up to this, for ever */
     uint32_t dead_retry_ms; /* [10000] how often one dead member is tried again, so that partitions heal */
     uint64_t tombstone_ms;  /* [7 days] how long dead and left members are remembered */
+    uint32_t without; /* [0] GOSSIP_ parts left out, to measure what each is worth; agents leave out none */
+};
+
+/* Parts of gossip that can be left out in experiments; with all of them left out it is SWIM. */
+enum gossip_part {
+    GOSSIP_LOCAL_HEALTH = 1,  /* Lifeguard's LHA-Probe: who doubts itself probes slower and waits longer */
+    GOSSIP_NACK = 2,          /* ... relays say so when the probed did not answer them */
+    GOSSIP_CONFIRMATIONS = 4, /* ... LHA-Suspicion: others' words shorten a suspicion that begins long */
+    GOSSIP_TELL_SUSPECT = 8,  /* ... the suspect is told first */
+    GOSSIP_VERIFY = 16,       /* an own probe before a death; an accuser must hear two others */
+    GOSSIP_OBSERVERS = 32,    /* assigned observers in turn instead of random probes */
+    GOSSIP_EAGER = 64,        /* eager push of fresh rumors */
+    GOSSIP_LATENESS = 128,    /* what gossip_late() does */
+    GOSSIP_RTT = 256,         /* probe timeouts from measured round trips */
 };
 
 /* For many instances in one loop, as in a simulator. Outlives them. NULL: no memory. */
