@@ -1,5 +1,6 @@
-/* budget.h: a byte budget per second (token bucket of one second's depth), in integers. Probes and acks
- * always pass and put it into debt; everything else waits while there is none left. */
+/* budget.h: a byte budget per second, in integers: a token bucket a quarter of a second deep, refilled at three
+ * quarters of the rate, so that in no second, wherever it begins, more than the budget is spent by those who ask
+ * first. Probes and acks always pass and put it into debt; everything else waits while there is none left. */
 #ifndef GOSSIP_BUDGET_H
 #define GOSSIP_BUDGET_H
 
@@ -16,18 +17,18 @@ struct budget {
 
 static inline void budget_init(struct budget *b, uint32_t bytes_per_second, mono_ms now)
 {
-    *b = (struct budget){bytes_per_second, (int64_t)bytes_per_second * 1000, now};
+    *b = (struct budget){bytes_per_second, (int64_t)bytes_per_second * 250, now};
 }
 
 static inline void budget_refill(struct budget *b, mono_ms now)
 {
-    int64_t full = (int64_t)b->bytes_per_second * 1000;
+    int64_t full = (int64_t)b->bytes_per_second * 250;
     uint64_t passed = now > b->at ? now - b->at : 0;
     b->at = now > b->at ? now : b->at;
     if (passed >= 2000)
         b->millibytes = full;
     else
-        b->millibytes += (int64_t)(passed * b->bytes_per_second);
+        b->millibytes += (int64_t)(passed * b->bytes_per_second / 4 * 3);
     if (b->millibytes > full)
         b->millibytes = full;
 }
@@ -47,7 +48,7 @@ static inline bool budget_has(const struct budget *b)
 /* When it will have some again. */
 static inline mono_ms budget_ready_at(const struct budget *b)
 {
-    return budget_has(b) ? b->at : b->at + (uint64_t)-b->millibytes / b->bytes_per_second + 1;
+    return budget_has(b) ? b->at : b->at + (uint64_t)-b->millibytes * 4 / 3 / b->bytes_per_second + 1;
 }
 
 #endif

@@ -34,6 +34,8 @@ enum {
     WANTS_MAX = 512,   /* records being pulled; one more waits for anti-entropy */
     WANTS_PER_SOURCE = 128, /* ... of them announced by one member */
     WANT_TRIES = 4,
+    WANT_WAIT_MS =
+        100,       /* for a record in a datagram, doubling twice: then another who announced it is asked */
     JOBS_MAX = 64, /* bulk transfers under way; one more is dropped, and the other side asks again */
     JOBS_PER_MEMBER = 4,
     SEEDS_MAX = 64,         /* addresses beyond are ignored */

@@ -55,8 +55,11 @@ struct rumor *rumors_put(struct rumors *q, enum rumor_class class, struct rumor 
 {
     struct rumor *r = *home;
     if (r) {
-        assert(r->class == class && r->home == home);
+        assert(r->home == home);
         unlink_rumor(q, r);
+        q->count[r->class]--;
+        q->count[class]++;
+        r->class = (uint8_t) class;
     } else {
         if (q->count[class] >= RUMORS_MAX)
             drop_most_sent(q, class);
@@ -69,6 +72,7 @@ struct rumor *rumors_put(struct rumors *q, enum rumor_class class, struct rumor 
         *home = r;
     }
     r->sends = 0;
+    r->is_wave = false;
     TAILQ_INSERT_TAIL(&q->by_sends[class][0], r, by_sends);
     return r;
 }

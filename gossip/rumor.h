@@ -1,7 +1,7 @@
 /* rumor.h: what is still to be told, keyed by subject: newer news about a member replaces the older in place.
  *
- * Three classes, so that a flood of one kind cannot starve another: opinions (suspect, dead), documents,
- * records. Within a class the least often sent comes first, as in SWIM section 4.1; after `limit` sends a
+ * Four classes, so that a flood of one kind cannot starve another: documents (a policy's announcement),
+ * opinions (suspect, dead), good-byes (a host drains), records. They take turns in each packet, in this order. Within a class the least often sent comes first, as in SWIM section 4.1; after `limit` sends a
  * rumor is dropped. A rumor holds no content: it points at its subject, whose current record or state is what
  * gets sent. Besides, a fresh rumor owes `eager_left` pushes. */
 #ifndef GOSSIP_RUMOR_H
@@ -13,7 +13,7 @@
 
 struct member;
 
-enum rumor_class { RUMORS_OPINION, RUMORS_DOC, RUMORS_RECORD, RUMOR_CLASSES };
+enum rumor_class { RUMORS_DOC, RUMORS_OPINION, RUMORS_LEAVE, RUMORS_RECORD, RUMOR_CLASSES };
 enum {
     RUMOR_SENDS_MAX = 31, /* retransmissions are capped here whatever lambda log n says */
     RUMORS_MAX = 4096,    /* per class; one more replaces the most often sent; anti-entropy repairs */
@@ -27,6 +27,7 @@ struct rumor {
     struct node_id accuser; /* opinions */
     uint8_t class, sends, eager_left, hops, doc_kind;
     bool owes_wave; /* a second wave of pushes is due */
+    bool is_wave;   /* the pushes it owes are those of the second wave */
 };
 TAILQ_HEAD(rumor_list, rumor);
 
@@ -39,8 +40,8 @@ struct rumors {
 
 void rumors_init(struct rumors *q);
 void rumors_fini(struct rumors *q);
-/* The rumor at *home made fresh (sent 0 times), or a new one put there. NULL: no memory. Fill in subject,
- * source, accuser. */
+/* The rumor at *home made fresh (sent 0 times, and of this class now), or a new one put there. NULL: no memory.
+ * Fill in subject, source, accuser. */
 struct rumor *rumors_put(struct rumors *q, enum rumor_class class, struct rumor **home);
 void rumors_eager(struct rumors *q, struct rumor *r, uint8_t times); /* owe this many eager pushes */
 void rumors_drop(struct rumors *q, struct rumor *r);                 /* NULL is fine */

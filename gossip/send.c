@@ -6,7 +6,9 @@
  * members can have it) it travels whole; later most receivers have it already, so only a notice of its number
  * travels and who lacks it asks. That keeps the whole records sent near one per member instead of one per
  * push (the eager/lazy split of Plumtree, Leitao et al. 2007). Random pushes by four miss about e^-4 of the
- * members, so WAVE_MS later each pushes WAVE_FANOUT notices more (e^-7 in all). Besides, pings and acks carry
+ * members, so WAVE_MS later each pushes a notice to whoever comes after it on each of WAVE_FANOUT rings. A member
+ * is missed by that only if all that come before it on the rings were missed too: e^-16 of the members, where as
+ * many random pushes would miss e^-7. Besides, pings and acks carry
  * rumors until each has been sent lambda log n times (SWIM section 4.1). */
 #include "gossip/core.h"
 
@@ -87,6 +89,8 @@ static void make_eager(struct gossip *g, struct rumor *r, uint32_t eager)
 void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struct member *source,
                const struct node_id *accuser, uint8_t hops, uint8_t eager)
 {
+    if (class == RUMORS_RECORD && m->state == GOSSIP_LEFT)
+        class = RUMORS_LEAVE;
     struct rumor *r = rumors_put(&g->rumors, class, class == RUMORS_OPINION ? &m->opinion : &m->fresh);
     if (!r)
         return; /* anti-entropy tells it */
@@ -98,7 +102,7 @@ void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struc
     /* Hundreds of fresh records are a join or a merge: syncs carry them better than pushes would. */
     bool is_flood = class == RUMORS_RECORD && g->rumors.eager_count >= NEWS_FLOOD && m != g->self;
     make_eager(g, r, is_flood ? 0 : eager);
-    g->agreements = class == RUMORS_RECORD ? 0 : g->agreements;
+    g->agreements = class >= RUMORS_LEAVE ? 0 : g->agreements;
 }
 
 void send_retract(struct gossip *g)
@@ -110,11 +114,12 @@ void send_retract(struct gossip *g)
 void send_hush(struct gossip *g)
 {
     struct rumor *r, *next;
-    for (r = rumors_first(&g->rumors, RUMORS_RECORD); r; r = next) {
-        next = rumors_next(&g->rumors, r);
-        if (r->eager_left == 0 && !r->owes_wave)
-            rumors_drop(&g->rumors, r);
-    }
+    for (int c = RUMORS_LEAVE; c <= RUMORS_RECORD; c++)
+        for (r = rumors_first(&g->rumors, (enum rumor_class)c); r; r = next) {
+            next = rumors_next(&g->rumors, r);
+            if (r->eager_left == 0 && !r->owes_wave)
+                rumors_drop(&g->rumors, r);
+        }
 }
 
 void send_tell_doc(struct gossip *g, struct doc_kind *k)
@@ -138,8 +143,9 @@ void send_wave(struct gossip *g)
             if (!r->owes_wave)
                 continue;
             r->owes_wave = false;
+            r->is_wave = true;
             r->hops = UINT8_MAX; /* not young any more */
-            rumors_eager(&g->rumors, r, (uint8_t)(r->eager_left + WAVE_FANOUT));
+            rumors_eager(&g->rumors, r, WAVE_FANOUT);
         }
 }
 
@@ -220,7 +226,7 @@ static bool doc_tell(const struct gossip *g, struct wr *w, const struct rumor *r
 /* False: no room for it in this packet. */
 static bool tell(const struct gossip *g, struct wr *w, const struct rumor *r, bool eager)
 {
-    if (r->class == RUMORS_RECORD)
+    if (r->class >= RUMORS_LEAVE)
         return record_tell(g, w, r, eager);
     if (r->class == RUMORS_DOC)
         return doc_tell(g, w, r);
@@ -324,7 +330,8 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
         struct rumor_item i = opinion_of(o.to, &g->cfg.self);
         rumor_item_encode(&w, &i);
     }
-    tell_rumors(g, &w, o.to, false);
+    if (budget_has(&g->budget))
+        tell_rumors(g, &w, o.to, false);
     send_deliver(g, out, o.to, &o.via, &w);
     return true;
 }
@@ -363,15 +370,35 @@ static void pay_unwanted(struct gossip *g)
     }
 }
 
+static const struct rumor *first_eager(const struct gossip *g)
+{
+    for (int c = 0; c < RUMOR_CLASSES; c++)
+        if (!TAILQ_EMPTY(&g->rumors.eager[c]))
+            return TAILQ_FIRST(&g->rumors.eager[c]);
+    return NULL;
+}
+
+static struct member *push_to(struct gossip *g, const struct rumor *first)
+{
+    struct member *to = NULL;
+    if (first->is_wave)
+        to = members_next_on_ring(&g->members, g->self, first->eager_left);
+    if (to)
+        return to;
+    const struct member * not [] = {g->self, g->pushed_last};
+    to = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 2);
+    if (!to && g->pushed_last && g->pushed_last->state == GOSSIP_ALIVE)
+        to = g->pushed_last; /* the only one there is */
+    g->pushed_last = to;
+    return to;
+}
+
 static bool poll_eager(struct gossip *g, struct gossip_packet *out)
 {
-    while (rumors_is_eager(&g->rumors)) {
-        const struct member * not [] = {g->self, g->pushed_last};
+    const struct rumor *first;
+    while ((first = first_eager(g))) {
         struct addr addr;
-        struct member *to = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 2);
-        if (!to && g->pushed_last && g->pushed_last->state == GOSSIP_ALIVE)
-            to = g->pushed_last; /* the only one there is */
-        g->pushed_last = to;
+        struct member *to = push_to(g, first);
         if (!to) {
             give_up_eager(g);
             return false;

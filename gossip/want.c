@@ -159,7 +159,7 @@ static bool poll_get(struct gossip *g, const struct want *first, const struct ad
         if (want->is_asked || want->source[0] != source || is_bulky(g, want))
             continue;
         memcpy(ids + count++ * ID_BYTES, want->id.b, ID_BYTES);
-        asked(g, want, g->cfg.probe_timeout_ms);
+        asked(g, want, WANT_WAIT_MS << (want->tries < 2 ? want->tries : 2));
     }
     assert(count > 0);
     struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);

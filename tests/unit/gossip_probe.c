@@ -87,18 +87,36 @@ static void the_budget_refills_and_debt_is_bounded(void **state)
     struct budget b;
     (void)state;
     budget_init(&b, 1000, 0);
-    budget_spend(&b, 999);
+    budget_spend(&b, 249);
     assert_true(budget_has(&b));
     budget_spend(&b, 5000);
     assert_false(budget_has(&b));
-    assert_int_equal(budget_ready_at(&b), 1001);
-    budget_refill(&b, 1000);
+    assert_int_equal(budget_ready_at(&b), 1334);
+    budget_refill(&b, 1333);
     assert_false(budget_has(&b));
-    budget_refill(&b, 1001);
+    budget_refill(&b, 1334);
     assert_true(budget_has(&b));
     budget_refill(&b, 1000000);
-    budget_spend(&b, 1000);
-    assert_false(budget_has(&b)); /* never more than one second's worth is saved up */
+    budget_spend(&b, 250);
+    assert_false(budget_has(&b)); /* never more than a quarter of a second's worth is saved up */
+}
+
+/* Who sends whenever it may spends no more than the budget in any second, wherever the second begins. */
+static void no_second_exceeds_the_budget(void **state)
+{
+    struct budget b;
+    static uint64_t spent[10000];
+    uint64_t window = 0, most = 0;
+    (void)state;
+    budget_init(&b, 65536, 0);
+    for (mono_ms now = 0; now < 10000; now++) {
+        budget_refill(&b, now);
+        for (; now % 3000 >= 700 && budget_has(&b); spent[now] += 1100) /* idle now and then, to save up */
+            budget_spend(&b, 1100);
+        window += spent[now] - (now >= 1000 ? spent[now - 1000] : 0);
+        most = window > most ? window : most;
+    }
+    assert_in_range(most, 60000, 65536 + 2 * 1100);
 }
 
 int main(void)
@@ -108,6 +126,7 @@ int main(void)
         cmocka_unit_test(probes_are_bounded_and_forgotten_with_their_member),
         cmocka_unit_test(a_relay_serves_one_origin_a_little_and_answers_to_its_target_only),
         cmocka_unit_test(the_budget_refills_and_debt_is_bounded),
+        cmocka_unit_test(no_second_exceeds_the_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

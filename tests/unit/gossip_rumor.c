@@ -98,6 +98,22 @@ static void a_member_that_goes_takes_its_rumors_along(void **state)
     rumors_fini(&q);
 }
 
+static void a_record_that_becomes_a_good_bye_changes_its_class(void **state)
+{
+    struct rumors q;
+    struct rumor *home = NULL;
+    (void)state;
+    rumors_init(&q);
+    rumors_eager(&q, rumors_put(&q, RUMORS_RECORD, &home), 3);
+    assert_int_equal(q.eager_count, 1);
+    assert_non_null(rumors_put(&q, RUMORS_LEAVE, &home));
+    assert_true(q.count[RUMORS_RECORD] == 0 && q.count[RUMORS_LEAVE] == 1 && q.eager_count == 0);
+    assert_ptr_equal(rumors_first(&q, RUMORS_LEAVE), home);
+    assert_null(rumors_first(&q, RUMORS_RECORD));
+    rumors_fini(&q);
+    assert_null(home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +121,7 @@ int main(void)
         cmocka_unit_test(the_least_sent_comes_first_and_the_limit_ends_it),
         cmocka_unit_test(eager_pushes_are_owed_and_paid),
         cmocka_unit_test(a_full_class_drops_its_most_sent_and_no_other_class),
+        cmocka_unit_test(a_record_that_becomes_a_good_bye_changes_its_class),
         cmocka_unit_test(a_member_that_goes_takes_its_rumors_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
