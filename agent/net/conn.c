@@ -145,7 +145,11 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *out)
 {
     (void)suggested;
     struct net_conn *c = h->data;
-    *out = uv_buf_init((char *)c->loop->read_space, READ_SPACE_BYTES);
+    size_t most = c->room ? c->room(c->arg) : READ_SPACE_BYTES;
+    if (most < READ_MIN_BYTES)
+        most = READ_MIN_BYTES;
+    *out =
+        uv_buf_init((char *)c->loop->read_space, most < READ_SPACE_BYTES ? (unsigned)most : READ_SPACE_BYTES);
 }
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
@@ -184,7 +188,13 @@ void net_conn_events_set(struct net_conn *c, const struct net_conn_events *ev, v
 {
     c->ev = ev;
     c->arg = arg;
+    c->room = NULL;
     read_adjust(c);
+}
+
+void net_conn_read_room(struct net_conn *c, size_t (*room)(void *arg))
+{
+    c->room = room;
 }
 
 void net_conn_read_pause(struct net_conn *c, bool paused)

@@ -12,8 +12,9 @@
 #include "net/net.h"
 
 enum {
-    READ_SPACE_BYTES = 64 * 1024, /* one per loop: bytes are borrowed for the callback only */
-    LISTEN_BACKLOG = 1024,        /* connections waiting in the kernel; more are retried by their SYN */
+    READ_SPACE_BYTES = 256 * 1024, /* one per loop: bytes are borrowed for the callback only */
+    READ_MIN_BYTES = 4096,         /* of one read, whatever its reader has room for */
+    LISTEN_BACKLOG = 1024,         /* connections waiting in the kernel; more are retried by their SYN */
     DIAG_REPLY_BYTES = 4096,
 };
 
@@ -54,6 +55,7 @@ struct net_conn {
     struct net_loop *loop;
     const struct net_conn_events *ev;
     void *arg;
+    size_t (*room)(void *arg);
     struct conn_timer *timer; /* of a dial, or of a lingering close */
     enum err why;             /* what `closed` will say */
     bool is_unix, dialing, paused, reading, at_eof;

@@ -62,8 +62,11 @@ void net_conn_events_set(struct net_conn *c, const struct net_conn_events *ev, v
 void net_conn_write_take(struct net_conn *c, struct buf *bytes);
 size_t net_conn_queued(const struct net_conn *c);          /* bytes not yet taken by the kernel */
 void net_conn_read_pause(struct net_conn *c, bool paused); /* back-pressure */
-void net_conn_shutdown(struct net_conn *c);                /* half close after what is queued */
-void net_conn_free(struct net_conn *c);                    /* closes; unsent bytes are dropped */
+/* `room` is asked, with the events' `arg`, how many bytes could be passed on now: no more than that are read at once (but a little
+ * always is), so that what does not fit stays in the kernel and need not be kept. NULL, as at first: any number. */
+void net_conn_read_room(struct net_conn *c, size_t (*room)(void *arg));
+void net_conn_shutdown(struct net_conn *c); /* half close after what is queued */
+void net_conn_free(struct net_conn *c);     /* closes; unsent bytes are dropped */
 /* Closes after what is queued is sent and the other side has closed (what it still says is thrown away: closing with
  * unread bytes would reset the connection and lose our last answer), at most this long. */
 void net_conn_free_flush(struct net_conn *c, uint32_t linger_ms);

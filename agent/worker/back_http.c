@@ -235,6 +235,12 @@ static void on_drained(void *arg)
     tell_room(arg);
 }
 
+static size_t read_room(void *arg)
+{
+    struct back_http *b = arg;
+    return b->in_body && b->side.x ? exchange_room(b->side.x, FROM_BACK) : STASH_BYTES_MAX;
+}
+
 static const struct net_conn_events conn_events = {on_data, on_eof, on_closed, on_connected, on_drained};
 
 /* --- the side: the request ----------------------------------------------------------------- */
@@ -413,6 +419,7 @@ static enum err dial(struct flow *f, struct app_pool *p)
         free(b);
         return e;
     }
+    net_conn_read_room(b->conn, read_room);
     b->flow = f;
     f->dialing = &b->side;
     f->dial_cancel = cancel_dial;

@@ -320,6 +320,14 @@ static void on_drained(void *arg)
     tell_room(arg);
 }
 
+static size_t read_room(void *arg)
+{
+    struct front_http *f = arg;
+    if (f->state == FRONT_BODY)
+        return f->side.x ? exchange_room(f->side.x, FROM_FRONT) : 0;
+    return f->stash.len < STASH_BYTES_MAX ? STASH_BYTES_MAX - f->stash.len : 0;
+}
+
 static const struct net_conn_events conn_events = {on_data, on_eof, on_closed, NULL, on_drained};
 
 /* --- the side: answers --------------------------------------------------------------------- */
@@ -470,4 +478,5 @@ void front_http_open(struct worker *w, struct net_conn *c_take, const char *call
     front_enlist(w, &f->front);
     await_head(f);
     net_conn_events_set(c_take, &conn_events, f);
+    net_conn_read_room(c_take, read_room);
 }

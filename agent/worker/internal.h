@@ -44,7 +44,7 @@ enum {
     SPARE_FLOWS_MAX = 256,  /* kept for reuse; further ones are freed */
     SPARE_STREAMS_MAX = 256,
     SPARE_BUFS_MAX = 64,
-    SPARE_BUF_BYTES_MAX = 64 * 1024,
+    SPARE_BUF_BYTES_MAX = 1024 * 1024, /* all of them */
     PEER_BUCKETS = 256,
     METER_BUCKETS = 64,
     METERS_MAX = 1024, /* (service, role) pairs with counters of their own; further ones share one */
@@ -85,7 +85,7 @@ struct worker {
     uint16_t handshakes_from[SOURCE_BUCKETS];
     uint64_t source_seed; /* odd */
     struct buf spare_buf[SPARE_BUFS_MAX];
-    size_t spare_buf_count;
+    size_t spare_buf_count, spare_buf_bytes;
     struct list peer[PEER_BUCKETS];
     struct list meter[METER_BUCKETS];
     size_t meter_count;

@@ -133,6 +133,12 @@ static void on_drained(void *arg)
     tell_room(arg);
 }
 
+static size_t read_room(void *arg)
+{
+    struct raw *r = arg;
+    return r->side.x ? exchange_room(r->side.x, r->from) : 0;
+}
+
 static const struct net_conn_events conn_events = {on_data, on_eof, on_closed, on_connected, on_drained};
 
 static size_t room(const struct side *s)
@@ -228,6 +234,7 @@ void raw_dial(struct flow *f)
         flow_dial_failed(f, e);
         return;
     }
+    net_conn_read_room(r->conn, read_room);
     r->flow = f;
     f->dialing = &r->side;
     f->dial_cancel = cancel_dial;
@@ -259,6 +266,7 @@ void raw_front_open(struct worker *w, struct net_conn *c_take, const char *calle
         return;
     }
     net_conn_events_set(c_take, &conn_events, r);
+    net_conn_read_room(c_take, read_room);
     struct exchange_ask ask = {
         .protocol = PROTOCOL_TCP,
         .caller = caller ? bytes_str(caller) : (struct bytes){0},

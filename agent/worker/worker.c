@@ -37,15 +37,21 @@ static void run_all(struct list *tasks)
 
 struct buf worker_buf(struct worker *w)
 {
-    return w->spare_buf_count > 0 ? w->spare_buf[--w->spare_buf_count] : (struct buf){0};
+    if (w->spare_buf_count == 0)
+        return (struct buf){0};
+    struct buf b = w->spare_buf[--w->spare_buf_count];
+    w->spare_buf_bytes -= b.cap;
+    return b;
 }
 
 void worker_buf_return(struct worker *w, struct buf *b)
 {
-    if (b->at && b->cap <= SPARE_BUF_BYTES_MAX && w->spare_buf_count < SPARE_BUFS_MAX)
+    if (b->at && w->spare_buf_count < SPARE_BUFS_MAX && w->spare_buf_bytes + b->cap <= SPARE_BUF_BYTES_MAX) {
         w->spare_buf[w->spare_buf_count++] = (struct buf){.at = b->at, .cap = b->cap};
-    else
+        w->spare_buf_bytes += b->cap;
+    } else {
         free(b->at);
+    }
     *b = (struct buf){0};
 }
 
