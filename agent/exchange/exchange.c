@@ -274,6 +274,7 @@ void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct h
     assert(x->state == EXCHANGE_NEW);
     if (request_take)
         head_move(&x->request, request_take);
+    x->look_at = now + STALL_LOOK_MS;
     x->facts.protocol = ask->protocol;
     x->tunnel = ask->protocol == PROTOCOL_TCP;
     x->hops = ask->hops;
@@ -494,12 +495,34 @@ void exchange_lost(struct exchange *x, enum exchange_from from, enum exchange_lo
     finish(x);
 }
 
+static void look_for_silence(struct exchange *x, mono_ms now)
+{
+    uint64_t bytes = x->facts.bytes_up + x->facts.bytes_down;
+    x->quiet_looks = bytes == x->looked_bytes ? (uint8_t)(x->quiet_looks + 1) : 0;
+    x->looked_bytes = bytes;
+    x->look_at = now + STALL_LOOK_MS;
+    if (x->quiet_looks < STALL_LOOKS)
+        return;
+    struct exchange_refusal r =
+        refusal_of(504, FLAG_SI, NULL, "nothing was said to or by %s for an hour", x->service);
+    refuse(x, &r);
+}
+
 void exchange_tick(struct exchange *x, mono_ms now)
 {
-    if (x->state == EXCHANGE_OVER || now < x->deadline)
+    if (x->state == EXCHANGE_OVER)
         return;
-    struct exchange_refusal r = refusal_of(504, FLAG_UT, NULL, "%s did not answer in time", x->service);
-    refuse(x, &r);
+    if (now >= x->deadline) {
+        struct exchange_refusal r = refusal_of(504, FLAG_UT, NULL, "%s did not answer in time", x->service);
+        refuse(x, &r);
+    } else if (x->deadline == NEVER && now >= x->look_at) {
+        look_for_silence(x, now);
+    }
+}
+
+mono_ms exchange_tick_at(const struct exchange *x)
+{
+    return x->deadline == NEVER ? x->look_at : x->deadline;
 }
 
 uint32_t exchange_left_ms(const struct exchange *x, mono_ms now)

@@ -29,6 +29,10 @@ enum {
     CONNECT_APP_MS = 5000,  /* to an application of this host */
     CONNECT_MS_MAX = 30000, /* also where the policy switches it off: the kernel would try for minutes */
     EXCHANGE_TRIES_MAX = 2, /* the first, and one on another endpoint or a fresh connection */
+    /* What has no deadline (TCP, a tunnel, `request: 0s`) is looked at so often, and ended when no byte passed between so many
+     * looks: after an hour of silence, a quarter of it later at most. Who is gone without a word must not stay for ever. */
+    STALL_LOOK_MS = 15 * 60 * 1000,
+    STALL_LOOKS = 4,
 };
 
 struct exchange;
@@ -88,7 +92,10 @@ struct exchange {
     struct addr app;                      /* a local application; port 0: the endpoint's node, by a link */
     bool fresh;                           /* not one of the pool's connections: that was stale */
     uint32_t connect_ms;
-    mono_ms deadline; /* of the whole request */
+    mono_ms deadline; /* of the whole request; NEVER: none */
+    mono_ms look_at;  /* when silence is looked for next */
+    uint64_t looked_bytes;
+    uint8_t quiet_looks;
     uint8_t tries;
     bool ended[2];      /* by enum exchange_from */
     bool tunnel;        /* both directions are plain bytes: TCP, or after 101 */
@@ -130,6 +137,8 @@ void exchange_lost(struct exchange *x, enum exchange_from from, enum exchange_lo
 void exchange_writable(struct exchange *x, enum exchange_from sink); /* that side has room again */
 
 void exchange_tick(struct exchange *x, mono_ms now);
+mono_ms
+exchange_tick_at(const struct exchange *x); /* when exchange_tick() has something to do at the earliest */
 /* What is left of the deadline, at least 1; 0 = no deadline. */
 uint32_t exchange_left_ms(const struct exchange *x, mono_ms now);
 const char *exchange_state_name(enum exchange_state s);

@@ -13,6 +13,7 @@
     X(UF, "UF", "the endpoint could not be reached")                                                         \
     X(UO, "UO", "over a limit of ours")                                                                      \
     X(UT, "UT", "request timeout")                                                                           \
+    X(SI, "SI", "silent for too long")                                                                       \
     X(NR, "NR", "no route, or no such service")                                                              \
     X(URX, "URX", "the other endpoint could not be reached either")                                          \
     X(UC, "UC", "the endpoint ended the connection")                                                         \

@@ -4,7 +4,7 @@
 
 static void rearm(struct flow *f)
 {
-    mono_ms at = f->x.deadline;
+    mono_ms at = exchange_tick_at(&f->x);
     if (f->waiting.next)
         at = mono_min(at, f->connect_by);
     if (at != f->timer.at || !f->timer.node.next)

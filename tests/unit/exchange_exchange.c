@@ -621,6 +621,41 @@ static void the_deadline_covers_all_of_it(void **state)
            "front end\nback finish cut\nfront finish cut\n");
 }
 
+static void silence_ends_what_has_no_deadline_and_any_byte_renews_it(void **state)
+{
+    enum { LOOK = STALL_LOOK_MS };
+    struct story *t = *state;
+    struct exchange_ask ask = ask_http(t);
+    mono_ms now = 1000; /* when it began */
+    ask.protocol = PROTOCOL_TCP;
+    ask.service = bytes_str("db");
+    begin_with(t, EXCHANGE_NEAR, 1, &ask, NULL);
+    exchange_back_ready(&t->x, &t->back.side);
+    exchange_head(&t->x, NULL, NULL);
+    buf_consume(&t->log, t->log.len);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(exchange_tick_at(&t->x), now += LOOK);
+        exchange_tick(&t->x, now);
+    }
+    exchange_data(&t->x, FROM_BACK, bytes_str("one row"));
+    for (int i = 0; i < 4; i++) { /* the first finds the row, three find silence */
+        exchange_tick(&t->x, now += LOOK);
+        assert_int_equal(t->x.state, EXCHANGE_ANSWERING);
+    }
+    expect_log(t, "front data one row\n");
+    exchange_tick(&t->x, now += LOOK);
+    assert_int_equal(t->x.state, EXCHANGE_OVER);
+    assert_int_equal(t->x.facts.flag, FLAG_SI);
+    expect_log(t, "back finish cut\nfront finish cut\n");
+}
+
+static void a_deadline_is_all_there_is_to_wait_for(void **state)
+{
+    struct story *t = *state;
+    begin(t, EXCHANGE_NEAR, 1, "GET", "/");
+    assert_int_equal(exchange_tick_at(&t->x), t->x.deadline);
+}
+
 static void the_deadline_travels(void **state)
 {
     struct story *t = *state;
@@ -814,6 +849,8 @@ int main(void)
         T(a_client_that_leaves_cuts_the_back_side),
         T(a_client_that_leaves_while_seeking_is_news_for_the_owner),
         T(the_deadline_covers_all_of_it),
+        T(silence_ends_what_has_no_deadline_and_any_byte_renews_it),
+        T(a_deadline_is_all_there_is_to_wait_for),
         T(the_deadline_travels),
         T(the_far_agents_refusal_is_told_in_our_words),
         T(a_far_agent_cannot_make_us_say_anything_else),
