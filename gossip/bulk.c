@@ -159,9 +159,10 @@ static bool expect_answer(struct gossip *g, const struct node_id *from, const st
 
 static void answered(struct gossip *g, const struct bulk *b)
 {
+    bool is_first = !g->is_joined;
     joined(g);
-    if (b->flags & STATE_SAMPLE)
-        catch_up_begin(g);
+    if (b->flags & STATE_SAMPLE || (is_first && g->members.count >= CATCH_UP_FROM))
+        catch_up_begin(g); /* others may be joining with us */
     else
         catch_up_answered(g);
 }

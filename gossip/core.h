@@ -59,6 +59,8 @@ enum {
     CATCH_UP_WAIT_MS = 2000,  /* for an answer, before another is asked */
     CATCH_UP_MANY =
         32, /* differences shown by one sync that make one go on with others, until one shows none */
+    CATCH_UP_FROM =
+        8, /* members known, from which on a joiner's first answer is checked with another member */
     SAMPLE_RECORDS = 24,                 /* given to a joiner by one who is busy */
     STATE_BYTES_PER_S = 4 * 1024 * 1024, /* of full states given to joiners; beyond, they get samples */
     CUT_OFF_PROBES = 3, /* probe intervals without an answer after which our accusations are not told */

@@ -41,36 +41,49 @@ void members_fini(struct members *t)
     free(t->index);
 }
 
-static uint32_t index_home(const struct members *t, const struct node_id *id)
+/* Ids are public keys: no two members' begin alike for sixteen bytes by chance, and who makes such keys slows
+ * down the search for its own. */
+static uint64_t index_hash(const struct members *t, const struct node_id *id)
 {
-    return (uint32_t)mix_32(t->key, id->b) & (t->index_cap - 1);
+    return mix(mix(t->key, load_be64(id->b)), load_be64(id->b + 8));
+}
+
+static uint32_t index_home(const struct members *t, uint64_t hash)
+{
+    return (uint32_t)hash & (t->index_cap - 1);
+}
+
+static uint32_t index_tag(uint64_t hash)
+{
+    return (uint32_t)(hash >> 32);
 }
 
 struct member *members_find(const struct members *t, const struct node_id *id)
 {
     if (t->index_cap == 0)
         return NULL;
-    for (uint32_t i = index_home(t, id);; i = (i + 1) & (t->index_cap - 1)) {
-        if (t->index[i] == 0)
+    uint64_t hash = index_hash(t, id);
+    for (uint32_t i = index_home(t, hash);; i = (i + 1) & (t->index_cap - 1)) {
+        if (t->index[i].slot == 0)
             return NULL;
-        struct member *m = t->list[t->index[i] - 1];
-        if (node_id_eq(&m->id, id))
-            return m;
+        if (t->index[i].tag == index_tag(hash) && node_id_eq(&t->list[t->index[i].slot - 1]->id, id))
+            return t->list[t->index[i].slot - 1];
     }
 }
 
 static void index_put(struct members *t, const struct member *m)
 {
-    uint32_t i = index_home(t, &m->id);
-    while (t->index[i] != 0)
+    uint64_t hash = index_hash(t, &m->id);
+    uint32_t i = index_home(t, hash);
+    while (t->index[i].slot != 0)
         i = (i + 1) & (t->index_cap - 1);
-    t->index[i] = m->slot + 1;
+    t->index[i] = (struct member_slot){m->slot + 1, index_tag(hash)};
 }
 
 static uint32_t index_of(const struct members *t, const struct member *m)
 {
-    uint32_t i = index_home(t, &m->id);
-    while (t->index[i] != m->slot + 1)
+    uint32_t i = index_home(t, index_hash(t, &m->id));
+    while (t->index[i].slot != m->slot + 1)
         i = (i + 1) & (t->index_cap - 1);
     return i;
 }
@@ -79,14 +92,14 @@ static uint32_t index_of(const struct members *t, const struct member *m)
 static void index_erase(struct members *t, uint32_t gap)
 {
     uint32_t mask = t->index_cap - 1;
-    for (uint32_t i = (gap + 1) & mask; t->index[i] != 0; i = (i + 1) & mask) {
-        uint32_t home = index_home(t, &t->list[t->index[i] - 1]->id);
+    for (uint32_t i = (gap + 1) & mask; t->index[i].slot != 0; i = (i + 1) & mask) {
+        uint32_t home = index_home(t, index_hash(t, &t->list[t->index[i].slot - 1]->id));
         if (((i - home) & mask) >= ((i - gap) & mask)) {
             t->index[gap] = t->index[i];
             gap = i;
         }
     }
-    t->index[gap] = 0;
+    t->index[gap] = (struct member_slot){0};
 }
 
 static bool grow(struct members *t)
@@ -99,9 +112,9 @@ static bool grow(struct members *t)
         t->list = list;
         t->cap = cap;
     }
-    if ((t->count + 1) * 2 > t->index_cap) {
+    if ((t->count + 1) * 4 > t->index_cap * 3) {
         uint32_t cap = t->index_cap ? t->index_cap * 2 : INDEX_MIN;
-        uint32_t *index = calloc(cap, sizeof *index);
+        struct member_slot *index = calloc(cap, sizeof *index);
         if (!index)
             return false;
         free(t->index);
@@ -144,7 +157,7 @@ void members_remove(struct members *t, struct member *m)
     index_erase(t, index_of(t, m));
     struct member *last = t->list[t->count - 1];
     if (last != m) {
-        t->index[index_of(t, last)] = m->slot + 1;
+        t->index[index_of(t, last)].slot = m->slot + 1;
         last->slot = m->slot;
         t->list[m->slot] = last;
     }

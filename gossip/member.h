@@ -61,10 +61,15 @@ struct member {
     uint16_t rtt_8ths, rtt_var_4ths; /* of its round trips, ms; 0: not measured (probe.h) */
 };
 
+struct member_slot {
+    uint32_t slot; /* in members.list, + 1; 0: empty */
+    uint32_t tag;  /* of the id's hash, so that a search seldom looks at a member that it does not seek */
+};
+
 struct members {
     struct member **list;
     uint32_t count, cap;
-    uint32_t *index; /* slot + 1, 0 empty */
+    struct member_slot *index;
     uint32_t index_cap;
     uint64_t key;
     uint32_t by_state[4];

@@ -11,7 +11,7 @@
  *
  * Range-based set reconciliation (Meyer 2023), with wide divisions instead of halves because a datagram has the
  * room and a round trip costs more than bytes. The work is log16(n) datagrams for each difference, whatever n.
- * Where more than DIFFER_MANY parts of 64 differ, a sync over the bulk lane is cheaper.
+ * Where more than DIFFER_MANY parts of 64 differ (or as great a share, if they hold much), a sync over the bulk lane is cheaper.
  *
  * Places and digests follow from a fresh salt, so nobody can prepare records that hide behind one another, or
  * crowd a range. Nothing is remembered but the salt. One packet answers one packet, and a member gets only so
@@ -22,9 +22,9 @@
 #include <stdlib.h>
 
 enum {
-    DIFFER_MANY = 24, /* parts of the first division */
-    DEEPER_WIDTH = 4, /* later divisions */
-    LIST_MAX = 64,    /* members in one RANGE; packets hold fewer */
+    DIFFER_MANY = 24,    /* parts of the first division, or as great a share of fewer parts ... */
+    DIFFER_MEMBERS = 64, /* ... that hold more members than this */
+    DEEPER_WIDTH = 4,    /* later divisions */
     PARTS_MAX = RANGES_MAX << RANGE_WIDTH_MAX,
 };
 
@@ -180,6 +180,14 @@ static void compare(const struct gossip *g, const struct range_out *o, struct by
     }
 }
 
+static bool is_much(const struct differing *d, uint32_t of_parts)
+{
+    uint32_t members = 0;
+    for (uint32_t i = 0; i < d->parts; i++)
+        members += d->count[i];
+    return d->parts > DIFFER_MANY || (d->parts * 64 > of_parts * DIFFER_MANY && members > DIFFER_MEMBERS);
+}
+
 static size_t room_for(const struct gossip *g, size_t docs)
 {
     return g->cfg.packet_bytes_max - MESSAGE_HEADER - 8 - 1 - docs - 2;
@@ -230,7 +238,7 @@ void range_on_digest(struct gossip *g, struct member *m, const struct addr *via,
         o.prefix[i] = load_be32(d->digests.at + i * (4 + ((size_t)8 << d->width)));
     compare(g, &o, d->digests, &differ);
     bulk_docs(g, &m->id, d->docs);
-    if (d->depth == 0 && differ.parts > DIFFER_MANY) {
+    if (d->depth == 0 && is_much(&differ, 1u << d->width)) {
         if (!g->catch_up.is_on && bulk_allow_answer(g, m, 2))
             jobs_sync(g, m);
         return;

@@ -168,7 +168,7 @@ static void the_table_is_bounded(void **state)
 {
     struct members t;
     (void)state;
-    assert_true(sizeof(struct member) + sizeof(struct member *) + 4 * sizeof(uint32_t) <= 192);
+    assert_true(sizeof(struct member) + sizeof(struct member *) + 3 * sizeof(struct member_slot) <= 192);
     members_init(&t, 1);
     for (uint32_t n = 0; n < GOSSIP_MEMBERS_MAX; n++)
         add(&t, n, 1);
