@@ -88,7 +88,7 @@ static void await_head(struct front_http *f)
 static void on_timer(struct timer *t)
 {
     struct front_http *f = list_entry(t, struct front_http, timer);
-    mono_ms end = f->since + (f->state == FRONT_HEAD && !f->head_begun ? IDLE_MS : HEAD_MS);
+    mono_ms end = f->since + (f->state == FRONT_HEAD && !f->head_begun ? IDLE_MS : head_ms(f->w));
     if (f->state == FRONT_BODY || f->state == FRONT_WAIT)
         end = worker_now(f->w) + IDLE_MS; /* the exchange has a deadline of its own */
     if (end > worker_now(f->w))
@@ -231,7 +231,7 @@ static struct bytes feed(struct front_http *f, struct bytes in)
         if (f->state == FRONT_HEAD && n > 0 && !f->head_begun) {
             f->head_begun = true;
             f->since = worker_now(f->w);
-            wheel_set_sooner(&f->w->wheel, &f->timer, f->since + HEAD_MS);
+            wheel_set_sooner(&f->w->wheel, &f->timer, f->since + head_ms(f->w));
         }
         struct h1_event ev = h1_reader_feed(f->reader, bytes_of(in.at, n), &used);
         in.at += used;
@@ -415,7 +415,7 @@ static void finish(struct side *s, bool clean)
     } else if (f->request_is_small) {
         f->state = FRONT_DRAIN;
         f->since = worker_now(f->w);
-        wheel_set_sooner(&f->w->wheel, &f->timer, f->since + HEAD_MS);
+        wheel_set_sooner(&f->w->wheel, &f->timer, f->since + head_ms(f->w));
         worker_pump(f->w, &f->pump);
     } else {
         die(f, true);

@@ -32,7 +32,7 @@ enum {
     LINK_QUEUE_BYTES = 1024 * 1024, /* sealed and not taken by the kernel; then nothing more is sealed */
     /* Of a refused request's body this much is read and thrown away, to keep the connection; else it closes. */
     DRAIN_BODY_MAX = 64 * 1024,
-    HEAD_MS = 10000,       /* from a head's first byte to its last (P22) */
+    HEAD_MS = 10000,       /* from a head's first byte to its last (P22), unless configured */
     IDLE_MS = 300000,      /* between requests */
     LINGER_MS = 2000,      /* after our last byte, for the other side to close */
     LINK_IDLE_MS = 600000, /* a link without streams is closed */
@@ -108,6 +108,11 @@ struct workers {
     void (*drain_done)(void *arg);
     void *drain_arg;
 };
+
+static inline uint32_t head_ms(const struct worker *w)
+{
+    return w->all->config.head_ms ? w->all->config.head_ms : HEAD_MS;
+}
 
 /* worker.c */
 static inline mono_ms worker_now(const struct worker *w)

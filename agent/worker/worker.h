@@ -34,6 +34,7 @@ struct worker_config {
     const struct worker_caller *caller;
     struct bytes mesh, credential;
     const uint8_t *noise_secret; /* 32 bytes */
+    uint32_t head_ms;            /* from the first byte of a client's head to its last (P22); 0 = 10 s */
     uint32_t drain_ms;           /* how long requests in flight may take to finish at the stop */
     struct net_loop *control;    /* where the functions below run (by net_post) */
     /* A bulk link arrived: its socket and the bytes already read (the preface on). Takes both. */

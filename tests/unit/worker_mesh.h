@@ -19,7 +19,8 @@
 #include "trust/trust.h"
 #include "worker/worker.h"
 
-enum { STUCK_S = 10 }; /* a test that waits this long has failed */
+enum { STUCK_S = 10 };            /* a test that waits this long has failed */
+enum { HEAD_DEADLINE_MS = 1500 }; /* of a client's head */
 
 /* --- the origin: a thread per connection --------------------------------------------------- */
 
@@ -335,6 +336,7 @@ static void make_agent(struct mesh *m, struct agent *a, const char *name, const 
                                        .mesh = bytes_str("test.mesh"),
                                        .credential = buf_bytes(&a->credential),
                                        .noise_secret = a->noise.sec,
+                                       .head_ms = HEAD_DEADLINE_MS,
                                        .drain_ms = 3000,
                                        .control = m->control,
                                        .on_bulk = on_bulk,

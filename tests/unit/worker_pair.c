@@ -368,6 +368,33 @@ static void on_drained(void *arg)
     ((struct mesh *)arg)->drained = 1;
 }
 
+/* P22: every byte comes in time, the head does not. */
+static void test_a_head_that_trickles_is_cut_at_its_deadline(void **state)
+{
+    struct mesh *m = *state;
+    int fd = connect_to(&m->entry_web);
+    struct pollfd closed = {.fd = fd, .events = POLLIN};
+    mono_us began = net_now_us();
+    send_text(fd, "GET / HTTP/1.1\r\nHost: cart\r\n");
+    while (poll(&closed, 1, 50) == 0 && net_now_us() - began < STUCK_S * 1000000ull)
+        send_text(fd, "x");
+    uint8_t byte;
+    mono_us took = net_now_us() - began;
+    assert_true(recv(fd, &byte, 1, 0) <= 0); /* cut, without an answer */
+    assert_true(took >= HEAD_DEADLINE_MS * 1000ull);
+    assert_true(took < STUCK_S * 1000000ull);
+    close(fd);
+    /* Between requests the clock is another: an idle client stays. */
+    fd = connect_to(&m->entry_web);
+    closed.fd = fd;
+    assert_int_equal(poll(&closed, 1, HEAD_DEADLINE_MS + 500), 0);
+    struct buf in = {0};
+    send_text(fd, "GET /later HTTP/1.1\r\nHost: cart\r\n\r\n");
+    assert_true(recv_until(fd, &in, "/later"));
+    close(fd);
+    buf_fini(&in);
+}
+
 static void test_drain_finishes_what_is_in_flight(void **state)
 {
     struct mesh *m = *state;
@@ -508,6 +535,7 @@ int main(void)
         T(test_revoked_node_is_cut_and_refused),
         T(test_dead_agent_is_evidence_and_503),
         T(test_an_address_that_is_taken_is_named),
+        T(test_a_head_that_trickles_is_cut_at_its_deadline),
         T(test_drain_finishes_what_is_in_flight),
         T(test_bulk_connection_is_handed_to_control),
         T(test_strangers_on_the_mesh_port_are_closed_unanswered),
