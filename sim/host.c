@@ -279,7 +279,7 @@ static void fail_bulk(struct world *w, struct delivery *d_take, mono_us after)
 /* The way to `to` as a connection sees it now: 0, or the time until its failure is known. */
 static mono_us bulk_trouble(struct world *w, uint32_t from, uint32_t to)
 {
-    if (to == UINT32_MAX || wire_is_cut(&w->wire, from, to) || wire_is_cut(&w->wire, to, from))
+    if (to == UINT32_MAX || wire_is_bulk_cut(&w->wire, from, to))
         return WIRE_TIMEOUT_US;
     enum host_state s = w->host[to].state;
     if (s == HOST_DOWN || s == HOST_NEW)

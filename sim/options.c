@@ -31,10 +31,14 @@ static const char usage[] =
     "  --nodes N,N,...   sizes, one row each\n"
     "  --runs K          runs of each case\n"
     "  --svg FILE        draws a plot\n"
+    "  --without LIST    leaves out parts of gossip (local-health, nack, confirmations, tell-suspect, "
+    "verify,\n"
+    "                    observers, eager, lateness, rtt)\n"
     "  --refused         detect: the process dies and its host refuses; else the host falls silent\n"
     "  --interval        lifeguard: the Interval experiment; else Threshold\n"
     "  --paused C,C,...  lifeguard: how many pause at once; --on-ms D,... for how long; --off-ms I,... free "
     "between\n"
+    "  --compare         lifeguard: SWIM alone, with each part of Lifeguard, with all\n"
     "\n"
     "Exit status: 0 all runs were as they must be, 1 one was not (with the command that plays it again), 2 "
     "usage.\n";
@@ -69,9 +73,11 @@ enum {
     OPT_SVG,
     OPT_REFUSED,
     OPT_INTERVAL,
+    OPT_COMPARE,
     OPT_PAUSED,
     OPT_ON,
     OPT_OFF,
+    OPT_WITHOUT,
     OPT_LIST,
     OPT_HELP,
     OPT_WIRE,
@@ -87,9 +93,11 @@ static const struct option own_options[] = {
     {"svg", required_argument, NULL, OPT_SVG},
     {"refused", no_argument, NULL, OPT_REFUSED},
     {"interval", no_argument, NULL, OPT_INTERVAL},
+    {"compare", no_argument, NULL, OPT_COMPARE},
     {"paused", required_argument, NULL, OPT_PAUSED},
     {"on-ms", required_argument, NULL, OPT_ON},
     {"off-ms", required_argument, NULL, OPT_OFF},
+    {"without", required_argument, NULL, OPT_WITHOUT},
     {"list", no_argument, NULL, OPT_LIST},
     {"help", no_argument, NULL, OPT_HELP},
 };
@@ -175,6 +183,8 @@ static bool take_value(struct options *o, int option, const char *text)
         return read_list(text, 1, 600000, &o->ask.on_ms);
     case OPT_OFF:
         return read_list(text, 1, 600000, &o->ask.off_ms);
+    case OPT_WITHOUT:
+        return study_read_parts(text, &o->ask.gossip.without);
     default:
         return option >= OPT_WIRE && take_wire(o, (size_t)(option - OPT_WIRE), text);
     }
@@ -202,6 +212,9 @@ static int take_word(struct options *o, int option, const char *text)
         return -1;
     case OPT_INTERVAL:
         o->ask.is_interval = true;
+        return -1;
+    case OPT_COMPARE:
+        o->ask.is_compared = true;
         return -1;
     case OPT_LIST:
         list();

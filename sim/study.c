@@ -34,6 +34,35 @@ struct study_list study_or(const struct study_list *list, struct study_list own)
     return list->count > 0 ? *list : own;
 }
 
+bool study_read_parts(const char *text, uint32_t *out)
+{
+    static const struct {
+        const char *name;
+        enum gossip_part part;
+    } parts[] = {
+        {"local-health", GOSSIP_LOCAL_HEALTH},
+        {"nack", GOSSIP_NACK},
+        {"confirmations", GOSSIP_CONFIRMATIONS},
+        {"tell-suspect", GOSSIP_TELL_SUSPECT},
+        {"verify", GOSSIP_VERIFY},
+        {"observers", GOSSIP_OBSERVERS},
+        {"eager", GOSSIP_EAGER},
+        {"lateness", GOSSIP_LATENESS},
+        {"rtt", GOSSIP_RTT},
+    };
+    for (;; text++) {
+        size_t len = strcspn(text, ","), i = 0, count = sizeof parts / sizeof *parts;
+        while (i < count && (strlen(parts[i].name) != len || strncmp(parts[i].name, text, len) != 0))
+            i++;
+        if (i == count)
+            return false;
+        *out |= parts[i].part;
+        text += len;
+        if (!*text)
+            return true;
+    }
+}
+
 struct world *study_mesh(const struct study_options *o, uint32_t hosts, uint64_t seed, mono_us settled)
 {
     struct world_config config = {.hosts = hosts, .seed = seed, .wire = o->wire, .gossip = o->gossip};

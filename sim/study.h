@@ -21,6 +21,7 @@ struct study_options {
     struct study_list on_ms;  /* lifeguard: D, how long */
     struct study_list off_ms; /* lifeguard: I, and how long free between */
     bool is_interval;         /* lifeguard: cycles instead of one pause */
+    bool is_compared;         /* lifeguard: a row for each part of Lifeguard alone */
     bool is_refused;          /* detect: the process dies and its host refuses; else the host falls silent */
     bool is_quiet;            /* lifeguard: no line for each cell of the grid */
     struct wire_config wire;  /* of every run */
@@ -38,6 +39,9 @@ const struct study *study_get(size_t i);          /* NULL: past the last */
 
 /* `list` if it is given, else these. */
 struct study_list study_or(const struct study_list *list, struct study_list own);
+
+/* "nack,observers": parts of gossip as bits of enum gossip_part, added to *out. False: there is no such part. */
+bool study_read_parts(const char *text, uint32_t *out);
 
 /* A mesh of the options' kind whose hosts have all started within a second, `settled` after that. Whether
  * all see all by then is for the caller to ask. */

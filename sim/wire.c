@@ -60,6 +60,16 @@ bool wire_is_cut(const struct wire *w, uint32_t from, uint32_t to)
     return w->cut[w->group[from]][w->group[to]];
 }
 
+static bool is_stalled(const struct wire_host *h)
+{
+    return h->lost_in_ppm >= WIRE_STALL_PPM || h->lost_out_ppm >= WIRE_STALL_PPM;
+}
+
+bool wire_is_bulk_cut(const struct wire *w, uint32_t a, uint32_t b)
+{
+    return wire_is_cut(w, a, b) || wire_is_cut(w, b, a) || is_stalled(&w->host[a]) || is_stalled(&w->host[b]);
+}
+
 bool wire_is_whole(const struct wire *w)
 {
     static const bool none[WIRE_GROUPS_MAX][WIRE_GROUPS_MAX];

@@ -32,6 +32,7 @@ enum {
     WIRE_TIMEOUT_US = 3 * 1000 * 1000, /* until a connection to silence is given up */
     WIRE_IDLE_US = 30 * 1000 * 1000,   /* an unused connection is closed after this */
     WIRE_RESEND_US = 200 * 1000,       /* TCP's least retransmission time-out */
+    WIRE_STALL_PPM = 500 * 1000,       /* loss in which a TCP connection makes no progress worth the name */
     WIRE_KBPS = 1000 * 1000,           /* of bulk messages, unless the configuration says so */
 };
 
@@ -78,6 +79,8 @@ void wire_init(struct wire *w, const struct wire_config *config, uint32_t hosts,
 void wire_fini(struct wire *w);
 
 bool wire_is_cut(const struct wire *w, uint32_t from, uint32_t to);
+/* Nothing gets through between the two by TCP, which needs both directions and gives up where most is lost. */
+bool wire_is_bulk_cut(const struct wire *w, uint32_t a, uint32_t b);
 /* Nothing is cut, and no host has losses of its own. */
 bool wire_is_whole(const struct wire *w);
 /* No cut, no loss, no doubling, no reordering, anywhere: what a liveness phase begins with. Zones' delays and lines'

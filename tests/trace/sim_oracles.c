@@ -113,6 +113,126 @@ static void disagreement_is_named(void **state)
     expect_failure(w, "ms after a crash: host 0 holds host 3");
 }
 
+static void live_on_without_a_network(struct world *w)
+{
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        host_start(w, h);
+    if (!world_agree(w, SEC(30), "start") || !world_run(w, SEC(40)))
+        return;
+    w->wire.config.loss_ppm = 1000000; /* the network is gone, and nobody told the oracles */
+    w->dead_bound = SEC(3600);
+    world_run(w, SEC(60));
+}
+
+static void deaths_of_the_living_are_counted_and_fail_a_scenario(void **state)
+{
+    (void)state;
+    const struct scenario strict = {.name = "strict", .play = live_on_without_a_network};
+    struct scenario lenient = strict;
+    struct world_config config = {.hosts = 5, .seed = 42, .wire = {.delay_us = 500}};
+    lenient.may_misjudge = true;
+    struct world *w = scenario_play(&lenient, &config);
+    assert_true(world_is_well(w));
+    assert_int_equal(w->figures.false_deaths, 5 * 4);
+    world_free(w);
+    expect_failure(scenario_play(&strict, &config), "20 times a host was held dead that ran");
+}
+
+static void numbers_that_rise_without_need_are_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    oracle_end(w);
+    assert_true(world_is_well(w));
+    host_crash(w, 2);
+    w->host[2].disk.incarnation = 70; /* as if it had been lied up to there */
+    host_start(w, 2);
+    oracle_end(w);
+    expect_failure(w, "host 2 was driven to incarnation 71");
+}
+
+static void an_honest_hosts_malformed_message_is_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    const uint8_t nonsense[] = {0xff, 0xff, 0xff, 0xff};
+    world_inject(w, 3, false, 1, GOSSIP_DATAGRAM, bytes_of(nonsense, sizeof nonsense));
+    world_run(w, SEC(1));
+    expect_failure(w, "host 1 finds a message of host 3 malformed");
+}
+
+/* A change of mind of host 0 about host 3, whose record it holds. */
+static struct gossip_event change_of_mind(enum gossip_state before, enum gossip_state after)
+{
+    return (struct gossip_event){.type = GOSSIP_EV_MEMBER, .before = before, .after = after};
+}
+
+static void going_back_to_an_older_record_is_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    const struct signed_record *first = w->host[3].own;
+    struct gossip_event ev = change_of_mind(GOSSIP_ALIVE, GOSSIP_ALIVE);
+    oracle_changed(w, 0, 3, &ev, first); /* the same again: nothing to object */
+    host_update(w, 3);
+    assert_true(world_run(w, SEC(5)));
+    assert_ptr_not_equal(w->host[0].disk.member[3], first);
+    oracle_changed(w, 0, 3, &ev, first);
+    expect_failure(w, "host 0 goes back from incarnation 1 to 1 of host 3");
+}
+
+static void undoing_a_good_bye_is_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    host_leave(w, 3);
+    assert_true(world_run(w, SEC(5)));
+    const struct signed_record *good_bye = w->host[0].disk.member[3];
+    assert_true(good_bye->left);
+    struct gossip_event ev = change_of_mind(GOSSIP_LEFT, GOSSIP_ALIVE);
+    oracle_changed(w, 0, 3, &ev, good_bye);
+    expect_failure(w, "host 0 undoes the good-bye of host 3");
+}
+
+static void raising_the_dead_is_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    host_crash(w, 3);
+    struct gossip_event ev = change_of_mind(GOSSIP_DEAD, GOSSIP_ALIVE);
+    oracle_changed(w, 0, 3, &ev, w->host[0].disk.member[3]); /* its ack may still have been under way */
+    assert_true(world_run(w, SEC(30)));
+    oracle_changed(w, 0, 3, &ev, w->host[0].disk.member[3]);
+    expect_failure(w, "host 0 raises host 3 from the dead, which has been gone for 30 s");
+}
+
+static void different_views_of_the_gone_are_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    char difference[160];
+    w->wire.group[0] = 1;
+    world_cut(w, 0, 1, true);
+    world_cut(w, 1, 0, true);
+    host_leave(w, 3); /* host 0 does not hear it, and finds all others dead */
+    assert_true(world_run(w, SEC(5)));
+    host_stop(w, 3);
+    assert_true(world_run(w, SEC(40)));
+    memset(w->wire.cut, 0, sizeof w->wire.cut);
+    for (uint32_t h = 1; h < 5; h++)
+        if (h != 2)
+            host_stop(
+                w, h); /* gone is gone: only host 0 and host 2 are asked, and only about host 3 they differ */
+    w->host[2].state = HOST_PAUSED; /* of which nobody has to be sure */
+    assert_true(oracle_agree(w, difference, sizeof difference));
+    w->host[2].state = HOST_UP;
+    w->last_observer = 2;
+    w->last_subject = 3;
+    assert_false(oracle_agree(w, difference, sizeof difference));
+    assert_string_equal(difference, "host 2 holds host 3 left, which is held otherwise by another");
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +242,13 @@ int main(void)
         cmocka_unit_test(a_number_signed_twice_is_seen),
         cmocka_unit_test(holding_a_reachable_host_dead_is_seen),
         cmocka_unit_test(disagreement_is_named),
+        cmocka_unit_test(deaths_of_the_living_are_counted_and_fail_a_scenario),
+        cmocka_unit_test(numbers_that_rise_without_need_are_seen),
+        cmocka_unit_test(an_honest_hosts_malformed_message_is_seen),
+        cmocka_unit_test(going_back_to_an_older_record_is_seen),
+        cmocka_unit_test(undoing_a_good_bye_is_seen),
+        cmocka_unit_test(raising_the_dead_is_seen),
+        cmocka_unit_test(different_views_of_the_gone_are_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

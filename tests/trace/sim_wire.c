@@ -87,6 +87,69 @@ static void bulk_pays_for_its_connection_once_and_keeps_its_order(void **state)
     wire_fini(&w);
 }
 
+static mono_us delay_of(struct wire *w, uint32_t from, uint32_t to, size_t bytes, mono_us now)
+{
+    mono_us at[2];
+    return wire_datagram(w, from, to, bytes, now, at) ? at[0] - now : NEVER;
+}
+
+/* Hosts 0 and 2 in one zone, 1 and 3 in the other. */
+static void between_zones_it_takes_longer_and_each_direction_differs(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct wire_config config = {
+        .delay_us = 1000, .zones = 2, .zone_delay_us = 20000, .zone_loss_ppm = 200000};
+    wire_init(&w, &config, 4, 3);
+    assert_int_equal(delay_of(&w, 0, 2, 100, 0), 1000);
+    wire_heal(&w); /* losses are faults, distances are not */
+    mono_us there = delay_of(&w, 0, 1, 100, 0), back = delay_of(&w, 1, 0, 100, 0);
+    assert_in_range(there, 11000, 31000);
+    assert_in_range(back, 11000, 31000);
+    assert_true(there != back);
+    assert_int_equal(delay_of(&w, 2, 3, 100, 0), there);
+    assert_int_equal(wire_round_trip(&w, 0, 1), there + back);
+    wire_fini(&w);
+}
+
+/* 1 Mbit/s: 1250 bytes pass in 10 ms at the sender's end and in 10 ms at the receiver's. */
+static void a_thin_line_queues_and_then_drops(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct wire_config config = {.delay_us = 1000, .line_kbps = 1000, .queue_us = 50000};
+    wire_init(&w, &config, 2, 1);
+    assert_int_equal(delay_of(&w, 0, 1, 1250, 0), 10000 + 1000 + 10000);
+    for (mono_us ahead = 1; ahead <= 5; ahead++)
+        assert_int_equal(delay_of(&w, 0, 1, 1250, 0), ahead * 10000 + 21000);
+    assert_int_equal(delay_of(&w, 0, 1, 1250, 0), NEVER); /* would wait 60 ms */
+    assert_int_equal(w.queue_drops, 1);
+    assert_int_equal(delay_of(&w, 0, 1, 1250, 20000), 40000 + 21000); /* two have passed meanwhile */
+    mono_us bulk = wire_bulk(&w, 1, 1, 0, 1, 125000, 0);
+    assert_int_equal(bulk,
+                     4 * 1000 + 1000 * 1000 + 1000 + 1000 * 1000); /* its own queue: not behind datagrams */
+    wire_fini(&w);
+}
+
+static void one_hosts_losses_are_its_own(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct wire_config config = {.delay_us = 1000};
+    wire_init(&w, &config, 3, 1);
+    w.host[1].lost_in_ppm = 1000000;
+    assert_false(wire_is_whole(&w));
+    assert_int_equal(delay_of(&w, 0, 1, 100, 0), NEVER);
+    assert_int_equal(delay_of(&w, 1, 0, 100, 0), 1000);
+    assert_int_equal(delay_of(&w, 0, 2, 100, 0), 1000);
+    assert_true(wire_is_bulk_cut(&w, 1, 0)); /* TCP needs both directions */
+    assert_false(wire_is_bulk_cut(&w, 2, 0));
+    wire_heal(&w);
+    assert_true(wire_is_whole(&w));
+    assert_int_equal(delay_of(&w, 0, 1, 100, 0), 1000);
+    wire_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +157,9 @@ int main(void)
         cmocka_unit_test(loss_and_doubling_are_as_configured),
         cmocka_unit_test(a_cut_has_a_direction),
         cmocka_unit_test(bulk_pays_for_its_connection_once_and_keeps_its_order),
+        cmocka_unit_test(between_zones_it_takes_longer_and_each_direction_differs),
+        cmocka_unit_test(a_thin_line_queues_and_then_drops),
+        cmocka_unit_test(one_hosts_losses_are_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
