@@ -144,14 +144,8 @@ struct member *members_add(struct members *t, const struct node_id *id, mono_ms 
     return m;
 }
 
-static void forget_rings(struct members *t)
-{
-    memset(t->next, 0, sizeof t->next);
-}
-
 void members_remove(struct members *t, struct member *m)
 {
-    forget_rings(t);
     members_unsum(t, m);
     t->by_state[m->state]--;
     index_erase(t, index_of(t, m));
@@ -168,7 +162,6 @@ void members_remove(struct members *t, struct member *m)
 
 void members_set_state(struct members *t, struct member *m, enum gossip_state state, mono_ms now)
 {
-    forget_rings(t);
     t->by_state[m->state]--;
     t->by_state[state]++;
     m->state = (uint8_t)state;
@@ -263,21 +256,6 @@ struct member *members_pick(const struct members *t, struct rng *r, unsigned sta
 uint64_t member_place(const struct member *m, uint64_t salt)
 {
     return mix_32(salt, m->id.b);
-}
-
-struct member *members_next_on_ring(struct members *t, const struct member *m, unsigned ring)
-{
-    struct member **kept = &t->next[ring % MEMBER_RINGS], *next = *kept;
-    uint64_t own = member_place(m, ring), least = UINT64_MAX;
-    for (uint32_t i = 0; i < t->count && !*kept; i++) {
-        struct member *other = t->list[i];
-        uint64_t ahead = member_place(other, ring) - own;
-        if (other->state == GOSSIP_ALIVE && other != m && ahead < least) {
-            least = ahead;
-            next = other;
-        }
-    }
-    return *kept = next;
 }
 
 uint64_t member_digest(const struct member *m, uint64_t salt)

@@ -29,7 +29,7 @@
 struct rumor;
 struct suspicion;
 
-enum { SUM_LANES = 32, MEMBER_RINGS = 4 };
+enum { SUM_LANES = 32 };
 
 enum member_flag {
     MEMBER_SUMMED = 1,    /* its record is part of the summary */
@@ -74,8 +74,6 @@ struct members {
     uint64_t key;
     uint32_t by_state[4];
     uint64_t sum[SUM_LANES];
-    struct member
-        *next[MEMBER_RINGS]; /* last answers of members_next_on_ring(), for the same m; NULL: not known */
 };
 
 void members_init(struct members *t, uint64_t key);
@@ -102,10 +100,6 @@ struct summary sum_fold(const uint64_t sum[SUM_LANES], uint64_t nonce);
  */
 struct member *members_pick(const struct members *t, struct rng *r, unsigned states,
                             const struct member *const * not, size_t not_count);
-
-/* The live member that comes after m on a ring, an order of all members by a hash of ring and id that is the
- * same for everybody. NULL: m is alone. */
-struct member *members_next_on_ring(struct members *t, const struct member *m, unsigned ring);
 
 static inline unsigned state_bit(enum gossip_state s)
 {

@@ -6,7 +6,7 @@
  * members can have it) it travels whole; later most receivers have it already, so only a notice of its number
  * travels and who lacks it asks. That keeps the whole records sent near one per member instead of one per
  * push (the eager/lazy split of Plumtree, Leitao et al. 2007). Random pushes by four miss about e^-4 of the
- * members, so WAVE_MS later each pushes a notice to whoever comes after it on each of WAVE_FANOUT rings. A member
+ * members, so WAVE_MS later each pushes a notice to whoever comes after it on each of WAVE_FANOUT rings (watch.h). A member
  * is missed by that only if all that come before it on the rings were missed too: e^-16 of the members, where as
  * many random pushes would miss e^-7. Besides, pings and acks carry
  * rumors until each has been sent lambda log n times (SWIM section 4.1). */
@@ -79,6 +79,8 @@ uint8_t send_limit(const struct gossip *g)
 /* It owes pushes from now on, but not more than there are others. */
 static void make_eager(struct gossip *g, struct rumor *r, uint32_t eager)
 {
+    if (g->cfg.without & GOSSIP_EAGER)
+        eager = 0;
     uint32_t others = g->members.by_state[GOSSIP_ALIVE] - (g->self && g->self->state == GOSSIP_ALIVE);
     rumors_eager(&g->rumors, r, (uint8_t)(eager < others ? eager : others));
     r->owes_wave = eager > 0 && others > eager;
@@ -309,7 +311,8 @@ static struct datagram head_of(const struct gossip *g, const struct out *o)
 static bool needs_introduction(const struct gossip *g, const struct member *m)
 {
     return !(m->flags & MEMBER_KNOWS_US) &&
-           (g->now - g->own_set_at < INTRODUCE_MS || (int64_t)g->now - m->since < INTRODUCE_MS);
+           (g->now - g->own_set_at < INTRODUCE_MS ||
+            (m->state == GOSSIP_ALIVE && (int64_t)g->now - m->since < INTRODUCE_MS));
 }
 
 static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
@@ -330,7 +333,8 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
         struct rumor_item i = opinion_of(o.to, &g->cfg.self);
         rumor_item_encode(&w, &i);
     }
-    if (budget_has(&g->budget))
+    /* Who is suspected is likely to hear nothing: rumors told to it would be spent for nothing. */
+    if (budget_has(&g->budget) && o.to->state == GOSSIP_ALIVE)
         tell_rumors(g, &w, o.to, false);
     send_deliver(g, out, o.to, &o.via, &w);
     return true;
@@ -380,9 +384,7 @@ static const struct rumor *first_eager(const struct gossip *g)
 
 static struct member *push_to(struct gossip *g, const struct rumor *first)
 {
-    struct member *to = NULL;
-    if (first->is_wave)
-        to = members_next_on_ring(&g->members, g->self, first->eager_left);
+    struct member *to = first->is_wave ? g->watch.ring[first->eager_left % WATCH_RINGS].subject : NULL;
     if (to)
         return to;
     const struct member * not [] = {g->self, g->pushed_last};

@@ -234,7 +234,9 @@ static void an_isolated_member_accuses_nobody_when_it_returns(void **state)
                     "[ 30070] a * b dead -> alive\n"
                     "[ 30070] c * b has a new record\n"
                     "[ 30070] a * c dead -> alive\n"
-                    "[ 30070] b * c has a new record\n");
+                    "[ 30070] b * c has a new record\n"
+                    "[ 30100] b * a has a new record\n"
+                    "[ 30100] c * a has a new record\n");
     world_free(w);
 }
 

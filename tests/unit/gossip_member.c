@@ -125,26 +125,6 @@ static void digests_differ_only_in_the_bucket_that_differs(void **state)
     members_fini(&b);
 }
 
-/* Everybody comes after exactly one other on each ring, and all agree who after whom. */
-static void rings_close(void **state)
-{
-    (void)state;
-    bool is_met[50] = {false};
-    for (uint32_t self = 0; self < 50; self++) {
-        struct members t;
-        members_init(&t, self);
-        for (uint32_t n = 0; n < 50; n++)
-            members_set_state(&t, add(&t, (n * 7 + self) % 50, 1), GOSSIP_ALIVE, 0);
-        struct node_id id = id_of(self);
-        struct member *next = members_next_on_ring(&t, members_find(&t, &id), 2);
-        assert_false(is_met[load_be32(next->id.b)]);
-        is_met[load_be32(next->id.b)] = true;
-        members_set_state(&t, next, GOSSIP_DEAD, 0);
-        assert_ptr_not_equal(members_next_on_ring(&t, members_find(&t, &id), 2), next);
-        members_fini(&t);
-    }
-}
-
 static void a_random_pick_obeys_states_and_exclusions(void **state)
 {
     struct members t;
@@ -184,7 +164,6 @@ int main(void)
         cmocka_unit_test(the_summary_does_not_depend_on_order_or_history),
         cmocka_unit_test(lanes_are_independent),
         cmocka_unit_test(digests_differ_only_in_the_bucket_that_differs),
-        cmocka_unit_test(rings_close),
         cmocka_unit_test(a_random_pick_obeys_states_and_exclusions),
         cmocka_unit_test(the_table_is_bounded),
     };
