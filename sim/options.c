@@ -34,7 +34,7 @@ static const char usage[] =
     "  --without LIST    leaves out parts of gossip (local-health, nack, confirmations, tell-suspect, "
     "verify,\n"
     "                    observers, eager, lateness, rtt)\n"
-    "  --refused         detect: the process dies and its host refuses; else the host falls silent\n"
+    "  --refused         detect: the process dies and its host resets links; else the host falls silent\n"
     "  --interval        lifeguard: the Interval experiment; else Threshold\n"
     "  --paused C,C,...  lifeguard: how many pause at once; --on-ms D,... for how long; --off-ms I,... free "
     "between\n"
