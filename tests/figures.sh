@@ -1,0 +1,26 @@
+#!/bin/sh
+# Measures what docs/gossip.md shows: prints the tables, writes docs/figures/*.svg. Four minutes on one core; the same
+# commands give the same numbers. Takes the program from $B/starling-sim.
+#   tests/figures.sh [FOLDER]
+set -eu
+sim=${B:-build}/starling-sim
+to=${1:-docs/figures}
+mkdir -p "$to"
+
+study() {
+    name=$1
+    shift
+    echo "\$ starling-sim $* --svg $to/$name.svg"
+    "$sim" "$@" --svg "$to/$name.svg"
+    echo
+}
+
+study detect --scenario detect --nodes 50,200,1000 --runs 2
+study detect-refused --scenario detect --nodes 50,200,1000 --runs 2 --refused
+study update --scenario update --nodes 50,200,1000 --runs 2
+study update-lossy --scenario update --nodes 50,200,1000 --runs 2 --loss 10
+study rest --scenario rest-cost --nodes 50,100,200,400,1000
+study join-all --scenario join-all --nodes 50,100,200,400,1000,2000 --runs 3
+study lifeguard-threshold --scenario lifeguard --compare --quiet --runs 1
+study lifeguard-interval --scenario lifeguard --interval --compare --quiet --runs 1 \
+    --paused 1,4,8,16,24,32 --on-ms 2048,16384 --off-ms 64,1024
