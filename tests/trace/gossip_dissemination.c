@@ -209,6 +209,73 @@ static void the_byte_budget_defers_rumors_but_not_probes(void **state)
     world_free(w);
 }
 
+/* All publish at once, thrice: a mass restart's worth of news. Nobody sends more than the budget in any second, and
+ * all get everything. */
+static void a_burst_stays_within_the_budget(void **state)
+{
+    enum { STEP_MS = 50, STEPS = 200, WINDOW = 1000 / STEP_MS, BUDGET = 8000 };
+    static uint64_t sent[20][STEPS];
+    struct world *w = world_new(0);
+    uint64_t most = 0;
+    (void)state;
+    w->config.bytes_per_second_max = BUDGET;
+    world_start(w, 0, "");
+    for (int i = 1; i < 20; i++)
+        world_start(w, i, "a");
+    world_run(w, 60000);
+    for (int step = 0; step < STEPS; step++) {
+        for (int i = 0; i < 20 && step < 60 && step % 20 == 0; i++) {
+            w->node[i].padding = 700;
+            publish_next(w, i);
+        }
+        world_run(w, w->now + STEP_MS);
+        for (int i = 0; i < 20; i++) {
+            sent[i][step] = gossip_stats(w->node[i].g)->datagram_bytes_sent;
+            uint64_t second = step >= WINDOW ? sent[i][step] - sent[i][step - WINDOW] : 0;
+            most = second > most ? second : most;
+        }
+    }
+    assert_in_range(most, BUDGET / 2,
+                    BUDGET + 2 * 1100); /* used, and exceeded by what was under way at most */
+    world_run(w, w->now + 10000);
+    for (int i = 0; i < 400; i++)
+        assert_int_equal(version_at(w, i / 20, i % 20), 4);
+    assert_int_equal(gossip_stats(w->node[0].g)->suspicions, 0);
+    world_free(w);
+}
+
+/* G38: eighteen members of 8 kB each come in several messages; the way is cut after the first. The next exchange
+ * asks for what is still missing only. */
+static void a_cut_transfer_goes_on_where_it_was(void **state)
+{
+    struct world *w = world_new(0);
+    (void)state;
+    for (int i = 0; i < 18; i++) {
+        w->node[i].padding = 7900;
+        world_start(w, i, i == 0 ? "" : "a");
+    }
+    world_run(w, 30000);
+    w->show = WORLD_BULK;
+    w->only = 0;
+    world_start(w, 18, "a");
+    while (w->log.len == 0)
+        world_step(w, w->now + 10);                  /* a answers: all messages are on their way */
+    for (size_t i = 0, met = 0; i < w->packets; i++) /* the second and third are lost, and a is told so */
+        if (w->packet[i].to == 18 && w->packet[i].lane == GOSSIP_BULK && met++ > 0) {
+            struct world_packet *p = &w->packet[i];
+            p->is_failure = true;
+            memcpy(p->bytes, w->node[18].id.b, ID_BYTES);
+        }
+    world_run(w, w->now + 15);
+    uint64_t after_cut = gossip_counts(w->node[18].g).alive,
+             applied = gossip_stats(w->node[18].g)->records_applied;
+    assert_in_range(after_cut, 5, 17);
+    world_run(w, w->now + 10000);
+    assert_int_equal(gossip_counts(w->node[18].g).alive, 19);
+    assert_int_equal(gossip_stats(w->node[18].g)->records_applied - applied, 19 - after_cut);
+    world_free(w);
+}
+
 static void a_restarted_member_without_its_store_is_known_again_at_the_first_ping(void **state)
 {
     struct world *w = several(3, 0);
@@ -288,6 +355,8 @@ int main(void)
         cmocka_unit_test(a_bogus_offer_does_not_keep_the_good_one_out),
         cmocka_unit_test(one_who_refuses_a_document_does_not_pass_it_on),
         cmocka_unit_test(the_byte_budget_defers_rumors_but_not_probes),
+        cmocka_unit_test(a_burst_stays_within_the_budget),
+        cmocka_unit_test(a_cut_transfer_goes_on_where_it_was),
         cmocka_unit_test(a_restarted_member_without_its_store_is_known_again_at_the_first_ping),
         cmocka_unit_test(members_from_the_store_are_probed_before_they_are_believed),
         cmocka_unit_test(tombstones_are_forgotten_and_do_not_come_back),
