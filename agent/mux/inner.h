@@ -14,8 +14,8 @@ enum {
     MUX_RESETS_PER_S = 100,
     MUX_CONTROLS_MAX = 4096, /* pings, small grants and late frames in one go (M3) */
     MUX_CONTROLS_PER_S = 500,
-    MUX_GRANT_SMALL = 4096, /* a grant below costs one of them; ours are 32 times as large */
-    MUX_SPARE_STREAMS = 64, /* kept for reuse per link */
+    MUX_GRANT_SMALL = 4096,  /* a grant below costs one of them; ours are 32 times as large */
+    MUX_SPARE_STREAMS = 256, /* kept for reuse per link */
     MUX_LINK_RESERVE =
         MUX_LINK_WINDOW / 4, /* link credit that streams with much under way leave to those with little */
     MUX_SHARE = 16 * 1024,   /* what is little */

@@ -13,7 +13,7 @@
 enum {
     BLOCK_SMALL = 2 * 1024, /* bytes of a block, its header included */
     BLOCK_LARGE = 16 * 1024,
-    BLOCK_SMALL_SPARE = 64, /* kept for reuse per link; more are given back to the allocator */
+    BLOCK_SMALL_SPARE = 256, /* kept for reuse per link; more are given back to the allocator */
     BLOCK_LARGE_SPARE = 16,
 };
 

@@ -1,6 +1,8 @@
 /* Connections to applications of this host that speak HTTP/1, and the pool of idle ones. One request in
  * flight per connection: what an application says unasked can reach nobody (P19). A connection goes back to
  * the pool only after a complete exchange both ways. */
+#include <assert.h>
+
 #include "worker/internal.h"
 
 struct app_pool { /* per application's address */
@@ -258,20 +260,28 @@ enum { SPIFFE_ID_MAX = 9 + MESH_NAME_MAX + 1 + SERVICE_NAME_MAX + 1 };
 struct own_headers {
     struct http_header at[2];
     size_t count;
-    char hops[4], caller[SPIFFE_ID_MAX];
+    char hops, caller[SPIFFE_ID_MAX];
 };
 
 /* What the application may rely on: set by the agent, removed from whatever clients send (P15). An unknown
  * caller has no name. */
 static void own_headers(const struct exchange *x, struct own_headers *out)
 {
-    snprintf(out->hops, sizeof out->hops, "%u", x->hops < 255 ? x->hops + 1u : 255u);
-    out->at[0] = (struct http_header){bytes_str("x-starling-hops"), bytes_str(out->hops)};
+    static_assert(HOPS_MAX + 1 <= 9, "one digit");
+    assert(x->hops <= HOPS_MAX); /* else it was refused */
+    out->hops = (char)('1' + x->hops);
+    out->at[0] = (struct http_header){bytes_str("x-starling-hops"), bytes_of(&out->hops, 1)};
     out->count = 1;
     if (!x->caller[0])
         return;
-    snprintf(out->caller, sizeof out->caller, "spiffe://%s/%s", x->view->mesh, x->caller);
-    out->at[out->count++] = (struct http_header){bytes_str("x-starling-caller"), bytes_str(out->caller)};
+    struct wr w = wr_init(out->caller, sizeof out->caller);
+    wr_bytes(&w, "spiffe://", 9);
+    wr_bytes(&w, x->view->mesh, strlen(x->view->mesh));
+    wr_u8(&w, '/');
+    wr_bytes(&w, x->caller, strlen(x->caller));
+    assert(wr_ok(&w));
+    out->at[out->count++] =
+        (struct http_header){bytes_str("x-starling-caller"), bytes_of(out->caller, wr_len(&w))};
 }
 
 static void request_head(struct side *s, const struct http_head *h, const struct mesh_verdict *v)

@@ -43,7 +43,7 @@ enum {
     POOL_PER_APP_MAX = 256, /* idle connections kept per application; further ones are closed */
     SPARE_FLOWS_MAX = 256,  /* kept for reuse; further ones are freed */
     SPARE_STREAMS_MAX = 256,
-    SPARE_BUFS_MAX = 64,
+    SPARE_BUFS_MAX = 256,
     SPARE_BUF_BYTES_MAX = 1024 * 1024, /* all of them */
     PEER_BUCKETS = 256,
     METER_BUCKETS = 64,
