@@ -11,8 +11,7 @@ json_t *report_status(const struct control *c);
 json_t *report_members(const struct control *c);
 json_t *report_services(const struct control *c);
 json_t *report_policy(const struct control *c);
-/* `request`: {"from","to","method","path","query","headers":{}}. On a bad request returns NULL and fills in
- * `why`. */
-json_t *report_why(const struct control *c, const json_t *request, struct buf *why);
+/* What would become of a request: why_answer() with this agent's view and credential, and the policy in force. */
+json_t *report_why(const struct control *c, const json_t *request, struct buf *told);
 
 #endif

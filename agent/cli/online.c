@@ -94,12 +94,17 @@ static void print_why(const json_t *o)
 {
     const json_t *p = json_object_get(o, "policy"), *t;
     size_t i;
+    const char *rule = text(o, "rule"), *reason = text(o, "reason");
     printf("decision   %s%s\nrule       %s\nroute      %s\n", text(o, "decision"),
            !json_is_true(json_object_get(o, "audited")) ? ""
            : strcmp(text(o, "decision"), "allow") == 0  ? " (without audit: deny)"
                                                         : " (without audit: allow)",
-           text(o, "rule"),
+           *rule ? rule : "(none was asked)",
            json_is_string(json_object_get(o, "route")) ? text(o, "route") : "(none matches)");
+    if (*reason && json_is_integer(json_object_get(o, "status")))
+        printf("answer     %lld %s, %s\n", number(o, "status"), text(o, "flag"), reason);
+    else if (*reason)
+        printf("answer     closed, %s, %s\n", text(o, "flag"), reason);
     json_array_foreach(json_object_get(o, "targets"), i, t)
     {
         printf("subset     %s, weight %lld\n", *text(t, "subset") ? text(t, "subset") : "(any instance)",
@@ -240,15 +245,15 @@ static json_t *headers_of(const struct args_list *list)
     return o;
 }
 
-/* CALLER SERVICE [METHOD PATH] */
+/* CALLER SERVICE [METHOD PATH]. What is not given is not sent: a tcp service has neither. */
 static json_t *why_request(const struct args_list *operands, const struct args_list *headers)
 {
-    const char *method = operands->count > 2 ? operands->at[2] : "GET",
-               *path = operands->count > 3 ? operands->at[3] : "/";
+    const char *path = operands->count > 3 ? operands->at[3] : "";
     size_t n = strcspn(path, "?");
     json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:s%,s:o}", "command", "why", "from",
                           strcmp(operands->at[0], "-") == 0 ? "" : operands->at[0], "to", operands->at[1],
-                          "method", method, "path", path, n, "headers", headers_of(headers));
+                          "method", operands->count > 2 ? operands->at[2] : "", "path", path, n, "headers",
+                          headers_of(headers));
     if (path[n])
         json_object_set_new(o, "query", json_string(path + n + 1));
     return o;

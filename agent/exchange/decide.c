@@ -89,10 +89,11 @@ bool decide_vouched(const struct exchange_ask *ask)
     return ask->caller.len == 0 || (ask->vouch && credential_allows(ask->vouch, ask->caller));
 }
 
-static void refuse(struct decision *d, struct exchange_refusal r)
+static bool refuse(struct decision *d, struct exchange_refusal r)
 {
     d->allowed = false;
     d->refusal = r;
+    return false;
 }
 
 static bool judge(struct decision *d, const struct view *v, const struct policy_request *rq)
@@ -115,11 +116,10 @@ static struct exchange_refusal unknown_service(const struct exchange_ask *ask)
                       (const char *)ask->service.at);
 }
 
-void decide_near(struct decision *d, const struct view *v, const struct exchange_ask *ask,
-                 const struct http_head *h)
+/* The service and its route, before any dice. False: d->refusal says why not. */
+static bool find_route(struct decision *d, const struct view *v, const struct exchange_ask *ask,
+                       const struct policy_request *rq)
 {
-    struct policy_header space[HTTP_HEADERS_MAX];
-    struct policy_request rq = request_of(ask->caller, h, space);
     *d = (struct decision){.allowed = true};
     if (!v->policy)
         return refuse(d, no_policy());
@@ -135,17 +135,33 @@ void decide_near(struct decision *d, const struct view *v, const struct exchange
     if (port && declared && port != declared)
         return refuse(d, refusal_of(404, FLAG_NR, NULL, "%s is at port %u, not %u",
                                     policy_service_name(asked), declared, port));
-    d->route = policy_route(asked, &rq);
-    if (!d->route)
-        return refuse(d,
-                      refusal_of(404, FLAG_NR, NULL, "no route of %s matches", policy_service_name(asked)));
+    d->route = policy_route(asked, rq);
+    return d->route ||
+           refuse(d, refusal_of(404, FLAG_NR, NULL, "no route of %s matches", policy_service_name(asked)));
+}
+
+void decide_near(struct decision *d, const struct view *v, const struct exchange_ask *ask,
+                 const struct http_head *h)
+{
+    struct policy_header space[HTTP_HEADERS_MAX];
+    struct policy_request rq = request_of(ask->caller, h, space);
+    if (!find_route(d, v, ask, &rq))
+        return;
     const struct policy_target *t = policy_route_pick(d->route, ask->dice);
-    if (!t)
-        return refuse(d, refusal_of(503, FLAG_NR, NULL, "route %s of %s leads nowhere", d->route->name,
-                                    policy_service_name(asked)));
     d->service = t->service;
     d->subset = t->subset;
     judge(d, v, &rq);
+}
+
+static bool identify(struct decision *d, const struct view *v, const struct exchange_ask *ask)
+{
+    if (decide_vouched(ask))
+        return true;
+    struct exchange_refusal r =
+        refusal_of(403, FLAG_UAEX, "identity", "the calling host's credential does not speak for %.*s",
+                   (int)ask->caller.len, (const char *)ask->caller.at);
+    r.policy_version = v->policy_version;
+    return refuse(d, r);
 }
 
 void decide_far(struct decision *d, const struct view *v, const struct exchange_ask *ask,
@@ -154,19 +170,29 @@ void decide_far(struct decision *d, const struct view *v, const struct exchange_
     struct policy_header space[HTTP_HEADERS_MAX];
     struct policy_request rq = request_of(ask->caller, h, space);
     *d = (struct decision){.allowed = true};
-    if (!v->policy)
-        return refuse(d, no_policy());
-    if (!decide_vouched(ask)) {
-        struct exchange_refusal r =
-            refusal_of(403, FLAG_UAEX, "identity", "the calling host's credential does not speak for %.*s",
-                       (int)ask->caller.len, (const char *)ask->caller.at);
-        r.policy_version = v->policy_version;
-        return refuse(d, r);
+    if (!v->policy) {
+        refuse(d, no_policy());
+        return;
     }
+    if (!identify(d, v, ask))
+        return;
     d->service = policy_service(v->policy, ask->service);
-    if (!d->service)
-        return refuse(d, denied(v, "unmatched", ask->caller, ask->service));
-    judge(d, v, &rq);
+    if (d->service)
+        judge(d, v, &rq);
+    else
+        refuse(d, denied(v, "unmatched", ask->caller, ask->service));
+}
+
+void decide_both(struct decision *d, const struct view *v, const struct exchange_ask *ask,
+                 const struct http_head *h)
+{
+    struct policy_header space[HTTP_HEADERS_MAX];
+    struct policy_request rq = request_of(ask->caller, h, space);
+    decide_near(d, v, ask, h);
+    if (d->allowed)
+        identify(d, v, ask);
+    else if (d->service && !d->route)
+        d->verdict = policy_decide(v->policy, d->service, &rq);
 }
 
 struct exchange_refusal decide_no_endpoint(const char *service, const struct policy_subset *subset,

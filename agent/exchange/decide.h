@@ -24,6 +24,12 @@ void decide_near(struct decision *d, const struct view *v, const struct exchange
  * know is answered like one that is denied (M12). */
 void decide_far(struct decision *d, const struct view *v, const struct exchange_ask *ask,
                 const struct http_head *head_or_null);
+/* What both agents together decide, for who wants to know what would happen: decide_near(), then whether the far
+ * agent will believe the caller, whose `vouch` is the credential that both look at. The far agent's policy is
+ * taken to be ours. Where a service is known but nothing leads to it, the verdict is filled in all the same: it
+ * did not decide, the refusal did. */
+void decide_both(struct decision *d, const struct view *v, const struct exchange_ask *ask,
+                 const struct http_head *head_or_null);
 /* Does the credential speak for the caller? An unknown caller needs nobody to. */
 bool decide_vouched(const struct exchange_ask *ask);
 struct exchange_refusal decide_no_endpoint(const char *service, const struct policy_subset *subset,

@@ -7,7 +7,13 @@ http_app 9001 app
 cat >"$T/a.yaml" <<'Y'
 callers: [{service: web, entry: 127.0.0.1:7085}]
 Y
+# a speaks for web alone
+"$starling" token create --ca "$T/ca" --service web --node a -o "$T/token-a" >/dev/null
+cp "$T/token" "$T/token-all"
+cp "$T/token-a" "$T/token"
 agent a 7000 --config "$T/a.yaml"
+eventually 10 test -e "$T/a/data/identity.key"
+cp "$T/token-all" "$T/token"
 agent b 7100 --seed 127.0.0.1:7000 --service cart=9001,version=1
 eventually 10 all_alive 2 a b
 cat >"$T/p.yaml" <<'P'
@@ -25,6 +31,7 @@ services:
   db: {protocol: tcp}
 intentions:
   - {name: front, from: [web], to: cart}
+  - {name: jobs, from: [batch], to: cart}
   - {name: no-items, from: [web], to: cart, mode: audit, deny: [{methods: [POST], paths: ["/items/*"]}]}
   - {name: store, from: [web], to: db}
 tests:
@@ -64,7 +71,8 @@ has 'file mesh epoch version expires hash signers' 'o["version"] == 1 and o["exp
 echo "- at an agent"
 # shellcheck disable=SC2086
 {
-    has 'decision rule route subset endpoints policy' 'o["decision"] == "deny" and o["policy"]["version"] == 0' why web cart $at_a
+    why='decision rule audited audit_rule status flag reason service route subset endpoints targets timeouts policy'
+    has "$why" '(o["decision"], o["rule"], o["status"], o["policy"]["version"]) == ("deny", "no-policy", 403, 0)' why web cart $at_a
     has 'published' '"version 1" in o["published"]' policy publish "$T/p.bundle" $at_a
     has 'epoch version hash signers text' 'o["text"] == open("'"$T/p.yaml"'").read()' policy show $at_a
     eventually 5 in_force 1 a b
@@ -72,17 +80,34 @@ echo "- at an agent"
         'set(o["members"]) == {"alive", "suspect", "dead", "left"} and set(o["policy"]) == {"epoch", "version", "hash"} and o["warnings"] == []' status $at_a
     has 'id name address state incarnation labels policy' 'len(o) == 2 and o[0]["id"].startswith("ed25519:") and o[0]["incarnation"] >= 1' members $at_a
     has 'service node address port protocol state labels' 'o[0]["port"] == 9001 and o[0]["labels"] == {"version": "1"}' services $at_a
-    why='decision rule audited route subset endpoints targets timeouts policy'
     has "$why" 'o["route"] == "rest" and o["subset"] == ["v1"] and [e["node"] for e in o["endpoints"]] == ["b"] and not o["audited"]' why web cart GET /items/7 $at_a
     has "$why" 'o["route"] == "rest"' why web cart GET '/?q=1' $at_a
     has "$why" 'o["route"] == "beta" and o["endpoints"] == []' why web cart GET / -H 'X-Beta: 1' $at_a
-    has "$why" '(o["decision"], o["rule"], o["audited"]) == ("allow", "front", True)' why web cart POST /items/7 $at_a
+    has "$why" '(o["decision"], o["rule"], o["audited"], o["audit_rule"]) == ("allow", "front", True, "no-items")' why web cart POST /items/7 $at_a
     has "$why" '(o["decision"], o["rule"], o["audited"]) == ("allow", "unmatched", True)' why web open $at_a
     has "$why" '(o["decision"], o["rule"], o["route"]) == ("allow", "store", "default")' why web db $at_a
-    has 'decision rule route subset endpoints policy' 'o["decision"] == "deny" and o["route"] is None' why web nobody $at_a
-    has 'decision rule route' '(o["decision"], o["rule"], o["route"]) == ("deny", "unmatched", None)' why - cart $at_a
+    has "$why" '(o["decision"], o["rule"], o["status"], o["flag"]) == ("deny", None, 404, "NR")' why web nobody $at_a
+    has "$why" '(o["decision"], o["rule"], o["route"], o["status"]) == ("deny", "unmatched", None, 404)' why - cart $at_a
+    has "$why" '(o["decision"], o["rule"], o["status"]) == ("deny", "identity", 403)' why batch cart GET /items/7 $at_a
+    # It says what a client is told.
+    for asked in cart cart.shop.example cart.mesh:80 nobody open; do
+        for path in / /items/7; do
+            "$starling" why web "$asked" GET "$path" --json $at_a >"$T/out" || fail "why web $asked $path"
+            curl -s -o /dev/null -D "$T/head" -H "Host: $asked" "http://127.0.0.1:7085$path"
+            python3 - "$T/out" "$T/head" <<'PY' || { cat "$T/out" "$T/head"; fail "why web $asked GET $path says something else than the agent"; }
+import json, sys
+o, head = json.load(open(sys.argv[1])), open(sys.argv[2]).read()
+told = dict(l.lower().split(': ', 1) for l in head.splitlines()[1:] if ': ' in l)
+assert (o["status"] or 200) == int(head.split()[1])
+assert o["status"] is None or o["reason"].lower() == told["x-starling-reason"]
+assert o["status"] != 403 or o["rule"] == told["x-starling-rule"]
+PY
+        done
+    done
+    ends 0 'answer     404 NR, no route of cart matches' why web cart GET / $at_a
+    ends 1 'db is a tcp service: it has connections' why web db GET /x $at_a
     ends 0 'allow (without audit: deny)' why web cart POST /items/7 $at_a
-    ends 1 'not canonical' why web cart GET /../x $at_a
+    ends 1 'answered 400' why web cart GET /../x $at_a
     ends 2 'is not NAME: VALUE' why web cart GET / -H x-beta $at_a
     ends 2 'SERVICE' why web $at_a
     has 'reloaded' '"read again" in o["reloaded"]' reload $at_a

@@ -1,0 +1,278 @@
+#include "admin/why.h"
+
+#include <string.h>
+
+#include "http/h1.h"
+
+json_t *json_of_text(struct bytes b)
+{
+    return json_stringn((const char *)b.at, b.len);
+}
+
+json_t *json_of_address(const struct addr *a)
+{
+    char text[ADDR_TEXT_MAX];
+    return json_string(addr_text(a, text));
+}
+
+json_t *json_of_labels(const struct labels *l)
+{
+    json_t *o = json_object();
+    for (size_t i = 0; i < l->count; i++) {
+        char key[LABEL_MAX + 1];
+        memcpy(key, l->at[i].key.at, l->at[i].key.len);
+        key[l->at[i].key.len] = 0;
+        json_object_set_new(o, key, json_of_text(l->at[i].value));
+    }
+    return o;
+}
+
+/* -- the question ------------------------------------------------------------------------------ */
+
+struct question {
+    struct exchange_ask ask;
+    struct http_head head; /* when protocol is http */
+};
+
+static const char *text_in(const json_t *o, const char *key)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+    return text ? text : "";
+}
+
+/* A line end in a text would be read as the end of a header: the question would no longer be the one asked. */
+static bool is_text(const json_t *value, const char *name, struct buf *told)
+{
+    if (!json_is_string(value))
+        buf_addf(told, "%s must be a text", name);
+    else if (strpbrk(json_string_value(value), "\r\n") || strpbrk(name, "\r\n"))
+        buf_add_str(told, "no text of a request may hold a line end");
+    return told->len == 0;
+}
+
+static bool is_well_formed(const json_t *q, struct buf *told)
+{
+    static const char *const texts[] = {"from", "to", "method", "path", "query"};
+    json_t *headers = json_object_get(q, "headers"), *value;
+    const char *name;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if ((value = json_object_get(q, texts[i])) && !is_text(value, texts[i], told))
+            return false;
+    if (headers && !json_is_object(headers))
+        buf_add_str(told, "headers must be an object of texts");
+    json_object_foreach(headers, name, value)
+    {
+        if (!is_text(value, name, told))
+            return false;
+    }
+    if (*text_in(q, "to") == 0)
+        buf_add_str(told, "a service is needed: why CALLER SERVICE");
+    return told->len == 0;
+}
+
+/* The request as a client would send it. */
+static void write_request(struct buf *out, const json_t *q)
+{
+    const char *method = text_in(q, "method"), *path = text_in(q, "path"), *query = text_in(q, "query");
+    const char *name;
+    json_t *value;
+    buf_addf(out, "%s %s%s%s HTTP/1.1\r\nHost: %s\r\n", *method ? method : "GET", *path ? path : "/",
+             *query ? "?" : "", query, text_in(q, "to"));
+    json_object_foreach(json_object_get(q, "headers"), name, value)
+        buf_addf(out, "%s: %s\r\n", name, json_string_value(value));
+    buf_add_str(out, "\r\n");
+}
+
+/* Reads it as the workers do: what they would answer 400 is no question of policy. */
+static bool read_request(struct http_head *head, const json_t *q, struct buf *told)
+{
+    struct buf request = {0};
+    struct h1_reader *r = h1_reader_new(H1_REQUESTS, NULL);
+    size_t used = 0;
+    write_request(&request, q);
+    if (r && buf_ok(&request)) {
+        struct h1_event ev = h1_reader_feed(r, buf_bytes(&request), &used);
+        if (ev.type == H1_HEAD)
+            h1_reader_head_take(r, head);
+        else
+            buf_addf(told, "such a request is answered %u before any rule is asked: %s",
+                     ev.type == H1_ERROR ? ev.status : 400, ev.type == H1_ERROR ? ev.why : "it has no end");
+    }
+    h1_reader_free(r);
+    buf_fini(&request);
+    http_strip_edge_headers(head);
+    return head->method.len > 0;
+}
+
+static bool asks_http(const json_t *q)
+{
+    return *text_in(q, "method") || *text_in(q, "path") || *text_in(q, "query") ||
+           json_object_size(json_object_get(q, "headers")) > 0;
+}
+
+/* False: `told`, or no memory. */
+static bool read_question(struct question *k, const struct why_at *at, const json_t *q, struct buf *told)
+{
+    if (!is_well_formed(q, told))
+        return false;
+    struct bytes to = bytes_str(text_in(q, "to"));
+    const struct policy_service *s = at->view->policy ? policy_service(at->view->policy, to) : NULL;
+    bool is_tcp = s && policy_service_protocol(s) == POLICY_TCP;
+    if (is_tcp && asks_http(q)) {
+        buf_addf(told,
+                 "%s is a tcp service: it has connections, no requests; ask without METHOD, PATH and headers",
+                 policy_service_name(s));
+        return false;
+    }
+    if (!is_tcp && !read_request(&k->head, q, told))
+        return false;
+    k->ask = (struct exchange_ask){.protocol = is_tcp ? PROTOCOL_TCP : PROTOCOL_HTTP,
+                                   .caller = bytes_str(text_in(q, "from")),
+                                   .service = is_tcp ? to : k->head.authority,
+                                   .vouch = at->own};
+    return true;
+}
+
+/* -- the answer -------------------------------------------------------------------------------- */
+
+static json_t *text_or_null(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
+static json_t *endpoint_of(const struct why_at *at, const struct traffic_candidate *k)
+{
+    const struct view_endpoint *e = k->endpoint;
+    json_t *o = json_object();
+    json_object_set_new(o, "node", json_string(e->node ? e->node->name : at->node));
+    json_object_set_new(o, "address", json_of_address(e->node ? &e->node->addr : &e->local));
+    json_object_set_new(o, "labels", json_of_labels(&e->labels));
+    json_object_set_new(o, "standing", json_string(traffic_standing_text(k->standing)));
+    return o;
+}
+
+/* Splits the instances into those that would be considered and those that would not. A spare is considered only
+ * while there is no candidate. */
+static void split_instances(const struct why_at *at, json_t *o, const struct policy_target *t)
+{
+    enum { SHOWN_MAX = 256 };
+    struct traffic_candidate found[SHOWN_MAX];
+    const struct view_service *s = view_service(at->view, bytes_str(policy_service_name(t->service)));
+    size_t n = traffic_candidates(s, t->subset, found, SHOWN_MAX);
+    bool any = false;
+    n = n < SHOWN_MAX ? n : SHOWN_MAX;
+    json_t *in = json_array(), *out = json_array();
+    for (size_t i = 0; i < n; i++)
+        any |= found[i].standing == TRAFFIC_CANDIDATE;
+    for (size_t i = 0; i < n; i++) {
+        enum traffic_standing is = found[i].standing;
+        bool considered = is == TRAFFIC_CANDIDATE || (is == TRAFFIC_SPARE && !any);
+        json_array_append_new(considered ? in : out, endpoint_of(at, &found[i]));
+    }
+    json_object_set_new(o, "endpoints", in);
+    json_object_set_new(o, "excluded", out);
+}
+
+static json_t *targets_of(const struct why_at *at, const struct policy_route *r)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; r && i < r->target_count; i++) {
+        const struct policy_target *t = &r->target[i];
+        json_t *o = json_object();
+        json_object_set_new(o, "subset", json_string(t->subset ? t->subset->name : ""));
+        json_object_set_new(o, "weight", json_integer(t->weight));
+        split_instances(at, o, t);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static void add_subsets(json_t *o, const json_t *targets)
+{
+    json_t *subsets = json_array(), *endpoints = json_array(), *t;
+    size_t i;
+    json_array_foreach(targets, i, t)
+    {
+        if (*text_in(t, "subset"))
+            json_array_append(subsets, json_object_get(t, "subset"));
+        json_array_extend(endpoints, json_object_get(t, "endpoints"));
+    }
+    json_object_set_new(o, "subset", subsets);
+    json_object_set_new(o, "endpoints", endpoints);
+}
+
+static json_t *timeouts_of(const struct policy_route *r)
+{
+    if (!r)
+        return json_null();
+    return json_pack("{s:I,s:I}", "connect_ms", (json_int_t)r->timeouts.connect_ms, "request_ms",
+                     (json_int_t)r->timeouts.request_ms);
+}
+
+/* Is there a target that would find nobody? `r` then says what its share of the requests is answered. */
+static bool lacks_endpoint(const struct why_at *at, const struct policy_route *route,
+                           struct exchange_refusal *r)
+{
+    struct traffic *t = traffic_new(1); /* nothing is in flight: only whether there is one matters */
+    bool lacks = false;
+    for (size_t i = 0; t && route && i < route->target_count && !lacks; i++) {
+        const struct policy_target *to = &route->target[i];
+        const char *name = policy_service_name(to->service);
+        enum traffic_why why;
+        lacks = to->weight > 0 &&
+                !traffic_pick(t, view_service(at->view, bytes_str(name)), to->subset, NULL, &why);
+        if (lacks)
+            *r = decide_no_endpoint(name, to->subset, why);
+    }
+    traffic_free(t);
+    return lacks;
+}
+
+/* What the mesh itself would answer; null where the application does. */
+static void add_refusal(json_t *o, const struct exchange_refusal *r, bool http)
+{
+    json_object_set_new(o, "status", r && http ? json_integer(r->status) : json_null());
+    json_object_set_new(o, "flag", text_or_null(r ? exchange_flag_text(r->flag) : NULL));
+    json_object_set_new(o, "reason", text_or_null(r ? r->reason : NULL));
+}
+
+static void add_decision(json_t *o, const struct decision *d)
+{
+    const struct policy_verdict *v = &d->verdict;
+    const char *rule = !d->allowed && d->refusal.rule ? d->refusal.rule : v->rule;
+    json_object_set_new(o, "decision", json_string(d->allowed ? "allow" : "deny"));
+    json_object_set_new(o, "rule", text_or_null(rule));
+    json_object_set_new(o, "audited", json_boolean(v->audited));
+    json_object_set_new(o, "audit_rule",
+                        text_or_null(!v->audited     ? NULL
+                                     : v->audit_rule ? v->audit_rule
+                                                     : v->rule));
+    json_object_set_new(o, "service", text_or_null(d->service ? policy_service_name(d->service) : NULL));
+    json_object_set_new(o, "route", text_or_null(d->route ? d->route->name : NULL));
+}
+
+static json_t *answer(const struct why_at *at, const struct question *k)
+{
+    struct decision d;
+    struct exchange_refusal none;
+    bool http = k->ask.protocol == PROTOCOL_HTTP;
+    json_t *o = json_object();
+    decide_both(&d, at->view, &k->ask, http ? &k->head : NULL);
+    json_t *targets = targets_of(at, d.route);
+    add_decision(o, &d);
+    add_refusal(o, !d.allowed ? &d.refusal : lacks_endpoint(at, d.route, &none) ? &none : NULL, http);
+    add_subsets(o, targets);
+    json_object_set_new(o, "targets", targets);
+    json_object_set_new(o, "timeouts", timeouts_of(d.route));
+    return o;
+}
+
+json_t *why_answer(const struct why_at *at, const json_t *question, struct buf *told)
+{
+    struct question *k = calloc(1, sizeof *k);
+    json_t *o = k && read_question(k, at, question, told) ? answer(at, k) : NULL;
+    if (k)
+        http_head_fini(&k->head);
+    free(k);
+    return o;
+}

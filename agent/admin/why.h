@@ -1,0 +1,28 @@
+/* `starling why`: what would become of a request at this host. It reads the question as a client's request is read
+ * (h1_reader) and asks the functions that decide requests (exchange/decide.h, traffic/pick.h), by the view that
+ * the workers hold: what is said here is what happens. Pure: no I/O, no clock, no state. */
+#ifndef ADMIN_WHY_H
+#define ADMIN_WHY_H
+
+#include <jansson.h>
+
+#include "exchange/decide.h"
+
+/* Who answers: nothing is kept. `own` is this host's credential: what is asked here is asked with it. */
+struct why_at {
+    const struct view *view;
+    const struct credential *own;
+    const char *node; /* this host's name, for its own endpoints */
+};
+
+/* `question`: {"from", "to", "method", "path", "query", "headers": {}}. Returns a new object with all members that
+ * docs/commands.md lists for `why` but "policy". NULL: `told` says why the question cannot be answered; when it
+ * stays empty, there was no memory. */
+json_t *why_answer(const struct why_at *at, const json_t *question, struct buf *told);
+
+/* For other reports, too. */
+json_t *json_of_text(struct bytes b);
+json_t *json_of_labels(const struct labels *l);
+json_t *json_of_address(const struct addr *a);
+
+#endif

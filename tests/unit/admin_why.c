@@ -1,0 +1,277 @@
+/* `starling why` says what the data plane would do: each row is a question and the members of the answer that
+ * it must hold. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "admin/why.h"
+
+static const char policy_text[] =
+    "policy: v1\nmesh: m.example\nversion: 3\n"
+    "services:\n"
+    "  cart:\n"
+    "    protocol: http\n"
+    "    port: 8080\n"
+    "    timeouts: {connect: 2s, request: 10s}\n"
+    "    subsets: {v1: {version: \"1\"}, v2: {version: \"2\"}}\n"
+    "    routes:\n"
+    "      - {name: beta, match: [{headers: {x-beta: {exact: \"1\"}}}], to: [{subset: v2}]}\n"
+    "      - {name: split, match: [{path: {prefix: /split}}], to: [{subset: v1, weight: 9}, {subset: v2, "
+    "weight: 1}]}\n"
+    "      - {name: off, match: [{path: {prefix: /off}}], to: [{subset: v1, weight: 1}, {subset: v2, weight: "
+    "0}]}\n"
+    "      - {name: forged, match: [{headers: {x-forwarded-for: {present: true}}}], to: [{subset: v1}]}\n"
+    "      - {name: items, match: [{path: {prefix: /items}}, {query: {q: {exact: \"1\"}}}], to: [{subset: "
+    "v1}]}\n"
+    "  db: {protocol: tcp}\n"
+    "  ghost: {protocol: http}\n"
+    "  open: {protocol: http, unmatched: audit}\n"
+    "intentions:\n"
+    "  - {name: front, from: [web], to: cart}\n"
+    "  - {name: jobs, from: [batch], to: cart}\n"
+    "  - {name: to-ghost, from: [web], to: ghost}\n"
+    "  - {name: no-admin, from: [\"*\"], to: cart, deny: [{paths: [\"/items/admin\"]}]}\n"
+    "  - {name: no-trial, from: [web], to: cart, mode: audit, deny: [{paths: [\"/items/trial\"]}]}\n"
+    "  - {name: store, from: [web], to: db}\n";
+
+static struct view *view;
+static struct credential web_only;
+
+static struct view *make_view(bool with_policy)
+{
+    struct node_id self = {{200}};
+    struct view_builder *b = view_builder_new("m.example", &self, NULL);
+    struct policy *p = NULL;
+    struct complaints c = {.file = "p.yaml"};
+    struct record r = {.credential = {.node = bytes_str("host-b"), .id = {{1}}}};
+    struct addr at;
+    if (with_policy && policy_compile(&p, bytes_str(policy_text), &c) != ERR_OK)
+        fail_msg("%s", buf_str(&c.text));
+    r.service[r.service_count++] =
+        (struct record_service){.name = bytes_str("cart"),
+                                .port = 80,
+                                .protocol = PROTOCOL_HTTP,
+                                .healthy = true,
+                                .labels = {.count = 1, .at = {{bytes_str("version"), bytes_str("1")}}}};
+    assert_true(addr_of_ip(&at, "10.0.0.1", 7400));
+    assert_int_equal(view_builder_member(b, &r, &at, true, false), ERR_OK);
+    assert_true(addr_of_ip(&at, "127.0.0.1", 8080));
+    assert_int_equal(view_builder_local(b, bytes_str("db"), &at, PROTOCOL_TCP, NULL, true), ERR_OK);
+    struct view *v = view_builder_finish(b, p, 1, 1);
+    policy_unref(p);
+    buf_fini(&c.text);
+    return v;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    view = make_view(true);
+    web_only = (struct credential){.service_count = 1, .service = {bytes_str("web")}};
+    return view ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    view_unref(view);
+    return 0;
+}
+
+/* `question` has single quotes where JSON has double ones. The answer, or what was told as a JSON text. */
+static json_t *ask_in(const struct view *v, const char *question)
+{
+    struct why_at at = {.view = v, .own = &web_only, .node = "host-a"};
+    struct buf text = {0}, told = {0};
+    buf_add_str(&text, question);
+    for (size_t i = 0; i < text.len; i++)
+        text.at[i] = text.at[i] == '\'' ? '"' : text.at[i];
+    json_t *q = json_loads(buf_str(&text), 0, NULL);
+    assert_non_null(q);
+    json_t *o = why_answer(&at, q, &told);
+    assert_true(o == NULL || told.len == 0);
+    if (!o)
+        o = json_string(buf_str(&told));
+    json_decref(q);
+    buf_fini(&text);
+    buf_fini(&told);
+    return o;
+}
+
+struct row {
+    const char *question, *answer; /* members the answer must hold, as JSON with single quotes */
+};
+
+static void expect(const struct view *v, const struct row *row)
+{
+    struct buf text = {0};
+    const char *key;
+    json_t *want, *value, *got = ask_in(v, row->question);
+    buf_add_str(&text, row->answer);
+    for (size_t i = 0; i < text.len; i++)
+        text.at[i] = text.at[i] == '\'' ? '"' : text.at[i];
+    assert_non_null(want = json_loads(buf_str(&text), JSON_DECODE_ANY, NULL));
+    char *said = json_dumps(got, JSON_ENCODE_ANY);
+    assert_true(json_typeof(want) == json_typeof(got));
+    json_object_foreach(want, key, value)
+    {
+        if (!json_equal(json_object_get(got, key), value))
+            fail_msg("%s: %s should not be so in %s", row->question, key, said);
+    }
+    if (json_is_string(want) && !strstr(json_string_value(got), json_string_value(want)))
+        fail_msg("%s: %s", row->question, said);
+    free(said);
+    json_decref(want);
+    json_decref(got);
+    buf_fini(&text);
+}
+
+static void expect_all(const struct view *v, const struct row *row, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        expect(v, &row[i]);
+}
+#define EXPECT_ALL(v, rows) expect_all(v, rows, sizeof(rows) / sizeof *(rows))
+
+static void test_what_reaches_the_application(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"{'from': 'web', 'to': 'cart', 'path': '/items/7'}",
+         "{'decision': 'allow', 'rule': 'front', 'audited': false, 'audit_rule': null, 'service': 'cart', "
+         "'route': "
+         "'items', 'subset': ['v1'], 'status': null, 'flag': null, 'reason': null, "
+         "'timeouts': {'connect_ms': 2000, 'request_ms': 10000}, "
+         "'endpoints': [{'node': 'host-b', 'address': '10.0.0.1:7400', 'labels': {'version': '1'}, "
+         "'standing': "
+         "'candidate'}]}"},
+        {"{'from': 'web', 'to': 'cart', 'path': '/', 'query': 'q=1'}",
+         "{'route': 'items', 'decision': 'allow'}"},
+        {"{'from': 'web', 'to': 'cart', 'path': '/a/../items//7'}",
+         "{'route': 'items', 'decision': 'allow'}"},
+        {"{'from': 'web', 'to': 'db'}",
+         "{'decision': 'allow', 'rule': 'store', 'route': 'default', 'status': null, 'reason': null, "
+         "'endpoints': [{'node': 'host-a', 'address': '127.0.0.1:8080', 'labels': {}, 'standing': "
+         "'candidate'}]}"},
+        {"{'from': 'web', 'to': 'cart', 'path': '/items/trial'}",
+         "{'decision': 'allow', 'rule': 'front', 'audited': true, 'audit_rule': 'no-trial'}"},
+        {"{'from': '', 'to': 'open'}", "{'decision': 'allow', 'rule': 'unmatched', 'audited': true, "
+                                       "'audit_rule': 'unmatched', 'status': 503}"},
+        {"{'from': 'web', 'to': 'cart', 'path': '/off'}", "{'decision': 'allow', 'status': null}"},
+    };
+    EXPECT_ALL(view, rows);
+}
+
+static void test_a_service_is_found_as_a_client_finds_it(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"{'from': 'web', 'to': 'cart.m.example', 'path': '/items'}",
+         "{'service': 'cart', 'decision': 'allow'}"},
+        {"{'from': 'web', 'to': 'CART.mesh:8080', 'path': '/items'}",
+         "{'service': 'cart', 'decision': 'allow'}"},
+        {"{'from': 'web', 'to': 'cart:99', 'path': '/items'}",
+         "{'service': 'cart', 'decision': 'deny', 'status': 404, 'flag': 'NR', 'reason': 'cart is at port "
+         "8080, not 99', "
+         "'route': null, 'rule': 'front'}"},
+        {"{'from': 'web', 'to': 'db.mesh'}",
+         "{'decision': 'deny', 'status': 404, 'reason': 'db is not an http service'}"},
+        {"{'from': 'web', 'to': 'nobody'}",
+         "{'decision': 'deny', 'rule': null, 'audited': false, 'audit_rule': null, 'service': null, "
+         "'status': 404, "
+         "'flag': 'NR', 'reason': 'no service of this mesh is called nobody', 'route': null, 'subset': [], "
+         "'endpoints': [], 'targets': [], 'timeouts': null}"},
+    };
+    EXPECT_ALL(view, rows);
+}
+
+static void test_what_is_refused(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"{'from': '', 'to': 'cart', 'path': '/items'}",
+         "{'decision': 'deny', 'rule': 'unmatched', 'status': 403, 'flag': 'UAEX', 'route': 'items'}"},
+        {"{'from': 'web', 'to': 'cart', 'path': '/items/admin'}",
+         "{'decision': 'deny', 'rule': 'no-admin', 'status': 403}"},
+        /* The policy lets batch, but this host's credential speaks for web only. */
+        {"{'from': 'batch', 'to': 'cart', 'path': '/items'}",
+         "{'decision': 'deny', 'rule': 'identity', 'status': 403, 'flag': 'UAEX', "
+         "'reason': 'the calling host\\u0027s credential does not speak for batch'}"},
+        /* The policy's own no comes first, as it does on the way. */
+        {"{'from': 'thief', 'to': 'cart', 'path': '/items'}", "{'decision': 'deny', 'rule': 'unmatched'}"},
+        {"{'from': 'web', 'to': 'cart', 'path': '/'}", "{'decision': 'deny', 'rule': 'front', 'status': 404, "
+                                                       "'flag': 'NR', 'reason': 'no route of cart matches', "
+                                                       "'route': null, 'targets': [], 'timeouts': null}"},
+        /* What only the mesh may say counts for no route. */
+        {"{'from': 'web', 'to': 'cart', 'path': '/', 'headers': {'X-Forwarded-For': '10.0.0.1'}}",
+         "{'decision': 'deny', 'status': 404}"},
+        {"{'from': 'batch', 'to': 'db'}",
+         "{'decision': 'deny', 'rule': 'unmatched', 'status': null, 'flag': 'UAEX'}"},
+    };
+    EXPECT_ALL(view, rows);
+}
+
+static void test_nobody_to_ask_is_told_beside_the_decision(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"{'from': 'web', 'to': 'ghost'}",
+         "{'decision': 'allow', 'rule': 'to-ghost', 'status': 503, 'flag': 'UH', 'endpoints': []}"},
+        {"{'from': 'web', 'to': 'cart', 'headers': {'X-Beta': '1'}}",
+         "{'decision': 'allow', 'route': 'beta', 'status': 503, 'flag': 'NR', 'subset': ['v2'], 'endpoints': "
+         "[]}"},
+        /* One share in ten finds nobody. */
+        {"{'from': 'web', 'to': 'cart', 'path': '/split'}",
+         "{'decision': 'allow', 'route': 'split', 'status': 503, 'subset': ['v1', 'v2']}"},
+    };
+    EXPECT_ALL(view, rows);
+}
+
+static void test_without_a_policy_everything_is_denied(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"{'from': 'web', 'to': 'cart'}",
+         "{'decision': 'deny', 'rule': 'no-policy', 'audited': false, 'audit_rule': null, 'service': null, "
+         "'status': 403, "
+         "'flag': 'UAEX', 'route': null, 'subset': [], 'endpoints': [], 'targets': [], 'timeouts': null}"},
+    };
+    struct view *none = make_view(false);
+    EXPECT_ALL(none, rows);
+    view_unref(none);
+}
+
+static void test_questions_that_cannot_be_answered(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"{'from': 'web'}", "'a service is needed'"},
+        {"{'from': 1, 'to': 'cart'}", "'from must be a text'"},
+        {"{'from': 'web', 'to': 'cart', 'headers': []}", "'headers must be an object'"},
+        {"{'from': 'web', 'to': 'cart', 'headers': {'x': 1}}", "'x must be a text'"},
+        {"{'from': 'web', 'to': 'cart', 'path': '/\\r\\nx-beta: 1'}", "'line end'"},
+        {"{'from': 'web', 'to': 'cart', 'headers': {'x\\r\\nx-beta': '1'}}", "'line end'"},
+        {"{'from': 'web', 'to': 'cart', 'path': '/../x'}", "'answered 400'"},
+        {"{'from': 'web', 'to': 'cart', 'path': '/a b'}", "'answered 400'"},
+        {"{'from': 'web', 'to': 'ca rt'}", "'answered 400'"},
+        {"{'from': 'web', 'to': 'cart', 'headers': {'Host': 'ghost'}}", "'answered 400'"},
+        {"{'from': 'web', 'to': 'db', 'method': 'GET', 'path': '/x'}", "'db is a tcp service'"},
+        {"{'from': 'web', 'to': 'db', 'headers': {'x': '1'}}", "'db is a tcp service'"},
+    };
+    EXPECT_ALL(view, rows);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_reaches_the_application),
+        cmocka_unit_test(test_a_service_is_found_as_a_client_finds_it),
+        cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_nobody_to_ask_is_told_beside_the_decision),
+        cmocka_unit_test(test_without_a_policy_everything_is_denied),
+        cmocka_unit_test(test_questions_that_cannot_be_answered),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
