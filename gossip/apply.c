@@ -80,7 +80,7 @@ bool apply_addr(const struct gossip *g, const struct member *m, struct addr *out
 
 void apply_refute(struct gossip *g, uint64_t above)
 {
-    if (above >= NUMBER_MAX - 1 || is_leaving(g))
+    if (above >= NUMBER_MAX - 1 || is_leaving(g) || g->now < g->yield_until)
         return;
     if (g->wanted_incarnation <= above)
         g->wanted_incarnation = above + 1;
@@ -90,6 +90,37 @@ void apply_refute(struct gossip *g, uint64_t above)
     g->ev_want = true;
     g->stats.refutations++;
     detect_health(g, 1); /* Lifeguard: who has to refute was probably slow */
+}
+
+static void own_alarm(struct gossip *g, const struct gossip_claim *claim, struct bytes record)
+{
+    struct record_blob *other = record_blob_of(g->cfg.pool, record, &claim->hash);
+    if (other)
+        event_proof(g, &claim->id, g->self->record, other);
+    record_blob_unref(other);
+}
+
+/* An old disk image is overtaken by what its peers remember, once or twice. Who is overtaken again and again
+ * has a living double. */
+static bool is_cloned(struct gossip *g, const struct gossip_claim *claim)
+{
+    if (g->now - g->overtaken_at > CLONE_WINDOW_MS)
+        g->overtaken = 0;
+    if (g->overtaken > 0 && claim->incarnation <= g->overtaken_by)
+        return false; /* the same once more, from another */
+    g->overtaken_at = g->now;
+    g->overtaken_by = claim->incarnation;
+    g->overtaken += g->overtaken < UINT8_MAX;
+    return g->overtaken == CLONE_SIGNS;
+}
+
+/* Of two agents with one identity the one with the lower address goes on, the other claims nothing for a while: so
+ * the name does not flap between them (ADVERSARY G33). */
+static bool is_other_first(const struct gossip *g, const struct gossip_claim *claim)
+{
+    const struct addr *ours = &g->self->addr[0], *theirs = &claim->addr[0];
+    int order = memcmp(theirs->ip, ours->ip, sizeof ours->ip);
+    return order < 0 || (order == 0 && theirs->port < ours->port);
 }
 
 /* Our own record came back to us. Newer than ours: an old disk image, or a clone of our key (ADVERSARY G32,
@@ -104,11 +135,14 @@ static void own_heard(struct gossip *g, const struct gossip_claim *claim, struct
     if (newer < 0 || (newer == 0 && hash_eq(&claim->hash, &g->self->record->hash)))
         return;
     if (newer == 0 && !(g->self->flags & MEMBER_EQUIVOCAL)) {
-        struct record_blob *other = record_blob_of(g->cfg.pool, record, &claim->hash);
-        if (other) {
-            g->self->flags |= MEMBER_EQUIVOCAL;
-            event_proof(g, &claim->id, g->self->record, other);
-            record_blob_unref(other);
+        g->self->flags |= MEMBER_EQUIVOCAL;
+        own_alarm(g, claim, record);
+    }
+    if (is_cloned(g, claim)) {
+        own_alarm(g, claim, record);
+        if (is_other_first(g, claim)) {
+            g->yield_until = g->now + CLONE_YIELD_MS;
+            g->wanted_incarnation = 0;
         }
     }
     apply_refute(g, claim->incarnation);
@@ -359,30 +393,32 @@ void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct nod
         hasten(g, m);
 }
 
-void apply_verify_failed(struct gossip *g, struct member *m)
+void apply_verify_failed(struct gossip *g, struct member *m, bool is_own)
 {
     struct suspicion *s = m->suspicion;
     if (!s)
         return;
+    if (!is_own) { /* that look does not count */
+        s->tries = 0;
+        s->verify_at = mono_min(s->verify_at, g->now + detect_verify_jitter(g));
+        reschedule(g, s);
+        return;
+    }
     s->is_own = true;
     apply_accuse(g, s, 0);
 }
 
 void apply_accuse(struct gossip *g, struct suspicion *s, uint8_t eager)
 {
-    if (!s->is_own || s->is_told)
+    if (!s->is_own || s->is_told || !detect_may_tell(g, s->member))
         return;
-    if (!detect_is_credible(g, s->member, s->start)) {
-        detect_ask(g);
-        return;
-    }
     s->is_told = true;
     send_tell(g, RUMORS_OPINION, s->member, NULL, &g->cfg.self, 0, eager);
 }
 
 void apply_death(struct gossip *g, struct member *m)
 {
-    bool is_told = detect_is_credible(g, m, m->suspicion->start);
+    bool is_told = detect_may_tell(g, m);
     uint8_t eager =
         m->suspicion->is_hastened ? 0 : (uint8_t)g->cfg.eager_fanout; /* others have pushed it already */
     move(g, m, GOSSIP_DEAD);

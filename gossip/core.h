@@ -77,13 +77,17 @@ enum {
     HEARD_MAX = 2,          /* answers of others that an accuser needs */
     DIRECT_SLACK_MS = 150,  /* beyond measured round trips: a scheduler's pause */
     RELAY_WAIT_MIN_MS = 20, /* asked of a relay at least */
-    ASK_SPACING_MS = 300,   /* between asking whether we are heard */
-    LATE_ALOUD_MS = 100,    /* a loop later than this accuses nobody for now */
-    BULK_WAIT_MS = 5000,    /* for an answer over the bulk lane */
-    DOC_PATIENCE_MS = 2000, /* ... for a document, while others offer one too */
-    DOC_CHECK_MS = 1000,    /* the embedder's time to check a document before the next offer is tried */
-    LEAVE_WAIT_MS = 2000,   /* for the left record to be pulled by those it was announced to */
-    WAVE_MS = 100,          /* from a rumor's first pushes to its second, see send.c */
+    CLONE_SIGNS =
+        3, /* times that our number is overtaken within CLONE_WINDOW_MS: somebody else has our key */
+    CLONE_WINDOW_MS = 60 * 1000,
+    CLONE_YIELD_MS = 600 * 1000, /* who gives way says nothing new for so long */
+    ASK_SPACING_MS = 100,        /* between asking whether we are heard */
+    LATE_ALOUD_MS = 100,         /* a loop later than this accuses nobody for now */
+    BULK_WAIT_MS = 5000,         /* for an answer over the bulk lane */
+    DOC_PATIENCE_MS = 2000,      /* ... for a document, while others offer one too */
+    DOC_CHECK_MS = 1000,         /* the embedder's time to check a document before the next offer is tried */
+    LEAVE_WAIT_MS = 2000,        /* for the left record to be pulled by those it was announced to */
+    WAVE_MS = 100,               /* from a rumor's first pushes to its second, see send.c */
     WAVE_FANOUT = 3,
     RECORD_INLINE_MAX = 256, /* records up to this are always sent whole, longer ones are announced once they
                                 are no longer young */
@@ -224,6 +228,10 @@ struct gossip {
         left_ready_at, left_at;
     mono_ms wave_at; /* NEVER while no rumor awaits its second wave */
     mono_ms own_set_at;
+    mono_ms yield_until;         /* a double of ours goes before us */
+    mono_ms overtaken_at;        /* by a record of ours with higher numbers: last, and ... */
+    uint64_t overtaken_by;       /* ... by which incarnation, */
+    uint8_t overtaken;           /* ... how often */
     mono_ms unheard_since;       /* our first probe since anybody answered us; NEVER: none is unanswered */
     mono_ms ask_ok_at;           /* when we may ask again whether we are heard */
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
@@ -297,12 +305,12 @@ void apply_evidence(struct gossip *g, struct member *m); /* it answered our own 
 void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, mono_ms since,
                      bool is_own, bool is_quiet);
 void apply_confirm(struct gossip *g, struct member *m, const struct node_id *accuser);
-/* Says that it is suspect, once, if a probe of ours failed and we hear others. */
+/* Says that it is suspect, once, if a probe of ours failed while we heard others. */
 void apply_accuse(struct gossip *g, struct suspicion *s, uint8_t eager);
 void apply_death(struct gossip *g, struct member *m);
 void apply_forget(struct gossip *g, struct member *m);
-void apply_verify_failed(struct gossip *g,
-                         struct member *m);          /* our own probe of a suspect was not answered */
+/* Our own probe of a suspect was not answered; is_own: while others answered us. */
+void apply_verify_failed(struct gossip *g, struct member *m, bool is_own);
 void apply_refute(struct gossip *g, uint64_t above); /* want an incarnation of our own above this */
 bool apply_addr(const struct gossip *g, const struct member *m,
                 struct addr *out); /* where to reach it; false: nowhere */
@@ -341,10 +349,8 @@ bool detect_relayed_ack(struct gossip *g, const struct member *from, uint64_t no
 bool detect_nack(struct gossip *g, const struct member *from, uint64_t nonce, const struct node_id *target);
 void detect_ping_req(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d);
 uint32_t detect_turn_of(struct gossip *g,
-                        const struct member *observer); /* it probed us: ms to its next turn */
-/* May we accuse m, who is silent since then? */
-bool detect_is_credible(const struct gossip *g, const struct member *m, mono_ms since);
-void detect_ask(struct gossip *g); /* does anybody hear us? */
+                        const struct member *observer);               /* it probed us: ms to its next turn */
+bool detect_may_tell(const struct gossip *g, const struct member *m); /* what we think of this suspect */
 void detect_health(struct gossip *g, int change);
 uint32_t detect_verify_jitter(struct gossip *g);
 void detect_late(struct gossip *g, uint32_t late_ms);

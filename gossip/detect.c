@@ -39,10 +39,6 @@ static void hear(struct gossip *g, const struct member *from)
     if (g->heard[0].who != from)
         g->heard[1] = g->heard[0];
     g->heard[0] = (struct heard){from, g->now};
-    /* Now we may be one who counts. */
-    struct suspicion *s;
-    LIST_FOREACH (s, &g->suspicions, link)
-        apply_accuse(g, s, 0);
 }
 
 static uint32_t others_in(const struct gossip *g, const struct member *m, unsigned states)
@@ -54,7 +50,8 @@ static uint32_t others_in(const struct gossip *g, const struct member *m, unsign
     return n - (states >> m->state & 1);
 }
 
-/* Did two others (all, if there are fewer) answer questions of ours after that moment? */
+/* Did two others (all, if there are fewer) answer questions of ours after that moment? An accuser counts only if
+ * they did while the accused was silent: who is paused, starved or cut off has no such answers, and so accuses nobody. */
 static bool hears_others(const struct gossip *g, const struct member *m, mono_ms since)
 {
     uint32_t need = others_in(g, m, state_bit(GOSSIP_ALIVE)), heard = 0;
@@ -66,10 +63,9 @@ static bool hears_others(const struct gossip *g, const struct member *m, mono_ms
     return heard >= (need < HEARD_MAX ? need : HEARD_MAX) && !is_cut_off(g);
 }
 
-/* An accuser counts only while it hears others. Who is paused, starved or cut off does not, and so accuses nobody. */
-bool detect_is_credible(const struct gossip *g, const struct member *m, mono_ms since)
+bool detect_may_tell(const struct gossip *g, const struct member *m)
 {
-    return !(m->flags & MEMBER_QUIET) && !is_leaving(g) && hears_others(g, m, since);
+    return !(m->flags & MEMBER_QUIET) && !is_leaving(g) && hears_others(g, m, m->suspicion->start);
 }
 
 /* How long to wait. */
@@ -105,13 +101,14 @@ void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason)
     p->reason = reason;
     p->sent_at = g->now;
     p->indirect_at = reason == PROBE_TURN ? g->now + t.direct_ms : NEVER;
-    p->deadline = g->now + (reason == PROBE_TURN ? t.total_ms : 2 * t.direct_ms);
+    p->deadline = g->now + (reason == PROBE_TURN ? t.total_ms : 2 * with_health(g, g->cfg.probe_timeout_ms));
     outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
     g->unheard_since = mono_min(g->unheard_since, g->now);
     g->stats.probes_sent++;
 }
 
-void detect_ask(struct gossip *g)
+/* Whoever looks at a suspect asks others at the same time whether they hear us. */
+static void ask_others(struct gossip *g)
 {
     const struct member * not [1 + HEARD_MAX] = {g->self};
     if (g->now < g->ask_ok_at)
@@ -258,11 +255,12 @@ static void probe_failed(struct gossip *g, const struct probe *p)
         return;
     if (p->reason == PROBE_TURN)
         judge_ourselves(g, p);
+    bool is_own = hears_others(g, m, p->sent_at);
     if (m->state == GOSSIP_SUSPECT)
-        apply_verify_failed(g, m);
+        apply_verify_failed(g, m, is_own);
     if (m->state != GOSSIP_ALIVE || p->reason != PROBE_TURN)
         return;
-    apply_suspicion(g, m, &g->cfg.self, p->sent_at, true, false);
+    apply_suspicion(g, m, &g->cfg.self, p->sent_at, is_own, false);
     if (!m->suspicion)
         return;
     apply_accuse(g, m->suspicion, (uint8_t)g->cfg.eager_fanout);
@@ -400,8 +398,10 @@ static void verify(struct gossip *g, struct suspicion *s)
     s->verify_at = s->tries < SUSPECT_VERIFY_TRIES
                        ? g->now + g->cfg.probe_interval_ms + rng_below(&g->rng, VERIFY_JITTER_MS)
                        : NEVER;
-    if (!probes_has_target(&g->probes, s->member))
-        detect_probe(g, s->member, PROBE_VERIFY);
+    if (probes_has_target(&g->probes, s->member))
+        return;
+    detect_probe(g, s->member, PROBE_VERIFY);
+    ask_others(g);
 }
 
 /* May it die now? Nobody dies here without a failed probe of our own (ADVERSARY R3), nor while we hear nobody;
@@ -422,7 +422,6 @@ static bool deadline_passed(struct gossip *g, struct suspicion *s)
         return false;
     }
     s->deadline = g->now + g->cfg.probe_timeout_ms + 1;
-    detect_ask(g);
     if (s->verify_at == NEVER && !probes_has_target(&g->probes, s->member))
         s->verify_at = g->now;
     return true;

@@ -133,7 +133,10 @@ void gossip_bulk_failed(struct gossip *g, const struct node_id *to, const struct
 /* Evidence from traffic: a link to this member was reset or timed out -> it is probed at once instead of in its turn. */
 void gossip_link_lost(struct gossip *g, const struct node_id *id, mono_ms now);
 
-/* The loop that drives this instance was late by this much; added to every deadline it holds over others, once. */
+/* The loop that drives this instance was late by this much; added to every deadline it holds over others, once. Call it
+ * before anything else in that turn, then gossip_receive() for all that waits in the sockets, then gossip_tick(): who
+ * was late has not heard yet what others said. From 100 ms on it also takes back what it was about to say of
+ * others: probes under way are void, suspicions are looked into anew. */
 void gossip_late(struct gossip *g, uint32_t late_ms);
 
 /* Fires what is due. Call at gossip_deadline() or later; earlier calls are harmless. */
@@ -158,9 +161,12 @@ enum gossip_event_type {
     GOSSIP_EV_WANT_INCARNATION, /* we are accused or outnumbered: store an incarnation >= `number`, sign, gossip_own_set() */
     GOSSIP_EV_DOC_OFFERED,  /* a member holds a newer document; it is being pulled */
     GOSSIP_EV_DOC_RECEIVED, /* a pulled document arrived: check it, store it, then gossip_doc_set() */
-    GOSSIP_EV_EQUIVOCATION, /* `id` signed two records with one number; `record` and `other` are the proof */
-    GOSSIP_EV_JOINED,       /* the first full state was exchanged with another member */
-    GOSSIP_EV_LEFT_SENT,    /* after our own left record: it has been told to enough members to exit now */
+    /* `id` signed two records with one number; `record` and `other` are the proof. If `id` is ourselves, it may also be
+     * that another agent runs with our key: `other` is what it published. The one with the lower address goes on,
+     * the other asks for no new incarnation for ten minutes, so that the name does not flap (both are told). */
+    GOSSIP_EV_EQUIVOCATION,
+    GOSSIP_EV_JOINED,    /* the first full state was exchanged with another member */
+    GOSSIP_EV_LEFT_SENT, /* after our own left record: it has been told to enough members to exit now */
 };
 
 struct gossip_event {

@@ -26,8 +26,8 @@ struct suspicion {
     mono_ms verify_at; /* next own probe; NEVER after the last */
     uint8_t tries;     /* own probes begun */
     uint8_t accusers;  /* used entries of accuser[] */
-    bool is_own;       /* a probe of ours failed */
-    bool is_told;      /* ... and we said so, as one who hears others */
+    bool is_own;       /* a probe of ours failed while others answered us */
+    bool is_told;      /* ... and we said so */
     bool is_hastened;  /* another member holds it dead */
     struct node_id accuser[SUSPECT_CONFIRMS + 1];
 };

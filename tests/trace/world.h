@@ -57,6 +57,8 @@ struct world_node {
     struct addr addr;
     uint64_t incarnation, version;
     uint16_t padding;
+    mono_ms clock;   /* its clock is ahead of the world's by this */
+    uint32_t alarms; /* equivocations it was told of */
     bool is_left_sent;
     bool refuses_docs;          /* its embedder adopts no document */
     uint8_t doc[WORLD_DOC_MAX]; /* the document it holds */
@@ -319,7 +321,7 @@ static inline enum err world_publish(struct world *w, int n, bool left)
     uint8_t space[GOSSIP_RECORD_MAX];
     struct world_record r = {node->id, node->incarnation, node->version, left, node->addr, node->padding,
                              'x'};
-    return gossip_own_set(node->g, world_record_encode(&r, space, sizeof space), w->now);
+    return gossip_own_set(node->g, world_record_encode(&r, space, sizeof space), w->now + node->clock);
 }
 
 static inline void world_log_event(struct world *w, int n, const struct gossip_event *e)
@@ -368,7 +370,7 @@ static inline void world_doc_publish(struct world *w, int n, uint64_t version, c
     assert(node->doc_len <= WORLD_DOC_MAX);
     memcpy(node->doc, text, node->doc_len);
     node->doc_hash = world_hash(bytes_str(text));
-    gossip_doc_set(node->g, 1, 1, version, &node->doc_hash, w->now);
+    gossip_doc_set(node->g, 1, 1, version, &node->doc_hash, w->now + node->clock);
 }
 
 /* What an embedder does. */
@@ -388,7 +390,10 @@ static inline void world_on_event(struct world *w, int n, const struct gossip_ev
         memcpy(node->doc, e->doc.at, e->doc.len);
         node->doc_len = e->doc.len;
         node->doc_hash = hash;
-        gossip_doc_set(node->g, e->doc_kind, e->doc_epoch, e->doc_version, &hash, w->now);
+        gossip_doc_set(node->g, e->doc_kind, e->doc_epoch, e->doc_version, &hash, w->now + node->clock);
+        break;
+    case GOSSIP_EV_EQUIVOCATION:
+        node->alarms++;
         break;
     case GOSSIP_EV_LEFT_SENT:
         node->is_left_sent = true;
@@ -423,12 +428,12 @@ static inline void world_start(struct world *w, int n, const char *seeds)
     config.self = node->id;
     config.seed = 1000 + (uint64_t)n;
     node->incarnation++;
-    node->g = gossip_new(&config, &verify, w->now);
+    node->g = gossip_new(&config, &verify, w->now + node->clock);
     assert(node->g);
     assert(world_publish(w, n, false) == ERR_OK);
     for (size_t i = 0; i < count; i++)
         addr[i] = world_addr(seeds[i] - 'a');
-    gossip_seeds_set(node->g, addr, count, w->now);
+    gossip_seeds_set(node->g, addr, count, w->now + node->clock);
     world_drain(w, n);
 }
 
@@ -445,16 +450,23 @@ static inline void world_hand_over(struct world *w, struct world_packet p)
         struct node_id to;
         struct addr addr = world_addr(p.to);
         memcpy(&to, p.bytes, sizeof to);
-        gossip_bulk_failed(node->g, &to, &addr, w->now);
+        gossip_bulk_failed(node->g, &to, &addr, w->now + node->clock);
         world_drain(w, p.from);
     } else if (node->g) {
-        struct node_id from = world_id(p.from);
+        struct node_id from = w->node[p.from].id;
         struct addr via = world_addr(p.from);
-        enum err e = gossip_receive(node->g, p.lane, &from, &via, bytes_of(p.bytes, p.len), w->now);
+        enum err e =
+            gossip_receive(node->g, p.lane, &from, &via, bytes_of(p.bytes, p.len), w->now + node->clock);
         assert(e == ERR_OK);
         world_drain(w, p.to);
     }
     free(p.bytes);
+}
+
+static inline mono_ms world_deadline(const struct world *w, int n)
+{
+    mono_ms at = gossip_deadline(w->node[n].g);
+    return at == NEVER ? NEVER : at - w->node[n].clock;
 }
 
 static inline bool world_step(struct world *w, mono_ms until)
@@ -469,15 +481,15 @@ static inline bool world_step(struct world *w, mono_ms until)
             first = i;
         }
     for (int n = 0; n < WORLD_NODES; n++)
-        if (w->node[n].g && gossip_deadline(w->node[n].g) < at) {
-            at = gossip_deadline(w->node[n].g);
+        if (w->node[n].g && world_deadline(w, n) < at) {
+            at = world_deadline(w, n);
             due = n;
         }
     w->now = at > w->now ? at : w->now;
     if (due >= 0) {
-        gossip_tick(w->node[due].g, w->now);
+        gossip_tick(w->node[due].g, w->now + w->node[due].clock);
         world_drain(w, due);
-        assert(gossip_deadline(w->node[due].g) > w->now); /* or a loop would spin */
+        assert(world_deadline(w, due) > w->now); /* or a loop would spin */
         return true;
     }
     if (first == w->packets)

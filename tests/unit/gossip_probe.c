@@ -119,6 +119,46 @@ static void no_second_exceeds_the_budget(void **state)
     assert_in_range(most, 60000, 65536 + 2 * 1100);
 }
 
+/* RFC 6298, section 2: the first sample counts whole, later ones an eighth; a steady path ends near its round trip. */
+static void round_trips_make_timeouts(void **state)
+{
+    uint16_t mean = 0, var = 0;
+    (void)state;
+    assert_int_equal(rtt_timeout_ms(mean, var), 0);
+    rtt_sample(&mean, &var, 100);
+    assert_int_equal(rtt_timeout_ms(mean, var), 100 + 4 * 50 + 1);
+    for (int i = 0; i < 50; i++)
+        rtt_sample(&mean, &var, 100);
+    assert_in_range(rtt_timeout_ms(mean, var), 100, 106);
+    rtt_sample(&mean, &var, 400); /* one slow answer is remembered for a while */
+    assert_true(rtt_timeout_ms(mean, var) > 350);
+    for (int i = 0; i < 1000; i++)
+        rtt_sample(&mean, &var, UINT64_MAX);
+    assert_in_range(rtt_timeout_ms(mean, var), RTT_MAX_MS - 100, RTT_MAX_MS + 100);
+    for (int i = 0; i < 1000; i++)
+        rtt_sample(&mean, &var, 0);
+    assert_in_range(rtt_timeout_ms(mean, var), 1, 8); /* measured, and next to nothing */
+}
+
+static void a_relay_says_nack_once(void **state)
+{
+    struct relays p = {0};
+    struct member a = {0};
+    (void)state;
+    assert_int_equal(relays_deadline(&p), NEVER);
+    struct relay *r = relays_add(&p, &a, 0);
+    assert_non_null(r);
+    *r = (struct relay){.origin = &a, .nack_at = 80, .deadline = 1000};
+    assert_int_equal(relays_deadline(&p), 80);
+    relays_delay(&p, 30);
+    assert_int_equal(relays_deadline(&p), 110);
+    r->nack_at = NEVER;
+    relays_delay(&p, 30);
+    assert_int_equal(relays_deadline(&p), NEVER);
+    assert_int_equal(r->deadline, 1060);
+    relays_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +167,8 @@ int main(void)
         cmocka_unit_test(a_relay_serves_one_origin_a_little_and_answers_to_its_target_only),
         cmocka_unit_test(the_budget_refills_and_debt_is_bounded),
         cmocka_unit_test(no_second_exceeds_the_budget),
+        cmocka_unit_test(round_trips_make_timeouts),
+        cmocka_unit_test(a_relay_says_nack_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

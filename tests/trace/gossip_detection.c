@@ -1,0 +1,226 @@
+/* How silence is noticed, and what keeps it from being noticed where there is none: turns, nacks, local health,
+ * accusers that nobody hears, late loops. */
+#include "world.h"
+
+#include "gossip/core.h"
+
+static struct world *several(int n, mono_ms until, unsigned show)
+{
+    struct world *w = world_new(0);
+    world_start(w, 0, "");
+    for (int i = 1; i < n; i++)
+        world_start(w, i, "a");
+    world_run(w, until);
+    w->show = show;
+    return w;
+}
+
+/* The longest time between two lines that end in `what`, from the log's first such line on. */
+static mono_ms longest_gap(struct world *w, const char *what, int *count)
+{
+    mono_ms last = 0, longest = 0;
+    *count = 0;
+    for (const char *line = buf_str(&w->log); *line; line = strchr(line, '\n') + 1) {
+        size_t len = (size_t)(strchr(line, '\n') - line);
+        mono_ms at = strtoull(line + 1, NULL, 10);
+        if (!memmem(line, len, what, strlen(what)))
+            continue;
+        if ((*count)++ > 0 && at - last > longest)
+            longest = at - last;
+        last = at;
+    }
+    return longest;
+}
+
+/* GOALS G1: the gap between two probes of a member has no tail. Each is probed once a second, by others in turn. */
+static void a_member_is_probed_once_an_interval_whoever_does_it(void **state)
+{
+    struct world *w = several(16, 60000, WORLD_PACKETS);
+    (void)state;
+    world_run(w, 120000);
+    for (int n = 0; n < 16; n++) {
+        char what[16];
+        int count;
+        snprintf(what, sizeof what, "> %c ping", 'a' + n);
+        assert_true(longest_gap(w, what, &count) <= 1010);
+        assert_in_range(count, 58, 61);
+    }
+    world_free(w);
+}
+
+/* ... and what that is good for: every death is suspected everywhere within 1.5 s, whoever dies and when. */
+static void every_silent_death_is_suspected_soon_and_dead_after_the_pause(void **state)
+{
+    (void)state;
+    for (int n = 1; n < 12; n++) {
+        struct world *w = several(12, 40000 + 137 * (mono_ms)n, 0);
+        world_stop(w, n);
+        world_run(w, w->now + 1500);
+        for (int at = 0; at < 12; at++)
+            if (at != n)
+                assert_string_equal(world_state(w, at, n), "suspect");
+        world_run(w, w->now + 2450); /* 3.95 s after its death it may still have been a pause */
+        assert_string_equal(world_state(w, 0, n), "suspect");
+        world_run(w, w->now + 1800);
+        for (int at = 0; at < 12; at++)
+            if (at != n)
+                assert_string_equal(world_state(w, at, n), "dead");
+        world_free(w);
+    }
+}
+
+/* Lifeguard IV-A: the relay that hears nothing says so, before the asker gives up. */
+static void a_relay_that_hears_nothing_says_nack(void **state)
+{
+    struct world *w = several(3, 10000, WORLD_PACKETS | WORLD_EVENTS);
+    (void)state;
+    w->only = 1;
+    world_stop(w, 2);
+    world_run(w, 10800);
+    const char *nack = strstr(buf_str(&w->log), "b > a nack"),
+               *suspect = strstr(buf_str(&w->log), "a * c alive -> suspect");
+    assert_non_null(nack);
+    assert_non_null(suspect);
+    assert_true(nack < suspect);
+    assert_int_equal(gossip_stats(w->node[0].g)->nacks_received, 1);
+    assert_int_equal(w->node[0].g->health, 0); /* it is heard and answered: not its own fault */
+    world_free(w);
+}
+
+/* A nack that was not asked for, of another probe, of another member: nothing. */
+static void a_stray_nack_changes_nothing(void **state)
+{
+    struct world *w = several(3, 10000, WORLD_EVENTS);
+    (void)state;
+    uint8_t space[100];
+    struct wr wr = wr_init(space, sizeof space);
+    struct datagram d = {.type = MSG_NACK, .nonce = 77, .target = world_id(2)};
+    datagram_encode(&wr, &d);
+    for (int i = 0; i < 50; i++) {
+        world_put(w, 1, 0, GOSSIP_DATAGRAM, wr_done(&wr), false);
+        world_run(w, w->now + 20);
+    }
+    EXPECT_TRACE(w, "");
+    assert_int_equal(gossip_stats(w->node[0].g)->nacks_received, 0);
+    assert_true(gossip_stats(w->node[0].g)->acks_unmatched >= 50);
+    world_free(w);
+}
+
+/* Lifeguard, local health: who gets no answers doubts itself, waits longer and probes less; and recovers. */
+static void the_local_health_falls_and_recovers(void **state)
+{
+    struct world *w = several(6, 20000, 0);
+    (void)state;
+    world_cut(w, "a", "bcdef", true);
+    world_run(w, 24000);
+    assert_true(w->node[0].g->health >= 3);
+    world_cut(w, "a", "bcdef", false);
+    world_run(w, 90000);
+    assert_int_equal(w->node[0].g->health, 0);
+    for (int at = 1; at < 6; at++)
+        assert_int_equal(gossip_counts(w->node[at].g).alive, 6);
+    world_free(w);
+}
+
+/* G27, G30: an accuser counts only while it hears others. a is cut off, suspects everybody, and comes back before it has
+ * been told so: nobody hears a word of its suspicions, no other refutes. */
+static void who_hears_nobody_accuses_nobody(void **state)
+{
+    struct world *w = several(6, 20000, 0);
+    (void)state;
+    world_cut(w, "a", "bcdef", true);
+    world_run(w, 23500);
+    assert_true(gossip_counts(w->node[0].g).suspect >= 1);
+    world_cut(w, "a", "bcdef", false);
+    w->show = WORLD_EVENTS | WORLD_PACKETS;
+    world_run(w, 40000);
+    for (char c = 'b'; c <= 'f'; c++) {
+        char accusation[32];
+        snprintf(accusation, sizeof accusation, "> %c push | suspect %c", 'b' + (c == 'b'), c);
+        assert_null(strstr(buf_str(&w->log), accusation));
+    }
+    for (int n = 1; n < 6; n++)
+        assert_int_equal(gossip_counts(w->node[n].g).alive, 6);
+    world_free(w);
+}
+
+/* G15: who says "dead" of a member that merely pauses does not take its forgiven pause away. */
+static void a_liar_shortens_no_pause(void **state)
+{
+    struct world *w = several(5, 20000, 0);
+    (void)state;
+    uint8_t space[200];
+    struct wr wr = wr_init(space, sizeof space);
+    struct datagram d = {.type = MSG_PUSH};
+    struct rumor_item i = {
+        .type = RUMOR_DEAD, .subject = world_id(2), .accuser = world_id(1), .incarnation = 1};
+    datagram_encode(&wr, &d);
+    rumor_item_encode(&wr, &i);
+    world_cut(w, "c", "abde", true);
+    for (int t = 0; t < 38; t++) {
+        world_put(w, 1, 0, GOSSIP_DATAGRAM, wr_done(&wr), false);
+        world_run(w, w->now + 100);
+        assert_string_not_equal(world_state(w, 0, 2), "dead");
+    }
+    world_cut(w, "c", "abde", false);
+    world_run(w, w->now + 3000);
+    assert_int_equal(gossip_stats(w->node[0].g)->deaths, 0);
+    assert_string_equal(world_state(w, 0, 2), "alive");
+    world_free(w);
+}
+
+/* A loop that was late takes back what it was about to say, whether it then hears its timers or its sockets first. */
+static void a_late_loop_accuses_nobody(void **state)
+{
+    struct world *w = several(2, 10000, WORLD_EVENTS);
+    (void)state;
+    struct gossip *g = w->node[0].g;
+    world_cut(w, "a", "b", true);
+    while (g->probes.count == 0)
+        world_run(w, w->now + 10);
+    world_cut(w, "a", "b", false); /* the answer came while the process stood still; it is in the socket */
+    w->now += 5000;
+    gossip_late(g, 5000);
+    gossip_tick(g, w->now);
+    world_drain(w, 0);
+    assert_string_equal(world_state(w, 0, 1), "alive");
+    assert_int_equal(gossip_stats(g)->lateness, 1);
+    assert_true(g->health > 0);
+    world_run(w, w->now + 30000);
+    assert_null(strstr(buf_str(&w->log), "a * b"));
+    assert_int_equal(g->health, 0);
+    world_free(w);
+}
+
+/* A little lateness only moves the deadlines. */
+static void a_little_lateness_moves_deadlines(void **state)
+{
+    struct world *w = several(2, 10000, 0);
+    (void)state;
+    struct gossip *g = w->node[0].g;
+    world_cut(w, "a", "b", true);
+    while (g->probes.count == 0)
+        world_run(w, w->now + 10);
+    mono_ms deadline = g->probes.list[0].deadline;
+    gossip_late(g, 40);
+    assert_int_equal(g->probes.count, 1);
+    assert_int_equal(g->probes.list[0].deadline, deadline + 40);
+    assert_int_equal(g->health, 0);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_member_is_probed_once_an_interval_whoever_does_it),
+        cmocka_unit_test(every_silent_death_is_suspected_soon_and_dead_after_the_pause),
+        cmocka_unit_test(a_relay_that_hears_nothing_says_nack),
+        cmocka_unit_test(a_stray_nack_changes_nothing),
+        cmocka_unit_test(the_local_health_falls_and_recovers),
+        cmocka_unit_test(who_hears_nobody_accuses_nobody),
+        cmocka_unit_test(a_liar_shortens_no_pause),
+        cmocka_unit_test(a_late_loop_accuses_nobody),
+        cmocka_unit_test(a_little_lateness_moves_deadlines),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,251 @@
+/* What befalls a member in its life: restarts, moves, losses, doubles, partitions. Cases are ADVERSARY's (G...). */
+#include "world.h"
+
+static struct world *several(int n)
+{
+    struct world *w = world_new(0);
+    world_start(w, 0, "");
+    for (int i = 1; i < n; i++)
+        world_start(w, i, "a");
+    world_run(w, 10000);
+    return w;
+}
+
+static struct gossip_member member(struct world *w, int at, int of)
+{
+    struct gossip_member m;
+    assert_true(gossip_member_get(w->node[at].g, &w->node[of].id, &m));
+    return m;
+}
+
+static void expect_all(struct world *w, int n, const char *state, int of)
+{
+    for (int at = 0; at < n; at++)
+        assert_string_equal(world_state(w, at, of), state);
+}
+
+/* G28: the incarnation rises with every start, nobody is held dead, nobody goes back. */
+static void a_restart_with_the_same_identity(void **state)
+{
+    struct world *w = several(5);
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        int n = round % 5;
+        world_stop(w, n);
+        world_run(w, w->now + 300);
+        world_start(w, n, n == 0 ? "b" : "a");
+        world_run(w, w->now + 700);
+    }
+    world_run(w, w->now + 3000);
+    for (int of = 0; of < 5; of++) {
+        expect_all(w, 5, "alive", of);
+        for (int at = 0; at < 5; at++) {
+            assert_int_equal(member(w, at, of).incarnation, w->node[of].incarnation);
+            assert_int_equal(gossip_stats(w->node[at].g)->deaths, 0);
+        }
+    }
+    assert_true(w->node[3].incarnation >= 5);
+    world_free(w);
+}
+
+/* G43: the same key, another address: everybody follows, and the old place is not asked any more. */
+static void a_restart_at_a_new_address(void **state)
+{
+    struct world *w = several(4);
+    (void)state;
+    world_stop(w, 2);
+    w->node[20].id = w->node[2].id;
+    w->node[20].incarnation = w->node[2].incarnation;
+    world_start(w, 20, "a");
+    world_run(w, w->now + 1000);
+    for (int at = 0; at < 2; at++) {
+        struct gossip_member m = member(w, at, 20);
+        assert_int_equal(m.state, GOSSIP_ALIVE);
+        assert_true(addr_eq(&m.addr, &w->node[20].addr));
+    }
+    w->show = WORLD_PACKETS;
+    world_run(w, w->now + 20000);
+    assert_null(strstr(buf_str(&w->log), "> c ping"));
+    assert_non_null(strstr(buf_str(&w->log), "> u ping"));
+    world_free(w);
+}
+
+/* G10, G46: the disk is gone and with it the number. What it says under old numbers changes nothing; from its peers it learns
+ * the number that it had, and goes on above it. */
+static void a_lost_store(void **state)
+{
+    struct world *w = several(4);
+    (void)state;
+    for (int i = 0; i < 3; i++) { /* some life before */
+        world_stop(w, 2);
+        world_run(w, w->now + 200);
+        world_start(w, 2, "a");
+        world_run(w, w->now + 2000);
+    }
+    uint64_t before = w->node[2].incarnation;
+    assert_int_equal(before, 4);
+    world_stop(w, 2);
+    w->node[2].incarnation = 0;
+    w->show = WORLD_EVENTS;
+    world_start(w, 2, "a");
+    world_run(w, w->now + 1000);
+    EXPECT_TRACE(w, "[ 16600] c * c alive, new\n"
+                    "[ 16620] c * joined\n"
+                    "[ 16620] c * a alive, new\n"
+                    "[ 16620] c * b alive, new\n"
+                    "[ 16620] c * d alive, new\n"
+                    "[ 17056] c * wants incarnation 5\n"
+                    "[ 17066] b * c has a new record\n"
+                    "[ 17066] a * c has a new record\n"
+                    "[ 17076] d * c has a new record\n");
+    for (int at = 0; at < 4; at++)
+        assert_int_equal(member(w, at, 2).incarnation, before + 1);
+    expect_all(w, 4, "alive", 2);
+    world_free(w);
+}
+
+/* G33: two agents run with one key. Both are told, the one with the lower address goes on, and soon nothing changes any
+ * more: no storm of new numbers. */
+static void two_agents_with_one_identity(void **state)
+{
+    struct world *w = several(5);
+    (void)state;
+    w->node[20].id = w->node[2].id;
+    w->node[20].incarnation =
+        w->node[2].incarnation - 1; /* a copy of its disk: starts with the same number */
+    world_start(w, 20, "a");
+    world_run(w, w->now + 20000);
+    assert_true(w->node[2].alarms > 0 && w->node[20].alarms > 0);
+    uint64_t last = w->node[2].incarnation;
+    assert_true(last > w->node[20].incarnation && last < 12);
+    w->show = WORLD_EVENTS;
+    world_run(w, w->now + 120000);
+    assert_int_equal(w->node[2].incarnation, last);
+    assert_null(strstr(buf_str(&w->log), "wants incarnation"));
+    for (int at = 0; at < 5; at++) {
+        struct gossip_member m = member(w, at, 2);
+        assert_int_equal(m.incarnation, last);
+        assert_true(addr_eq(&m.addr, &w->node[2].addr));
+        assert_int_equal(gossip_stats(w->node[at].g)->deaths, 0);
+    }
+    world_free(w);
+}
+
+/* G26: gossip's time is a monotonic clock of each host's own; one that is a day, or a year, ahead of the others' makes no
+ * difference, for no time of any clock is on the wire. */
+static void a_clock_that_is_wrong_by_a_day(void **state)
+{
+    struct world *w = world_new(0);
+    (void)state;
+    w->node[1].clock = 86400000;
+    w->node[3].clock = UINT64_C(365) * 86400000;
+    world_start(w, 0, "");
+    for (int i = 1; i < 5; i++)
+        world_start(w, i, "a");
+    world_run(w, 10000);
+    for (int of = 0; of < 5; of++)
+        expect_all(w, 5, "alive", of);
+    world_stop(w, 3);
+    world_stop(w, 4);
+    world_run(w, 18000);
+    expect_all(w, 3, "dead", 3);
+    expect_all(w, 3, "dead", 4);
+    world_start(w, 3, "a");
+    world_run(w, 19000);
+    expect_all(w, 3, "alive", 3);
+    expect_all(w, 3, "dead", 4);
+    world_free(w);
+}
+
+/* Agents that start before any of their seeds: they wait for ever, and are joined when the first seed is there. */
+static void all_seeds_are_down_at_the_start(void **state)
+{
+    struct world *w = world_new(0);
+    (void)state;
+    for (int i = 2; i < 6; i++)
+        world_start(w, i, "ab");
+    world_run(w, 3600 * 1000);
+    for (int i = 2; i < 6; i++)
+        assert_int_equal(gossip_counts(w->node[i].g).alive, 1);
+    world_start(w, 1, "ab");
+    world_run(w, w->now + 40000); /* the longest back-off is 30 s */
+    for (int of = 1; of < 6; of++)
+        for (int at = 1; at < 6; at++)
+            assert_string_equal(world_state(w, at, of), "alive");
+    world_free(w);
+}
+
+/* G29: an hour apart, each half has buried the other, one has left on one side and one was renewed on the other. Within ten
+ * seconds they are one again, by themselves; who left stays away. */
+static void halves_that_lived_apart_for_an_hour(void **state)
+{
+    struct world *w = several(10);
+    (void)state;
+    world_cut(w, "abcde", "fghij", true);
+    world_run(w, w->now + 1800 * 1000);
+    expect_all(w, 5, "dead", 7);
+    w->node[4].version++;
+    assert_int_equal(world_publish(w, 4, true), ERR_OK);
+    world_drain(w, 4);
+    world_run(w, w->now + 5000);
+    world_stop(w, 4);
+    w->node[8].version++;
+    assert_int_equal(world_publish(w, 8, false), ERR_OK);
+    world_drain(w, 8);
+    world_run(w, w->now + 1800 * 1000);
+    world_cut(w, "abcde", "fghij", false);
+    world_run(w, w->now + 10000);
+    for (int at = 0; at < 10; at++)
+        for (int of = 0; at != 4 && of < 10; of++)
+            assert_string_equal(world_state(w, at, of), of == 4 ? "left" : "alive");
+    assert_int_equal(member(w, 0, 8).version, 2);
+    world_free(w);
+}
+
+/* G8, R7: replays of what a member said while it lived do not raise it from its tombstone; the tombstone is kept for longer
+ * than any record is valid (which `verify` judges), then it goes everywhere, and comes back from nowhere. */
+static void a_tombstone_cannot_be_undone(void **state)
+{
+    struct world *w = world_new(0);
+    (void)state;
+    w->config.tombstone_ms = 60000;
+    world_start(w, 0, "");
+    for (int i = 1; i < 4; i++)
+        world_start(w, i, "a");
+    world_run(w, 10000);
+    uint8_t space[300], packet[400];
+    struct world_record old = {.id = world_id(3), .incarnation = 1, .version = 1, .addr = world_addr(3)};
+    struct rumor_item i = {.type = RUMOR_RECORD, .record = world_record_encode(&old, space, sizeof space)};
+    struct wr wr = wr_init(packet, sizeof packet);
+    struct datagram d = {.type = MSG_PUSH};
+    datagram_encode(&wr, &d);
+    rumor_item_encode(&wr, &i);
+    w->node[3].version = 2;
+    assert_int_equal(world_publish(w, 3, true), ERR_OK);
+    world_drain(w, 3);
+    world_run(w, 12000);
+    world_stop(w, 3);
+    while (w->now < 65000) {
+        world_put(w, 1, 0, GOSSIP_DATAGRAM, wr_done(&wr), false);
+        world_run(w, w->now + 1000);
+        assert_string_equal(world_state(w, 0, 3), "left");
+    }
+    world_run(w, 100000);
+    expect_all(w, 3, "unknown", 3);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_restart_with_the_same_identity),
+        cmocka_unit_test(a_restart_at_a_new_address),
+        cmocka_unit_test(a_lost_store),
+        cmocka_unit_test(two_agents_with_one_identity),
+        cmocka_unit_test(a_clock_that_is_wrong_by_a_day),
+        cmocka_unit_test(all_seeds_are_down_at_the_start),
+        cmocka_unit_test(halves_that_lived_apart_for_an_hour),
+        cmocka_unit_test(a_tombstone_cannot_be_undone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

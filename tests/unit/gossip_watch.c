@@ -1,0 +1,160 @@
+/* Observers on hash rings, and the turns they are given. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "gossip/watch.h"
+
+enum { N = 60 };
+
+static struct node_id id_of(uint32_t i)
+{
+    struct node_id id = {{0}};
+    store_be32(id.b, i * 2654435761u + 1);
+    return id;
+}
+
+/* What each of N members sees of the same N. */
+struct views {
+    struct members t[N];
+    struct watch w[N];
+};
+
+static void views_init(struct views *v)
+{
+    for (uint32_t at = 0; at < N; at++) {
+        struct node_id self = id_of(at);
+        members_init(&v->t[at], at);
+        watch_init(&v->w[at], &self, at);
+        for (uint32_t i = 0; i < N; i++) {
+            struct node_id id = id_of((i + at) % N); /* in another order everywhere */
+            struct member *m = members_add(&v->t[at], &id, 0);
+            members_set_state(&v->t[at], m, GOSSIP_ALIVE, 0);
+            if (!node_id_eq(&id, &self))
+                watch_add(&v->w[at], m, 0, 1000);
+        }
+    }
+}
+
+static void views_fini(struct views *v)
+{
+    for (uint32_t at = 0; at < N; at++)
+        members_fini(&v->t[at]);
+}
+
+static uint32_t index_of(const struct node_id *id)
+{
+    for (uint32_t i = 0; i < N; i++) {
+        struct node_id other = id_of(i);
+        if (node_id_eq(id, &other))
+            return i;
+    }
+    return N;
+}
+
+/* Who I watch knows me as its observer, on the same ring; however they learned of each other. */
+static void expect_agreement(struct views *v, uint32_t without)
+{
+    for (uint32_t at = 0; at < N; at++)
+        for (int k = 0; at != without && k < WATCH_RINGS; k++) {
+            const struct watch_ring *ring = &v->w[at].ring[k];
+            uint32_t subject = index_of(&ring->subject->id);
+            assert_true(subject < N && subject != at && subject != without);
+            assert_int_equal(index_of(&v->w[subject].ring[k].observer->id), at);
+        }
+}
+
+static void observers_and_subjects_agree(void **state)
+{
+    static struct views v;
+    (void)state;
+    views_init(&v);
+    expect_agreement(&v, N);
+    for (uint32_t at = 0; at < N; at++)
+        assert_in_range(watch_subjects(&v.w[at]), WATCH_RINGS - 4, WATCH_RINGS);
+    /* One is gone: its places are taken by others, and all agree again. It comes back: as before. */
+    struct node_id gone = id_of(17);
+    for (uint32_t at = 0; at < N; at++) {
+        struct member *m = members_find(&v.t[at], &gone), *self;
+        struct node_id self_id = id_of(at);
+        self = members_find(&v.t[at], &self_id);
+        members_set_state(&v.t[at], m, GOSSIP_SUSPECT, 0);
+        if (at != 17)
+            watch_remove(&v.w[at], m);
+        watch_repair(&v.w[at], &v.t[at], self, 0, 1000);
+        assert_false(v.w[at].is_stale);
+    }
+    expect_agreement(&v, 17);
+    for (uint32_t at = 0; at < N; at++) {
+        struct member *m = members_find(&v.t[at], &gone);
+        members_set_state(&v.t[at], m, GOSSIP_ALIVE, 0);
+        if (at != 17)
+            watch_add(&v.w[at], m, 0, 1000);
+    }
+    expect_agreement(&v, N);
+    views_fini(&v);
+}
+
+static void nobody_is_watched_alone(void **state)
+{
+    struct watch w;
+    struct node_id self = id_of(0);
+    (void)state;
+    watch_init(&w, &self, 1);
+    assert_int_equal(watch_deadline(&w), NEVER);
+    assert_int_equal(watch_subjects(&w), 0);
+}
+
+/* Observers that come when they are told to come evenly; one that comes too often gets the same turn again, a
+ * stranger gets none, a missing one costs one gap. */
+static void turns_are_one_interval_apart(void **state)
+{
+    static struct views v;
+    (void)state;
+    views_init(&v);
+    struct watch *w = &v.w[0];
+    mono_ms next[WATCH_RINGS] = {0}, last = 0, longest = 0;
+    struct member *observer[WATCH_RINGS];
+    int observers = 0;
+    for (int k = 0; k < WATCH_RINGS; k++) {
+        bool is_new = true;
+        for (int j = 0; j < observers; j++)
+            is_new &= observer[j] != w->ring[k].observer;
+        if (is_new)
+            observer[observers++] = w->ring[k].observer;
+    }
+    for (int k = 0; k < observers; k++)
+        next[k] = (mono_ms)(1 + 313 * k);
+    for (mono_ms now = 1; now < 60000; now++)
+        for (int k = 0; k < observers; k++) {
+            if (next[k] != now || (k == 3 && now > 30000))
+                continue;
+            uint32_t turn = watch_turn(w, observer[k], now, 1000);
+            assert_in_range(turn, 500, 1000 * (WATCH_RINGS + 1));
+            assert_int_equal(turn, watch_turn(w, observer[k], now, 1000)); /* asked twice: not two turns */
+            next[k] = now + turn;
+            if (now > 15000 && now < 30000)
+                assert_int_equal(now - last, 1000);
+            if (now > 30000 && now - last > longest)
+                longest = now - last;
+            last = now;
+        }
+    assert_int_equal(longest, 2000);
+    struct node_id stranger = id_of(1000);
+    struct member other = {.id = stranger};
+    assert_int_equal(watch_turn(w, &other, 60000, 1000), 0);
+    views_fini(&v);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(observers_and_subjects_agree),
+        cmocka_unit_test(nobody_is_watched_alone),
+        cmocka_unit_test(turns_are_one_interval_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
