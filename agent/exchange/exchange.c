@@ -193,6 +193,7 @@ static bool choose(struct exchange *x)
     enum traffic_why why = TRAFFIC_NO_INSTANCE;
     const struct view_service *s = view_service(x->view, bytes_str(x->service));
     leave_endpoint(x);
+    x->insists = false;
     const struct view_endpoint *e = traffic_pick(x->traffic, s, x->wanted_subset, &x->tried, &why);
     if (!e) {
         struct exchange_refusal r = decide_no_endpoint(x->service, x->wanted_subset, why);
@@ -356,9 +357,13 @@ void exchange_back_failed(struct exchange *x, enum err why)
         x->tries--; /* nobody was asked: it does not count as a try */
     if (try_again(x, false))
         return;
+    if (why == ERR_AGAIN && !x->insists && x->endpoint) {
+        x->insists = true; /* nobody else is left: a pause after a failure is no reason to refuse a request */
+        seek(x);
+        return;
+    }
     char what[80];
-    snprintf(what, sizeof what, "could not be reached: %s",
-             why == ERR_AGAIN ? "it failed a moment ago" : err_text(why));
+    snprintf(what, sizeof what, "could not be reached: %s", err_text(why));
     enum exchange_flag flag = why == ERR_LIMIT || why == ERR_FULL ? FLAG_UO
                               : x->facts.retried                  ? FLAG_URX
                                                                   : FLAG_UF;

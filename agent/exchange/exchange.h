@@ -90,6 +90,7 @@ struct exchange {
     /* What the owner is to connect to, when SEEKING: */
     const struct view_endpoint *endpoint; /* near; NULL at the far agent */
     struct addr app;                      /* a local application; port 0: the endpoint's node, by a link */
+    bool insists;                         /* on this endpoint, though it failed lately: no other is left */
     bool fresh;                           /* not one of the pool's connections: that was stale */
     uint32_t connect_ms;
     mono_ms deadline; /* of the whole request; NEVER: none */
@@ -116,7 +117,8 @@ void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct h
                     mono_ms now);
 
 /* From the owner: what was wanted. `why`: ERR_REFUSED, ERR_TIMEOUT, ...; ERR_AGAIN: it failed lately and was not even asked.
- * Another endpoint may be chosen and wanted. */
+ * Another endpoint may be chosen and wanted; if there is none after ERR_AGAIN, the same one, with `insists`: then it
+ * is to be asked, and waited for within connect_ms. */
 void exchange_back_ready(struct exchange *x, struct side *back);
 void exchange_back_failed(struct exchange *x, enum err why);
 

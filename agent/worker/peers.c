@@ -1,6 +1,6 @@
 /* How this worker reaches other nodes: one outgoing link per node, made when a request wants it, tried again
  * with a growing pause after a failure. A request that wants a node in its pause is told at once, and goes to
- * another endpoint. */
+ * another endpoint; one that has no other insists, and dials. All who wait for a node share one dial. */
 #include "worker/internal.h"
 
 void peers_init(struct worker *w)
@@ -64,7 +64,7 @@ void peer_want(struct flow *f)
     struct worker *w = f->w;
     const struct view_node *n = f->x.endpoint->node;
     struct peer *p = peer_of(w, &n->id);
-    if (!p || (!p->link && worker_now(w) < p->retry_at)) {
+    if (!p || (!p->link && worker_now(w) < p->retry_at && !f->x.insists)) {
         flow_dial_failed(f, p ? ERR_AGAIN : ERR_NOMEM);
         return;
     }

@@ -512,6 +512,41 @@ static void an_endpoint_that_is_not_even_asked_does_not_cost_the_retry(void **st
     assert_int_equal(t->x.facts.flag, FLAG_URX);
 }
 
+/* A live agent under packet loss is in its pause now and then: that alone is no reason to refuse a request. */
+static void the_last_endpoint_is_asked_although_it_failed_a_moment_ago(void **state)
+{
+    struct story *t = *state;
+    begin(t, EXCHANGE_NEAR, 2, "GET", "/");
+    const struct view_endpoint *first = t->x.endpoint;
+    exchange_back_failed(&t->x, ERR_AGAIN);
+    assert_ptr_not_equal(t->x.endpoint, first);
+    assert_false(t->x.insists);
+    const struct view_endpoint *last = t->x.endpoint;
+    exchange_back_failed(&t->x, ERR_AGAIN);
+    assert_int_equal(t->x.state, EXCHANGE_SEEKING);
+    assert_true(t->x.insists);
+    assert_ptr_equal(t->x.endpoint, last);
+    assert_int_equal(traffic_outstanding(t->traffic, last), 1);
+    exchange_back_ready(&t->x, &t->back.side);
+    exchange_end(&t->x, FROM_FRONT, NULL);
+    answer(t, 200, "ok");
+    assert_int_equal(t->x.facts.status, 200);
+    assert_false(t->x.facts.retried); /* the agents were asked once */
+    assert_int_equal(traffic_outstanding(t->traffic, last), 0);
+}
+
+static void who_insists_and_fails_is_told_why(void **state)
+{
+    struct story *t = *state;
+    begin(t, EXCHANGE_NEAR, 1, "GET", "/");
+    exchange_back_failed(&t->x, ERR_AGAIN);
+    assert_true(t->x.insists);
+    exchange_back_failed(&t->x, ERR_TIMEOUT);
+    assert_int_equal(t->x.state, EXCHANGE_OVER);
+    assert_int_equal(t->x.facts.status, 503);
+    assert_int_equal(t->x.facts.flag, FLAG_UF);
+}
+
 static void the_only_agent_dead_is_503_uf(void **state)
 {
     struct story *t = *state;
@@ -842,6 +877,8 @@ int main(void)
         T(a_dead_agent_costs_one_more_try_on_another),
         T(two_dead_agents_are_503_urx),
         T(an_endpoint_that_is_not_even_asked_does_not_cost_the_retry),
+        T(the_last_endpoint_is_asked_although_it_failed_a_moment_ago),
+        T(who_insists_and_fails_is_told_why),
         T(the_only_agent_dead_is_503_uf),
         T(what_may_be_sent_twice),
         T(a_stale_connection_is_replaced_by_a_fresh_one_to_the_same_application),

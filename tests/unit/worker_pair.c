@@ -348,6 +348,20 @@ static void test_dead_agent_is_evidence_and_503(void **state)
     assert_true(m->lost > 0); /* the dial that was refused is evidence for the failure detector */
 }
 
+/* Each refusal doubles the pause, at last beyond a second. That it is not over is no reason to refuse the only
+ * agent that there is, once it is back. */
+static void test_the_only_agent_is_dialled_though_it_failed_a_moment_ago(void **state)
+{
+    struct mesh *m = *state;
+    agent_stop(&m->far);
+    for (int i = 0; i < 6; i++)
+        expect_answer(&m->entry_web, "GET /a HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                      PARTS("503 Service Unavailable", "x-starling-flag: UF", "reached: refused"));
+    start(&m->far);
+    expect_answer(&m->entry_web, "GET /b HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
+                  PARTS("200 OK", "/b"));
+}
+
 static void test_an_address_that_is_taken_is_named(void **state)
 {
     struct mesh *m = *state;
@@ -534,6 +548,7 @@ int main(void)
                                         tear_down),
         T(test_revoked_node_is_cut_and_refused),
         T(test_dead_agent_is_evidence_and_503),
+        T(test_the_only_agent_is_dialled_though_it_failed_a_moment_ago),
         T(test_an_address_that_is_taken_is_named),
         T(test_a_head_that_trickles_is_cut_at_its_deadline),
         T(test_drain_finishes_what_is_in_flight),
