@@ -4,64 +4,74 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* Messages have powers of two, so that a block is at most twice what the peer paid for in credit. */
+enum { KIND_SMALL = BLOCK_KINDS - 2, KIND_LARGE, KIND_OWN };
 enum {
     SMALL_CAP = BLOCK_SMALL - sizeof(struct mux_block),
     LARGE_CAP = BLOCK_LARGE - sizeof(struct mux_block)
 };
+static const struct {
+    uint32_t cap, spare_max;
+} kinds[BLOCK_KINDS] = {
+    {32, 256},
+    {64, 256},
+    {128, 256},
+    {256, 256},
+    {512, 128},
+    {1024, 64},
+    [KIND_SMALL] = {SMALL_CAP, 256},
+    [KIND_LARGE] = {LARGE_CAP, 16},
+};
 
-static struct mux_block *spare_pop(struct mux_block **list, uint32_t *count)
+static uint8_t kind_of_message(size_t size)
 {
-    struct mux_block *b = *list;
+    uint8_t kind = 0;
+    while (kind < KIND_SMALL && size > kinds[kind].cap)
+        kind++;
+    return kind < KIND_SMALL ? kind : KIND_OWN;
+}
+
+static struct mux_block *spare_pop(struct mux_pool *p, uint8_t kind)
+{
+    struct mux_block *b = p->spare[kind];
     if (b) {
-        *list = b->next;
-        (*count)--;
+        p->spare[kind] = b->next;
+        p->spare_count[kind]--;
     }
     return b;
 }
 
-static struct mux_block *block_new(struct mux_pool *p, uint8_t type, size_t cap)
+static struct mux_block *block_new(struct mux_pool *p, uint8_t type, uint8_t kind, size_t size)
 {
-    struct mux_block *b = NULL;
-    if (cap == SMALL_CAP)
-        b = spare_pop(&p->small, &p->small_spare);
-    else if (cap == LARGE_CAP)
-        b = spare_pop(&p->large, &p->large_spare);
+    size_t cap = kind == KIND_OWN ? size : kinds[kind].cap;
+    struct mux_block *b = kind == KIND_OWN ? NULL : spare_pop(p, kind);
     if (!b)
         b = malloc(sizeof *b + cap);
     if (!b)
         return NULL;
-    *b = (struct mux_block){.cap = (uint32_t)cap, .type = type};
+    *b = (struct mux_block){.cap = (uint32_t)cap, .size = (uint32_t)size, .type = type, .kind = kind};
     p->bytes += sizeof *b + cap;
     return b;
-}
-
-static bool spare_push(struct mux_block **list, uint32_t *count, uint32_t max, struct mux_block *b)
-{
-    if (*count == max)
-        return false;
-    b->next = *list;
-    *list = b;
-    (*count)++;
-    return true;
 }
 
 static void block_free(struct mux_pool *p, struct mux_block *b)
 {
     p->bytes -= sizeof *b + b->cap;
-    if (b->cap == SMALL_CAP && spare_push(&p->small, &p->small_spare, BLOCK_SMALL_SPARE, b))
+    if (b->kind == KIND_OWN || p->spare_count[b->kind] == kinds[b->kind].spare_max) {
+        free(b);
         return;
-    if (b->cap == LARGE_CAP && spare_push(&p->large, &p->large_spare, BLOCK_LARGE_SPARE, b))
-        return;
-    free(b);
+    }
+    b->next = p->spare[b->kind];
+    p->spare[b->kind] = b;
+    p->spare_count[b->kind]++;
 }
 
 void mux_pool_trim(struct mux_pool *p)
 {
     struct mux_block *b;
-    while ((b = spare_pop(&p->small, &p->small_spare)))
-        free(b);
-    while ((b = spare_pop(&p->large, &p->large_spare)))
-        free(b);
+    for (uint8_t kind = 0; kind < BLOCK_KINDS; kind++)
+        while ((b = spare_pop(p, kind)))
+            free(b);
 }
 
 static struct mux_block *append(struct mux_queue *q, struct mux_block *b)
@@ -82,7 +92,7 @@ size_t mux_queue_push_data(struct mux_queue *q, struct mux_pool *p, struct bytes
     while (taken < d.len) {
         struct mux_block *b = q->tail;
         if (!b || b->type != MUX_DATA || b->end == b->cap)
-            b = append(q, block_new(p, MUX_DATA, d.len - taken <= SMALL_CAP ? SMALL_CAP : LARGE_CAP));
+            b = append(q, block_new(p, MUX_DATA, d.len - taken <= SMALL_CAP ? KIND_SMALL : KIND_LARGE, 0));
         if (!b)
             break;
         size_t n = b->cap - b->end < d.len - taken ? b->cap - b->end : d.len - taken;
@@ -97,13 +107,13 @@ struct mux_block *mux_queue_push_message(struct mux_queue *q, struct mux_pool *p
                                          size_t total)
 {
     assert(type == MUX_HEAD || type == MUX_TRAILERS);
-    return append(q, block_new(p, (uint8_t)type, total));
+    return append(q, block_new(p, (uint8_t)type, kind_of_message(total), total));
 }
 
 void mux_queue_extend(struct mux_queue *q, struct bytes d)
 {
     struct mux_block *b = q->tail;
-    assert(b && b->type != MUX_DATA && d.len <= b->cap - b->end);
+    assert(b && b->type != MUX_DATA && d.len <= b->size - b->end);
     if (d.len > 0)
         memcpy(b->at + b->end, d.at, d.len);
     b->end += (uint32_t)d.len;
@@ -112,7 +122,7 @@ void mux_queue_extend(struct mux_queue *q, struct bytes d)
 struct mux_message mux_queue_front(const struct mux_queue *q)
 {
     const struct mux_block *b = q->head;
-    if (!b || (b->type != MUX_DATA && b->end < b->cap))
+    if (!b || (b->type != MUX_DATA && b->end < b->size))
         return (struct mux_message){0};
     return (struct mux_message){.type = b->type, .payload = bytes_of(b->at + b->begin, b->end - b->begin)};
 }

@@ -1,7 +1,7 @@
 /* A queue of one stream's messages in order, and the pool its memory comes from. Both halves of a stream use
  * it.
  *
- * A HEAD or TRAILERS is one block of exactly its size; DATA is joined and cut freely over blocks of two
+ * A HEAD or TRAILERS is one block; DATA is joined and cut freely over blocks of two
  * sizes, small for a trickle and large for a flood, which are kept for reuse. An empty queue holds no memory.
  * Blocks never move, so what mux_queue_front() returned stays where it is until it is popped. */
 #ifndef MUX_QUEUE_H
@@ -11,23 +11,26 @@
 #include "mux/mux.h"
 
 enum {
-    BLOCK_SMALL = 2 * 1024, /* bytes of a block, its header included */
+    BLOCK_SMALL = 2 * 1024, /* bytes of a block of DATA, its header included */
     BLOCK_LARGE = 16 * 1024,
-    BLOCK_SMALL_SPARE = 256, /* kept for reuse per link; more are given back to the allocator */
-    BLOCK_LARGE_SPARE = 16,
+    BLOCK_KINDS = 8, /* of blocks that are kept for reuse, in queue.c; a longer message gets one of its own */
 };
 
 struct mux_block {
     struct mux_block *next;
     uint32_t begin, end; /* what is in it */
     uint32_t cap;
+    uint32_t
+        size; /* HEAD, TRAILERS: of the whole message, at least half of cap unless that is the least there is */
     uint8_t type; /* HEAD, DATA, TRAILERS */
+    uint8_t kind;
     uint8_t at[];
 };
 
 struct mux_pool {
-    struct mux_block *small, *large;
-    uint32_t small_spare, large_spare;
+    struct mux_block
+        *spare[BLOCK_KINDS]; /* per link; beyond its kind's limit a block is given back to the allocator */
+    uint32_t spare_count[BLOCK_KINDS];
     size_t bytes; /* held by blocks in use */
 };
 

@@ -718,7 +718,8 @@ static void an_idle_stream_and_an_idle_link_cost_little(void **state)
     pump(&p);
     p.now += MUX_PING_IDLE_MS;
     assert_int_equal(mux_tick(p.a, p.now), ERR_OK);
-    assert_null(p.a->pool.small);
+    for (int kind = 0; kind < BLOCK_KINDS; kind++)
+        assert_null(p.a->pool.spare[kind]);
     assert_null(p.a->spare);
     assert_in_range(sizeof *p.a, 1, 512);
     pair_free(&p);
