@@ -1,7 +1,7 @@
 /* detect.c: who is probed, what silence means, and what our own word is worth.
  *
- * A probe of a member that nobody doubts (PROBE_TURN): a ping; no ack within `direct`: up to k others are asked to ping
- * it, who answer with its ack or with a nack; no ack within `total`: we suspect it and say so. Both times come
+ * A probe of a member that nobody doubts (PROBE_TURN): a ping; no ack within `direct`: another, and up to k others are asked
+ * to ping it, who answer with its ack or with a nack; no ack within `total`: we suspect it and say so. Both times come
  * from its measured round trips, and grow with our own bad health. Once it is suspect, each member that hears of it
  * looks for itself (PROBE_VERIFY), and only whose own look failed ever holds it dead (ADVERSARY R3). */
 #include "gossip/core.h"
@@ -100,7 +100,7 @@ void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason)
     p->nonce = rng_u64(&g->rng);
     p->reason = reason;
     p->sent_at = g->now;
-    p->indirect_at = reason == PROBE_TURN ? g->now + t.direct_ms : NEVER;
+    p->again_at = reason == PROBE_RETRY ? NEVER : g->now + t.direct_ms;
     p->deadline = g->now + (reason == PROBE_TURN ? t.total_ms : 2 * with_health(g, g->cfg.probe_timeout_ms));
     outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
     g->unheard_since = mono_min(g->unheard_since, g->now);
@@ -141,7 +141,9 @@ bool detect_ack(struct gossip *g, struct member *from, uint64_t nonce, uint32_t 
     struct probe *p = probes_find(&g->probes, nonce);
     if (!p || p->target != from)
         return false;
-    rtt_sample(&from->rtt_8ths, &from->rtt_var_4ths, g->now - p->sent_at);
+    if (p->again_at != NEVER ||
+        p->reason == PROBE_RETRY) /* Karn and Partridge 1987: which of two was answered? */
+        rtt_sample(&from->rtt_8ths, &from->rtt_var_4ths, g->now - p->sent_at);
     if (p->reason == PROBE_TURN)
         detect_health(g, -1);
     next_turn(g, from, p->sent_at, turn_ms);
@@ -206,9 +208,6 @@ static uint32_t relay_wait_ms(const struct gossip *g, const struct probe *p, con
 static void probe_through_others(struct gossip *g, struct probe *p)
 {
     const struct member * not [PROBE_RELAYS_MAX + 2] = {g->self, p->target};
-    p->indirect_at = NEVER;
-    if (p->target->addr_count > 1)
-        p->target->addr_used = (uint8_t)((p->target->addr_used + 1) % p->target->addr_count);
     for (uint32_t tries = 0; tries < g->cfg.indirect_probes && p->relay_count < PROBE_RELAYS_MAX; tries++) {
         struct member *relay =
             members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 2u + p->relay_count);
@@ -227,6 +226,21 @@ static void probe_through_others(struct gossip *g, struct probe *p)
                                              .ms = (uint16_t)relay_wait_ms(g, p, relay)});
         g->stats.indirect_probes_sent++;
     }
+}
+
+/* No answer so far. One packet of ours or theirs may have been lost: the same question once more, to its other address if it
+ * has one; and in its turn, through others too. */
+static void probe_again(struct gossip *g, struct probe *p)
+{
+    struct member *m = p->target;
+    struct addr addr;
+    p->again_at = NEVER;
+    if (m->addr_count > 1)
+        m->addr_used = (uint8_t)((m->addr_used + 1) % m->addr_count);
+    if (apply_addr(g, m, &addr))
+        outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
+    if (p->reason == PROBE_TURN)
+        probe_through_others(g, p);
 }
 
 static int count_bits(unsigned bits)
@@ -279,8 +293,8 @@ static void probes_due(struct gossip *g)
             probe_failed(g, &failed);
             continue;
         }
-        if (p->indirect_at <= g->now)
-            probe_through_others(g, p);
+        if (p->again_at <= g->now)
+            probe_again(g, p);
         i++;
     }
 }

@@ -61,7 +61,7 @@ mono_ms probes_deadline(const struct probes *p)
 {
     mono_ms at = NEVER;
     for (uint32_t i = 0; i < p->count; i++)
-        at = mono_min(at, mono_min(p->list[i].indirect_at, p->list[i].deadline));
+        at = mono_min(at, mono_min(p->list[i].again_at, p->list[i].deadline));
     return at;
 }
 
@@ -83,8 +83,8 @@ void probes_delay(struct probes *p, uint32_t late_ms)
 {
     for (uint32_t i = 0; i < p->count; i++) {
         p->list[i].deadline += late_ms;
-        if (p->list[i].indirect_at != NEVER)
-            p->list[i].indirect_at += late_ms;
+        if (p->list[i].again_at != NEVER)
+            p->list[i].again_at += late_ms;
     }
 }
 

@@ -18,7 +18,7 @@
 struct member;
 
 enum {
-    PROBES_MAX = 64,       /* under way at once; one more is not begun */
+    PROBES_MAX = 256,      /* under way at once, as after the loss of a rack; one more is not begun */
     PROBE_RELAYS_MAX = 8,  /* SWIM's k is capped here */
     RELAYS_MAX = 64,       /* probes done for others at once; one more is refused */
     RELAYS_PER_MEMBER = 4, /* ... of these for one member: one packet out per packet in (ADVERSARY G17) */
@@ -34,7 +34,7 @@ enum probe_reason {
 struct probe {
     struct member *target;
     uint64_t nonce;
-    mono_ms sent_at, indirect_at, deadline; /* indirect_at: NEVER once done or never due */
+    mono_ms sent_at, again_at, deadline; /* again_at: NEVER once done or never due */
     enum probe_reason reason;
     uint8_t relay_count;
     uint8_t nacks; /* bit k: relay[k] has heard nothing either */

@@ -17,7 +17,7 @@
 
 struct member;
 
-enum { SUSPECT_CONFIRMS = 3, SUSPECT_VERIFY_TRIES = 3 };
+enum { SUSPECT_CONFIRMS = 3, SUSPECT_VERIFY_TRIES = 4 };
 
 struct suspicion {
     LIST_ENTRY(suspicion) link;

@@ -157,7 +157,7 @@ static void a_liar_shortens_no_pause(void **state)
     datagram_encode(&wr, &d);
     rumor_item_encode(&wr, &i);
     world_cut(w, "c", "abde", true);
-    for (int t = 0; t < 38; t++) {
+    for (int t = 0; t < 34; t++) {
         world_put(w, 1, 0, GOSSIP_DATAGRAM, wr_done(&wr), false);
         world_run(w, w->now + 100);
         assert_string_not_equal(world_state(w, 0, 2), "dead");

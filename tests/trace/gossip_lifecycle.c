@@ -94,10 +94,10 @@ static void a_lost_store(void **state)
                     "[ 16620] c * a alive, new\n"
                     "[ 16620] c * b alive, new\n"
                     "[ 16620] c * d alive, new\n"
-                    "[ 17056] c * wants incarnation 5\n"
-                    "[ 17066] b * c has a new record\n"
-                    "[ 17066] a * c has a new record\n"
-                    "[ 17076] d * c has a new record\n");
+                    "[ 17380] c * wants incarnation 5\n"
+                    "[ 17390] b * c has a new record\n"
+                    "[ 17390] a * c has a new record\n"
+                    "[ 17400] d * c has a new record\n");
     for (int at = 0; at < 4; at++)
         assert_int_equal(member(w, at, 2).incarnation, before + 1);
     expect_all(w, 4, "alive", 2);

@@ -87,6 +87,7 @@ static void a_silent_member_is_probed_through_others_then_suspect_then_dead(void
     world_stop(w, 2);
     world_run(w, 17000);
     EXPECT_TRACE(w, "[ 10313] a > c ping\n"
+                    "[ 10495] a > c ping\n"
                     "[ 10495] a > b ping-req c\n"
                     "[ 10709] a * c alive -> suspect\n"
                     "[ 10709] a > b push | suspect c 1 by a\n"
@@ -94,17 +95,20 @@ static void a_silent_member_is_probed_through_others_then_suspect_then_dead(void
                     "[ 10867] a > b ack | suspect c 1 by a\n"
                     "[ 11709] a > c ping | suspect c 1 by a\n"
                     "[ 11709] a > b ping | suspect c 1 by a\n"
+                    "[ 11891] a > c ping | suspect c 1 by a\n"
                     "[ 12080] a > b ack | suspect c 1 by a\n"
                     "[ 12189] a > b ack\n"
                     "[ 12845] a > b ping\n"
                     "[ 12968] a > c ping | suspect c 1 by a\n"
                     "[ 12968] a > b ping\n"
                     "[ 13080] a > b ack\n"
+                    "[ 13150] a > c ping | suspect c 1 by a\n"
                     "[ 13505] a > b ack\n"
                     "[ 13845] a > b ping\n"
                     "[ 14073] a > c ping | suspect c 1 by a\n"
                     "[ 14073] a > b ping\n"
                     "[ 14080] a > b ack\n"
+                    "[ 14255] a > c ping | suspect c 1 by a\n"
                     "[ 14313] a * c suspect -> dead\n"
                     "[ 14313] a > b push | dead c 1 by a\n"
                     "[ 14719] b * c suspect -> dead\n"
@@ -125,12 +129,14 @@ static void a_broken_path_is_bridged_by_the_third(void **state)
     world_run(w, 13000);
     EXPECT_TRACE(w, "[ 10275] a > b ack\n"
                     "[ 10313] a > c ping\n"
+                    "[ 10495] a > c ping\n"
                     "[ 10495] a > b ping-req c\n"
                     "[ 11080] a > b ack\n"
                     "[ 11845] a > b ping\n"
                     "[ 12080] a > b ack\n"
                     "[ 12275] a > b ack\n"
                     "[ 12313] a > c ping\n"
+                    "[ 12495] a > c ping\n"
                     "[ 12495] a > b ping-req c\n");
     assert_string_equal(world_state(w, 0, 2), "alive");
     assert_string_equal(world_state(w, 2, 0), "alive");

@@ -44,7 +44,7 @@ static void probes_are_bounded_and_forgotten_with_their_member(void **state)
         probe->target = i % 2 ? &a : &b;
         probe->nonce = (uint64_t)i;
         probe->deadline = 100 + (uint64_t)i;
-        probe->indirect_at = NEVER;
+        probe->again_at = NEVER;
         probe->relay[0] = &a;
         probe->relay_count = 1;
     }
