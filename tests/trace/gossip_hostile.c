@@ -303,6 +303,41 @@ static void syncs_are_answered_a_few_times_a_second(void **state)
     world_free(w);
 }
 
+/* G19: nobody gets a member's records by a list that was not asked for; and digests are answered so many times a
+ * second, one packet for one packet. */
+static void digests_and_lists_are_not_levers(void **state)
+{
+    struct world *w = world_new(0);
+    uint8_t space[600], prefix[4] = {0};
+    (void)state;
+    for (int i = 0; i < 12; i++)
+        world_start(w, i, i == 0 ? "" : "a");
+    world_run(w, 20010);
+    struct gossip *a = w->node[0].g;
+    uint64_t before = gossip_stats(a)->datagrams_sent;
+    struct addr via = world_addr(1);
+    for (int k = 0; k < 100; k++) {
+        struct datagram list = {.type = MSG_RANGE, .nonce = (uint64_t)k, .prefixes = bytes_of(prefix, 4)};
+        struct wr wr = wr_init(space, sizeof space);
+        datagram_encode(&wr, &list);
+        assert_int_equal(gossip_receive(a, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now),
+                         ERR_OK);
+        world_drain(w, 0);
+    }
+    assert_int_equal(gossip_stats(a)->datagrams_sent, before);
+    for (int k = 0; k < 100; k++) {
+        struct datagram digest = {.type = MSG_DIGEST, .nonce = (uint64_t)k, .width = 6};
+        struct wr wr = wr_init(space, sizeof space);
+        datagram_encode(&wr, &digest);
+        memset(wr_take(&wr, 4 + 64 * 8), 0, 4 + 64 * 8);
+        assert_int_equal(gossip_receive(a, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now),
+                         ERR_OK);
+        world_drain(w, 0);
+    }
+    assert_in_range(gossip_stats(a)->datagrams_sent - before, 1, 8);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +353,7 @@ int main(void)
         cmocka_unit_test(probes_for_others_are_limited),
         cmocka_unit_test(unknown_messages_are_dropped_and_counted),
         cmocka_unit_test(syncs_are_answered_a_few_times_a_second),
+        cmocka_unit_test(digests_and_lists_are_not_levers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
