@@ -7,15 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "cli/cli.h"
 
 enum { WORD_MAX = 32, OPTIONS_MAX = 32 };
 
+/* Complaints that come with their own last newline get no second one. */
 static void complain(const struct args_command *cmd, const char *fmt, va_list ap)
 {
-    fprintf(stderr, "starling %s: ", cmd->name);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    va_list again;
+    va_copy(again, ap);
+    int len = vsnprintf(NULL, 0, fmt, ap);
+    char *text = len < 0 ? NULL : malloc((size_t)len + 1);
+    if (text)
+        vsnprintf(text, (size_t)len + 1, fmt, again);
+    va_end(again);
+    while (text && len > 0 && text[len - 1] == '\n')
+        text[--len] = 0;
+    fprintf(stderr, "starling %s: %s\n", cmd->name, text ? text : err_text(ERR_NOMEM));
+    free(text);
 }
 
 int args_usage(const struct args_command *cmd, const char *fmt, ...)

@@ -51,8 +51,11 @@ static void print_status(const json_t *o)
            text(o, "state"), text(o, "id"), text(o, "version"));
     printf("members   %lld alive, %lld suspect, %lld dead, %lld left\n", number(m, "alive"),
            number(m, "suspect"), number(m, "dead"), number(m, "left"));
-    printf("policy    version %lld, epoch %lld, %.16s\n", number(p, "version"), number(p, "epoch"),
-           text(p, "hash"));
+    if (number(p, "version") == 0)
+        puts("policy    none in force");
+    else
+        printf("policy    version %lld, epoch %lld, %.16s\n", number(p, "version"), number(p, "epoch"),
+               text(p, "hash"));
     json_array_foreach(json_object_get(o, "warnings"), i, w) printf("warning   %s\n", json_string_value(w));
 }
 
@@ -112,8 +115,11 @@ static void print_why(const json_t *o)
         print_endpoints("endpoints", json_object_get(t, "endpoints"));
         print_endpoints("not used", json_object_get(t, "excluded"));
     }
-    printf("policy     version %lld, epoch %lld, %s\n", number(p, "version"), number(p, "epoch"),
-           text(p, "hash"));
+    if (number(p, "version") == 0)
+        puts("policy     none in force");
+    else
+        printf("policy     version %lld, epoch %lld, %s\n", number(p, "version"), number(p, "epoch"),
+               text(p, "hash"));
 }
 
 /* -- the commands -------------------------------------------------------------------------- */

@@ -551,7 +551,8 @@ static void read_flag_lists(struct config *out, const struct config_flags *f, st
             flag_wrong(c, "--upstream", f->upstreams.at[i], "must be NAME=[IP:]PORT");
     for (size_t i = 0; i < f->callers.count; i++)
         if (!flag_caller(out, f->callers.at[i]))
-            flag_wrong(c, "--caller", f->callers.at[i], "must be NAME=uid:USER or NAME=[IP:]PORT");
+            flag_wrong(c, "--caller", f->callers.at[i],
+                       "must be NAME=uid:USER, of a user of this host, or NAME=[IP:]PORT");
 }
 
 static void read_flags(struct config *out, const struct config_flags *f, struct complaints *c)

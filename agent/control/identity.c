@@ -76,8 +76,18 @@ static enum err load_public(const struct config *config, const char *name, struc
 
 /* -- the token --------------------------------------------------------------------------------- */
 
+/* What has not begun is refused as expired too, but the cause is a clock. */
+static bool is_early(enum err e, const struct refusal *r)
+{
+    return e == ERR_EXPIRED && r->field && strcmp(r->reason, "in the future") == 0;
+}
+
 static void say_refusal(struct buf *why, const char *what, enum err e, const struct refusal *r)
 {
+    if (is_early(e, r)) {
+        buf_addf(why, "%s: it begins in the future (%s); is the clock of this host right?", what, r->field);
+        return;
+    }
     buf_addf(why, "%s: %s", what, err_text(e));
     if (r->field)
         buf_addf(why, " (%s: %s)", r->field, r->reason);
@@ -234,7 +244,7 @@ bool identity_expires_soon(const struct identity *id, wall_s now)
 static const char *is_unusable(const struct identity *id, const struct config *config, enum err opened)
 {
     if (opened == ERR_EXPIRED)
-        return "this host's credential has expired";
+        return "this host's credential has expired, or its clock is wrong";
     if (opened != ERR_OK)
         return "this host's credential is not accepted";
     if (!bytes_eq_str(id->credential_open.node, config->node))

@@ -62,7 +62,11 @@ enum err control_reload(struct control *c, struct buf *told)
         e = ERR_DENIED;
     if (e == ERR_OK) {
         take_over(c, now, told);
-        buf_add_str(told, "the configuration was read again");
+        if (c->flags->config)
+            buf_addf(told, "%s was read again", c->flags->config);
+        else
+            buf_add_str(told,
+                        "there is no agent.yaml to read again: this agent was started without --config");
     }
     buf_fini(&complaints.text);
     free(now);
