@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "store/file.h"
@@ -91,6 +93,33 @@ static enum err note_holder(int fd, const char *path, struct buf *why)
     return e;
 }
 
+/* Is the process that noted itself in the lock file gone? */
+static bool holder_is_gone(int fd)
+{
+    char text[32] = "";
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+    return pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+/* An agent that is killed in the moment in which it forks a probe leaves its lock to the child, which lets go of it
+ * first of all. So the lock of one who is gone is waited for, a second at the most. ERR_EXISTS: somebody has it. */
+static enum err take_lock(int fd)
+{
+    enum { TRIES = 1000 };
+    const struct timespec millisecond = {0, 1000000};
+    for (int i = 0; i < TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return ERR_OK;
+        if (errno != EWOULDBLOCK)
+            return ERR_IO;
+        if (!holder_is_gone(fd))
+            break;
+        nanosleep(&millisecond, NULL);
+    }
+    return ERR_EXISTS;
+}
+
 static enum err lock_folder(int *lock_fd, const char *dir, struct buf *why)
 {
     struct buf path = {0};
@@ -101,12 +130,10 @@ static enum err lock_folder(int *lock_fd, const char *dir, struct buf *why)
     if (fd < 0) {
         e = errno == EISDIR || errno == ELOOP || errno == ENXIO ? ERR_INVALID : file_err(errno);
         buf_addf(why, "cannot open the lock file %s: %s", name, strerror(errno));
-    } else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        e = errno == EWOULDBLOCK ? ERR_EXISTS : ERR_IO;
-        if (e == ERR_EXISTS)
-            name_holder(fd, dir, why);
-        else
-            buf_addf(why, "cannot lock %s: %s", name, strerror(errno));
+    } else if ((e = take_lock(fd)) == ERR_EXISTS) {
+        name_holder(fd, dir, why);
+    } else if (e != ERR_OK) {
+        buf_addf(why, "cannot lock %s: %s", name, strerror(errno));
     } else {
         e = note_holder(fd, name, why);
     }
