@@ -4,6 +4,8 @@
 
 #include <sodium.h>
 
+#include "trust/base64.h"
+
 #define HEAD   "starling-key-1 "
 #define SEALED "-sealed"
 
@@ -114,8 +116,7 @@ static bool split(struct line *out, struct bytes text)
 static bool unbase64(struct bytes text, void *out, size_t len)
 {
     size_t n = 0;
-    return sodium_base642bin(out, len, (const char *)text.at, text.len, NULL, &n, NULL, BASE64) == 0 &&
-           n == len;
+    return base64_decode(out, len, &n, text) && n == len;
 }
 
 static enum err read_secret(const struct line *l, const char *passphrase, uint8_t secret[32])

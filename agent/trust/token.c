@@ -2,6 +2,7 @@
  * grant's key]. */
 #include <sodium.h>
 
+#include "trust/base64.h"
 #include "trust/body.h"
 
 #define HEAD "starling-token-1:"
@@ -55,7 +56,7 @@ static enum err unwrap(struct buf *space, struct bytes text, struct refusal *why
     if (!to)
         return body_refuse(why, ERR_NOMEM, "token", "out of memory");
     size_t n = 0;
-    if (sodium_base642bin(to, text.len + 1, (const char *)text.at, text.len, NULL, &n, NULL, BASE64) != 0)
+    if (!base64_decode(to, text.len + 1, &n, text))
         return body_refuse(why, ERR_MALFORMED, "token", "not base64: was it cut?");
     space->len += n;
     return ERR_OK;
