@@ -4,6 +4,7 @@
 
 #include "admin/door.h"
 #include "admin/report.h"
+#include "admin/request.h"
 #include "http/h1.h"
 #include "observe/log.h"
 
@@ -49,32 +50,32 @@ static void on_published(void *arg, enum err outcome, const char *text)
     door_done(k);
 }
 
-static void do_publish(struct door_conn *k, const json_t *request)
+static void do_publish(struct door_conn *k, const struct admin_request *r)
 {
-    const char *text = json_string_value(json_object_get(request, "bundle"));
-    size_t len = text ? strlen(text) / 2 : 0;
-    uint8_t *bundle = len > 0 && len <= BUNDLE_BYTES_MAX ? malloc(len) : NULL;
-    if (!bundle || !hex_decode(text, 2 * len, bundle, len)) {
-        answer(k, NULL, "publish needs a bundle of at most 1 MiB, in hex");
-    } else {
+    struct buf bundle = {0};
+    enum err e = admin_request_bundle(r, &bundle);
+    if (e == ERR_OK) {
         k->busy = true;
-        control_publish(k->door->control, bytes_of(bundle, len), on_published, k);
+        control_publish(k->door->control, buf_bytes(&bundle), on_published, k);
+    } else {
+        answer(k, NULL,
+               e == ERR_INVALID ? "publish needs a bundle of at most 1 MiB, in hex" : "out of memory");
     }
-    free(bundle);
+    buf_fini(&bundle);
 }
 
-static void do_why(struct door_conn *k, const json_t *request)
+static void do_why(struct door_conn *k, const struct admin_request *r)
 {
     struct buf why = {0};
-    json_t *result = report_why(k->door->control, request, &why);
+    json_t *result = report_why(k->door->control, r->json, &why);
     answer(k, result, result ? NULL : why.len ? buf_str(&why) : "out of memory");
     buf_fini(&why);
 }
 
-static void do_reload(struct door_conn *k, const json_t *request)
+static void do_reload(struct door_conn *k, const struct admin_request *r)
 {
     struct buf told = {0};
-    (void)request;
+    (void)r;
     enum err e = control_reload(k->door->control, &told);
     answer(k, e == ERR_OK ? json_string(buf_str(&told)) : NULL,
            e == ERR_OK ? NULL
@@ -83,54 +84,47 @@ static void do_reload(struct door_conn *k, const json_t *request)
     buf_fini(&told);
 }
 
-static void do_status(struct door_conn *k, const json_t *request)
+static void do_status(struct door_conn *k, const struct admin_request *r)
 {
-    (void)request;
+    (void)r;
     answer_report(k, report_status(k->door->control));
 }
 
-static void do_members(struct door_conn *k, const json_t *request)
+static void do_members(struct door_conn *k, const struct admin_request *r)
 {
-    (void)request;
+    (void)r;
     answer_report(k, report_members(k->door->control));
 }
 
-static void do_services(struct door_conn *k, const json_t *request)
+static void do_services(struct door_conn *k, const struct admin_request *r)
 {
-    (void)request;
+    (void)r;
     answer_report(k, report_services(k->door->control));
 }
 
-static void do_policy(struct door_conn *k, const json_t *request)
+static void do_policy(struct door_conn *k, const struct admin_request *r)
 {
-    (void)request;
+    (void)r;
     answer_report(k, report_policy(k->door->control));
 }
 
-static void do_leave(struct door_conn *k, const json_t *request)
+static void do_leave(struct door_conn *k, const struct admin_request *r)
 {
-    (void)request;
+    (void)r;
     k->stays = true; /* its end tells the asker that the agent has stopped */
     answer(k, json_string("leaving"), NULL);
     if (control_phase(k->door->control) == CONTROL_RUNNING)
         control_leave(k->door->control);
 }
 
-static void obey(struct door_conn *k, const json_t *request)
+static void obey(struct door_conn *k, const struct admin_request *r)
 {
-    static const struct {
-        const char *name;
-        void (*run)(struct door_conn *k, const json_t *request);
-    } commands[] = {{"status", do_status}, {"members", do_members}, {"services", do_services},
-                    {"policy", do_policy}, {"why", do_why},         {"publish", do_publish},
-                    {"reload", do_reload}, {"leave", do_leave}};
-    const char *name = json_string_value(json_object_get(request, "command"));
-    for (size_t i = 0; name && i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(commands[i].name, name) == 0) {
-            commands[i].run(k, request);
-            return;
-        }
-    answer(k, NULL, "this agent does not know that command; is the `starling` that sent it newer?");
+    static void (*const run[ADMIN_COMMANDS])(struct door_conn * k, const struct admin_request *r) = {
+        [ADMIN_STATUS] = do_status, [ADMIN_MEMBERS] = do_members, [ADMIN_SERVICES] = do_services,
+        [ADMIN_POLICY] = do_policy, [ADMIN_WHY] = do_why,         [ADMIN_PUBLISH] = do_publish,
+        [ADMIN_RELOAD] = do_reload, [ADMIN_LEAVE] = do_leave,
+    };
+    run[r->command](k, r);
 }
 
 static bool socket_received(struct door_conn *k)
@@ -139,14 +133,15 @@ static bool socket_received(struct door_conn *k)
         uint8_t *end = k->in.len ? memchr(k->in.at, '\n', k->in.len) : NULL;
         if (!end)
             return true;
+        struct admin_request r;
         size_t n = (size_t)(end - k->in.at);
-        json_t *request = json_loadb((const char *)k->in.at, n, JSON_REJECT_DUPLICATES, NULL);
+        enum err e = admin_request_read(&r, bytes_of(k->in.at, n));
         buf_consume(&k->in, n + 1);
-        if (json_is_object(request))
-            obey(k, request);
+        if (e == ERR_OK)
+            obey(k, &r);
         else
-            answer(k, NULL, "the request is not a JSON object");
-        json_decref(request);
+            answer(k, NULL, r.fault);
+        admin_request_fini(&r);
     }
     return true;
 }
