@@ -8,9 +8,10 @@ static json_t *id_of(const struct node_id *id)
     return json_string(node_id_text(id, text));
 }
 
+/* JSON's integers end at 2^63-1 here; an incarnation beyond it is a text, never a negative number. */
 static json_t *number(uint64_t v)
 {
-    return json_integer((json_int_t)v);
+    return v <= INT64_MAX ? json_integer((json_int_t)v) : json_sprintf("%llu", (unsigned long long)v);
 }
 
 /* -- status ------------------------------------------------------------------------------------ */

@@ -82,30 +82,31 @@ static enum err load(struct signing *s, const struct sign_options *o, const char
     return e == ERR_OK ? load_keys(s, o) : e;
 }
 
-static void print_difference(struct bytes before, struct bytes after)
+static void report_json(const struct bundle *b, const struct policy *p, const char *file,
+                        struct buf *difference_or_null)
 {
-    struct buf out = {0};
-    difference_write(&out, before, after);
-    fputs(buf_str(&out), stdout);
-    buf_fini(&out);
+    char hash[HASH_TEXT_MAX], key[NODE_ID_TEXT_MAX];
+    json_t *signers = json_array();
+    hex_encode(b->hash.b, HASH_BYTES, hash);
+    for (size_t i = 0; i < b->signer_count; i++)
+        json_array_append_new(signers, json_string(node_id_text(&b->signer[i], key)));
+    json_t *all = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "file", file, "mesh", policy_mesh(p),
+                            "epoch", (json_int_t)b->epoch, "version", (json_int_t)b->version, "expires",
+                            (json_int_t)policy_expires(p), "hash", hash, "signers", signers);
+    if (difference_or_null)
+        json_object_set_new(all, "difference", json_string(buf_str(difference_or_null)));
+    json_dumpf(all, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(all);
 }
 
-static void report(const struct bundle *b, const struct policy *p, const char *file, bool json)
+static void report(const struct bundle *b, const struct policy *p, const char *file,
+                   struct buf *difference_or_null)
 {
     char hash[HASH_TEXT_MAX], key[NODE_ID_TEXT_MAX];
     hex_encode(b->hash.b, HASH_BYTES, hash);
-    if (json) {
-        json_t *signers = json_array();
-        for (size_t i = 0; i < b->signer_count; i++)
-            json_array_append_new(signers, json_string(node_id_text(&b->signer[i], key)));
-        json_t *all = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "file", file, "mesh", policy_mesh(p),
-                                "epoch", (json_int_t)b->epoch, "version", (json_int_t)b->version, "expires",
-                                (json_int_t)policy_expires(p), "hash", hash, "signers", signers);
-        json_dumpf(all, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(all);
-        return;
-    }
+    if (difference_or_null)
+        fputs(buf_str(difference_or_null), stdout);
     printf("%s: mesh %s, epoch %llu, version %llu\n  hash    %s\n", file, policy_mesh(p),
            (unsigned long long)b->epoch, (unsigned long long)b->version, hash);
     for (size_t i = 0; i < b->signer_count; i++)
@@ -117,6 +118,7 @@ static enum err finish(struct signing *s, const struct sign_options *o)
 {
     struct bundle b;
     struct policy *p = NULL;
+    struct buf difference = {0};
     enum err e = bundle_open(&b, &p, &s->root, buf_bytes(&s->bundle), NULL);
     if (e != ERR_OK) {
         buf_addf(&s->why, "the bundle does not verify against its own root: %s", err_text(e));
@@ -132,10 +134,11 @@ static enum err finish(struct signing *s, const struct sign_options *o)
         e = file_write(o->out, buf_bytes(&s->bundle), 0644, o->force, &s->why);
     if (e == ERR_EXISTS)
         buf_addf(&s->why, "; --force replaces it");
-    if (e == ERR_OK && s->has_previous && !o->json)
-        print_difference(s->previous.text, b.text);
+    if (s->has_previous)
+        difference_write(&difference, s->previous.text, b.text);
     if (e == ERR_OK)
-        report(&b, p, o->out, o->json);
+        (o->json ? report_json : report)(&b, p, o->out, s->has_previous ? &difference : NULL);
+    buf_fini(&difference);
     policy_unref(p);
     return e;
 }
@@ -172,7 +175,7 @@ static int sign(const struct args_command *cmd, const struct sign_options *o, co
 static bool parse_epoch(const char *text, uint64_t *out)
 {
     struct yaml_node n = {.kind = YAML_SCALAR, .text = text, .text_len = strlen(text)};
-    return yaml_u64(&n, out, 0, UINT64_MAX, NULL);
+    return yaml_u64(&n, out, 0, NUMBER_MAX, NULL);
 }
 
 int cli_policy_sign(int argc, char **argv)
@@ -209,7 +212,7 @@ int cli_policy_sign(int argc, char **argv)
     if (!o.ca && (!o.root_file || o.keys.count == 0))
         return args_usage(&command, "give --ca DIR, or --root FILE and --key FILE");
     if (o.epoch && !parse_epoch(o.epoch, &epoch))
-        return args_usage(&command, "--epoch: \"%s\" is not a whole number", o.epoch);
+        return args_usage(&command, "--epoch: \"%s\" is not a whole number up to 2^63-1", o.epoch);
     return sign(&command, &o, files.at[0], epoch);
 }
 
@@ -233,7 +236,7 @@ static enum err verify(const struct verify_options *o, const char *file, struct 
     if (e == ERR_OK && o->text)
         fwrite(b.text.at, 1, b.text.len, stdout);
     else if (e == ERR_OK)
-        report(&b, p, file, o->json);
+        (o->json ? report_json : report)(&b, p, file, NULL);
     policy_unref(p);
     buf_fini(&c.text);
     buf_fini(&in);

@@ -28,8 +28,8 @@ static must_check enum err body_decode(struct bundle *b, struct needs *needs, st
     struct codec c = codec_of(body);
     (void)codec_array(&c, "policy", 6, 6);
     b->mesh = codec_str(&c, "policy.mesh", MESH_NAME_MAX);
-    b->epoch = codec_u64(&c, "policy.epoch", UINT64_MAX);
-    b->version = codec_u64(&c, "policy.version", UINT64_MAX);
+    b->epoch = codec_u64(&c, "policy.epoch", NUMBER_MAX);
+    b->version = codec_u64(&c, "policy.version", NUMBER_MAX);
     codec_bin_copy(&c, "policy.previous", b->previous.b, HASH_BYTES);
     needs->count = codec_array(&c, "policy.features", 0, BUNDLE_FEATURES_MAX);
     for (size_t i = 0; i < needs->count; i++) {

@@ -129,7 +129,7 @@ static void compile_head(struct compile *k, const struct yaml_node *root)
     if (!version)
         complain(k->c, root, "`version` is missing; it must be higher than that of the policy in force");
     else
-        (void)yaml_u64(version, &k->p->version, 1, UINT64_MAX, k->c);
+        (void)yaml_u64(version, &k->p->version, 1, NUMBER_MAX, k->c);
     if (expires)
         (void)yaml_time(expires, &k->p->expires, k->c);
 }

@@ -92,6 +92,8 @@ static void compile_path(struct compile *k, struct route_match *m, const struct 
         return;
     const struct yaml_node *exact = yaml_get(n, "exact"), *prefix = yaml_get(n, "prefix"),
                            *value = exact ? exact : prefix;
+    if (!value && n->count > 0)
+        return; /* what is there instead has been named already */
     if (!value || (exact && prefix)) {
         complain(k->c, n, "`path` takes one of exact and prefix");
         return;

@@ -56,8 +56,8 @@ static void read_policy(struct codec *c, struct record *r)
         return;
     if (count != 3)
         codec_refuse(c, ERR_MALFORMED, "record.policy", "neither 0 nor 3 elements");
-    r->policy_epoch = codec_u64(c, "record.policy", UINT64_MAX);
-    r->policy_version = codec_u64(c, "record.policy", UINT64_MAX);
+    r->policy_epoch = codec_u64(c, "record.policy", NUMBER_MAX);
+    r->policy_version = codec_u64(c, "record.policy", NUMBER_MAX);
     codec_bin_copy(c, "record.policy", r->policy_hash.b, HASH_BYTES);
     if (r->policy_epoch == 0 && r->policy_version == 0)
         codec_refuse(c, ERR_MALFORMED, "record.policy", "none, in the long form");

@@ -53,7 +53,7 @@ void root_decode(struct codec *c, struct root *r)
 {
     codec_array(c, "root", 6, 6);
     r->mesh = body_name(c, "root.mesh", MESH_NAME_MAX);
-    r->epoch = codec_u64(c, "root.epoch", UINT64_MAX);
+    r->epoch = codec_u64(c, "root.epoch", NUMBER_MAX);
     r->expires = body_time(c, "root.expires");
     read_role(c, "root.root", &r->root);
     read_role(c, "root.policy", &r->policy);

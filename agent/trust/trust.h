@@ -49,7 +49,8 @@ enum {
     TOKEN_TEXT_MAX = 12 * 1024,
     CLOCK_SKEW_S = 600, /* how far ahead of ours the clock of one who signs may be */
 };
-#define WALL_MAX ((wall_s)253402300799) /* the end of the year 9999; no time or life may be beyond it */
+#define NUMBER_MAX ((uint64_t)INT64_MAX) /* of epochs and policy versions: JSON readers have no larger ones */
+#define WALL_MAX   ((wall_s)253402300799) /* the end of the year 9999; no time or life may be beyond it */
 
 /* Lower-case letters, digits, '-', '.', not starting or ending with '-' or '.': what a DNS name allows. One
  * spelling per name. */

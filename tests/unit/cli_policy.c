@@ -204,6 +204,10 @@ static void a_lower_version_is_not_signed_and_the_difference_is_shown_B24(void *
         POLICY("sign", "@/v6.yaml", "--ca", "@/ca", "--previous", "@/v5.bundle", "-o", "@/v6.bundle"),
         EXIT_GOOD);
     expect_said("- version: 5\n+ version: 6\n+ # more\n");
+    assert_int_equal(POLICY("sign", "@/v6.yaml", "--ca", "@/ca", "--previous", "@/v5.bundle", "-o",
+                            "@/v6.bundle", "--force", "--json"),
+                     EXIT_GOOD);
+    expect_said("\"difference\": \"- version: 5\\n+ version: 6\\n+ # more\\n\"");
     assert_int_equal(POLICY("sign", "@/v5.yaml", "--ca", "@/ca", "--previous", "@/v6.bundle", "-o", "@/x"),
                      EXIT_REFUSED);
     expect_complained("version 5 does not follow version 6 of --previous; raise `version`");

@@ -259,13 +259,17 @@ static void a_thief_cannot_outrun_a_new_root_B6(void **state)
 {
     (void)state;
     const struct sign_key *keys[] = {&key[0], &key[1]};
-    struct buf fast = signed_with(TEXT("18446744073709551615"), 2, 0, 1), body = {0};
+    struct buf fast = signed_with(TEXT("9223372036854775807"), 2, 0, 1), body = {0};
     struct bundle b;
     assert_int_equal(bundle_open(&b, NULL, &root, buf_bytes(&fast), NULL), ERR_OK);
     body_of(&body, "shop.example", 3, 5, TEXT("5"));
     assert_int_equal(offered(ENVELOPE_POLICY, buf_bytes(&body), keys, 2), ERR_DENIED);
     expect_sign_refused(ERR_DENIED, TEXT("5"), 3, keys, 2,
                         "p: the epoch is beyond the root's; a higher one begins with a new root\n");
+    /* No number is beyond what JSON readers have. */
+    body.len = 0;
+    body_of(&body, "shop.example", 1, UINT64_C(1) << 63, TEXT("5"));
+    assert_int_equal(offered(ENVELOPE_POLICY, buf_bytes(&body), keys, 2), ERR_MALFORMED);
     root.epoch = 3;
     struct buf fresh = signed_with(TEXT("1"), 3, 0, 1);
     struct bundle after;
@@ -397,7 +401,10 @@ static void a_policy_that_fails_its_tests_is_not_signed(void **state)
                         TEXT("5") "tests: [{from: web, to: cart, request: GET /, expect: allow}]\n", 1, keys,
                         2, "p:5:9: test failed: denied by `unmatched`, expected allow\n");
     expect_sign_refused(ERR_INVALID, TEXT("0"), 1, keys, 2,
-                        "p:3:10: expected a whole number from 1 to 18446744073709551615; found `0`\n");
+                        "p:3:10: expected a whole number from 1 to 9223372036854775807; found `0`\n");
+    expect_sign_refused(ERR_INVALID, TEXT("9223372036854775808"), 1, keys, 2,
+                        "p:3:10: expected a whole number from 1 to 9223372036854775807; found "
+                        "`9223372036854775808`\n");
     expect_sign_refused(ERR_DENIED, TEXT("5"), 1, keys, 1,
                         "p: 1 keys given; this mesh's root wants exactly 2 policy signatures\n");
     expect_sign_refused(ERR_DENIED, TEXT("5"), 1, strangers, 2,

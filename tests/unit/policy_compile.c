@@ -164,6 +164,13 @@ static void what_is_not_in_force_is_refused_by_name_everywhere(void **state)
         "p.yaml:4:74: `regex` is part of the language but not in force in this version, which has no "
         "linear-time engine; "
         "use exact, prefix or present\n");
+    expect_complaint(
+        "services: {a: {protocol: http, routes: [{name: r, match: [{path: {regex: y}}]}]}}\n",
+        "p.yaml:4:67: `regex` is part of the language but not in force in this version, which has no "
+        "linear-time engine; "
+        "use exact, prefix or present\n");
+    expect_complaint("services: {a: {protocol: http, routes: [{name: r, match: [{path: {}}]}]}}\n",
+                     "p.yaml:4:66: `path` takes one of exact and prefix\n");
 }
 
 /* A value has others beside it, so the complaint names them. */

@@ -306,7 +306,7 @@ static void a_record_fits_in_one_gossip_datagram(void **state)
                        .addr_count = 2,
                        .features = FEATURE_AESGCM,
                        .policy_epoch = 1,
-                       .policy_version = UINT64_MAX,
+                       .policy_version = NUMBER_MAX,
                        .service_count = 2};
     r.credential.bytes = buf_bytes(&e.credential);
     assert_true(addr_parse(&r.addr[0], "203.0.113.7:7400", 0));
