@@ -127,7 +127,7 @@ static void turns_are_one_interval_apart(void **state)
             observer[observers++] = w->ring[k].observer;
     }
     for (int k = 0; k < observers; k++)
-        next[k] = (mono_ms)(1 + 313 * k);
+        next[k] = 1 + 313u * (mono_ms)k;
     for (mono_ms now = 1; now < 60000; now++)
         for (int k = 0; k < observers; k++) {
             if (next[k] != now || (k == 3 && now > 30000))
