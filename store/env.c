@@ -76,8 +76,8 @@ static void name_holder(int fd, const char *dir, struct buf *why)
     pid[strspn(pid, "0123456789")] = 0;
     buf_addf(
         why,
-        "another agent%s%s is running on the data folder %s: stop it, or give this one a folder of its own",
-        *pid ? ", process " : "", pid, dir);
+        "another agent%s%s%s is running on the data folder %s: stop it, or give this one a folder of its own",
+        *pid ? " (process " : "", pid, *pid ? ")" : "", dir);
 }
 
 static enum err note_holder(int fd, const char *path, struct buf *why)

@@ -1,6 +1,7 @@
 /* The commands that ask a running agent. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/id.h"
@@ -56,6 +57,12 @@ static void print_status(const json_t *o)
     else
         printf("policy    version %lld, epoch %lld, %.16s\n", number(p, "version"), number(p, "epoch"),
                text(p, "hash"));
+    time_t expires = (time_t)number(o, "credential_expires");
+    char when[32] = "";
+    struct tm utc;
+    if (gmtime_r(&expires, &utc))
+        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    printf("enrolled  until %s\n", when);
     json_array_foreach(json_object_get(o, "warnings"), i, w) printf("warning   %s\n", json_string_value(w));
 }
 
@@ -88,8 +95,14 @@ static void print_endpoints(const char *title, const json_t *list)
     struct buf l = {0};
     const json_t *e;
     size_t i;
-    json_array_foreach(list, i, e) printf("%-10s %s at %s, %s (%s)\n", i == 0 ? title : "", text(e, "node"),
-                                          text(e, "address"), text(e, "standing"), labels(e, &l));
+    json_array_foreach(list, i, e)
+    {
+        printf("%-10s %s at %s, %s", i == 0 ? title : "", text(e, "node"), text(e, "address"),
+               text(e, "standing"));
+        if (*labels(e, &l))
+            printf(" (%s)", buf_str(&l));
+        putchar('\n');
+    }
     buf_fini(&l);
 }
 

@@ -254,6 +254,18 @@ static mono_ms expiry_of(const struct control *c, const struct member *m)
     return c->now + (left < 0 ? 0 : left > EXPIRY_LOOK_S ? EXPIRY_LOOK_S : left) * 1000;
 }
 
+static void say_member(const struct member *m, enum gossip_state state)
+{
+    char at[ADDR_TEXT_MAX];
+    struct bytes node = m->record.credential.node;
+    log_line(state == GOSSIP_DEAD ? LOG_WARN : LOG_INFO, "gossip", "member %.*s (%s) %s", (int)node.len,
+             (const char *)node.at, addr_text(&m->addr, at),
+             state == GOSSIP_LEFT    ? "has left"
+             : state == GOSSIP_ALIVE ? "is alive"
+             : state == GOSSIP_DEAD  ? "is dead: it answers nobody"
+                                     : "is suspect: it does not answer");
+}
+
 static void member_changed(struct control *c, const struct gossip_event *ev)
 {
     struct gossip_member gm;
@@ -263,10 +275,9 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
     struct member *m = roster_find(&c->roster, &ev->id);
     if (!m)
         return;
-    if (ev->is_new || ev->before != ev->after)
-        log_info("gossip", "member %.*s is %s", (int)m->record.credential.node.len,
-                 (const char *)m->record.credential.node.at, gossip_state_text(ev->after));
     bool is_self = node_id_eq(&ev->id, &c->identity.sign.pub);
+    if (!is_self && (ev->is_new || ev->before != ev->after))
+        say_member(m, ev->after);
     if (e == ERR_OK && (ev->is_new || ev->record_changed) && !is_self)
         store_member(c, &ev->id, ev->record);
     c->expiry_at = mono_min(c->expiry_at, expiry_of(c, m));
@@ -612,8 +623,30 @@ void control_on_seeds(void *arg, const struct addr *found, size_t count)
     gossip_seeds_set(c->gossip, found, count, net_now(c->loop));
 }
 
+static const char *door_text(const struct addr *a, char out[ADDR_TEXT_MAX])
+{
+    return a->port ? addr_text(a, out) : "off";
+}
+
+/* The first lines of a log: what runs here, where, and under which policy. */
+static void say_start(const struct control *c)
+{
+    char mesh[ADDR_TEXT_MAX], entry[ADDR_TEXT_MAX], admin[ADDR_TEXT_MAX];
+    struct bytes name = trust_root(c->identity.trust)->mesh;
+    log_info("control", "starling %s: node %s of mesh %.*s at %s, HTTP entry %s, read-only port %s",
+             STARLING_VERSION, c->config.node, (int)name.len, (const char *)name.at,
+             addr_text(&c->config.advertise[0], mesh), door_text(&c->config.http_entry, entry),
+             door_text(&c->config.admin, admin));
+    if (c->enforced.policy)
+        log_info("policy", "version %llu (epoch %llu) is in force, as stored",
+                 (unsigned long long)c->enforced.version, (unsigned long long)c->enforced.epoch);
+    else
+        log_info("policy", "none is in force: everything is denied");
+}
+
 void control_run(struct control *c)
 {
+    say_start(c);
     seed_names_set(c->seeds, &c->config, net_now(c->loop));
     net_loop_deadline(c->loop, net_now(c->loop));
     net_loop_run(c->loop);

@@ -35,7 +35,7 @@ void control_also(struct control *c, mono_ms (*step)(void *arg, mono_ms now), vo
 /* Leaves the cluster, finishes what is in flight, then ends the loop. A second call stops at once. */
 void control_leave(struct control *c);
 /* Reads agent.yaml again. The outcome is logged and told: text is appended to `told`. */
-must_check enum err control_reload(struct control *c, struct buf *told);
+enum err control_reload(struct control *c, struct buf *told);
 
 /* Verifies, stores, enforces and announces a bundle. `done` is called once, later or at once, on the loop,
  * with a sentence. */

@@ -20,11 +20,11 @@ static const char *refusal_text(enum err e)
 {
     switch (e) {
     case ERR_MALFORMED:
-        return "the bundle is malformed: its bytes are not a canonical envelope";
+        return "the bundle is malformed, or no signed bundle at all (`starling policy sign` makes one)";
     case ERR_AUTH:
         return "the bundle was altered: a signature does not match its bytes";
     case ERR_DENIED:
-        return "the bundle is not signed by enough of this mesh's policy keys";
+        return "the bundle is refused";
     case ERR_FOREIGN:
         return "the bundle belongs to another mesh";
     case ERR_STALE:

@@ -68,6 +68,7 @@ enum err control_reload(struct control *c, struct buf *told)
             buf_add_str(told,
                         "there is no agent.yaml to read again: this agent was started without --config");
     }
+    log_line(e == ERR_OK ? LOG_INFO : LOG_ERROR, "control", "%s", told->len ? buf_str(told) : err_text(e));
     buf_fini(&complaints.text);
     free(now);
     return e;
@@ -81,7 +82,6 @@ void control_on_signal(void *arg, int signum)
         control_leave(c);
         return;
     }
-    enum err e = control_reload(c, &told);
-    log_line(e == ERR_OK ? LOG_INFO : LOG_ERROR, "control", "%s", buf_str(&told));
+    control_reload(c, &told);
     buf_fini(&told);
 }
