@@ -221,7 +221,7 @@ int measure_update(const struct study_options *o)
     int failed = 0;
     printf(
         "               known after, ms: at                 not by all   per member and update, above rest\n"
-        "nodes updates    50 %%     99 %%   99.9 %%      all   within %u s   messages  with the record   "
+        "nodes updates    50 %%     99 %%   99.9 %%      all   within %d s   messages  with the record   "
         "bytes\n",
         UPDATE_S);
     for (size_t i = 0; i < nodes.count; i++) {
