@@ -28,6 +28,16 @@ static json_t *policy_of(const struct enforced *f)
     return o;
 }
 
+/* Others were here, and none answers: more often it is we who are cut off than they who are gone. */
+static void warn_of_silence(json_t *list, const struct control *c)
+{
+    struct gossip_counts n = gossip_counts(control_gossip(c));
+    unsigned port = control_config(c)->listen[0].port;
+    if (n.alive <= 1 && n.suspect + n.dead > 0)
+        json_array_append_new(
+            list, json_sprintf("no other member answers: do UDP and TCP %u pass between the hosts?", port));
+}
+
 static json_t *warnings_of(const struct control *c)
 {
     const struct enforced *f = control_policy(c);
@@ -51,6 +61,7 @@ static json_t *warnings_of(const struct control *c)
                               json_sprintf("this agent's credential expires in %lld %s; give it a new token",
                                            (long long)(left >= 7200 ? left / 3600 : left),
                                            left >= 7200 ? "hours" : "seconds"));
+    warn_of_silence(list, c);
     if (control_store_health(c) != ERR_OK)
         json_array_append_new(list,
                               json_sprintf("state cannot be written: %s", err_text(control_store_health(c))));

@@ -225,7 +225,7 @@ static const struct {
 } reasons[] = {
     [TRAFFIC_PICKED] = {"", "picked"},
     [TRAFFIC_NO_INSTANCE] = {"UH", "no instance of the service is known"},
-    [TRAFFIC_NO_SUBSET] = {"NR", "no instance carries the labels of the subset"},
+    [TRAFFIC_NO_SUBSET] = {"NR", "no living instance carries the labels of the subset"},
     [TRAFFIC_NO_HEALTHY] = {"UH", "no instance is healthy"},
     [TRAFFIC_ALL_TRIED] = {"UH", "every healthy instance has been tried"},
 };

@@ -114,11 +114,14 @@ PY
     echo 'foo: 1' >>"$T/a.yaml"
     ends 1 'a.yaml:2:1: unknown key' reload --json $at_a
     ends 1 'cannot open' policy publish "$T/none.bundle" $at_a
+    STARLING_DATA=$T/b/data "$starling" status --json >"$T/out" || fail "STARLING_DATA"
+    end "$(cat "$T/b/pid")"
+    eventually 20 sh -c '"$1" status --json --data "$2" | grep -q "no other member answers: do UDP and TCP 7000 pass"' - "$starling" "$T/a/data"
+    ends 0 'no living instance carries the labels' why web cart GET / -H 'X-Beta: 1' $at_a
     has 'left' '"stopped" in o["left"]' leave $at_a
     ends 1 'no agent runs' leave --json $at_a
     ends 1 'no agent runs' status --json $at_a
 }
-STARLING_DATA=$T/b/data "$starling" status --json >"$T/out" || fail "STARLING_DATA"
 
 echo "- usage"
 ends 2 'there is no command' tap
