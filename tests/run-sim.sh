@@ -8,7 +8,7 @@ set -u
 B=${B:-build}
 sim=$B/starling-sim
 scale=${SIM_SCALE:-1}
-passed=0 failed=0
+passed=0 failed=0 playing=
 
 # Counts what a batch printed: file, its exit status, how many runs it was to have.
 count() {
@@ -30,7 +30,9 @@ play() {
     hosts="--nodes $2"
     [ "$2" != - ] || hosts=
     # shellcheck disable=SC2086
-    "$sim" --scenario "$1" $hosts --seed "$3" --runs "$4" --quiet >"$out/play" 2>&1
+    "$sim" --scenario "$1" $hosts --seed "$3" --runs "$4" --quiet >"$out/play" 2>&1 &
+    playing=$! # a shell that waits hears signals at once
+    wait $playing
     count "$out/play" $? "$4"
 }
 
@@ -63,7 +65,7 @@ LIST
 
 finish() {
     rm -rf "$out"
-    echo "simulation: $passed passed, $failed failed"
+    echo "simulation: $passed passed, $failed failed" >&3
     mkdir -p "$B/summary" && echo "$passed $failed" >"$B/summary/sim"
     [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
 }
@@ -80,12 +82,12 @@ short_run() {
 long_run() {
     seed=${SIM_SEED:-$(date +%s)}
     until=$(($(date +%s) + ${SIM_SECONDS:-3600}))
-    trap 'finish; exit' INT TERM
+    trap 'kill "$playing" 2>/dev/null; finish; exit' INT TERM
     while [ "$(date +%s)" -lt "$until" ] && [ "$failed" = 0 ]; do
-        play swarm - "$seed" 2000
+        play swarm - "$seed" 500
         [ "$failed" != 0 ] || scenarios "$seed" >"$out/scenarios"
         [ "$failed" = 0 ] || grep -hA 1 '^FAILED: ' "$out/scenarios"
-        seed=$((seed + 2000))
+        seed=$((seed + 500))
     done
 }
 
@@ -93,6 +95,7 @@ if [ ! -x "$sim" ]; then
     echo "$sim is missing: make all"
     exit 1
 fi
+exec 3>&1 # a signal may come while a batch's output goes into a file
 out=$(mktemp -d)
 if [ "${1:-}" = long ]; then long_run; else short_run; fi
 finish
