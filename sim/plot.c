@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <stdlib.h>
 
 enum { WIDTH = 640, HEIGHT = 400, LEFT = 64, RIGHT = 16, TOP = 36, BOTTOM = 48, TICKS_MAX = 16 };
@@ -143,10 +144,25 @@ static void write_series(FILE *f, const struct plot *p, size_t i, const struct a
         if (is_shown(x, s->x[k]) && is_shown(y, s->y[k]))
             fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", place(x, s->x[k]),
                     place(y, s->y[k]), colour[i]);
-    int at = TOP + 16 + 16 * (int)i;
-    fprintf(f, "<path d=\"M%d %d h20\" stroke=\"%s\" stroke-width=\"2\"%s/>\n", LEFT + 10, at - 4, colour[i],
-            s->is_dashed ? " stroke-dasharray=\"6 4\"" : "");
-    fprintf(f, "<text x=\"%d\" y=\"%d\">%s</text>\n", LEFT + 36, at, s->name);
+}
+
+enum { LEGEND = LEFT + (WIDTH - LEFT - RIGHT) * 2 / 5 };
+
+/* In the upper middle, where these curves have least to say, and on a ground of its own. */
+static void write_legend(FILE *f, const struct plot *p)
+{
+    size_t letters = 0;
+    for (size_t i = 0; i < p->series_count; i++)
+        letters = strlen(p->series[i].name) > letters ? strlen(p->series[i].name) : letters;
+    fprintf(f, "<rect x=\"%d\" y=\"%d\" width=\"%zu\" height=\"%zu\" fill=\"#fff\" fill-opacity=\"0.85\"/>\n",
+            LEGEND, TOP + 2, 40 + 7 * letters, 16 * p->series_count + 6);
+    for (size_t i = 0; i < p->series_count; i++) {
+        const struct plot_series *s = &p->series[i];
+        int at = TOP + 16 + 16 * (int)i;
+        fprintf(f, "<path d=\"M%d %d h20\" stroke=\"%s\" stroke-width=\"2\"%s/>\n", LEGEND + 6, at - 4,
+                colour[i], s->is_dashed ? " stroke-dasharray=\"6 4\"" : "");
+        fprintf(f, "<text x=\"%d\" y=\"%d\">%s</text>\n", LEGEND + 32, at, s->name);
+    }
 }
 
 static void write_all(FILE *f, const struct plot *p)
@@ -169,6 +185,7 @@ static void write_all(FILE *f, const struct plot *p)
     write_axes(f, p, &x, &y);
     for (size_t i = 0; i < p->series_count; i++)
         write_series(f, p, i, &x, &y);
+    write_legend(f, p);
     fprintf(f, "</svg>\n");
 }
 

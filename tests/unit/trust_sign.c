@@ -275,8 +275,8 @@ static void a_key_file_that_is_anything_else_is_refused_N32(void **state)
         "starling-key-1 noise AQIDBAUGBwgJCgsMDQ4PEAAAAAAAAAAAAAAAAAAAAAB=\n", /* bits beyond the end */
         "starling-key-1 noise AQIDBAUGBwgJCgsMDQ4PEAAAAAAAAAAAAAAAAAAAAAA\n",  /* no padding */
         "starling-key-1 noise AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", /* zeros */
-        "starling-key-1 noise AQIDBAUGBwgJCgsMDQ4PEA\xb2\xb2\xb2\xb2\xb2\xb2"
-        "AAAAAAAAAAAAAAA=\n", /* bytes which libsodium takes for 'A' */
+        ("starling-key-1 noise AQIDBAUGBwgJCgsMDQ4PEA\xb2\xb2\xb2\xb2\xb2\xb2"
+         "AAAAAAAAAAAAAAA=\n"), /* bytes which libsodium takes for 'A' */
         "starling-key-2 noise AQIDBAUGBwgJCgsMDQ4PEAAAAAAAAAAAAAAAAAAAAAA=\n",
         "starling-key-1 thing AQIDBAUGBwgJCgsMDQ4PEAAAAAAAAAAAAAAAAAAAAAA=\n",
         "starling-key-1 noise-sealed AQIDBAUGBwgJCgsMDQ4PEAAAAAAAAAAAAAAAAAAAAAA=\n",
