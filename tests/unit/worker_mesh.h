@@ -239,12 +239,24 @@ static void origin_stop(struct origin *o)
     pthread_mutex_destroy(&o->lock);
 }
 
-/* A port that was free a moment ago. */
+/* A port that is free and stays so: below those that the kernel gives to connections on its own (from 32768 on), and no
+ * two calls of one process get the same. */
 static struct addr free_port(void)
 {
+    static uint16_t next;
+    struct sockaddr_storage sa;
     struct addr at;
-    close(listen_somewhere(&at));
-    return at;
+    if (next == 0)
+        next = (uint16_t)(12000 + getpid() % 200 * 100);
+    for (;;) {
+        assert_true(addr_of_ip(&at, "127.0.0.1", next++));
+        socklen_t len = addr_to_sockaddr(&at, &sa);
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        int rc = bind(fd, (struct sockaddr *)&sa, len);
+        close(fd);
+        if (rc == 0)
+            return at;
+    }
 }
 
 /* --- two agents ---------------------------------------------------------------------------- */
