@@ -1,0 +1,109 @@
+/* One member publishes: when each other member has it, and what that costs. */
+#include <stdio.h>
+
+#include "sim/measure.h"
+#include "sim/plot.h"
+
+enum { UPDATES = 20, UPDATE_S = 3 };
+
+struct update {
+    uint32_t publisher;
+    uint64_t version;
+    mono_us at;
+    uint32_t known_by;
+    struct samples latency;
+};
+
+static void watch_update(struct world *w, uint32_t observer, uint32_t subject, const struct gossip_event *ev)
+{
+    struct update *u = w->study;
+    (void)observer;
+    if (subject != u->publisher || !ev->record_changed || u->version == 0)
+        return;
+    if (w->host[observer].disk.member[subject]->version < u->version)
+        return;
+    u->known_by++;
+    samples_add(&u->latency, w->now - u->at);
+}
+
+struct update_sum {
+    struct samples latency;
+    uint64_t updates, incomplete;
+    double datagrams, payloads, bytes; /* per member and update, above rest */
+};
+
+struct traffic {
+    uint64_t datagrams, bytes, payloads;
+};
+
+static struct traffic traffic_now(const struct world *w)
+{
+    const struct figures *f = &w->figures;
+    return (struct traffic){f->datagrams + f->bulk, f->datagram_bytes + f->bulk_bytes, f->payloads};
+}
+
+static void update_once(struct world *w, struct update *u, struct update_sum *sum)
+{
+    uint32_t hosts = w->config.hosts;
+    struct traffic before = traffic_now(w);
+    world_run(w, SEC(UPDATE_S)); /* the rest beside it */
+    struct traffic rest = traffic_now(w);
+    u->known_by = 0;
+    u->publisher = rng_below(&w->rng, hosts);
+    u->at = w->now;
+    u->version = w->host[u->publisher].own->version + 1;
+    host_update(w, u->publisher);
+    world_run(w, SEC(UPDATE_S));
+    struct traffic after = traffic_now(w);
+    sum->updates++;
+    sum->incomplete += u->known_by < hosts - 1;
+    sum->payloads += (double)(after.payloads - rest.payloads) / hosts;
+    sum->datagrams +=
+        ((double)(after.datagrams - rest.datagrams) - (double)(rest.datagrams - before.datagrams)) / hosts;
+    sum->bytes += ((double)(after.bytes - rest.bytes) - (double)(rest.bytes - before.bytes)) / hosts;
+}
+
+static bool update_run(const struct study_options *o, uint32_t nodes, uint64_t seed, struct update_sum *sum)
+{
+    struct update u = {0};
+    struct world *w = study_mesh(o, nodes, seed, SEC(2 * SETTLE_S));
+    w->watch = watch_update;
+    w->study = &u;
+    for (int i = 0; i < UPDATES && world_is_well(w); i++)
+        update_once(w, &u, sum);
+    samples_add_all(&sum->latency, &u.latency);
+    samples_fini(&u.latency);
+    bool is_well = measure_is_well(w, nodes);
+    world_free(w);
+    return is_well;
+}
+
+int measure_update(const struct study_options *o)
+{
+    struct study_list nodes = study_or(&o->nodes, measure_nodes);
+    struct plot *p = plot_new("One update to all", "milliseconds after it", "% of members that have it");
+    char names[STUDY_LIST_MAX][48];
+    int failed = 0;
+    printf(
+        "               known after, ms: at                 not by all   per member and update, above rest\n"
+        "nodes updates    50 %%     99 %%   99.9 %%      all   within %d s   messages  with the record   "
+        "bytes\n",
+        UPDATE_S);
+    for (size_t i = 0; i < nodes.count; i++) {
+        struct update_sum sum = {0};
+        for (uint32_t r = 0; r < (o->runs ? o->runs : 2); r++)
+            failed += !update_run(o, nodes.at[i], o->seed + r, &sum);
+        printf("%5u %7llu", nodes.at[i], (unsigned long long)sum.updates);
+        measure_print_quartet(&sum.latency);
+        double n = (double)sum.updates;
+        printf(" %12llu %10.2f %16.2f %7.0f\n", (unsigned long long)sum.incomplete, sum.datagrams / n,
+               sum.payloads / n, sum.bytes / n);
+        fflush(stdout);
+        measure_plot(plot_add(p, measure_label(names[i], sizeof names[0], nodes.at[i], "known")),
+                     &sum.latency, 1e3);
+        samples_fini(&sum.latency);
+    }
+    int status = study_plot(o, p);
+    plot_free(p);
+    return failed ? 1 : status;
+}

@@ -1,0 +1,36 @@
+/* The stories that the scenarios play (scenario.c: their networks and what they are about), by what goes wrong in
+ * them. Each starts the hosts, acts on the world, lets it run and notes what must not be with world_fail(). */
+#ifndef SIM_STORY_H
+#define SIM_STORY_H
+
+#include "sim/world.h"
+
+/* story_life.c: hosts come and go */
+void story_join(struct world *w);
+void story_rest(struct world *w);
+void story_crash(struct world *w);
+void story_rolling_restart(struct world *w);
+void story_mass_restart(struct world *w);
+void story_rack(struct world *w);
+void story_churn(struct world *w);
+void story_leave(struct world *w);
+
+/* story_network.c: the network is cut, bad, thin */
+void story_partition_heal(struct world *w);
+void story_one_way(struct world *w);
+void story_flapping(struct world *w);
+void story_half_connected(struct world *w);
+void story_congested(struct world *w);
+void story_loss(struct world *w);
+
+/* story_hosts.c: single hosts are slow */
+void story_slow_nodes(struct world *w);
+void story_starved(struct world *w);
+
+/* story_news.c: what is told, and when it is known */
+void story_policy(struct world *w);
+
+/* story_hostile.c: some lie */
+void story_forge(struct world *w);
+
+#endif

@@ -1,0 +1,128 @@
+#include "sim/acts.h"
+#include "sim/story.h"
+
+void story_join(struct world *w)
+{
+    if (acts_start_all(w) && world_run(w, SEC(30)))
+        world_agree(w, MS(500), "half a minute of rest"); /* nothing has come apart by itself */
+}
+
+void story_rest(struct world *w)
+{
+    if (!acts_start_all(w) || !world_run(w, SEC(60)))
+        return;
+    uint64_t before = w->figures.datagram_bytes + w->figures.bulk_bytes;
+    if (!world_run(w, SEC(120)))
+        return;
+    uint64_t bytes = w->figures.datagram_bytes + w->figures.bulk_bytes - before;
+    w->figures.rest_bytes_per_s = bytes / 120 / w->config.hosts;
+    trace_line(&w->trace, w->now, "at rest: %llu bytes per second and host",
+               (unsigned long long)w->figures.rest_bytes_per_s);
+    world_agree(w, MS(500), "two minutes of rest");
+}
+
+void story_crash(struct world *w)
+{
+    if (!acts_start_all(w) || !world_run(w, SEC(5)))
+        return;
+    for (uint32_t n = acts_some_of(w, 10); n > 0; n--) {
+        uint32_t h = acts_other_host(w);
+        world_after(w, acts_pick(w, (uint32_t)SEC(1)), h, host_crash);
+    }
+    if (!world_run(w, SEC(1)) || !world_agree(w, acts_death_bound(w), "crashes"))
+        return;
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        if (w->host[h].state == HOST_DOWN)
+            world_after(w, acts_pick(w, (uint32_t)SEC(5)), h, host_start);
+    if (world_run(w, SEC(5)))
+        world_agree(w, acts_agree_bound(w), "the crashed have come back");
+}
+
+/* Every host in turn: stopped without a word or with a good-bye, and back within a second, as an upgrade does
+ * it. */
+void story_rolling_restart(struct world *w)
+{
+    if (!acts_start_all(w))
+        return;
+    for (uint32_t h = 0; h < w->config.hosts && world_is_well(w); h++) {
+        bool says_good_bye = acts_pick(w, 2);
+        if (says_good_bye)
+            host_leave(w, h);
+        world_run(w, MS(100) + acts_pick(w, (uint32_t)MS(300)));
+        host_stop(w, h);
+        world_run(w, MS(50) + acts_pick(w, (uint32_t)MS(900)));
+        host_start(w, h);
+        world_run(w, MS(200));
+    }
+    world_agree(w, acts_agree_bound(w), "the rolling restart");
+}
+
+/* All at once, as after a power cut (G28). */
+void story_mass_restart(struct world *w)
+{
+    if (!acts_start_all(w) || !world_run(w, SEC(3)))
+        return;
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        world_after(w, acts_pick(w, (uint32_t)SEC(1)), h, host_crash);
+    world_run(w, SEC(1) + acts_pick(w, (uint32_t)SEC(20)));
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        world_after(w, acts_pick(w, (uint32_t)SEC(10)), h, host_start);
+    if (world_run(w, SEC(10)))
+        world_agree(w, SEC(60), "all have restarted");
+}
+
+/* A rack is lost at once, and comes back. */
+void story_rack(struct world *w)
+{
+    if (!acts_start_all(w) || !world_run(w, SEC(5)))
+        return;
+    for (uint32_t h = w->config.hosts - acts_some_of(w, 4); h < w->config.hosts; h++)
+        host_crash(w, h);
+    if (!world_run(w, SEC(1)) || !world_agree(w, acts_death_bound(w), "the loss of a rack"))
+        return;
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        host_start(w, h);
+    world_agree(w, acts_agree_bound(w), "the rack is back");
+}
+
+/* Every second or so somebody goes, silently, with its process only, or with a good-bye, and somebody else comes back. */
+void story_churn(struct world *w)
+{
+    static void (*const ways[])(struct world * w, uint32_t host) = {host_crash, host_stop, host_leave};
+    if (!acts_start_all(w) || !world_run(w, SEC(3)))
+        return;
+    for (int i = 0; i < 60 && world_is_well(w); i++) {
+        uint32_t goes = acts_other_host(w), comes = acts_other_host(w);
+        if (w->host[goes].state == HOST_UP && !w->host[goes].wants_to_leave)
+            ways[acts_pick(w, 3)](w, goes);
+        if (w->host[comes].is_left)
+            host_stop(w, comes);
+        if (w->host[comes].state != HOST_UP)
+            host_start(w, comes);
+        world_run(w, MS(200) + acts_pick(w, (uint32_t)SEC(2)));
+    }
+    world_run(w, SEC(5)); /* good-byes under way */
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        if (w->host[h].wants_to_leave)
+            host_stop(w, h);
+    world_agree(w, acts_agree_bound(w), "churn");
+}
+
+/* Good-byes are heard within seconds, and remembered: nobody is buried, nobody rises. */
+void story_leave(struct world *w)
+{
+    if (!acts_start_all(w) || !world_run(w, SEC(5)))
+        return;
+    for (uint32_t n = acts_some_of(w, 5), h = w->config.hosts - 1; n > 0 && h > 0; n--, h--) {
+        host_leave(w, h);
+        for (int waited = 0; !w->host[h].is_left && waited < 100; waited++)
+            world_run(w, MS(100));
+        if (!w->host[h].is_left) {
+            world_fail(w, "host %u has not got its good-bye out in 10 s", h);
+            return;
+        }
+        host_stop(w, h);
+    }
+    if (world_agree(w, SEC(20), "good-byes") && world_run(w, SEC(60)))
+        world_agree(w, MS(500), "a minute after the good-byes");
+}
