@@ -126,7 +126,7 @@ static struct notary *notary_new(void)
     make_root(&r, &root, &n->enrol);
     make_root(&r, &other_root, &other_enrol);
     make_identity(&r, &n->outsider, "outsider", &other_enrol);
-    must_ok(trust_new(&n->trust, buf_bytes(&root)));
+    must_ok(trust_new(&n->trust, buf_bytes(&root), NULL));
     buf_fini(&root);
     buf_fini(&other_root);
     return n;

@@ -206,7 +206,7 @@ static enum err load(struct identity *id, const struct config *config, struct bu
         e = load_public(config, "root.trust", &id->root, ROOT_BYTES_MAX, why);
     if (e == ERR_OK)
         e = load_public(config, "credential", &id->credential, CREDENTIAL_BYTES_MAX, why);
-    if (e == ERR_OK && (e = trust_new(&id->trust, buf_bytes(&id->root))) != ERR_OK)
+    if (e == ERR_OK && (e = trust_new(&id->trust, buf_bytes(&id->root), NULL)) != ERR_OK)
         buf_addf(why, "%s/root.trust is not a sound root (%s); restore it", config->data, err_text(e));
     return e;
 }
@@ -358,7 +358,7 @@ void identity_fini(struct identity *id)
 {
     sign_key_fini(&id->sign);
     dh_key_fini(&id->noise);
-    trust_free(id->trust);
+    trust_unref(id->trust);
     buf_fini(&id->credential);
     buf_fini(&id->root);
 }

@@ -77,7 +77,7 @@ struct view_builder *view_builder_new(const char *mesh, const struct node_id *se
     atomic_init(&v->refs, 1);
     copy_name(v->mesh, sizeof v->mesh, bytes_str(mesh));
     v->self = *self;
-    v->trust = trust;
+    v->trust = trust_ref(trust);
     v->blocks = blocks;
     b->view = v;
     return b;
@@ -267,6 +267,7 @@ void view_unref(struct view *v)
     if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1)
         return;
     policy_unref(v->policy);
+    trust_unref(v->trust);
     arena_fini(v->blocks);
     free(v->blocks);
     free(v);

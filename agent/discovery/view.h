@@ -51,7 +51,7 @@ struct view {
     struct view_service *service; /* sorted by name */
     size_t local_count;
     struct view_local *local;
-    struct trust *trust; /* for peers' credentials; lives as long as the agent */
+    struct trust *trust; /* for peers' credentials */
     void *blocks;        /* what the slices point into */
 };
 struct view *view_ref(struct view *v);
@@ -63,7 +63,7 @@ const struct view_node *view_node(const struct view *v, const struct node_id *id
 /* Building, on the control loop. All slices and texts are copied. A builder that gives ERR_NOMEM is still
  * good: the call had no effect. */
 struct view_builder;
-/* NULL: no memory. `trust` is only passed on. */
+/* Takes a reference to the trust. NULL: no memory. */
 struct view_builder *view_builder_new(const char *mesh, const struct node_id *self, struct trust *trust);
 /* A service of this host: it becomes a view_local and an endpoint with node NULL. ERR_EXISTS: named before.
  * ERR_NOMEM. */

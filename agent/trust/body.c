@@ -209,3 +209,20 @@ enum err body_seal(struct buf *out, const char *type, const struct buf *body, en
     buf_fini(&sealed);
     return err;
 }
+
+enum err body_signers(const struct envelope *e, const struct role *by, const struct revoked *revoked,
+                      const char *field, const char *others, struct refusal *why)
+{
+    for (size_t i = 0; i < e->sig_count; i++) {
+        struct node_id key;
+        size_t k = 0;
+        memcpy(key.b, e->sig[i].key, sizeof key.b);
+        while (k < by->count && !node_id_eq(&by->key[k], &key))
+            k++;
+        if (k == by->count)
+            return body_refuse(why, ERR_AUTH, field, others);
+        if (revoked_has(revoked, &key))
+            return body_refuse(why, ERR_REVOKED, field, "by a key that is revoked");
+    }
+    return ERR_OK;
+}

@@ -32,6 +32,11 @@ enum err body_refuse(struct refusal *why, enum err err, const char *field, const
  * is missing. */
 must_check enum err body_verify(const struct envelope *e, const char *type, const struct role *by,
                                 const char *field, const char *others, struct refusal *why);
+/* Who has signed, with nothing verified: every signature by a listed key, and none of them revoked? ERR_AUTH,
+ * ERR_REVOKED. */
+must_check enum err body_signers(const struct envelope *e, const struct role *by,
+                                 const struct revoked *revoked, const char *field, const char *others,
+                                 struct refusal *why);
 /* Signs and appends the body just encoded, unless encoding failed (ERR_NOMEM), `judged` (what our own decoder
  * said of it) is an error (given back as ERR_INVALID), or the whole gets longer than `max` (ERR_LIMIT). */
 must_check enum err body_seal(struct buf *out, const char *type, const struct buf *body, enum err judged,
@@ -40,20 +45,24 @@ must_check enum err body_seal(struct buf *out, const char *type, const struct bu
 
 /* The root's view of a body: everything but the signatures. */
 void root_decode(struct codec *c, struct root *out);
-void grant_decode(struct codec *c, struct grant *out);
-/* `grant` was read before (it comes first). `vouched`: these very bytes were accepted before, the keys in them need not be
- * examined again. */
+/* `vouched`: these very bytes were accepted before, the keys in them need not be examined again. */
+void grant_decode(struct codec *c, struct grant *out, bool vouched);
 void credential_decode(struct codec *c, struct credential *out, bool vouched);
 void record_decode(struct codec *c, struct record *out);
 
 /* What an envelope is judged by. */
 struct judging {
     const struct root *root;
+    const struct revoked *revoked;
     struct trust_cache *seen; /* NULL: every signature is verified */
     wall_s now;
     struct refusal *why; /* may be NULL */
 };
-/* `vouched`: the bytes lie in a record whose signatures are known to be good. */
+struct judging judging_by(const struct trust *t, struct trust_cache *seen, wall_s now, struct refusal *why);
+/* `vouched`: these very bytes were accepted before, or lie in a record that was: signatures are not verified again.
+ * Who signed, whether the root still lists them, whether a key is revoked, and the times are judged always. */
+must_check enum err grant_judge(const struct judging *j, bool vouched, struct bytes envelope,
+                                struct grant *out);
 must_check enum err credential_judge(const struct judging *j, bool vouched, struct bytes envelope,
                                      struct credential *out);
 must_check enum err record_judge(const struct judging *j, struct bytes envelope, struct record *out);

@@ -9,14 +9,14 @@ struct known {
 };
 
 struct trust_cache {
-    const struct trust *trust;
+    struct trust *trust;
     size_t sets; /* a power of two */
     uint32_t clock;
     struct trust_cache_stats stats;
     struct known known[];
 };
 
-struct trust_cache *trust_cache_new(const struct trust *t, size_t entries)
+struct trust_cache *trust_cache_new(struct trust *t, size_t entries)
 {
     size_t sets = 1;
     while (sets * TRUST_CACHE_WAYS < entries)
@@ -24,19 +24,29 @@ struct trust_cache *trust_cache_new(const struct trust *t, size_t entries)
     struct trust_cache *k = calloc(1, sizeof *k + sets * TRUST_CACHE_WAYS * sizeof k->known[0]);
     if (!k)
         return NULL;
-    k->trust = t;
+    k->trust = trust_ref(t);
     k->sets = sets;
     return k;
 }
 
 void trust_cache_free(struct trust_cache *k)
 {
+    if (!k)
+        return;
+    trust_unref(k->trust);
     free(k);
 }
 
-void trust_cache_clear(struct trust_cache *k)
+void trust_cache_set(struct trust_cache *k, struct trust *t)
 {
-    memset(k->known, 0, k->sets * TRUST_CACHE_WAYS * sizeof k->known[0]);
+    struct trust *before = k->trust;
+    k->trust = trust_ref(t);
+    trust_unref(before);
+}
+
+struct trust *trust_cache_trust(const struct trust_cache *k)
+{
+    return k->trust;
 }
 
 const struct trust_cache_stats *trust_cache_stats(const struct trust_cache *k)
@@ -83,12 +93,12 @@ void cache_learn(struct trust_cache *k, const struct hash *envelope, wall_s unti
 enum err trust_cache_credential(struct trust_cache *k, struct bytes envelope, wall_s now,
                                 struct credential *out)
 {
-    struct judging j = {.root = trust_root(k->trust), .seen = k, .now = now};
+    struct judging j = judging_by(k->trust, k, now, NULL);
     return credential_judge(&j, false, envelope, out);
 }
 
 enum err trust_cache_record(struct trust_cache *k, struct bytes envelope, wall_s now, struct record *out)
 {
-    struct judging j = {.root = trust_root(k->trust), .seen = k, .now = now};
+    struct judging j = judging_by(k->trust, k, now, NULL);
     return record_judge(&j, envelope, out);
 }

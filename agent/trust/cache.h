@@ -1,10 +1,12 @@
-/* What has been verified before: a bounded memory of envelopes whose signatures were found good under one root.
+/* What has been verified before: a bounded memory of envelopes whose signatures were found good.
  *
  * A record is shown to an agent many times (as a rumor, in full states, from the store), its credential with every
  * record and every handshake; verifying one record costs three signatures and two subgroup checks. The memory holds the
  * SHA-256 of exact envelope bytes and the wall time until which the credential in them lasts, nothing else. A hit
- * spares the signatures, never the judgement: the bytes are decoded and every time in them is compared with `now` again,
- * so that what has expired since is refused. Whatever differs in one byte is another envelope.
+ * spares the arithmetic of signatures, never the judgement: the bytes are decoded, who signed is looked up in the root of
+ * today and among the revoked keys, and every time is compared with `now`. So what has expired, whose signer has left the
+ * root or whose key was revoked since is refused, and another root or revocation needs no forgetting. Whatever differs
+ * in one byte is another envelope.
  *
  * Only what was accepted is remembered, so that only those with a valid credential can fill it; they can make others
  * forget, which costs a verification and no more. Sets of CACHE_WAYS entries; a new one takes the place of the one
@@ -17,11 +19,12 @@
 enum { TRUST_CACHE_WAYS = 4 };
 
 struct trust_cache;
-/* `t` is borrowed for the cache's life. `entries` is rounded up to a power of two (48 bytes each). NULL: no memory. */
-struct trust_cache *trust_cache_new(const struct trust *t, size_t entries);
+/* Takes a reference to `t`. `entries` is rounded up to a power of two (48 bytes each). NULL: no memory. */
+struct trust_cache *trust_cache_new(struct trust *t, size_t entries);
 void trust_cache_free(struct trust_cache *k);
-/* Forgets everything: after a revocation, a new root, or any other change of what verification would say. */
-void trust_cache_clear(struct trust_cache *k);
+/* Judges by this one from now on; takes a reference. */
+void trust_cache_set(struct trust_cache *k, struct trust *t);
+struct trust *trust_cache_trust(const struct trust_cache *k); /* the one in use; borrowed */
 
 /* As trust_credential() and trust_record(), with the same answers for the same bytes and time. */
 must_check enum err trust_cache_credential(struct trust_cache *k, struct bytes envelope, wall_s now,

@@ -44,6 +44,8 @@ void credential_decode(struct codec *c, struct credential *out, bool vouched)
     out->expires = body_time(c, "credential.expires");
     if (out->expires <= out->not_before)
         codec_refuse(c, ERR_MALFORMED, "credential.expires", "not after its beginning");
+    else if (out->expires - out->not_before > CREDENTIAL_LIFE_MAX_S)
+        codec_refuse(c, ERR_MALFORMED, "credential.expires", "a life of more than 400 days");
 }
 
 enum err credential_create_why(struct buf *out, const struct credential *c, struct bytes grant,
@@ -100,26 +102,35 @@ enum err credential_within_grant(const struct credential *c, const struct grant 
     return ERR_OK;
 }
 
+/* By the word of an enrol key itself. */
+static enum err check_enrol_key(const struct judging *j, bool vouched, const struct envelope *e)
+{
+    static const char others[] = "not by an enrol key of this mesh's root", field[] = "credential.signatures";
+    enum err err = body_signers(e, &j->root->enrol, j->revoked, field, others, j->why);
+    if (err || vouched)
+        return err;
+    return body_verify(e, ENVELOPE_CREDENTIAL, &j->root->enrol, field, others, j->why);
+}
+
 /* Finds out by whose word this credential stands, and verifies its raw bytes by that. */
-static enum err check_voucher(const struct envelope *e, const struct root *root, struct grant *grant,
-                              bool *granted, struct refusal *why)
+static enum err check_voucher(const struct judging *j, bool vouched, const struct envelope *e,
+                              struct grant *grant, bool *granted)
 {
     struct codec c = codec_of(e->body);
     struct bytes inside = read_grant(&c);
     if (!codec_ok(&c)) /* the rest of the body stays unread; only these two were asked */
-        return body_refuse(why, c.err, c.why.field, c.why.reason);
+        return body_refuse(j->why, c.err, c.why.field, c.why.reason);
     *granted = inside.len > 0;
-    if (e->sig_count != (*granted ? 1 : root->enrol.threshold))
-        return body_refuse(why, ERR_AUTH, "credential.signatures", "more or fewer than it needs");
-    if (*granted) {
-        enum err err = grant_open_why(grant, root, inside, why);
-        struct role by = {1, 1, {grant->key}};
-        return err ? err
-                   : body_verify(e, ENVELOPE_CREDENTIAL, &by, "credential.signatures",
-                                 "not by its grant's key", why);
-    }
-    return body_verify(e, ENVELOPE_CREDENTIAL, &root->enrol, "credential.signatures",
-                       "not by an enrol key of this mesh's root", why);
+    if (e->sig_count != (*granted ? 1 : j->root->enrol.threshold))
+        return body_refuse(j->why, ERR_AUTH, "credential.signatures", "more or fewer than it needs");
+    if (!*granted)
+        return check_enrol_key(j, vouched, e);
+    enum err err = grant_judge(j, vouched, inside, grant);
+    if (err || vouched)
+        return err;
+    struct role by = {1, 1, {grant->key}};
+    return body_verify(e, ENVELOPE_CREDENTIAL, &by, "credential.signatures", "not by its grant's key",
+                       j->why);
 }
 
 static enum err check_times(const struct root *root, const struct credential *c, wall_s now,
@@ -141,18 +152,21 @@ static enum err open_body(struct credential *out, const struct envelope *e, cons
     credential_decode(&c, out, vouched);
     if (codec_ok(&c) && !bytes_eq(out->mesh, j->root->mesh))
         codec_refuse(&c, ERR_FOREIGN, "credential.mesh", "another mesh");
+    if (codec_ok(&c) && revoked_has(j->revoked, &out->id))
+        codec_refuse(&c, ERR_REVOKED, "credential.id", "revoked");
     return codec_end(&c, j->why);
 }
 
 /* Everything but the times, which are judged whether or not the rest is known. */
-static enum err open_verified(const struct judging *j, const struct envelope *e, struct credential *c)
+static enum err open_verified(const struct judging *j, bool vouched, const struct envelope *e,
+                              struct credential *c)
 {
     struct grant grant = {0};
     bool granted = false;
-    enum err err = check_voucher(e, j->root, &grant, &granted, j->why);
+    enum err err = check_voucher(j, vouched, e, &grant, &granted);
     if (!err)
-        err = open_body(c, e, j, false);
-    if (!err && granted)
+        err = open_body(c, e, j, vouched);
+    if (!err && granted && !vouched)
         err = credential_within_grant(c, &grant, j->why);
     return err;
 }
@@ -177,7 +191,7 @@ enum err credential_judge(const struct judging *j, bool vouched, struct bytes en
         vouched = true;
         learn = false;
     }
-    err = vouched ? open_body(&c, &e, j, true) : open_verified(j, &e, &c);
+    err = open_verified(j, vouched, &e, &c);
     if (!err)
         err = check_times(j->root, &c, j->now, j->why);
     if (!err && learn)
@@ -190,8 +204,15 @@ enum err credential_judge(const struct judging *j, bool vouched, struct bytes en
 enum err trust_credential_why(const struct trust *t, struct bytes envelope, wall_s now,
                               struct credential *out, struct refusal *why)
 {
-    struct judging j = {.root = trust_root(t), .now = now, .why = why};
+    struct judging j = judging_by(t, NULL, now, why);
     return credential_judge(&j, false, envelope, out);
+}
+
+enum err trust_recheck(const struct trust *t, const struct credential *c, wall_s now)
+{
+    struct judging j = judging_by(t, NULL, now, NULL);
+    struct credential again;
+    return credential_judge(&j, true, c->bytes, &again);
 }
 
 enum err trust_credential(const struct trust *t, struct bytes envelope, wall_s now, struct credential *out)

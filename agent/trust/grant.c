@@ -15,11 +15,14 @@ static void grant_encode(struct buf *out, const struct grant *g)
     body_put_time(out, g->credential_life);
 }
 
-void grant_decode(struct codec *c, struct grant *g)
+void grant_decode(struct codec *c, struct grant *g, bool vouched)
 {
     codec_array(c, "grant", 8, 8);
     g->mesh = body_name(c, "grant.mesh", MESH_NAME_MAX);
-    body_sign_pub(c, "grant.key", &g->key);
+    if (vouched)
+        codec_bin_copy(c, "grant.key", g->key.b, sizeof g->key.b);
+    else
+        body_sign_pub(c, "grant.key", &g->key);
     g->node_pattern = codec_str(c, "grant.node", NODE_NAME_MAX);
     if (!pattern_is_sound(g->node_pattern))
         codec_refuse(c, ERR_MALFORMED, "grant.node", "not a node name, nor the beginning of one and '*'");
@@ -32,6 +35,8 @@ void grant_decode(struct codec *c, struct grant *g)
         codec_refuse(c, ERR_MALFORMED, "grant.expires", "not after its beginning");
     if (g->credential_life == 0)
         codec_refuse(c, ERR_MALFORMED, "grant.credential_life", "zero");
+    if (g->credential_life > CREDENTIAL_LIFE_MAX_S || g->expires - g->not_before > GRANT_LIFE_MAX_S)
+        codec_refuse(c, ERR_MALFORMED, "grant.credential_life", "a life of more than 400 days");
 }
 
 enum err grant_create(struct buf *out, const struct grant *g, const struct sign_key *enrol_key)
@@ -41,7 +46,7 @@ enum err grant_create(struct buf *out, const struct grant *g, const struct sign_
     struct grant back = {0};
     grant_encode(&body, g);
     struct codec c = codec_of(buf_bytes(&body));
-    grant_decode(&c, &back);
+    grant_decode(&c, &back, false);
     enum err err =
         body_seal(out, ENVELOPE_GRANT, &body, codec_end(&c, NULL), &enrol_key, 1, GRANT_BYTES_MAX, NULL);
     buf_fini(&body);
@@ -49,36 +54,48 @@ enum err grant_create(struct buf *out, const struct grant *g, const struct sign_
 }
 
 /* Signed by as many enrol keys as the root asks for, and by nobody else. */
-static enum err check_signatures(const struct envelope *e, const struct root *root, struct refusal *why)
+static enum err check_signatures(const struct judging *j, bool vouched, const struct envelope *e)
 {
+    static const char others[] = "not by an enrol key of this mesh's root";
     if (!bytes_eq_str(e->type, ENVELOPE_GRANT))
-        return body_refuse(why, ERR_MALFORMED, "envelope.type", "not a grant");
-    if (e->sig_count != root->enrol.threshold)
-        return body_refuse(why, ERR_AUTH, "grant.signatures", "not as many as the root asks for");
-    return body_verify(e, ENVELOPE_GRANT, &root->enrol, "grant.signatures",
-                       "not by an enrol key of this mesh's root", why);
+        return body_refuse(j->why, ERR_MALFORMED, "envelope.type", "not a grant");
+    if (e->sig_count != j->root->enrol.threshold)
+        return body_refuse(j->why, ERR_AUTH, "grant.signatures", "not as many as the root asks for");
+    enum err err = body_signers(e, &j->root->enrol, j->revoked, "grant.signatures", others, j->why);
+    if (err || vouched)
+        return err;
+    return body_verify(e, ENVELOPE_GRANT, &j->root->enrol, "grant.signatures", others, j->why);
+}
+
+enum err grant_judge(const struct judging *j, bool vouched, struct bytes envelope, struct grant *out)
+{
+    struct envelope e;
+    struct grant g = {0};
+    if (envelope.len > GRANT_BYTES_MAX)
+        return body_refuse(j->why, ERR_MALFORMED, "grant", "too long");
+    enum err err = envelope_parse_why(&e, envelope, j->why);
+    if (!err)
+        err = check_signatures(j, vouched, &e);
+    if (err)
+        return err;
+    struct codec c = codec_of(e.body);
+    grant_decode(&c, &g, vouched);
+    if (codec_ok(&c) && !bytes_eq(g.mesh, j->root->mesh))
+        codec_refuse(&c, ERR_FOREIGN, "grant.mesh", "another mesh");
+    if (codec_ok(&c) && revoked_has(j->revoked, &g.key))
+        codec_refuse(&c, ERR_REVOKED, "grant.key",
+                     "revoked, and with it every host enrolled with this token");
+    err = codec_end(&c, j->why);
+    if (!err)
+        *out = g;
+    return err;
 }
 
 enum err grant_open_why(struct grant *out, const struct root *root, struct bytes envelope,
                         struct refusal *why)
 {
-    struct envelope e;
-    struct grant g = {0};
-    if (envelope.len > GRANT_BYTES_MAX)
-        return body_refuse(why, ERR_MALFORMED, "grant", "too long");
-    enum err err = envelope_parse_why(&e, envelope, why);
-    if (!err)
-        err = check_signatures(&e, root, why);
-    if (err)
-        return err;
-    struct codec c = codec_of(e.body);
-    grant_decode(&c, &g);
-    if (codec_ok(&c) && !bytes_eq(g.mesh, root->mesh))
-        codec_refuse(&c, ERR_FOREIGN, "grant.mesh", "another mesh");
-    err = codec_end(&c, why);
-    if (!err)
-        *out = g;
-    return err;
+    struct judging j = {.root = root, .why = why};
+    return grant_judge(&j, false, envelope, out);
 }
 
 bool grant_allows(const struct grant *g, struct bytes service)

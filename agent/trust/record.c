@@ -227,7 +227,7 @@ enum err record_judge(const struct judging *j, struct bytes envelope, struct rec
 enum err trust_record_why(const struct trust *t, struct bytes envelope, wall_s now, struct record *out,
                           struct refusal *why)
 {
-    struct judging j = {.root = trust_root(t), .now = now, .why = why};
+    struct judging j = judging_by(t, NULL, now, why);
     return record_judge(&j, envelope, out);
 }
 

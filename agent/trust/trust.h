@@ -29,6 +29,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "trust/envelope.h"
+#include "trust/revoked.h"
 
 enum {
     MESH_NAME_MAX = 63,
@@ -47,6 +48,10 @@ enum {
     CREDENTIAL_BYTES_MAX = 1024,
     RECORD_BYTES_MAX = 8192,
     TOKEN_TEXT_MAX = 12 * 1024,
+    /* No token enrols, and no credential lives, for longer. So what a key could do is over that much after it was
+     * revoked, whatever was signed before (revocation, docs/trust.md). */
+    GRANT_LIFE_MAX_S = 400 * 86400,
+    CREDENTIAL_LIFE_MAX_S = 400 * 86400,
     CLOCK_SKEW_S = 600, /* how far ahead of ours the clock of one who signs may be */
 };
 #define NUMBER_MAX ((uint64_t)INT64_MAX) /* of epochs and policy versions: JSON readers have no larger ones */
@@ -176,19 +181,29 @@ must_check enum err record_create(struct buf *out, const struct record *r, const
 must_check enum err record_create_why(struct buf *out, const struct record *r,
                                       const struct sign_key *identity, struct refusal *why);
 
-/* The anchor everything is checked against; copies what it is given. Not thread-safe to change; read-only use
- * is. */
+/* The anchor everything is checked against: a root, and the keys that are revoked. Immutable and reference-counted, so
+ * that loops share it: a new root or a new revocation makes another one, which takes the place of the first. */
 struct trust;
-must_check enum err trust_new(struct trust **out, struct bytes root_envelope);
-void trust_free(struct trust *t);
+/* Copies the root; takes a reference to the set (NULL: nothing is revoked). root_open()'s errors, ERR_NOMEM. */
+must_check enum err trust_new(struct trust **out, struct bytes root_envelope, struct revoked *revoked);
+/* The same root with another set of revoked keys. ERR_NOMEM. */
+must_check enum err trust_revoking(struct trust **out, const struct trust *t, struct revoked *revoked);
+struct trust *trust_ref(struct trust *t);
+void trust_unref(struct trust *t);                    /* NULL is fine */
+struct revoked *trust_revoked(const struct trust *t); /* borrowed; may be NULL */
 const struct root *trust_root(const struct trust *t);
 
 /* ERR_MALFORMED, ERR_AUTH (signature, key not sound), ERR_FOREIGN (another mesh), ERR_EXPIRED (or not yet
- * valid, beyond 10 minutes of skew), ERR_DENIED (outside its grant's limits). */
+ * valid, beyond 10 minutes of skew), ERR_DENIED (outside its grant's limits), ERR_REVOKED (its identity key, its
+ * grant's key or an enrol key that signed for it). */
 must_check enum err trust_credential(const struct trust *t, struct bytes envelope, wall_s now,
                                      struct credential *out);
 must_check enum err trust_credential_why(const struct trust *t, struct bytes envelope, wall_s now,
                                          struct credential *out, struct refusal *why);
+/* Would a credential that was accepted before, under another trust or at another time, still be? Signatures are not
+ * verified again, everything else is: what a loop asks of its links when the trust has changed. `c` as trust_credential()
+ * filled it in. */
+must_check enum err trust_recheck(const struct trust *t, const struct credential *c, wall_s now);
 /* The record's credential first, then the record's own signature, then its limits: a service that the
  * credential does not allow is ERR_DENIED. */
 must_check enum err trust_record(const struct trust *t, struct bytes envelope, wall_s now,

@@ -30,7 +30,8 @@
     X(CLOSED, "closed")                                                                                      \
     X(REFUSED, "refused")                                                                                    \
     X(UNREACHABLE, "unreachable")                                                                            \
-    X(TIMEOUT, "timed out")
+    X(TIMEOUT, "timed out")                                                                                  \
+    X(REVOKED, "revoked")
 
 enum err {
 #define X(name, text) ERR_##name,

@@ -29,7 +29,7 @@ static void judge(struct bytes bytes)
     struct trust *t = NULL;
     enum err e = root_open_why(&r, bytes, &why);
     check(root_open(&r, bytes) == e);
-    check(trust_new(&t, bytes) == e);
+    check(trust_new(&t, bytes, NULL) == e);
     if (e != ERR_OK) {
         check((e == ERR_MALFORMED || e == ERR_AUTH) && why.field && why.reason && !t);
         return;
@@ -40,7 +40,7 @@ static void judge(struct bytes bytes)
     check_role(&r.enrol);
     check_same_again(bytes, &r);
     check(bytes_eq(trust_root(t)->mesh, r.mesh) && trust_root(t)->epoch == r.epoch);
-    trust_free(t);
+    trust_unref(t);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *in, size_t len);

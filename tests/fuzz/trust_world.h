@@ -43,7 +43,7 @@ static inline void world_make_root(void)
                      .policy = {2, 2, {world.root.pub, world.granted.pub}},
                      .enrol = {1, 1, {world.enrol.pub}}};
     check(root_create(&world.root_bytes, &r, &by, 1) == ERR_OK);
-    check(trust_new(&world.trust, buf_bytes(&world.root_bytes)) == ERR_OK);
+    check(trust_new(&world.trust, buf_bytes(&world.root_bytes), NULL) == ERR_OK);
 }
 
 static inline void world_make_grant(void)

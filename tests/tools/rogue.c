@@ -66,7 +66,7 @@ static void load_identity(struct rogue *r, const char *dir)
     buf_fini(&text);
     read_part(&r->root, dir, "root.trust");
     read_part(&r->credential, dir, "credential");
-    if (trust_new(&r->trust, buf_bytes(&r->root)) != ERR_OK ||
+    if (trust_new(&r->trust, buf_bytes(&r->root), NULL) != ERR_OK ||
         trust_credential(r->trust, buf_bytes(&r->credential), (wall_s)time(NULL), &r->open) != ERR_OK)
         die("credential");
 }
@@ -282,7 +282,7 @@ static void forge_service(struct rogue *r, struct buf *out, const char *old, con
 static void hang_up(struct rogue *r)
 {
     link_free(r->link);
-    trust_free(r->trust);
+    trust_unref(r->trust);
     buf_fini(&r->root);
     buf_fini(&r->credential);
     buf_fini(&r->assembly);

@@ -61,7 +61,7 @@ static UNUSED int world_make(void **state)
                      .policy = {1, 1, {world.policy_key.pub}},
                      .enrol = {1, 1, {world.enrol_key.pub}}};
     assert_int_equal(root_create(&world.root, &r, &by, 1), ERR_OK);
-    assert_int_equal(trust_new(&world.trust, buf_bytes(&world.root)), ERR_OK);
+    assert_int_equal(trust_new(&world.trust, buf_bytes(&world.root), NULL), ERR_OK);
     world.verified = trust_cache_new(world.trust, 64);
     assert_non_null(world.verified);
     return 0;
@@ -71,7 +71,7 @@ static UNUSED int world_end(void **state)
 {
     (void)state;
     trust_cache_free(world.verified);
-    trust_free(world.trust);
+    trust_unref(world.trust);
     buf_fini(&world.root);
     return 0;
 }

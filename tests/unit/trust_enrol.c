@@ -38,7 +38,7 @@ static void make_root(struct mesh *m)
                      .policy = {1, 1, {m->policy.pub}},
                      .enrol = {1, 1, {m->enrol.pub}}};
     assert_int_equal(root_create(&m->root_bytes, &r, &by, 1), ERR_OK);
-    assert_int_equal(trust_new(&m->trust, buf_bytes(&m->root_bytes)), ERR_OK);
+    assert_int_equal(trust_new(&m->trust, buf_bytes(&m->root_bytes), NULL), ERR_OK);
 }
 
 static void make_token(struct mesh *m)
@@ -76,7 +76,7 @@ static int teardown(void **state)
 {
     struct mesh *m = *state;
     token_fini(&m->token, &m->space);
-    trust_free(m->trust);
+    trust_unref(m->trust);
     buf_fini(&m->root_bytes);
     buf_fini(&m->grant);
     buf_fini(&m->token_text);

@@ -59,7 +59,7 @@ static int setup(void **state)
                      .enrol = {1, 1, {enrol_key.pub}}};
     struct credential c = credential_of(&identity);
     assert_int_equal(root_create(&root_bytes, &r, &by, 1), ERR_OK);
-    assert_int_equal(trust_new(&trust, buf_bytes(&root_bytes)), ERR_OK);
+    assert_int_equal(trust_new(&trust, buf_bytes(&root_bytes), NULL), ERR_OK);
     assert_int_equal(credential_create(&credential, &c, bytes_of(NULL, 0), &enrol_key), ERR_OK);
     return 0;
 }
@@ -67,7 +67,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    trust_free(trust);
+    trust_unref(trust);
     buf_fini(&root_bytes);
     buf_fini(&credential);
     return 0;

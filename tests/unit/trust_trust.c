@@ -64,12 +64,12 @@ static void mesh_make(struct mesh *m, uint8_t first_seed)
     assert_int_equal(root_create(&m->root_bytes, &r, &by, 1), ERR_OK);
     struct grant g = grant_of(m);
     assert_int_equal(grant_create(&m->grant, &g, &m->enrol), ERR_OK);
-    assert_int_equal(trust_new(&m->trust, buf_bytes(&m->root_bytes)), ERR_OK);
+    assert_int_equal(trust_new(&m->trust, buf_bytes(&m->root_bytes), NULL), ERR_OK);
 }
 
 static void mesh_end(struct mesh *m)
 {
-    trust_free(m->trust);
+    trust_unref(m->trust);
     buf_fini(&m->root_bytes);
     buf_fini(&m->grant);
 }
@@ -337,12 +337,12 @@ static void an_expired_root_vouches_for_nobody(void **state)
     const struct sign_key *by = &m->root;
     r.expires = NOW + HOUR;
     assert_int_equal(root_create(&root, &r, &by, 1), ERR_OK);
-    assert_int_equal(trust_new(&t, buf_bytes(&root)), ERR_OK);
+    assert_int_equal(trust_new(&t, buf_bytes(&root), NULL), ERR_OK);
     assert_int_equal(credential_create(&bytes, &c, buf_bytes(&m->grant), &m->granted), ERR_OK);
     assert_int_equal(trust_credential(t, buf_bytes(&bytes), NOW + HOUR - 1, &out), ERR_OK);
     EXPECT_REFUSED(ERR_EXPIRED, "root.expires",
                    trust_credential_why(t, buf_bytes(&bytes), NOW + HOUR, &out, &why));
-    trust_free(t);
+    trust_unref(t);
     buf_fini(&root);
     buf_fini(&bytes);
 }

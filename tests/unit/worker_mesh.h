@@ -323,7 +323,7 @@ static void make_trust(struct mesh *m, const char *mesh_name)
         .mesh = bytes_str(mesh_name), .epoch = 1, .root = role, .policy = role, .enrol = role};
     const struct sign_key *keys[] = {&m->key};
     assert_int_equal(root_create(&m->root, &root, keys, 1), ERR_OK);
-    assert_int_equal(trust_new(&m->trust, buf_bytes(&m->root)), ERR_OK);
+    assert_int_equal(trust_new(&m->trust, buf_bytes(&m->root), NULL), ERR_OK);
 }
 
 static void make_agent(struct mesh *m, struct agent *a, const char *name, const char *const *services)
@@ -502,7 +502,7 @@ static void mesh_stop(struct mesh *m)
     origin_stop(&m->cart);
     origin_stop(&m->echo);
     policy_unref(m->policy);
-    trust_free(m->trust);
+    trust_unref(m->trust);
     buf_fini(&m->root);
     free(m);
 }
