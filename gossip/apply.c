@@ -23,18 +23,20 @@ static const unsigned may_become[] = {
 
 static void suspicion_end(struct member *m)
 {
-    if (!m->suspicion)
+    struct suspicion *s = member_suspicion(m);
+    if (!s)
         return;
-    LIST_REMOVE(m->suspicion, link);
-    free(m->suspicion);
-    m->suspicion = NULL;
+    LIST_REMOVE(s, link);
+    free(s);
+    m->busy->suspicion = NULL;
+    member_settle(m);
 }
 
 static void set_state(struct gossip *g, struct member *m, enum gossip_state to)
 {
     bool was_alive = m->state == GOSSIP_ALIVE;
     members_set_state(&g->members, m, to, g->now);
-    if (is_self(g, &m->id) || was_alive == (to == GOSSIP_ALIVE))
+    if (is_self(g, member_id(m)) || was_alive == (to == GOSSIP_ALIVE))
         return;
     if (was_alive)
         watch_remove(&g->watch, m);
@@ -58,16 +60,16 @@ bool apply_may_dial(const struct gossip *g, const struct addr *a)
         return false;
     if (!g->self)
         return true;
-    for (int i = 0; i < g->self->addr_count; i++)
-        if (addr_eq(&g->self->addr[i], a))
+    for (int i = 0; i < member_addr_count(g->self); i++)
+        if (addr_eq(member_addr(g->self, i), a))
             return false;
-    return !addr_is_loopback(a) || addr_is_loopback(&g->self->addr[0]);
+    return !addr_is_loopback(a) || addr_is_loopback(member_addr(g->self, 0));
 }
 
 bool apply_addr(const struct gossip *g, const struct member *m, struct addr *out)
 {
-    for (int i = 0; i < m->addr_count; i++) {
-        const struct addr *a = &m->addr[(m->addr_used + i) % m->addr_count];
+    for (int i = 0; i < member_addr_count(m); i++) {
+        const struct addr *a = member_addr(m, (m->addr_used + i) % member_addr_count(m));
         if (apply_may_dial(g, a)) {
             *out = *a;
             return true;
@@ -94,7 +96,7 @@ void apply_refute(struct gossip *g, uint64_t above)
 
 static void own_alarm(struct gossip *g, const struct gossip_claim *claim, struct bytes record)
 {
-    struct record_blob *other = record_blob_of(g->cfg.pool, record, &claim->hash);
+    struct record_blob *other = record_blob_of(g->cfg.pool, record, claim);
     if (other)
         event_proof(g, &claim->id, g->self->record, other);
     record_blob_unref(other);
@@ -118,7 +120,7 @@ static bool is_cloned(struct gossip *g, const struct gossip_claim *claim)
  * the name does not flap between them (ADVERSARY G33). */
 static bool is_other_first(const struct gossip *g, const struct gossip_claim *claim)
 {
-    const struct addr *ours = &g->self->addr[0], *theirs = &claim->addr[0];
+    const struct addr *ours = member_addr(g->self, 0), *theirs = &claim->addr[0];
     int order = memcmp(theirs->ip, ours->ip, sizeof ours->ip);
     return order < 0 || (order == 0 && theirs->port < ours->port);
 }
@@ -174,7 +176,7 @@ static enum gossip_state state_after(const struct member *m, bool is_new, const 
         return GOSSIP_LEFT;
     if (is_new)
         return news->origin == FROM_SYNC && news->state == GOSSIP_DEAD ? GOSSIP_DEAD : GOSSIP_ALIVE;
-    if (claim->incarnation > m->incarnation || m->state == GOSSIP_LEFT)
+    if (claim->incarnation > member_incarnation(m) || m->state == GOSSIP_LEFT)
         return GOSSIP_ALIVE;
     return (enum gossip_state)m->state;
 }
@@ -189,15 +191,15 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
                   const struct gossip_claim *claim, const struct news *news, bool is_new)
 {
     enum gossip_state before = (enum gossip_state)m->state, after = state_after(m, is_new, claim, news);
-    bool is_refuted = !is_new && claim->incarnation > m->incarnation;
+    bool is_refuted = !is_new && claim->incarnation > member_incarnation(m);
     bool is_equivocal = !is_new && member_cmp(m, claim->incarnation, claim->version) == 0;
-    members_set_record(&g->members, m, blob, claim);
-    m->flags &= (uint8_t) ~(is_equivocal ? 0 : MEMBER_EQUIVOCAL);
+    members_set_record(&g->members, m, blob);
+    m->flags &= (uint16_t) ~(is_equivocal ? 0 : MEMBER_EQUIVOCAL);
     if (is_refuted || after == GOSSIP_LEFT)
-        rumors_drop(&g->rumors, m->opinion);
-    m->flags &= (uint8_t)~MEMBER_QUIET;
+        rumors_drop(&g->rumors, member_opinion(m));
+    m->flags &= (uint16_t)~MEMBER_QUIET;
     if (is_refuted)
-        m->flags &= (uint8_t)~MEMBER_KNOWS_US; /* it may have restarted, and without its store */
+        m->flags &= (uint16_t)~MEMBER_KNOWS_US; /* it may have restarted, and without its store */
     if (is_new)
         set_state(g, m, after);
     else if (after != before)
@@ -216,7 +218,7 @@ static enum err equivocate(struct gossip *g, struct member *m, struct record_blo
 {
     if (!(m->flags & MEMBER_EQUIVOCAL)) {
         m->flags |= MEMBER_EQUIVOCAL;
-        event_proof(g, &m->id, m->record, blob);
+        event_proof(g, member_id(m), m->record, blob);
         g->stats.equivocations++;
     }
     if (memcmp(blob->hash.b, m->record->hash.b, HASH_BYTES) > 0)
@@ -240,8 +242,8 @@ static enum err apply_new(struct gossip *g, struct bytes record, const struct go
         return ERR_STALE;
     if (g->members.count >= GOSSIP_MEMBERS_MAX)
         return ERR_FULL;
-    struct record_blob *blob = record_blob_of(g->cfg.pool, record, &claim->hash);
-    struct member *m = blob ? members_add(&g->members, &claim->id, g->now) : NULL;
+    struct record_blob *blob = record_blob_of(g->cfg.pool, record, claim);
+    struct member *m = blob ? members_add(&g->members, blob, g->now) : NULL;
     if (m) {
         adopt(g, m, blob, claim, news, true);
         *out = m;
@@ -263,7 +265,7 @@ static enum err apply_known(struct gossip *g, struct member *m, struct bytes rec
         g->stats.records_stale++;
         return ERR_STALE;
     }
-    struct record_blob *blob = record_blob_of(g->cfg.pool, record, &claim->hash);
+    struct record_blob *blob = record_blob_of(g->cfg.pool, record, claim);
     if (!blob)
         return ERR_NOMEM;
     enum err e = ERR_OK;
@@ -319,8 +321,9 @@ static uint32_t timeout_ms(const struct gossip *g, const struct suspicion *s)
 void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, mono_ms since,
                      bool is_own, bool is_quiet)
 {
-    assert(m->state == GOSSIP_ALIVE && !m->suspicion && m != g->self);
-    struct suspicion *s = calloc(1, sizeof *s);
+    assert(m->state == GOSSIP_ALIVE && !member_suspicion(m) && m != g->self);
+    struct member_busy *busy = member_busy(m);
+    struct suspicion *s = busy ? calloc(1, sizeof *s) : NULL;
     if (!s)
         return; /* the next failed probe tries again */
     s->member = m;
@@ -329,7 +332,7 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
     suspect_confirm(s, accuser);
     s->deadline = s->start + timeout_ms(g, s);
     s->verify_at = g->now + (is_own ? g->cfg.probe_interval_ms : detect_verify_jitter(g));
-    m->suspicion = s;
+    busy->suspicion = s;
     LIST_INSERT_HEAD(&g->suspicions, s, link);
     move(g, m, GOSSIP_SUSPECT);
     reschedule(g, s);
@@ -343,7 +346,7 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
 
 void apply_confirm(struct gossip *g, struct member *m, const struct node_id *accuser)
 {
-    struct suspicion *s = m->suspicion;
+    struct suspicion *s = member_suspicion(m);
     if (!s || !suspect_confirm(s, accuser))
         return;
     s->deadline = mono_min(s->deadline, s->start + timeout_ms(g, s));
@@ -354,7 +357,7 @@ void apply_confirm(struct gossip *g, struct member *m, const struct node_id *acc
  * forgiven pause all the same: a liar shortens nobody's. */
 static void hasten(struct gossip *g, struct member *m)
 {
-    struct suspicion *s = m->suspicion;
+    struct suspicion *s = member_suspicion(m);
     s->is_hastened = true;
     mono_ms shortest = s->start + (mono_ms)g->cfg.suspicion_mult * g->cfg.probe_interval_ms;
     s->deadline = mono_min(s->deadline, shortest > g->now ? shortest : g->now);
@@ -371,31 +374,31 @@ void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct nod
     (void)version; /* names what the accuser held; only an incarnation refutes */
     if (is_self(g, subject)) {
         /* An accusation never raises our number beyond what we signed (memberlist#358, ADVERSARY G5). */
-        if (g->self && incarnation == g->self->incarnation)
+        if (g->self && incarnation == member_incarnation(g->self))
             apply_refute(g, incarnation);
         return;
     }
     struct member *m = members_find(&g->members, subject);
-    if (!m || incarnation != m->incarnation || m->state == GOSSIP_LEFT || m->state == GOSSIP_DEAD)
+    if (!m || incarnation != member_incarnation(m) || m->state == GOSSIP_LEFT || m->state == GOSSIP_DEAD)
         return;
     /* Nor does the word of one whom we hold dead count: it may have been cut off, and just comes back. */
-    if (is_self(g, accuser) || node_id_eq(accuser, subject) || g->now < m->vouched_until ||
+    if (is_self(g, accuser) || node_id_eq(accuser, subject) || g->now < member_vouched_until(m) ||
         source->state != GOSSIP_ALIVE)
         return;
     if (m->state == GOSSIP_ALIVE) {
         apply_suspicion(g, m, accuser, g->now, false, false);
-        if (m->suspicion)
+        if (member_suspicion(m))
             send_tell(g, RUMORS_OPINION, m, source, accuser, 0, (uint8_t)g->cfg.eager_fanout);
-    } else if (node_id_eq(&source->id, accuser)) {
+    } else if (node_id_eq(member_id(source), accuser)) {
         apply_confirm(g, m, accuser);
     }
-    if (m->suspicion && opinion == GOSSIP_DEAD)
+    if (member_suspicion(m) && opinion == GOSSIP_DEAD)
         hasten(g, m);
 }
 
 void apply_verify_failed(struct gossip *g, struct member *m, bool is_own)
 {
-    struct suspicion *s = m->suspicion;
+    struct suspicion *s = member_suspicion(m);
     if (!s)
         return;
     if (!is_own) { /* that look does not count */
@@ -419,22 +422,23 @@ void apply_accuse(struct gossip *g, struct suspicion *s, uint8_t eager)
 void apply_death(struct gossip *g, struct member *m)
 {
     bool is_told = detect_may_tell(g, m);
-    uint8_t eager =
-        m->suspicion->is_hastened ? 0 : (uint8_t)g->cfg.eager_fanout; /* others have pushed it already */
+    uint8_t eager = member_suspicion(m)->is_hastened
+                        ? 0
+                        : (uint8_t)g->cfg.eager_fanout; /* others have pushed it already */
     move(g, m, GOSSIP_DEAD);
     event_member(g, m, GOSSIP_SUSPECT, false, false);
     g->stats.deaths++;
     if (is_told)
         send_tell(g, RUMORS_OPINION, m, NULL, &g->cfg.self, 0, eager);
     else
-        rumors_drop(&g->rumors, m->opinion);
+        rumors_drop(&g->rumors, member_opinion(m));
 }
 
 void apply_speak(struct gossip *g, struct member *m)
 {
     if (!(m->flags & MEMBER_QUIET))
         return;
-    m->flags &= (uint8_t)~MEMBER_QUIET;
+    m->flags &= (uint16_t)~MEMBER_QUIET;
     members_sum(&g->members, m);
 }
 
@@ -446,12 +450,22 @@ void apply_evidence(struct gossip *g, struct member *m)
     apply_speak(g, m);
     if (before == GOSSIP_ALIVE)
         return;
-    m->vouched_until = g->now + VOUCH_MS;
-    rumors_drop(&g->rumors, m->opinion);
+    struct member_busy *busy = member_busy(m);
+    if (busy) /* without memory it may be accused a little early */
+        busy->vouched_until = g->now + VOUCH_MS;
+    rumors_drop(&g->rumors, member_opinion(m));
     move(g, m, GOSSIP_ALIVE);
     event_member(g, m, before, false, false);
     if (before == GOSSIP_DEAD && g->now >= g->sync_ok_at)
         jobs_sync(g, m); /* it may have lived in another partition */
+}
+
+void apply_vouch_lapses(struct gossip *g, struct member *m)
+{
+    if (!m->busy || m->busy->vouched_until > g->now)
+        return;
+    m->busy->vouched_until = 0;
+    member_settle(m);
 }
 
 void apply_forget(struct gossip *g, struct member *m)

@@ -16,14 +16,14 @@
 
 bool bulk_allow_answer(struct gossip *g, struct member *m, uint8_t cost)
 {
-    uint32_t second = (uint32_t)(g->now / 1000);
-    if (m->bulk_window_s != second) {
-        m->bulk_window_s = second;
-        m->bulk_answers = 0;
-    }
-    if (m->bulk_answers + cost > BULK_ANSWERS_PER_S)
+    /* The low four bits count, the others hold the second, modulo an hour or so: one who last asked exactly so
+     * long ago gets a few answers less. */
+    static_assert(BULK_ANSWERS_PER_S < 16, "four bits count them");
+    uint16_t second = (uint16_t)(g->now / 1000 << 4);
+    unsigned given = (m->answers & ~15u) == second ? m->answers & 15u : 0;
+    if (given + cost > BULK_ANSWERS_PER_S)
         return false;
-    m->bulk_answers = (uint8_t)(m->bulk_answers + cost);
+    m->answers = (uint16_t)(second | (given + cost));
     return true;
 }
 
@@ -64,8 +64,8 @@ static bool is_too_much(struct gossip *g, const struct job *job)
 {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < g->members.count; i++)
-        if (jobs_is_answered(job, g->members.list[i], job->send))
-            bytes += STATE_ENTRY_BYTES + g->members.list[i]->record->len;
+        if (jobs_is_answered(job, members_at(&g->members, i), job->send))
+            bytes += STATE_ENTRY_BYTES + members_at(&g->members, i)->record->len;
     budget_refill(&g->states, g->now);
     if (bytes > CHUNK_BYTES && !budget_has(&g->states))
         return true;
@@ -109,7 +109,7 @@ static void on_state_entry(struct gossip *g, const struct node_id *from, const s
     enum err err = apply_record(g, e->record, &news, &m);
     (void)err; /* refused and stale ones are counted there */
     if (m && source && m != source && (e->state == GOSSIP_SUSPECT || e->state == GOSSIP_DEAD))
-        apply_opinion(g, e->state, &m->id, m->incarnation, m->version, from, source);
+        apply_opinion(g, e->state, member_id(m), member_incarnation(m), member_version(m), from, source);
 }
 
 static void on_state(struct gossip *g, const struct node_id *from, const struct bulk *b)
@@ -129,12 +129,13 @@ static void on_fetch(struct gossip *g, struct member *m, const struct addr *via,
     if (!bulk_allow_answer(g, m, 1))
         return;
     buf_add_bytes(&copy, ids);
-    jobs_begin(g, JOB_RECORDS, &m->id, via, &copy);
+    jobs_begin(g, JOB_RECORDS, member_id(m), via, &copy);
 }
 
 static void on_doc_get(struct gossip *g, struct member *m, const struct addr *via, const struct bulk *b)
 {
-    struct job *job = bulk_allow_answer(g, m, DOC_ANSWER_COST) ? jobs_add(g, JOB_DOC, &m->id, via) : NULL;
+    struct job *job =
+        bulk_allow_answer(g, m, DOC_ANSWER_COST) ? jobs_add(g, JOB_DOC, member_id(m), via) : NULL;
     if (!job)
         return;
     const struct doc_kind *k = docs_find(g, b->doc.kind);

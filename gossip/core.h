@@ -198,6 +198,12 @@ struct proof {
     struct record_blob *a, *b;
 };
 
+struct ev_queue { /* members with MEMBER_EV_PENDING, by their places; event.c */
+    uint16_t *ring;
+    uint32_t head, count, cap;
+    uint32_t unlisted; /* pending members that the ring had no memory for: looked for when it is empty */
+};
+
 struct gossip {
     struct gossip_config cfg;
     struct gossip_verify verify;
@@ -246,7 +252,7 @@ struct gossip {
     uint32_t sync_next;
     bool is_joined, is_left_told;
     /* events */
-    struct member *ev_first, **ev_end;
+    struct ev_queue ev;
     struct node_id *forgotten;
     uint32_t forgotten_count, forgotten_cap;
     struct proof *proofs;
@@ -309,6 +315,7 @@ void apply_confirm(struct gossip *g, struct member *m, const struct node_id *acc
 void apply_accuse(struct gossip *g, struct suspicion *s, uint8_t eager);
 void apply_death(struct gossip *g, struct member *m);
 void apply_forget(struct gossip *g, struct member *m);
+void apply_vouch_lapses(struct gossip *g, struct member *m); /* if its time is over */
 /* Our own probe of a suspect was not answered; is_own: while others answered us. */
 void apply_verify_failed(struct gossip *g, struct member *m, bool is_own);
 void apply_refute(struct gossip *g, uint64_t above); /* want an incarnation of our own above this */

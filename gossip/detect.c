@@ -65,7 +65,7 @@ static bool hears_others(const struct gossip *g, const struct member *m, mono_ms
 
 bool detect_may_tell(const struct gossip *g, const struct member *m)
 {
-    return !(m->flags & MEMBER_QUIET) && !is_leaving(g) && hears_others(g, m, m->suspicion->start);
+    return !(m->flags & MEMBER_QUIET) && !is_leaving(g) && hears_others(g, m, member_suspicion(m)->start);
 }
 
 /* How long to wait. */
@@ -159,7 +159,7 @@ static struct probe *asked(struct gossip *g, const struct member *from, uint64_t
                            const struct node_id *target, int *k)
 {
     struct probe *p = probes_find(&g->probes, nonce);
-    if (p && node_id_eq(&p->target->id, target))
+    if (p && node_id_eq(member_id(p->target), target))
         for (*k = 0; *k < p->relay_count; (*k)++)
             if (p->relay[*k] == from)
                 return p;
@@ -235,8 +235,8 @@ static void probe_again(struct gossip *g, struct probe *p)
     struct member *m = p->target;
     struct addr addr;
     p->again_at = NEVER;
-    if (m->addr_count > 1)
-        m->addr_used = (uint8_t)((m->addr_used + 1) % m->addr_count);
+    if (member_addr_count(m) > 1)
+        m->addr_used = (uint8_t)((m->addr_used + 1) % member_addr_count(m));
     if (apply_addr(g, m, &addr))
         outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
     if (p->reason == PROBE_TURN)
@@ -275,12 +275,12 @@ static void probe_failed(struct gossip *g, const struct probe *p)
     if (m->state != GOSSIP_ALIVE || p->reason != PROBE_TURN)
         return;
     apply_suspicion(g, m, &g->cfg.self, p->sent_at, is_own, false);
-    if (!m->suspicion)
+    if (!member_suspicion(m))
         return;
-    apply_accuse(g, m->suspicion, (uint8_t)g->cfg.eager_fanout);
+    apply_accuse(g, member_suspicion(m), (uint8_t)g->cfg.eager_fanout);
     for (int k = 0; k < p->relay_count; k++) /* a nack is its sender's own failed probe */
         if (p->nacks >> k & 1 && p->relay[k])
-            apply_confirm(g, m, &p->relay[k]->id);
+            apply_confirm(g, m, member_id(p->relay[k]));
 }
 
 static void probes_due(struct gossip *g)
@@ -352,7 +352,7 @@ static void random_turn(struct gossip *g)
         return;
     g->probe_at = g->now + with_health(g, g->cfg.probe_interval_ms);
     for (uint32_t tries = 0; tries < g->members.count; tries++) {
-        struct member *m = g->members.list[turns_next(&g->turns, &g->rng, g->members.count)];
+        struct member *m = members_at(&g->members, turns_next(&g->turns, &g->rng, g->members.count));
         if (is_probable(g, m)) {
             detect_probe(g, m, PROBE_TURN);
             return;

@@ -54,14 +54,14 @@ static void give(struct gossip *g, struct member *m, struct difference *d)
                 &(struct out){
                     .type = OUT_RECORD, .to = d->source, .about = m, .via = *d->via, .hops = UINT8_MAX});
     } else {
-        buf_add(&d->give, m->id.b, ID_BYTES);
+        buf_add(&d->give, member_id(m)->b, ID_BYTES);
     }
 }
 
 static void on_same(struct gossip *g, struct member *from, struct member *m, const struct list_entry *e)
 {
     if (from && (e->state == GOSSIP_SUSPECT || e->state == GOSSIP_DEAD))
-        apply_opinion(g, e->state, &e->id, e->incarnation, e->version, &from->id, from);
+        apply_opinion(g, e->state, &e->id, e->incarnation, e->version, member_id(from), from);
     else if (e->state == GOSSIP_ALIVE && m->state == GOSSIP_DEAD && !probes_has_target(&g->probes, m))
         detect_probe(g, m, PROBE_RETRY); /* they reach it: look again */
 }
@@ -107,8 +107,8 @@ static bool is_in(const struct listing *l, const struct member *m)
 static void give_unlisted(struct gossip *g, struct difference *d)
 {
     for (uint32_t i = 0; i < g->members.count; i++) {
-        struct member *m = g->members.list[i];
-        if (m->flags & MEMBER_SUMMED && m != g->self && !node_id_eq(&m->id, d->from) &&
+        struct member *m = members_at(&g->members, i);
+        if (m->flags & MEMBER_SUMMED && m != g->self && !node_id_eq(member_id(m), d->from) &&
             !(d->seen[i / 8] >> (i % 8) & 1) && is_in(d->listing, m))
             give(g, m, d);
     }

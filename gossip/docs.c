@@ -123,7 +123,7 @@ static void ask(struct gossip *g, struct doc_kind *k)
         struct member *m = members_find(&g->members, &offer.from);
         struct addr addr;
         offer_remove(k, best);
-        struct job *job = m && apply_addr(g, m, &addr) ? jobs_add(g, JOB_DOC_GET, &m->id, &addr) : NULL;
+        struct job *job = m && apply_addr(g, m, &addr) ? jobs_add(g, JOB_DOC_GET, member_id(m), &addr) : NULL;
         if (!job)
             continue;
         job->doc = offer.doc;
@@ -176,9 +176,9 @@ void docs_offered(struct gossip *g, struct member *from, const struct doc_versio
         return;
     if (k->is_held && doc_cmp(doc, &k->held) <= 0)
         return;
-    if (k->fetch != FETCH_IDLE && node_id_eq(&k->asked_of, &from->id) && doc_cmp(doc, &k->asked) == 0)
+    if (k->fetch != FETCH_IDLE && node_id_eq(&k->asked_of, member_id(from)) && doc_cmp(doc, &k->asked) == 0)
         return; /* we are at it */
-    const struct doc_offer offer = {*doc, from->id};
+    const struct doc_offer offer = {*doc, *member_id(from)};
     offer_put(g, k, &offer);
     ask(g, k);
     hurry(g, k);

@@ -1,9 +1,70 @@
-/* event.c: what the embedder is told. One pending MEMBER event per member, kept in the member itself: a later
+/* event.c: what the embedder is told. One pending MEMBER event per member, noted in the member itself: a later
  * change folds into it. */
 #include "gossip/core.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+static bool queue_grow(struct ev_queue *q)
+{
+    uint32_t cap = q->cap ? q->cap * 2 : 8;
+    uint16_t *ring = malloc(cap * sizeof *ring);
+    if (!ring)
+        return false;
+    for (uint32_t i = 0; i < q->count; i++)
+        ring[i] = q->ring[(q->head + i) % q->cap];
+    free(q->ring);
+    *q = (struct ev_queue){.ring = ring, .count = q->count, .cap = cap, .unlisted = q->unlisted};
+    return true;
+}
+
+static void queue_put(struct ev_queue *q, uint16_t place)
+{
+    if (q->count == q->cap && !queue_grow(q))
+        q->unlisted++;
+    else
+        q->ring[(q->head + q->count++) % q->cap] = place;
+}
+
+/* A mesh that joined told thousands of events at once: nothing is kept for the next time. */
+static void queue_fini(struct ev_queue *q)
+{
+    free(q->ring);
+    *q = (struct ev_queue){.unlisted = q->unlisted};
+}
+
+static void queue_remove(struct ev_queue *q, uint16_t place)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < q->count; i++) {
+        uint16_t p = q->ring[(q->head + i) % q->cap];
+        if (p != place)
+            q->ring[(q->head + kept++) % q->cap] = p;
+    }
+    q->unlisted -= kept == q->count;
+    q->count = kept;
+}
+
+/* NULL: nothing is pending. */
+static struct member *queue_take(struct gossip *g)
+{
+    struct ev_queue *q = &g->ev;
+    if (q->count > 0) {
+        uint16_t place = q->ring[q->head];
+        q->head = (q->head + 1) % q->cap;
+        if (--q->count == 0)
+            queue_fini(q);
+        return members_at_place(&g->members, place);
+    }
+    for (uint32_t i = 0; i < g->members.count && q->unlisted > 0; i++) {
+        struct member *m = members_at(&g->members, i);
+        if (m->flags & MEMBER_EV_PENDING) {
+            q->unlisted--;
+            return m;
+        }
+    }
+    return NULL;
+}
 
 void event_member(struct gossip *g, struct member *m, enum gossip_state before, bool is_new,
                   bool record_changed)
@@ -11,29 +72,16 @@ void event_member(struct gossip *g, struct member *m, enum gossip_state before, 
     if (!(m->flags & MEMBER_EV_PENDING)) {
         m->flags |= MEMBER_EV_PENDING;
         m->ev_before = (uint8_t)before;
-        m->ev_next = NULL;
-        *g->ev_end = m;
-        g->ev_end = &m->ev_next;
+        queue_put(&g->ev, members_place(&g->members, m));
     }
-    m->flags |= (uint8_t)((is_new ? MEMBER_EV_NEW : 0) | (record_changed ? MEMBER_EV_RECORD : 0));
-}
-
-static void unlink_event(struct gossip *g, struct member *m)
-{
-    for (struct member **at = &g->ev_first; *at; at = &(*at)->ev_next)
-        if (*at == m) {
-            *at = m->ev_next;
-            if (!*at)
-                g->ev_end = at;
-            return;
-        }
+    m->flags |= (uint16_t)((is_new ? MEMBER_EV_NEW : 0) | (record_changed ? MEMBER_EV_RECORD : 0));
 }
 
 void event_forgotten(struct gossip *g, struct member *m)
 {
     bool is_unseen = m->flags & MEMBER_EV_PENDING && m->flags & MEMBER_EV_NEW;
     if (m->flags & MEMBER_EV_PENDING)
-        unlink_event(g, m);
+        queue_remove(&g->ev, members_place(&g->members, m));
     if (is_unseen)
         return; /* the embedder never heard of it */
     if (g->forgotten_count == g->forgotten_cap) {
@@ -44,7 +92,7 @@ void event_forgotten(struct gossip *g, struct member *m)
         g->forgotten = more;
         g->forgotten_cap = cap;
     }
-    g->forgotten[g->forgotten_count++] = m->id;
+    g->forgotten[g->forgotten_count++] = *member_id(m);
 }
 
 void event_proof(struct gossip *g, const struct node_id *id, struct record_blob *a, struct record_blob *b)
@@ -72,19 +120,16 @@ static void take_back(struct gossip *g)
 
 static void poll_member(struct gossip *g, struct gossip_event *out)
 {
-    struct member *m = g->ev_first;
-    g->ev_first = m->ev_next;
-    if (!g->ev_first)
-        g->ev_end = &g->ev_first;
-    lend(g, m->record ? record_blob_ref(m->record) : NULL, NULL);
+    struct member *m = queue_take(g);
+    lend(g, record_blob_ref(m->record), NULL);
     *out = (struct gossip_event){.type = GOSSIP_EV_MEMBER,
-                                 .id = m->id,
+                                 .id = *member_id(m),
                                  .before = (enum gossip_state)m->ev_before,
                                  .after = (enum gossip_state)m->state,
                                  .is_new = m->flags & MEMBER_EV_NEW,
                                  .record_changed = m->flags & MEMBER_EV_RECORD,
                                  .record = record_blob_bytes(m->record)};
-    m->flags &= (uint8_t) ~(MEMBER_EV_PENDING | MEMBER_EV_NEW | MEMBER_EV_RECORD);
+    m->flags &= (uint16_t) ~(MEMBER_EV_PENDING | MEMBER_EV_NEW | MEMBER_EV_RECORD);
 }
 
 static void poll_proof(struct gossip *g, struct gossip_event *out)
@@ -120,7 +165,7 @@ bool gossip_poll_event(struct gossip *g, struct gossip_event *out)
     } else if (g->forgotten_count > 0) {
         out->type = GOSSIP_EV_FORGOTTEN;
         out->id = g->forgotten[--g->forgotten_count];
-    } else if (g->ev_first) {
+    } else if (g->ev.count + g->ev.unlisted > 0) {
         poll_member(g, out);
     } else if (!docs_event(g, out)) {
         if (!take_flag(&g->ev_left_sent))
@@ -133,6 +178,7 @@ bool gossip_poll_event(struct gossip *g, struct gossip_event *out)
 void event_fini(struct gossip *g)
 {
     take_back(g);
+    queue_fini(&g->ev);
     for (uint32_t i = 0; i < g->proof_count; i++) {
         record_blob_unref(g->proofs[i].a);
         record_blob_unref(g->proofs[i].b);

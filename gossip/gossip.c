@@ -38,7 +38,6 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     g->now = now;
     g->unheard_since = NEVER;
     g->rng = rng_seeded(config->seed);
-    g->ev_end = &g->ev_first;
     g->jobs_end = &g->jobs;
     g->suspicion_at = NEVER;
     members_init(&g->members, rng_u64(&g->rng));
@@ -96,7 +95,7 @@ enum err gossip_own_set(struct gossip *g, struct bytes record, mono_ms now)
         return e;
     g->self = m;
     g->own_set_at = now;
-    if (m->incarnation >= g->wanted_incarnation)
+    if (member_incarnation(m) >= g->wanted_incarnation)
         g->wanted_incarnation = 0;
     if (m->state == GOSSIP_LEFT) {
         g->left_ready_at = now + g->cfg.probe_timeout_ms;
@@ -174,11 +173,11 @@ bool gossip_poll_send(struct gossip *g, struct gossip_packet *out)
 
 static void show(const struct gossip *g, const struct member *m, struct gossip_member *out)
 {
-    *out = (struct gossip_member){.id = m->id,
+    *out = (struct gossip_member){.id = *member_id(m),
                                   .state = (enum gossip_state)m->state,
-                                  .incarnation = m->incarnation,
-                                  .version = m->version,
-                                  .addr = m->addr[m->addr_used],
+                                  .incarnation = member_incarnation(m),
+                                  .version = member_version(m),
+                                  .addr = *member_addr(m, m->addr_used),
                                   .record = record_blob_bytes(m->record),
                                   .since = m->since > 0 ? (mono_ms)m->since : 0};
     apply_addr(g, m, &out->addr);
@@ -196,7 +195,7 @@ bool gossip_member_next(const struct gossip *g, size_t *cursor, struct gossip_me
 {
     if (*cursor >= g->members.count)
         return false;
-    show(g, g->members.list[(*cursor)++], out);
+    show(g, members_at(&g->members, (*cursor)++), out);
     return true;
 }
 

@@ -93,7 +93,7 @@ void jobs_begin(struct gossip *g, enum job_type type, const struct node_id *to, 
 bool jobs_sync(struct gossip *g, struct member *m)
 {
     struct addr addr;
-    if (!apply_addr(g, m, &addr) || !jobs_add(g, JOB_SYNC, &m->id, &addr))
+    if (!apply_addr(g, m, &addr) || !jobs_add(g, JOB_SYNC, member_id(m), &addr))
         return false;
     g->sync_ok_at = g->now + SYNC_SPACING_MS + rng_below(&g->rng, SYNC_SPACING_MS);
     g->mismatches = 0;
@@ -148,9 +148,9 @@ static void encode_state(const struct gossip *g, struct wr *w, const struct memb
 
 void jobs_encode_entry(const struct gossip *g, struct wr *w, const struct member *m)
 {
-    struct list_entry e = {.id = m->id,
-                           .incarnation = m->incarnation,
-                           .version = m->version,
+    struct list_entry e = {.id = *member_id(m),
+                           .incarnation = member_incarnation(m),
+                           .version = member_version(m),
                            .hash = m->record->hash,
                            .state = (enum gossip_state)m->state,
                            .age_s = jobs_age_s(g, m),
@@ -173,7 +173,7 @@ static bool in_bitmap(const uint8_t *bitmap, uint32_t bucket)
 
 bool jobs_is_answered(const struct job *job, const struct member *m, const uint8_t *bitmap)
 {
-    return m->flags & MEMBER_SUMMED && !node_id_eq(&m->id, &job->to) &&
+    return m->flags & MEMBER_SUMMED && !node_id_eq(member_id(m), &job->to) &&
            in_bitmap(bitmap, member_bucket(m, job->salt, job->bits));
 }
 
@@ -188,7 +188,7 @@ static bool answer_sample(struct gossip *g, const struct job *job, struct wr *w)
     encode_state(g, w, g->self);
     for (uint32_t i = 0, given = 0; i < g->members.count && given < SAMPLE_RECORDS && wr_len(w) < CHUNK_BYTES;
          i++) {
-        const struct member *m = g->members.list[(from + i) % g->members.count];
+        const struct member *m = members_at(&g->members, (from + i) % g->members.count);
         if (m == g->self || m->state != GOSSIP_ALIVE || !jobs_is_answered(job, m, job->send))
             continue;
         encode_state(g, w, m);
@@ -206,8 +206,8 @@ static bool answer_records(struct gossip *g, struct job *job, struct wr *w)
     uint8_t *flags = w->at + MESSAGE_HEADER + 8 + 1 + b.docs.len;
     bulk_encode(w, &b);
     for (; job->cursor < g->members.count && wr_len(w) < CHUNK_BYTES; job->cursor++)
-        if (jobs_is_answered(job, g->members.list[job->cursor], job->send))
-            encode_state(g, w, g->members.list[job->cursor]);
+        if (jobs_is_answered(job, members_at(&g->members, job->cursor), job->send))
+            encode_state(g, w, members_at(&g->members, job->cursor));
     if (job->cursor < g->members.count)
         return false;
     job->is_listing = true;
@@ -224,8 +224,8 @@ static uint32_t choose_buckets(const struct gossip *g, const struct job *job, ui
 {
     uint32_t size[BUCKETS_MAX] = {0}, total = 0, bucket = job->cursor;
     for (uint32_t i = 0; i < g->members.count; i++)
-        if (jobs_is_answered(job, g->members.list[i], job->list))
-            size[member_bucket(g->members.list[i], job->salt, job->bits)] += LIST_ENTRY_BYTES;
+        if (jobs_is_answered(job, members_at(&g->members, i), job->list))
+            size[member_bucket(members_at(&g->members, i), job->salt, job->bits)] += LIST_ENTRY_BYTES;
     for (; bucket < 1u << job->bits; bucket++) {
         if (!in_bitmap(job->list, bucket))
             continue;
@@ -247,7 +247,7 @@ static bool answer_list(struct gossip *g, struct job *job, struct wr *w)
     b.listed = bytes_of(listed, ((1u << job->bits) + 7) / 8);
     bulk_encode(w, &b);
     for (uint32_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.list[i];
+        const struct member *m = members_at(&g->members, i);
         if (!jobs_is_answered(job, m, listed))
             continue;
         jobs_encode_entry(g, w, m);

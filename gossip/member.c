@@ -34,9 +34,13 @@ void members_init(struct members *t, uint64_t key)
 void members_fini(struct members *t)
 {
     for (uint32_t i = 0; i < t->count; i++) {
-        record_blob_unref(t->list[i]->record);
-        free(t->list[i]);
+        struct member *m = members_at(t, i);
+        record_blob_unref(m->record);
+        free(m->busy);
     }
+    for (uint32_t i = 0; i < t->chunks; i++)
+        free(t->chunk[i]);
+    free(t->chunk);
     free(t->list);
     free(t->index);
 }
@@ -53,9 +57,9 @@ static uint32_t index_home(const struct members *t, uint64_t hash)
     return (uint32_t)hash & (t->index_cap - 1);
 }
 
-static uint32_t index_tag(uint64_t hash)
+static uint16_t index_tag(uint64_t hash)
 {
-    return (uint32_t)(hash >> 32);
+    return (uint16_t)(hash >> 48);
 }
 
 struct member *members_find(const struct members *t, const struct node_id *id)
@@ -64,26 +68,28 @@ struct member *members_find(const struct members *t, const struct node_id *id)
         return NULL;
     uint64_t hash = index_hash(t, id);
     for (uint32_t i = index_home(t, hash);; i = (i + 1) & (t->index_cap - 1)) {
-        if (t->index[i].slot == 0)
+        struct member_slot s = t->index[i];
+        if (s.place == 0)
             return NULL;
-        if (t->index[i].tag == index_tag(hash) && node_id_eq(&t->list[t->index[i].slot - 1]->id, id))
-            return t->list[t->index[i].slot - 1];
+        if (s.tag == index_tag(hash) &&
+            node_id_eq(member_id(members_at_place(t, (uint16_t)(s.place - 1))), id))
+            return members_at_place(t, (uint16_t)(s.place - 1));
     }
 }
 
-static void index_put(struct members *t, const struct member *m)
+static void index_put(struct members *t, uint16_t place)
 {
-    uint64_t hash = index_hash(t, &m->id);
+    uint64_t hash = index_hash(t, member_id(members_at_place(t, place)));
     uint32_t i = index_home(t, hash);
-    while (t->index[i].slot != 0)
+    while (t->index[i].place != 0)
         i = (i + 1) & (t->index_cap - 1);
-    t->index[i] = (struct member_slot){m->slot + 1, index_tag(hash)};
+    t->index[i] = (struct member_slot){(uint16_t)(place + 1), index_tag(hash)};
 }
 
-static uint32_t index_of(const struct members *t, const struct member *m)
+static uint32_t index_of(const struct members *t, uint16_t place)
 {
-    uint32_t i = index_home(t, index_hash(t, &m->id));
-    while (t->index[i].slot != m->slot + 1)
+    uint32_t i = index_home(t, index_hash(t, member_id(members_at_place(t, place))));
+    while (t->index[i].place != place + 1)
         i = (i + 1) & (t->index_cap - 1);
     return i;
 }
@@ -92,8 +98,9 @@ static uint32_t index_of(const struct members *t, const struct member *m)
 static void index_erase(struct members *t, uint32_t gap)
 {
     uint32_t mask = t->index_cap - 1;
-    for (uint32_t i = (gap + 1) & mask; t->index[i].slot != 0; i = (i + 1) & mask) {
-        uint32_t home = index_home(t, index_hash(t, &t->list[t->index[i].slot - 1]->id));
+    for (uint32_t i = (gap + 1) & mask; t->index[i].place != 0; i = (i + 1) & mask) {
+        uint32_t home =
+            index_home(t, index_hash(t, member_id(members_at_place(t, (uint16_t)(t->index[i].place - 1)))));
         if (((i - home) & mask) >= ((i - gap) & mask)) {
             t->index[gap] = t->index[i];
             gap = i;
@@ -102,62 +109,107 @@ static void index_erase(struct members *t, uint32_t gap)
     t->index[gap] = (struct member_slot){0};
 }
 
-static bool grow(struct members *t)
+static bool grow_list(struct members *t)
 {
-    if (t->count == t->cap) {
-        uint32_t cap = t->cap ? t->cap * 2 : INDEX_MIN / 2;
-        struct member **list = realloc(t->list, cap * sizeof(*list));
-        if (!list)
-            return false;
-        t->list = list;
-        t->cap = cap;
-    }
-    if ((t->count + 1) * 4 > t->index_cap * 3) {
-        uint32_t cap = t->index_cap ? t->index_cap * 2 : INDEX_MIN;
-        struct member_slot *index = calloc(cap, sizeof *index);
-        if (!index)
-            return false;
-        free(t->index);
-        t->index = index;
-        t->index_cap = cap;
-        for (uint32_t i = 0; i < t->count; i++)
-            index_put(t, t->list[i]);
-    }
+    if (t->count < t->cap)
+        return true;
+    uint32_t cap = t->cap ? t->cap * 2 : INDEX_MIN / 2;
+    uint16_t *list = realloc(t->list, cap * sizeof *list);
+    if (!list)
+        return false;
+    t->list = list;
+    t->cap = cap;
     return true;
 }
 
-struct member *members_add(struct members *t, const struct node_id *id, mono_ms now)
+static bool grow_index(struct members *t)
 {
-    assert(!members_find(t, id));
-    if (t->count >= GOSSIP_MEMBERS_MAX || !grow(t))
+    if ((t->count + 1) * 4 <= t->index_cap * 3)
+        return true;
+    uint32_t cap = t->index_cap ? t->index_cap * 2 : INDEX_MIN;
+    struct member_slot *index = calloc(cap, sizeof *index);
+    if (!index)
+        return false;
+    free(t->index);
+    t->index = index;
+    t->index_cap = cap;
+    for (uint32_t i = 0; i < t->count; i++)
+        index_put(t, t->list[i]);
+    return true;
+}
+
+static bool grow_chunks(struct members *t)
+{
+    if (t->vacant != 0 || t->used < t->chunks * MEMBER_CHUNK)
+        return true;
+    struct member **chunk = realloc(t->chunk, (t->chunks + 1) * sizeof(struct member *));
+    if (!chunk)
+        return false;
+    t->chunk = chunk;
+    t->chunk[t->chunks] = malloc(MEMBER_CHUNK * sizeof(struct member));
+    if (!t->chunk[t->chunks])
+        return false;
+    t->chunks++;
+    return true;
+}
+
+static uint16_t take_place(struct members *t)
+{
+    if (t->vacant == 0)
+        return (uint16_t)t->used++;
+    uint16_t place = (uint16_t)(t->vacant - 1);
+    t->vacant = members_at_place(t, place)->slot;
+    return place;
+}
+
+struct member *members_add(struct members *t, struct record_blob *record, mono_ms now)
+{
+    static_assert((int)GOSSIP_MEMBERS_MAX < UINT16_MAX, "a place and one more fit 16 bits");
+    assert(!members_find(t, &record->id));
+    if (t->count >= GOSSIP_MEMBERS_MAX || !grow_list(t) || !grow_index(t) || !grow_chunks(t))
         return NULL;
-    struct member *m = calloc(1, sizeof *m);
-    if (!m)
-        return NULL;
-    m->id = *id;
-    m->state = GOSSIP_DEAD;
-    m->since = (int64_t)now;
-    m->slot = t->count;
-    t->list[t->count++] = m;
+    uint16_t place = take_place(t);
+    struct member *m = members_at_place(t, place);
+    *m = (struct member){.record = record_blob_ref(record),
+                         .since = (int64_t)now,
+                         .slot = (uint16_t)t->count,
+                         .state = GOSSIP_DEAD};
+    t->list[t->count++] = place;
     t->by_state[GOSSIP_DEAD]++;
-    index_put(t, m);
+    index_put(t, place);
     return m;
 }
 
 void members_remove(struct members *t, struct member *m)
 {
+    uint16_t place = t->list[m->slot], last = t->list[t->count - 1];
     members_unsum(t, m);
     t->by_state[m->state]--;
-    index_erase(t, index_of(t, m));
-    struct member *last = t->list[t->count - 1];
-    if (last != m) {
-        t->index[index_of(t, last)].slot = m->slot + 1;
-        last->slot = m->slot;
-        t->list[m->slot] = last;
-    }
+    index_erase(t, index_of(t, place));
+    members_at_place(t, last)->slot = m->slot;
+    t->list[m->slot] = last;
     t->count--;
     record_blob_unref(m->record);
-    free(m);
+    free(m->busy);
+    memset(m, 0xff, sizeof *m); /* who still points to it is to fall over it */
+    m->slot = t->vacant;
+    t->vacant = (uint16_t)(place + 1);
+}
+
+struct member_busy *member_busy(struct member *m)
+{
+    if (!m->busy)
+        m->busy = calloc(1, sizeof *m->busy);
+    return m->busy;
+}
+
+void member_settle(struct member *m)
+{
+    const struct member_busy *b = m->busy;
+    if (!b || b->suspicion || b->fresh || b->opinion || b->vouched_until != 0)
+        return;
+    free(m->busy);
+    m->busy = NULL;
 }
 
 void members_set_state(struct members *t, struct member *m, enum gossip_state state, mono_ms now)
@@ -201,22 +253,17 @@ void members_unsum(struct members *t, struct member *m)
 {
     if (m->flags & MEMBER_SUMMED)
         sum_add(t->sum, &m->record->hash, false);
-    m->flags &= (uint8_t)~MEMBER_SUMMED;
+    m->flags &= (uint16_t)~MEMBER_SUMMED;
 }
 
-void members_set_record(struct members *t, struct member *m, struct record_blob *record,
-                        const struct gossip_claim *claim)
+void members_set_record(struct members *t, struct member *m, struct record_blob *record)
 {
-    assert(claim->addr_count <= GOSSIP_ADDRS_MAX);
+    assert(node_id_eq(&record->id, member_id(m)));
     members_unsum(t, m);
     record_blob_ref(record);
     record_blob_unref(m->record);
     m->record = record;
-    m->incarnation = claim->incarnation;
-    m->version = claim->version;
-    m->addr_count = claim->addr_count;
     m->addr_used = 0;
-    memcpy(m->addr, claim->addr, sizeof m->addr);
     members_sum(t, m);
 }
 
@@ -240,13 +287,13 @@ struct member *members_pick(const struct members *t, struct rng *r, unsigned sta
     if (candidates == 0)
         return NULL;
     for (int i = 0; i < PICK_TRIES; i++) {
-        struct member *m = t->list[rng_below(r, t->count)];
+        struct member *m = members_at(t, rng_below(r, t->count));
         if (is_wanted(m, states, not, not_count))
             return m;
     }
     uint32_t from = rng_below(r, t->count);
     for (uint32_t i = 0; i < t->count; i++) {
-        struct member *m = t->list[(from + i) % t->count];
+        struct member *m = members_at(t, (from + i) % t->count);
         if (is_wanted(m, states, not, not_count))
             return m;
     }
@@ -255,7 +302,7 @@ struct member *members_pick(const struct members *t, struct rng *r, unsigned sta
 
 uint64_t member_place(const struct member *m, uint64_t salt)
 {
-    return mix_32(salt, m->id.b);
+    return mix_32(salt, m->record->id.b);
 }
 
 uint64_t member_digest(const struct member *m, uint64_t salt)
@@ -281,8 +328,8 @@ void members_digest(const struct members *t, uint64_t salt, uint8_t bits, const 
 {
     memset(digest, 0, sizeof *digest << bits);
     for (uint32_t i = 0; i < t->count; i++) {
-        const struct member *m = t->list[i];
-        if (!(m->flags & MEMBER_SUMMED) || (without && node_id_eq(&m->id, without)))
+        const struct member *m = members_at(t, i);
+        if (!(m->flags & MEMBER_SUMMED) || (without && node_id_eq(member_id(m), without)))
             continue;
         digest[member_bucket(m, salt, bits)] += member_digest(m, salt);
     }
@@ -290,7 +337,8 @@ void members_digest(const struct members *t, uint64_t salt, uint8_t bits, const 
 
 int member_cmp(const struct member *m, uint64_t incarnation, uint64_t version)
 {
-    if (incarnation != m->incarnation)
-        return incarnation > m->incarnation ? 1 : -1;
-    return version == m->version ? 0 : version > m->version ? 1 : -1;
+    const struct record_blob *r = m->record;
+    if (incarnation != r->incarnation)
+        return incarnation > r->incarnation ? 1 : -1;
+    return version == r->version ? 0 : version > r->version ? 1 : -1;
 }

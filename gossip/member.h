@@ -1,10 +1,15 @@
 /* member.h: who is known. A table of members by id, their records and states, and sums over them.
  *
- * Members are allocated one by one, so a pointer to one stays good until members_remove(). They lie in `list`
- * in the order in which they became known (removal moves the last into the gap): every walk and every random
- * choice goes over `list`, so it depends on inputs and seed only. The index beside it (open addressing,
- * linear probing, deletion by shifting back) is hashed with a per-instance key, because ids are chosen by
- * their owners; nothing ever walks the index.
+ * An agent of a mesh of ten thousand holds ten thousand of these, and a simulator of that mesh a hundred million, so a
+ * member holds only what this observer believes of it and most members have. What its record says (id, numbers,
+ * addresses) is read from the record, which instances of one pool share; what few members have at a time is in a
+ * struct of its own (member_busy). With its places in `list` and index a member costs some 50 bytes.
+ *
+ * Members lie in chunks, so a pointer to one stays good until members_remove(). `list` has them in the order in which
+ * they became known (removal moves the last into the gap): every walk and every random choice goes over it by
+ * members_at(), so it depends on inputs and seed only. The index beside it (open addressing, linear probing,
+ * deletion by shifting back) is hashed with a per-instance key, because ids are chosen by their owners; nothing
+ * ever walks the index.
  *
  * The sum stands for the set of records held: each record's hash (which covers subject, incarnation and
  * version) is expanded to SUM_LANES words, and these are added lane by lane, modulo 2^64 (Bellare and
@@ -42,33 +47,38 @@ enum member_flag {
     MEMBER_KNOWS_US = 64, /* it answered since it last began anew: it holds our record */
 };
 
-struct member {
-    struct node_id id;
-    uint64_t incarnation, version;
-    struct record_blob *record;
+/* What a member has only while it is doubted or talked about. */
+struct member_busy {
     struct suspicion *suspicion;   /* while suspect */
     struct rumor *fresh, *opinion; /* what is still to be told about it */
-    int64_t since;                 /* of the state; before our clock began if we were told so */
     mono_ms vouched_until;         /* it answered us: accusations by others do not count before this */
-    struct member *ev_next;
-    uint32_t slot;          /* in members.list */
-    uint32_t bulk_window_s; /* second in which bulk_answers were counted */
-    struct addr addr[GOSSIP_ADDRS_MAX];
-    uint8_t addr_count, addr_used;
-    uint8_t state, ev_before, flags;
-    uint8_t bulk_answers;            /* given to it in that second */
-    uint8_t doc_strikes;             /* documents from it that were no good */
-    uint16_t rtt_8ths, rtt_var_4ths; /* of its round trips, ms; 0: not measured (probe.h) */
 };
 
+struct member {
+    struct record_blob *record; /* never NULL */
+    struct member_busy *busy;   /* NULL: none of that */
+    int64_t since;              /* of the state; before our clock began if we were told so */
+    uint16_t slot;              /* in members.list */
+    uint16_t flags;
+    uint16_t rtt_8ths, rtt_var_4ths; /* of its round trips, ms; 0: not measured (probe.h) */
+    uint16_t answers;                /* given to it in one second: bulk_allow_answer() */
+    uint8_t state, ev_before;
+    uint8_t addr_used;
+    uint8_t doc_strikes; /* documents from it that were no good */
+};
+
+enum { MEMBER_CHUNK = 64 };
 struct member_slot {
-    uint32_t slot; /* in members.list, + 1; 0: empty */
-    uint32_t tag;  /* of the id's hash, so that a search seldom looks at a member that it does not seek */
+    uint16_t place; /* in the chunks, + 1; 0: empty */
+    uint16_t tag;   /* of the id's hash, so that a search seldom looks at a member that it does not seek */
 };
 
 struct members {
-    struct member **list;
-    uint32_t count, cap;
+    uint16_t *list;        /* places in the chunks */
+    struct member **chunk; /* of MEMBER_CHUNK members each */
+    uint32_t count, cap, chunks;
+    uint32_t used;   /* places that ever held a member */
+    uint16_t vacant; /* the last place given back, + 1; its member's slot holds the one before; 0: none */
     struct member_slot *index;
     uint32_t index_cap;
     uint64_t key;
@@ -79,15 +89,71 @@ struct members {
 void members_init(struct members *t, uint64_t key);
 void members_fini(struct members *t);
 struct member *members_find(const struct members *t, const struct node_id *id);
-/* A new member in state DEAD without a record. NULL: no memory, or GOSSIP_MEMBERS_MAX reached (the caller
- * asks count). */
-struct member *members_add(struct members *t, const struct node_id *id, mono_ms now);
+/* A new member in state DEAD with this record (a reference of its own is taken), not yet part of the summary. NULL:
+ * no memory, or GOSSIP_MEMBERS_MAX reached (the caller asks count). */
+struct member *members_add(struct members *t, struct record_blob *record, mono_ms now);
 void members_remove(struct members *t, struct member *m);
 
+/* A member's place stays the same until it is removed, and may then be another's. */
+static inline struct member *members_at_place(const struct members *t, uint16_t place)
+{
+    return &t->chunk[place / MEMBER_CHUNK][place % MEMBER_CHUNK];
+}
+static inline uint16_t members_place(const struct members *t, const struct member *m)
+{
+    return t->list[m->slot];
+}
+/* The i-th of count. */
+static inline struct member *members_at(const struct members *t, uint32_t i)
+{
+    return members_at_place(t, t->list[i]);
+}
+
+static inline const struct node_id *member_id(const struct member *m)
+{
+    return &m->record->id;
+}
+static inline uint64_t member_incarnation(const struct member *m)
+{
+    return m->record->incarnation;
+}
+static inline uint64_t member_version(const struct member *m)
+{
+    return m->record->version;
+}
+static inline uint8_t member_addr_count(const struct member *m)
+{
+    return m->record->addr_count;
+}
+static inline const struct addr *member_addr(const struct member *m, uint32_t i) /* i below the count */
+{
+    return &m->record->addr[i];
+}
+
+static inline struct suspicion *member_suspicion(const struct member *m)
+{
+    return m->busy ? m->busy->suspicion : NULL;
+}
+static inline struct rumor *member_fresh(const struct member *m)
+{
+    return m->busy ? m->busy->fresh : NULL;
+}
+static inline struct rumor *member_opinion(const struct member *m)
+{
+    return m->busy ? m->busy->opinion : NULL;
+}
+static inline mono_ms member_vouched_until(const struct member *m)
+{
+    return m->busy ? m->busy->vouched_until : 0;
+}
+/* To write them. NULL: no memory. */
+struct member_busy *member_busy(struct member *m);
+/* Frees what member_busy() made once nothing is in it. Call it after taking something out. */
+void member_settle(struct member *m);
+
 void members_set_state(struct members *t, struct member *m, enum gossip_state state, mono_ms now);
-/* Takes a reference of its own. */
-void members_set_record(struct members *t, struct member *m, struct record_blob *record,
-                        const struct gossip_claim *claim);
+/* Takes a reference of its own. The record is part of the summary from now on. */
+void members_set_record(struct members *t, struct member *m, struct record_blob *record);
 /* What only we remember, or nearly nobody any more, is not part of the summary. Tombstones near their end
  * leave the summary before they are forgotten, so that different clocks do not look like news. */
 void members_sum(struct members *t, struct member *m);

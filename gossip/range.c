@@ -92,7 +92,7 @@ static void count_parts(const struct gossip *g, const struct range_out *o, struc
 {
     memset(p, 0, sizeof *p);
     for (uint32_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.list[i];
+        const struct member *m = members_at(&g->members, i);
         uint32_t part;
         int range = m->flags & MEMBER_SUMMED ? range_of(o, member_place(m, o->salt), &part) : -1;
         if (range < 0)
@@ -119,7 +119,7 @@ static void encode_digests(const struct gossip *g, struct wr *w, const struct ra
 static void encode_entries(const struct gossip *g, struct wr *w, const struct range_out *o)
 {
     for (uint32_t i = 0; i < g->members.count && (size_t)(w->end - w->at) >= LIST_ENTRY_BYTES; i++) {
-        const struct member *m = g->members.list[i];
+        const struct member *m = members_at(&g->members, i);
         uint32_t part;
         if (m->flags & MEMBER_SUMMED && range_of(o, member_place(m, o->salt), &part) >= 0)
             jobs_encode_entry(g, w, m);
@@ -237,7 +237,7 @@ void range_on_digest(struct gossip *g, struct member *m, const struct addr *via,
     for (uint32_t i = 0; i < d->ranges; i++)
         o.prefix[i] = load_be32(d->digests.at + i * (4 + ((size_t)8 << d->width)));
     compare(g, &o, d->digests, &differ);
-    bulk_docs(g, &m->id, d->docs);
+    bulk_docs(g, member_id(m), d->docs);
     if (d->depth == 0 && is_much(&differ, 1u << d->width)) {
         if (!g->catch_up.is_on && bulk_allow_answer(g, m, 2))
             jobs_sync(g, m);
@@ -259,8 +259,8 @@ void range_on_list(struct gossip *g, struct member *m, const struct addr *via, c
     if (!s)
         return; /* no question of ours; nobody else can know the salt */
     s->messages_left = 0;
-    bulk_docs(g, &m->id, d->docs);
+    bulk_docs(g, member_id(m), d->docs);
     const struct listing l = {d->nonce, d->depth, {NULL, 0}, d->prefixes, d->entries, true};
-    enum err e = differ_apply(g, &m->id, via, &l);
+    enum err e = differ_apply(g, member_id(m), via, &l);
     (void)e; /* no memory: found again later */
 }

@@ -4,7 +4,7 @@
 
 static void answer_record(struct gossip *g, struct member *to, const struct addr *via, struct member *about)
 {
-    uint8_t hops = about->fresh ? about->fresh->hops : UINT8_MAX;
+    uint8_t hops = member_fresh(about) ? member_fresh(about)->hops : UINT8_MAX;
     outbox_put(&g->answers,
                &(struct out){.type = OUT_RECORD, .to = to, .about = about, .via = *via, .hops = hops});
 }

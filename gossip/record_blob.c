@@ -66,35 +66,40 @@ static void pool_remove(struct gossip_pool *p, struct record_blob *b)
     p->count--;
 }
 
-struct record_blob *record_blob_new(struct bytes record, const struct hash *hash)
+struct record_blob *record_blob_new(struct bytes record, const struct gossip_claim *claim)
 {
-    assert(record.len <= UINT32_MAX);
-    struct record_blob *b = malloc(sizeof *b + record.len);
+    size_t addrs = claim->addr_count * sizeof claim->addr[0];
+    assert(record.len <= UINT32_MAX && claim->addr_count <= GOSSIP_ADDRS_MAX);
+    struct record_blob *b = malloc(sizeof *b + addrs + record.len);
     if (!b)
         return NULL;
-    b->pool = NULL;
-    b->next = NULL;
-    b->refs = 1;
-    b->len = (uint32_t)record.len;
-    b->hash = *hash;
+    *b = (struct record_blob){.refs = 1,
+                              .len = (uint32_t)record.len,
+                              .addr_count = claim->addr_count,
+                              .hash = claim->hash,
+                              .id = claim->id,
+                              .incarnation = claim->incarnation,
+                              .version = claim->version};
+    memcpy(b->addr, claim->addr, addrs);
     if (record.len > 0)
-        memcpy(b->at, record.at, record.len);
+        memcpy(b->addr + b->addr_count, record.at, record.len);
     return b;
 }
 
-struct record_blob *record_blob_of(struct gossip_pool *pool, struct bytes record, const struct hash *hash)
+struct record_blob *record_blob_of(struct gossip_pool *pool, struct bytes record,
+                                   const struct gossip_claim *claim)
 {
-    struct record_blob *b = pool ? *chain_of(pool, hash) : NULL;
-    while (b && !hash_eq(&b->hash, hash))
+    struct record_blob *b = pool ? *chain_of(pool, &claim->hash) : NULL;
+    while (b && !hash_eq(&b->hash, &claim->hash))
         b = b->next;
     if (b)
         return record_blob_ref(b);
-    b = record_blob_new(record, hash);
+    b = record_blob_new(record, claim);
     if (!b || !pool)
         return b;
     if (pool->count >= pool->chains)
         pool_grow(pool);
-    struct record_blob **to = chain_of(pool, hash);
+    struct record_blob **to = chain_of(pool, &b->hash);
     b->pool = pool;
     b->next = *to;
     *to = b;

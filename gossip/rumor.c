@@ -37,6 +37,8 @@ void rumors_drop(struct rumors *q, struct rumor *r)
     unlink_rumor(q, r);
     *r->home = NULL;
     q->count[r->class]--;
+    if (r->subject)
+        member_settle(r->subject);
     free(r);
 }
 
@@ -130,8 +132,8 @@ bool rumors_is_eager(const struct rumors *q)
 
 void rumors_forget(struct rumors *q, struct member *m)
 {
-    rumors_drop(q, m->fresh);
-    rumors_drop(q, m->opinion);
+    rumors_drop(q, member_fresh(m));
+    rumors_drop(q, member_opinion(m));
     for (int c = 0; c < RUMOR_CLASSES; c++)
         for (struct rumor *r = rumors_first(q, (enum rumor_class)c); r; r = rumors_next(q, r))
             if (r->source == m)

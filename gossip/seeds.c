@@ -35,9 +35,9 @@ static bool is_live(const struct gossip *g, const struct seed *seed)
 static bool is_live_address(const struct gossip *g, const struct addr *a)
 {
     for (uint32_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.list[i];
-        for (int k = 0; k < m->addr_count && m->state == GOSSIP_ALIVE; k++)
-            if (addr_eq(&m->addr[k], a))
+        const struct member *m = members_at(&g->members, i);
+        for (int k = 0; k < member_addr_count(m) && m->state == GOSSIP_ALIVE; k++)
+            if (addr_eq(member_addr(m, k), a))
                 return true;
     }
     return false;
@@ -114,7 +114,7 @@ void gossip_bulk_failed(struct gossip *g, const struct node_id *to, const struct
     docs_failed(g, to);
     for (uint32_t i = 0; i < g->wants.count; i++) {
         struct want *want = &g->wants.list[i];
-        if (want->is_asked && node_id_eq(&want->source[0]->id, to) &&
+        if (want->is_asked && node_id_eq(member_id(want->source[0]), to) &&
             want->deadline > g->now + g->cfg.probe_timeout_ms)
             want->deadline = g->now + g->cfg.probe_timeout_ms;
     }

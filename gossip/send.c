@@ -93,7 +93,9 @@ void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struc
 {
     if (class == RUMORS_RECORD && m->state == GOSSIP_LEFT)
         class = RUMORS_LEAVE;
-    struct rumor *r = rumors_put(&g->rumors, class, class == RUMORS_OPINION ? &m->opinion : &m->fresh);
+    struct member_busy *busy = member_busy(m);
+    struct rumor *r =
+        busy ? rumors_put(&g->rumors, class, class == RUMORS_OPINION ? &busy->opinion : &busy->fresh) : NULL;
     if (!r)
         return; /* anti-entropy tells it */
     r->subject = m;
@@ -169,10 +171,10 @@ static size_t room(const struct wr *w)
 static struct rumor_item opinion_of(const struct member *m, const struct node_id *accuser)
 {
     return (struct rumor_item){.type = m->state == GOSSIP_DEAD ? RUMOR_DEAD : RUMOR_SUSPECT,
-                               .subject = m->id,
+                               .subject = *member_id(m),
                                .accuser = *accuser,
-                               .incarnation = m->incarnation,
-                               .version = m->version};
+                               .incarnation = member_incarnation(m),
+                               .version = member_version(m)};
 }
 
 static struct rumor_item record_of(const struct member *m, uint8_t hops)
@@ -184,9 +186,9 @@ static struct rumor_item notice_of(const struct member *m, uint8_t hops)
 {
     return (struct rumor_item){.type = RUMOR_NOTICE,
                                .hops = hops,
-                               .subject = m->id,
-                               .incarnation = m->incarnation,
-                               .version = m->version,
+                               .subject = *member_id(m),
+                               .incarnation = member_incarnation(m),
+                               .version = member_version(m),
                                .hash = m->record->hash,
                                .record_bytes = (uint16_t)m->record->len};
 }
@@ -288,7 +290,8 @@ void send_deliver(struct gossip *g, struct gossip_packet *out, const struct memb
                   const struct addr *addr, struct wr *w)
 {
     assert(wr_ok(w));
-    *out = (struct gossip_packet){.lane = GOSSIP_DATAGRAM, .to = to->id, .addr = *addr, .msg = wr_done(w)};
+    *out = (struct gossip_packet){
+        .lane = GOSSIP_DATAGRAM, .to = *member_id(to), .addr = *addr, .msg = wr_done(w)};
     budget_spend(&g->budget, out->msg.len);
     g->stats.datagrams_sent++;
     g->stats.datagram_bytes_sent += out->msg.len;
@@ -303,7 +306,7 @@ static struct datagram head_of(const struct gossip *g, const struct out *o)
     struct datagram d = {
         .type = type[o->type], .nonce = o->nonce, .summary = bulk_summary(g, o->nonce), .ms = o->ms};
     if (o->about)
-        d.target = o->about->id;
+        d.target = *member_id(o->about);
     return d;
 }
 

@@ -51,7 +51,7 @@ static void sweep(struct gossip *g)
         return;
     g->sweep_at = g->now + sweep_ms(g);
     for (uint32_t i = 0; i < g->members.count;) {
-        struct member *m = g->members.list[i];
+        struct member *m = members_at(&g->members, i);
         int64_t age = (int64_t)g->now - m->since;
         bool is_over = (m->state == GOSSIP_DEAD || m->state == GOSSIP_LEFT) && m != g->self;
         if (is_over && age >= (int64_t)g->cfg.tombstone_ms) {
@@ -60,6 +60,7 @@ static void sweep(struct gossip *g)
         }
         if (is_over && age >= (int64_t)(g->cfg.tombstone_ms / 8 * 7))
             members_unsum(&g->members, m);
+        apply_vouch_lapses(g, m);
         i++;
     }
 }
@@ -76,7 +77,8 @@ static void leave(struct gossip *g)
 {
     if (!is_leaving(g) || g->is_left_told)
         return;
-    bool is_told = (!g->self->fresh || g->self->fresh->eager_left == 0) && g->now >= g->left_ready_at;
+    bool is_told =
+        (!member_fresh(g->self) || member_fresh(g->self)->eager_left == 0) && g->now >= g->left_ready_at;
     if (!is_told && g->now < g->left_at && g->members.by_state[GOSSIP_ALIVE] > 0)
         return;
     g->is_left_told = true;

@@ -172,7 +172,7 @@ static bool poll_get(struct gossip *g, const struct want *first, const struct ad
 static void begin_fetch(struct gossip *g, const struct want *first, const struct addr *addr)
 {
     const struct member *source = first->source[0];
-    struct job *job = jobs_add(g, JOB_FETCH, &source->id, addr);
+    struct job *job = jobs_add(g, JOB_FETCH, member_id(source), addr);
     for (uint32_t i = 0; i < g->wants.count; i++) {
         struct want *want = &g->wants.list[i];
         if (want->is_asked || want->source[0] != source || !is_bulky(g, want))

@@ -37,7 +37,7 @@ static void begin(struct watch *w, struct watch_ring *ring, mono_ms now, uint32_
 
 void watch_add(struct watch *w, struct member *m, mono_ms now, uint32_t interval_ms)
 {
-    uint64_t id_hash = member_hash(&m->id, 0);
+    uint64_t id_hash = member_hash(member_id(m), 0);
     if (w->is_stale)
         return; /* the repair finds it */
     for (uint32_t k = 0; k < WATCH_RINGS; k++) {
@@ -70,10 +70,10 @@ void watch_repair(struct watch *w, const struct members *t, const struct member 
     for (uint32_t k = 0; k < WATCH_RINGS; k++)
         before[k] = w->ring[k].subject;
     for (uint32_t i = 0; i < t->count; i++) {
-        struct member *m = t->list[i];
+        struct member *m = members_at(t, i);
         if (m == self || m->state != GOSSIP_ALIVE)
             continue;
-        uint64_t id_hash = member_hash(&m->id, 0);
+        uint64_t id_hash = member_hash(member_id(m), 0);
         for (uint32_t k = 0; k < WATCH_RINGS; k++)
             offer(&w->ring[k], place(id_hash, k), m);
     }

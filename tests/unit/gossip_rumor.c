@@ -88,14 +88,17 @@ static void a_member_that_goes_takes_its_rumors_along(void **state)
     struct member m = {0}, n = {0};
     (void)state;
     rumors_init(&q);
-    rumors_put(&q, RUMORS_RECORD, &m.fresh)->subject = &m;
-    rumors_put(&q, RUMORS_OPINION, &m.opinion)->subject = &m;
-    rumors_put(&q, RUMORS_RECORD, &n.fresh)->source = &m;
+    rumors_put(&q, RUMORS_RECORD, &member_busy(&m)->fresh)->subject = &m;
+    rumors_put(&q, RUMORS_OPINION, &member_busy(&m)->opinion)->subject = &m;
+    struct rumor *other = rumors_put(&q, RUMORS_RECORD, &member_busy(&n)->fresh);
+    other->subject = &n;
+    other->source = &m;
     rumors_forget(&q, &m);
-    assert_null(m.fresh);
-    assert_null(m.opinion);
-    assert_null(n.fresh->source);
+    assert_null(m.busy); /* the last to go takes it along */
+    assert_ptr_equal(member_fresh(&n), other);
+    assert_null(other->source);
     rumors_fini(&q);
+    assert_null(n.busy);
 }
 
 static void a_record_that_becomes_a_good_bye_changes_its_class(void **state)

@@ -30,10 +30,12 @@ static void views_init(struct views *v)
         members_init(&v->t[at], at);
         watch_init(&v->w[at], &self, at);
         for (uint32_t i = 0; i < N; i++) {
-            struct node_id id = id_of((i + at) % N); /* in another order everywhere */
-            struct member *m = members_add(&v->t[at], &id, 0);
+            struct gossip_claim claim = {.id = id_of((i + at) % N)}; /* in another order everywhere */
+            struct record_blob *record = record_blob_new(bytes_of(NULL, 0), &claim);
+            struct member *m = members_add(&v->t[at], record, 0);
+            record_blob_unref(record);
             members_set_state(&v->t[at], m, GOSSIP_ALIVE, 0);
-            if (!node_id_eq(&id, &self))
+            if (!node_id_eq(&claim.id, &self))
                 watch_add(&v->w[at], m, 0, 1000);
         }
     }
@@ -61,9 +63,9 @@ static void expect_agreement(struct views *v, uint32_t without)
     for (uint32_t at = 0; at < N; at++)
         for (int k = 0; at != without && k < WATCH_RINGS; k++) {
             const struct watch_ring *ring = &v->w[at].ring[k];
-            uint32_t subject = index_of(&ring->subject->id);
+            uint32_t subject = index_of(member_id(ring->subject));
             assert_true(subject < N && subject != at && subject != without);
-            assert_int_equal(index_of(&v->w[subject].ring[k].observer->id), at);
+            assert_int_equal(index_of(member_id(v->w[subject].ring[k].observer)), at);
         }
 }
 
@@ -143,8 +145,7 @@ static void turns_are_one_interval_apart(void **state)
             last = now;
         }
     assert_int_equal(longest, 2000);
-    struct node_id stranger = id_of(1000);
-    struct member other = {.id = stranger};
+    struct member other = {0};
     assert_int_equal(watch_turn(w, &other, 60000, 1000), 0);
     views_fini(&v);
 }
