@@ -151,9 +151,9 @@ static void compile_defaults(struct compile *k, const struct yaml_node *n)
 static void compile_root(struct compile *k, const struct yaml_node *root)
 {
     static const char *const in_force[] = {"policy",   "mesh",       "version", "expires", "defaults",
-                                           "services", "intentions", "tests",   NULL};
+                                           "services", "intentions", "tests",   "revoke",  NULL};
     static const char *const later[] = {"rollout", "egress", "faults", "observability",
-                                        "audit",   "revoke", NULL};
+                                        "audit",   NULL};
     const struct yaml_node *n;
     if (!schema_keys(root, in_force, later, k->c))
         return;
@@ -165,6 +165,8 @@ static void compile_root(struct compile *k, const struct yaml_node *root)
         compile_intentions(k, n);
     if ((n = yaml_get(root, "tests")))
         compile_tests(k, n);
+    if ((n = yaml_get(root, "revoke")))
+        compile_revoke(k, n);
 }
 
 must_check enum err policy_compile(struct policy **out, struct bytes text, struct complaints *c)

@@ -18,6 +18,7 @@ void compile_services(struct compile *k, const struct yaml_node *services);
 void compile_routes(struct compile *k, struct policy_service *s, const struct yaml_node *routes);
 void compile_intentions(struct compile *k, const struct yaml_node *intentions);
 void compile_tests(struct compile *k, const struct yaml_node *tests);
+void compile_revoke(struct compile *k, const struct yaml_node *list);
 
 /* Shared readers. */
 void compile_unmatched(struct compile *k, const struct yaml_node *n, enum unmatched *out);

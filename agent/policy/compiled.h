@@ -109,6 +109,8 @@ struct policy {
     const char **caller;            /* names in intentions, sorted; the index is the id */
     struct bytes method[POLICY_METHODS_MAX];
     const struct self_test *test;
+    size_t revoked_count;
+    const struct policy_revocation *revoked; /* sorted by key */
 };
 
 /* The bit of a method; 0: no rule of this policy names it. */

@@ -22,6 +22,17 @@ wall_s policy_expires(const struct policy *p); /* 0 = never */
  * there are. */
 size_t policy_test(const struct policy *p, size_t *run, struct complaints *c);
 
+/* `revoke`: keys of hosts, of tokens (grants), of those who make tokens (enrol keys). Sorted by key, each once. */
+enum { POLICY_REVOKED_MAX = 4096, POLICY_REASON_MAX = 200 };
+struct policy_revocation {
+    struct node_id key;
+    const char *reason;
+    wall_s at;
+};
+const struct policy_revocation *policy_revocations(const struct policy *p, size_t *count);
+/* NULL: this policy does not revoke it. */
+const struct policy_revocation *policy_revocation(const struct policy *p, const struct node_id *key);
+
 enum policy_protocol { POLICY_TCP, POLICY_HTTP };
 struct policy_service;
 /* NULL: not a service of this policy. Valid as long as the policy. */

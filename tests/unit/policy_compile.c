@@ -123,7 +123,6 @@ static void what_is_not_in_force_is_refused_by_name_everywhere(void **state)
         {"faults: []\n", "faults", 4, 1},
         {"observability: {}\n", "observability", 4, 1},
         {"audit: {}\n", "audit", 4, 1},
-        {"revoke: []\n", "revoke", 4, 1},
         {"defaults: {loadBalancer: {}}\n", "loadBalancer", 4, 12},
         {"defaults: {locality: {}}\n", "locality", 4, 12},
         {"defaults: {retry: {}}\n", "retry", 4, 12},
@@ -171,6 +170,53 @@ static void what_is_not_in_force_is_refused_by_name_everywhere(void **state)
         "use exact, prefix or present\n");
     expect_complaint("services: {a: {protocol: http, routes: [{name: r, match: [{path: {}}]}]}}\n",
                      "p.yaml:4:66: `path` takes one of exact and prefix\n");
+}
+
+#define KEY_A "ed25519:8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c"
+#define KEY_B "ed25519:8139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394"
+
+static void revocations_are_found_by_key(void **state)
+{
+    (void)state;
+    struct policy *p =
+        compiled(HEAD "revoke:\n"
+                      "  - {key: \"" KEY_A "\", reason: lost host, at: 2026-08-20T10:00:00Z}\n"
+                      "  - {key: \"" KEY_B "\", reason: stolen token, at: 2026-08-21T10:00:00Z}\n");
+    struct node_id a, b, other = {{0}};
+    size_t count;
+    assert_int_equal(node_id_parse(&a, KEY_A), ERR_OK);
+    assert_int_equal(node_id_parse(&b, KEY_B), ERR_OK);
+    const struct policy_revocation *list = policy_revocations(p, &count);
+    assert_int_equal(count, 2);
+    assert_true(node_id_cmp(&list[0].key, &list[1].key) < 0);
+    assert_string_equal(policy_revocation(p, &a)->reason, "lost host");
+    assert_int_equal(policy_revocation(p, &a)->at, 1787220000);
+    assert_string_equal(policy_revocation(p, &b)->reason, "stolen token");
+    assert_null(policy_revocation(p, &other));
+    policy_unref(p);
+}
+
+/* N14, B18: a key has one spelling, and is one. */
+static void a_revocation_that_would_revoke_nothing_is_an_error(void **state)
+{
+    (void)state;
+#define AT ", reason: x, at: 2026-08-20T10:00:00Z}"
+    expect_complaint("revoke: [{key: \"" KEY_A "\"" AT ", {key: \"" KEY_A "\"" AT "]\n",
+                     "p.yaml:4:9: " KEY_A " is revoked twice; keep the first of the two\n");
+    expect_complaint(
+        "revoke:\n  - {key: \"ed25519:8A88\"" AT "\n",
+        "p.yaml:5:11: `ed25519:8A88` is no key; write ed25519: and its 64 lower-case hex digits, as "
+        "`starling members` and `token create` show it\n");
+    expect_complaint(
+        "revoke:\n  - {key: \"ed25519:0100000000000000000000000000000000000000000000000000000000000000\"" AT
+        "\n",
+        "p.yaml:5:11: `ed25519:0100000000000000000000000000000000000000000000000000000000000000` cannot "
+        "be anybody's key: a point of small order or not canonical\n");
+    expect_complaint("revoke: [{key: \"" KEY_A "\"}]\n",
+                     "p.yaml:4:10: a revocation says which `key`, for what `reason` and since when (`at`)\n");
+    expect_complaint("revoke: [{key: \"" KEY_A "\", hash: ab" AT "]\n",
+                     "p.yaml:4:92: unknown key `hash`; remove it\n");
+    expect_complaint("revoke: {}\n", "p.yaml:4:9: `revoke` must be a list ([a, b]); found a map\n");
 }
 
 /* A value has others beside it, so the complaint names them. */
@@ -396,6 +442,8 @@ int main(void)
         cmocka_unit_test(the_smallest_policy_denies_by_knowing_nobody),
         cmocka_unit_test(all_that_is_in_force_compiles),
         cmocka_unit_test(what_is_not_in_force_is_refused_by_name_everywhere),
+        cmocka_unit_test(revocations_are_found_by_key),
+        cmocka_unit_test(a_revocation_that_would_revoke_nothing_is_an_error),
         cmocka_unit_test(a_value_that_is_not_in_force_yet_is_told_with_those_that_are),
         cmocka_unit_test(typos_get_a_suggestion_with_words_of_the_whole_language),
         cmocka_unit_test(the_head_is_required),
