@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "sim/forger.h"
+#include "sim/liars.h"
 #include "sim/oracle.h"
 #include "trust/sign.h"
 
@@ -261,6 +262,7 @@ static void send_datagram(struct host *h, const struct gossip_packet *p, uint32_
     size_t bytes = p->msg.len + WIRE_OVERHEAD_BYTES;
     w->figures.datagrams++;
     w->figures.datagram_bytes += bytes;
+    meter_add(&h->meter, w->now, (uint32_t)p->msg.len);
     unsigned n = to == UINT32_MAX ? 0 : wire_datagram(&w->wire, h->index, to, bytes, w->now, at);
     for (unsigned i = 0; i < n; i++)
         heap_push(&w->heap, (struct happening){
@@ -313,10 +315,13 @@ static void count_payload(struct world *w, struct bytes msg)
         w->figures.payloads++;
 }
 
-static void send_packet(struct host *h, const struct gossip_packet *p)
+static void send_packet(struct host *h, const struct gossip_packet *given)
 {
     struct world *w = h->world;
+    struct gossip_packet edited = *given, *p = &edited;
     uint32_t to = signer_host_at(w->signer, &p->addr);
+    if (w->liars && !liars_edit(w, h->index, p->lane, &p->msg))
+        return;
     trace_message(&w->trace, w->now, "sends", h->index, to, p->lane == GOSSIP_BULK ? "bulk" : "datagram",
                   p->msg);
     forger_overhears(w->forger, p->lane, p->msg);
@@ -395,6 +400,8 @@ static void take_in(struct host *h, const struct delivery *d)
     struct bytes msg = bytes_of(d->msg, d->len);
     trace_message(&w->trace, w->now, "receives from", h->index, d->from,
                   d->lane == GOSSIP_BULK ? "bulk" : "datagram", msg);
+    if (w->liars && liars_answer(w, h->index, d->from, d->lane, msg))
+        return;
     enum err e = gossip_receive(h->gossip, d->lane, from, &via, msg, host_ms(h));
     if (e == ERR_NOMEM)
         abort();

@@ -55,5 +55,6 @@ int measure_detect(const struct study_options *o);
 int measure_update(const struct study_options *o);
 int measure_rest(const struct study_options *o);
 int measure_join_all(const struct study_options *o);
+int measure_liars(const struct study_options *o);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "sim/forger.h"
+#include "sim/liars.h"
 #include "sim/oracle.h"
 #include "trust/sign.h"
 
@@ -52,6 +53,7 @@ void world_free(struct world *w)
         buf_fini(&w->doc[i].bytes);
     gossip_pool_free(w->pool);
     forger_free(w->forger);
+    liars_free(w->liars);
     heap_fini(&w->heap);
     wire_fini(&w->wire);
     signer_free(w->signer);

@@ -11,6 +11,7 @@
 #include "gossip/gossip.h"
 #include "sim/delivery.h"
 #include "sim/heap.h"
+#include "sim/meter.h"
 #include "sim/samples.h"
 #include "sim/signer.h"
 #include "sim/trace.h"
@@ -74,6 +75,7 @@ struct host {
     struct delivery *held;   /* the send it was blocked in front of */
     struct delivery **queue; /* while paused; NULL before the first pause */
     size_t queued_datagrams, queued_bulk;
+    struct meter meter; /* of the bytes of gossip in its datagrams, which its budget counts */
 };
 
 struct figures {
@@ -118,6 +120,7 @@ struct world {
                              (oracle_agree) */
     uint32_t last_observer, last_subject; /* of the last disagreement: asked first */
     struct forger *forger;
+    struct liars *liars;
     bool
         is_sockets_first; /* after a pause the loop reads before it runs timers, as the agent's does; else the
                               seed decides each time */
