@@ -136,8 +136,10 @@ static enum err check_voucher(const struct judging *j, bool vouched, const struc
 static enum err check_times(const struct root *root, const struct credential *c, wall_s now,
                             struct refusal *why)
 {
-    if (root->expires && now >= root->expires)
-        return body_refuse(why, ERR_EXPIRED, "root.expires", "in the past");
+    /* Nothing new begins under a root that has expired; what had begun goes on to its own end. So a mesh whose root nobody
+     * renewed loses its members one by one, long after the first alarm, and not all in one second. */
+    if (root->expires && c->not_before >= root->expires)
+        return body_refuse(why, ERR_EXPIRED, "root.expires", "before the credential began");
     if (now >= c->expires)
         return body_refuse(why, ERR_EXPIRED, "credential.expires", "in the past");
     if (c->not_before > now + CLOCK_SKEW_S)

@@ -38,16 +38,20 @@ enum {
     LABEL_MAX = 63, /* bytes of a label's key, and of its value */
     LABELS_MAX = 16,
     ROLE_KEYS_MAX = 8,
+    ROOT_DELEGATIONS_MAX = 16,
+    DELEGATION_SERVICES_MAX = 16,
+    CHAIN_ROOTS_MAX = 256, /* roots from the first to the newest; no root follows the last one */
     CREDENTIAL_SERVICES_MAX = 32,
     RECORD_SERVICES_MAX = 32,
     RECORD_ADDRS_MAX = 2,
-    ROOT_BYTES_MAX = 4096,
+    ROOT_BYTES_MAX = 8192,
+    CHAIN_BYTES_MAX = 1024 * 1024,
     /* A credential goes with a Noise handshake message into one datagram (UDP_CREDENTIAL_MAX in link/udp.h),
      * and what its grant allows is said twice in it. */
     GRANT_BYTES_MAX = 480,
     CREDENTIAL_BYTES_MAX = 1024,
     RECORD_BYTES_MAX = 8192,
-    TOKEN_TEXT_MAX = 12 * 1024,
+    TOKEN_TEXT_MAX = 16 * 1024,
     /* No token enrols, and no credential lives, for longer. So what a key could do is over that much after it was
      * revoked, whatever was signed before (revocation, docs/trust.md). */
     GRANT_LIFE_MAX_S = 400 * 86400,
@@ -84,18 +88,72 @@ struct role {
     size_t count, threshold;           /* 1 <= threshold <= count */
     struct node_id key[ROLE_KEYS_MAX]; /* rising, no key twice */
 };
+/* A part of the policy that others than the policy keys sign (TUF's delegated targets role): these keys may say what holds
+ * for these services, and nothing else. */
+struct delegation {
+    struct bytes name; /* of the part, as name_is_sound() */
+    struct role role;
+    size_t service_count;
+    struct bytes service
+        [DELEGATION_SERVICES_MAX]; /* names, and beginnings of names with '*' (pattern_matches()); rising */
+};
 struct root {
     struct bytes mesh;
     uint64_t epoch;
-    wall_s expires; /* 0 = never; afterwards it vouches for nobody */
+    wall_s expires; /* 0 = never; afterwards nothing new begins under it: see docs/trust.md */
     struct role root, policy, enrol;
+    size_t delegation_count;
+    struct delegation delegation[ROOT_DELEGATIONS_MAX]; /* rising by name, each name once */
 };
+/* Signs with all of `keys`. Sorts keys, services and delegations. */
 must_check enum err root_create(struct buf *out, const struct root *root, const struct sign_key *const *keys,
                                 size_t key_count);
 /* Parses a root that is trusted on first use (from a token or file): signed by its own threshold.
  * ERR_MALFORMED, ERR_AUTH. */
 must_check enum err root_open(struct root *out, struct bytes envelope);
 must_check enum err root_open_why(struct root *out, struct bytes envelope, struct refusal *why);
+/* The same without judging the signatures: a draft that is carried from signer to signer. ERR_MALFORMED, ERR_AUTH (a key in
+ * it is not sound). */
+must_check enum err root_read(struct root *out, struct bytes envelope, struct refusal *why);
+/* Rotation (TUF specification 5.3): is `envelope` the root that comes after `now`? Its epoch is the next one, its mesh
+ * the same, and it carries valid signatures by `now`'s threshold of `now`'s root keys and by its own threshold of its own,
+ * none that is wrong and none by others. A key that is in both counts for both, once each. That `now` has expired does not
+ * matter: its keys may always be followed by a new root.
+ *   ERR_STALE      an epoch that is not above `now`'s (an old root replayed)
+ *   ERR_NOT_FOUND  an epoch beyond the next: the roots between are missing
+ *   ERR_AUTH       signatures; ERR_FOREIGN; ERR_MALFORMED; ERR_NOMEM */
+must_check enum err root_follow(struct root *out, const struct root *now, struct bytes envelope,
+                                struct refusal *why);
+/* What a root says, whoever signed it: SHA-256 of its body. Zeros for what is no envelope. */
+struct hash root_hash(struct bytes envelope);
+/* The delegation of this name, or NULL. */
+const struct delegation *root_delegation(const struct root *r, struct bytes name);
+bool role_has(const struct role *r, const struct node_id *key);
+
+/* All roots from the first that anybody was given to the newest, so that whoever trusts one of them walks to the last:
+ *   msgpack [root envelope bin, ...]       1 to CHAIN_ROOTS_MAX, each the successor of the one before
+ * Two chains with the same bodies are the same chain (`hash`), whichever of the signers' signatures they carry. */
+struct chain {
+    size_t count;
+    struct bytes envelope[CHAIN_ROOTS_MAX]; /* borrowed from the input */
+    uint64_t first_epoch;
+    struct root newest;
+    struct hash hash;
+};
+/* The chain of one root, or `chain` (a good one's bytes) and one more. ERR_NOMEM; ERR_LIMIT: CHAIN_ROOTS_MAX or
+ * CHAIN_BYTES_MAX reached. */
+must_check enum err chain_begin(struct buf *out, struct bytes root_envelope);
+must_check enum err chain_append(struct buf *out, struct bytes chain, struct bytes root_envelope);
+/* Reads a chain and verifies every step in it. `holds` (may be NULL) is the root_hash() of one that must be in it, which
+ * is looked for first: a chain of strangers costs its reader no verification. Without it, nothing says that the chain is to
+ * be believed.
+ *   ERR_CONFLICT   it does not hold that root: another branch, or another history
+ *   ERR_MALFORMED, ERR_AUTH, ERR_FOREIGN, ERR_STALE, ERR_NOT_FOUND   as root_follow(), of the first bad step
+ *   ERR_NOMEM */
+must_check enum err chain_open(struct chain *out, struct bytes in, const struct hash *holds_or_null,
+                               struct refusal *why);
+/* Is a root in it that says this? */
+bool chain_has(const struct chain *c, const struct hash *root);
 
 struct grant {
     struct bytes mesh;

@@ -326,25 +326,29 @@ static void the_same_enrol_key_in_two_meshes_does_not_join_them(void **state)
     buf_fini(&grant);
 }
 
-static void an_expired_root_vouches_for_nobody(void **state)
+static void under_an_expired_root_nothing_begins_and_what_had_begun_goes_on(void **state)
 {
     struct mesh *m = *state;
     struct sign_key id = key_of(50);
     struct root r = root_of(m);
     struct credential c = credential_of(&id), out;
-    struct buf root = {0}, bytes = {0};
+    struct buf root = {0}, before = {0}, after = {0};
     struct trust *t;
     const struct sign_key *by = &m->root;
     r.expires = NOW + HOUR;
     assert_int_equal(root_create(&root, &r, &by, 1), ERR_OK);
     assert_int_equal(trust_new(&t, buf_bytes(&root), NULL), ERR_OK);
-    assert_int_equal(credential_create(&bytes, &c, buf_bytes(&m->grant), &m->granted), ERR_OK);
-    assert_int_equal(trust_credential(t, buf_bytes(&bytes), NOW + HOUR - 1, &out), ERR_OK);
+    c.not_before = r.expires - 1;
+    assert_int_equal(credential_create(&before, &c, buf_bytes(&m->grant), &m->granted), ERR_OK);
+    c.not_before = r.expires;
+    assert_int_equal(credential_create(&after, &c, buf_bytes(&m->grant), &m->granted), ERR_OK);
+    assert_int_equal(trust_credential(t, buf_bytes(&before), NOW + DAY, &out), ERR_OK);
     EXPECT_REFUSED(ERR_EXPIRED, "root.expires",
-                   trust_credential_why(t, buf_bytes(&bytes), NOW + HOUR, &out, &why));
+                   trust_credential_why(t, buf_bytes(&after), r.expires, &out, &why));
     trust_unref(t);
     buf_fini(&root);
-    buf_fini(&bytes);
+    buf_fini(&before);
+    buf_fini(&after);
 }
 
 static void every_flipped_bit_and_every_prefix_of_a_credential_is_refused_B1_B20(void **state)
@@ -451,7 +455,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_grant_of_another_mesh_or_role_vouches_for_nobody_B2, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(the_same_enrol_key_in_two_meshes_does_not_join_them, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_expired_root_vouches_for_nobody, setup, teardown),
+        cmocka_unit_test_setup_teardown(under_an_expired_root_nothing_begins_and_what_had_begun_goes_on,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(every_flipped_bit_and_every_prefix_of_a_credential_is_refused_B1_B20,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_root_is_signed_by_its_own_threshold_B3, setup, teardown),
