@@ -123,13 +123,26 @@ static void on_state(struct gossip *g, const struct node_id *from, const struct 
         catch_up_saw(g, (uint32_t)(g->stats.records_applied - applied));
 }
 
-static void on_fetch(struct gossip *g, struct member *m, const struct addr *via, struct bytes ids)
+/* One that we have no record of may ask for its own, and learns that we have none (recall.c). */
+static void on_fetch(struct gossip *g, const struct node_id *from, struct member *m, const struct addr *via,
+                     struct bytes ids)
 {
     struct buf copy = {0};
-    if (!bulk_allow_answer(g, m, 1))
+    bool asks_itself = ids.len == ID_BYTES && memcmp(ids.at, from->b, ID_BYTES) == 0;
+    if (m ? !bulk_allow_answer(g, m, 1) : !asks_itself)
         return;
     buf_add_bytes(&copy, ids);
-    jobs_begin(g, JOB_RECORDS, member_id(m), via, &copy);
+    jobs_begin(g, JOB_RECORDS, from, via, &copy);
+}
+
+/* Before our own first record: what we know is from the store, and only good for telling others who they were. */
+static void before_speaking(struct gossip *g, const struct node_id *from, const struct addr *via,
+                            const struct bulk *b)
+{
+    if (b->type == MSG_FETCH)
+        on_fetch(g, from, members_find(&g->members, from), via, b->ids);
+    else if (b->type == MSG_STATE && b->salt == 0)
+        recall_answered(g, from, via, b->entries);
 }
 
 static void on_doc_get(struct gossip *g, struct member *m, const struct addr *via, const struct bulk *b)
@@ -196,8 +209,7 @@ static enum err dispatch(struct gossip *g, const struct node_id *from, const str
             answered(g, b);
         break;
     case MSG_FETCH:
-        if (m)
-            on_fetch(g, m, via, b->ids);
+        on_fetch(g, from, m, via, b->ids);
         break;
     case MSG_DOC_GET:
         if (m)
@@ -213,7 +225,11 @@ enum err bulk_receive(struct gossip *g, const struct node_id *from, const struct
 {
     struct bulk b;
     enum err e = bulk_decode(&b, msg);
-    return e ? e : dispatch(g, from, via, &b);
+    if (e == ERR_OK && !g->self)
+        before_speaking(g, from, via, &b);
+    else if (e == ERR_OK)
+        e = dispatch(g, from, via, &b);
+    return e;
 }
 
 /* Of all we hold: members' records, and documents, so that a lost announcement is found too. */

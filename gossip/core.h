@@ -10,6 +10,7 @@
  *   seeds.c    addresses to join by              timers.c what falls due
  *   detect.c   whom to probe, what silence means  watch.c  who watches whom, and when
  *   event.c    what the embedder is told           catch_up.c  one that lacks much asks one after another
+ *   recall.c   what others hold of us, before we say anything
  *
  * Nothing that goes out is stored as bytes: an outgoing packet is an intention (ping m, tell rumors, answer a
  * sync from this cursor) and is encoded when it is polled, from the state of that moment. So queues are
@@ -86,6 +87,11 @@ enum {
     BULK_WAIT_MS = 5000,         /* for an answer over the bulk lane */
     DOC_PATIENCE_MS = 2000,      /* ... for a document, while others offer one too */
     DOC_CHECK_MS = 1000,         /* the embedder's time to check a document before the next offer is tried */
+    RECALL_MS = 3000,            /* for answers before our first record, if nobody answers */
+    RECALL_MORE_MS = 300,        /* ... for further ones, once one is there */
+    RECALL_PATIENCE_MS = 500,    /* without an answer, before others are asked too */
+    RECALL_AT_ONCE = 3,          /* members asked at once, and seeds */
+    RECALL_ASKED_MAX = 16,       /* asked in all; then it is over when they have failed */
     LEAVE_WAIT_MS = 2000,        /* for the left record to be pulled by those it was announced to */
     WAVE_MS = 100,               /* from a rumor's first pushes to its second, see send.c */
     WAVE_FANOUT = 3,
@@ -179,6 +185,22 @@ struct catch_up {
     uint32_t different; /* what the syncs since the last step showed */
 };
 
+/* See recall.c. */
+struct recalled_by {
+    struct node_id id; /* zero: whoever answers at addr */
+    struct addr addr;
+    bool is_open; /* its answer may come */
+};
+struct recall {
+    bool is_on, is_answered;
+    bool awaits_seeds; /* their addresses are not known yet */
+    mono_ms until;
+    mono_ms more_at;  /* when others are asked too, if nobody has answered by then */
+    uint64_t highest; /* incarnation of ours that somebody holds; 0: none */
+    uint32_t count;
+    struct recalled_by asked[RECALL_ASKED_MAX];
+};
+
 /* A DIGEST or RANGE to be sent; encoded when it is polled. */
 struct range_out {
     struct member *to;
@@ -243,6 +265,7 @@ struct gossip {
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
     uint8_t sync_backoff;
     struct catch_up catch_up;
+    struct recall recall;
     struct budget states;            /* full states for joiners */
     uint32_t mismatches, agreements; /* of summaries, in a row */
     uint64_t applied_at_digest;      /* stats.records_applied when the last one was begun */
@@ -257,7 +280,7 @@ struct gossip {
     uint32_t forgotten_count, forgotten_cap;
     struct proof *proofs;
     uint32_t proof_count;
-    bool ev_joined, ev_left_sent, ev_want;
+    bool ev_joined, ev_left_sent, ev_want, ev_recalled;
     struct record_blob *lent[2]; /* kept alive for the event last polled */
     struct buf lent_doc;
     /* output */
@@ -405,6 +428,14 @@ void catch_up_saw(struct gossip *g, uint32_t different); /* so many entries of a
 void catch_up_answered(struct gossip *g);                /* the last message of a sync's answer came */
 void catch_up_tick(struct gossip *g);
 mono_ms catch_up_deadline(const struct gossip *g);
+
+/* recall.c */
+void recall_seeds(struct gossip *g); /* the seeds are known now */
+void recall_answered(struct gossip *g, const struct node_id *from, const struct addr *via,
+                     struct bytes entries);
+void recall_failed(struct gossip *g, const struct node_id *id, const struct addr *addr);
+void recall_tick(struct gossip *g);
+mono_ms recall_deadline(const struct gossip *g);
 
 /* jobs.c */
 struct job *jobs_add(struct gossip *g, enum job_type type, const struct node_id *to,

@@ -158,6 +158,9 @@ bool gossip_poll_event(struct gossip *g, struct gossip_event *out)
         out->type = GOSSIP_EV_WANT_INCARNATION;
         out->id = g->cfg.self;
         out->number = g->wanted_incarnation;
+    } else if (take_flag(&g->ev_recalled)) {
+        out->type = GOSSIP_EV_RECALLED;
+        out->number = g->recall.highest;
     } else if (take_flag(&g->ev_joined)) {
         out->type = GOSSIP_EV_JOINED;
     } else if (g->proof_count > 0) {

@@ -114,6 +114,13 @@ void gossip_seeds_set(struct gossip *g, const struct addr *seeds, size_t count, 
  * alive until it answers. Errors: verify's; ERR_STALE if something newer is known. */
 must_check enum err gossip_member_load(struct gossip *g, struct bytes record, mono_ms now);
 
+/* Asks seeds and loaded members what they hold of us, before we say anything: a disk that was lost, or put back from a copy,
+ * gives a number that the mesh has seen already (gossip/recall.c). Call it after gossip_member_load() and before the first
+ * gossip_own_set(), which then waits for GOSSIP_EV_RECALLED; it comes within 3 s, at once when there is nobody to ask. With
+ * seeds_follow, gossip_seeds_set() is still to come. Who starts without it learns the number a second later, by being
+ * outnumbered. */
+void gossip_recall(struct gossip *g, bool seeds_follow, mono_ms now);
+
 /* Announces that we hold a document of `kind` with this (epoch, version, hash), replacing an older one of that kind.
  * Members that hold an older one will pull it from us. The lower hash wins at equal (epoch, version). */
 void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t version, const struct hash *hash,
@@ -159,6 +166,9 @@ enum gossip_event_type {
     GOSSIP_EV_MEMBER,    /* a member appeared, changed state, or published a newer record */
     GOSSIP_EV_FORGOTTEN, /* a tombstone expired; `id` is no longer known */
     GOSSIP_EV_WANT_INCARNATION, /* we are accused or outnumbered: store an incarnation >= `number`, sign, gossip_own_set() */
+    /* After gossip_recall(): the highest incarnation of ours that others hold is `number`, 0 if they know none. Store one
+     * above it, and above our own last one, sign, gossip_own_set(). */
+    GOSSIP_EV_RECALLED,
     GOSSIP_EV_DOC_OFFERED,  /* a member holds a newer document; it is being pulled */
     GOSSIP_EV_DOC_RECEIVED, /* a pulled document arrived: check it, store it, then gossip_doc_set() */
     /* `id` signed two records with one number; `record` and `other` are the proof. If `id` is ourselves, it may also be
@@ -176,7 +186,7 @@ struct gossip_event {
     bool is_new, record_changed;     /* MEMBER */
     struct bytes record,
         other;        /* MEMBER: the current record; EQUIVOCATION: both. Valid until the next call */
-    uint64_t number;  /* WANT_INCARNATION */
+    uint64_t number;  /* WANT_INCARNATION, RECALLED */
     uint8_t doc_kind; /* DOC_* */
     uint64_t doc_epoch, doc_version;
     struct hash doc_hash;

@@ -24,6 +24,7 @@ void gossip_seeds_set(struct gossip *g, const struct addr *seeds, size_t count, 
     free(g->seeds);
     g->seeds = list;
     g->seed_count = kept;
+    recall_seeds(g);
 }
 
 static bool is_live(const struct gossip *g, const struct seed *seed)
@@ -106,6 +107,7 @@ void gossip_bulk_failed(struct gossip *g, const struct node_id *to, const struct
 {
     assert(now >= g->now);
     g->now = now;
+    recall_failed(g, to, addr);
     if (node_id_is_zero(to)) {
         seeds_failed(g, addr);
         return;

@@ -96,6 +96,7 @@ static mono_ms leave_deadline(const struct gossip *g)
 
 void timers_tick(struct gossip *g)
 {
+    recall_tick(g);
     send_wave(g);
     detect_tick(g);
     wants_tick(g);
@@ -115,7 +116,7 @@ mono_ms timers_deadline(const struct gossip *g)
     at = mono_min(at, mono_min(wants_deadline(g), docs_deadline(g)));
     at = mono_min(at, seeds_deadline(g));
     at = mono_min(at, mono_min(g->dead_retry_at, g->sync_at));
-    at = mono_min(at, catch_up_deadline(g));
+    at = mono_min(at, mono_min(catch_up_deadline(g), recall_deadline(g)));
     at = mono_min(at, mono_min(g->sweep_at, g->wave_at));
     at = mono_min(at, leave_deadline(g));
     if (g->wanted_incarnation != 0 && !is_leaving(g))

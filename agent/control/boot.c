@@ -111,7 +111,6 @@ static enum err make_gossip(struct control *c, struct buf *why)
     if (c->enforced.policy)
         control_enforce(c);
     health_set(c->health, &c->config, c->own.healthy, c->now);
-    control_announce(c);
     enum err e = store_members_each(c->store, load_member, c, &damaged);
     if (e != ERR_OK)
         buf_addf(why, "the members stored in %s cannot be read: %s", c->config.data, err_text(e));
@@ -119,6 +118,7 @@ static enum err make_gossip(struct control *c, struct buf *why)
         log_error("store",
                   "%zu stored records were damaged and set aside; their owners will be heard of again",
                   damaged);
+    gossip_recall(c->gossip, c->config.seed_count > 0, c->now);
     return e;
 }
 

@@ -152,7 +152,7 @@ static void raise_incarnation(struct control *c, uint64_t at_least)
     enum err e = own_raise(&c->own, c->store, at_least, TICKET_INCARNATION);
     c->raise_at = NEVER;
     if (e == ERR_OK)
-        c->own_dirty = true;
+        c->own_dirty = c->may_speak = true;
     else if (e != ERR_AGAIN)
         raise_later(c, e);
 }
@@ -165,6 +165,21 @@ static void incarnation_stored(struct control *c, enum err outcome)
         raise_incarnation(c, c->own.wanted);
     else if (c->own.wanted)
         raise_later(c, outcome);
+}
+
+/* The others have told what they hold of us: until then nothing was signed (ADVERSARY G10, G32, S13). */
+static void recalled(struct control *c, uint64_t highest)
+{
+    if (highest < c->own.incarnation) {
+        c->own_dirty = c->may_speak = true;
+        return;
+    }
+    log_warn(
+        "control",
+        "the mesh remembers incarnation %llu of this host, the data folder only %llu: it %s; going on above",
+        (unsigned long long)highest, (unsigned long long)c->own.incarnation - 1,
+        c->own.incarnation == 1 ? "was lost" : "is an old copy, or another agent runs with this identity");
+    raise_incarnation(c, highest + 1);
 }
 
 void control_on_health(void *arg, size_t index, bool healthy)
@@ -323,6 +338,9 @@ void control_take_events(struct control *c)
         case GOSSIP_EV_WANT_INCARNATION:
             raise_incarnation(c, ev.number);
             break;
+        case GOSSIP_EV_RECALLED:
+            recalled(c, ev.number);
+            break;
         case GOSSIP_EV_DOC_OFFERED:
             break; /* it is being pulled */
         case GOSSIP_EV_DOC_RECEIVED:
@@ -475,7 +493,7 @@ void control_leave(struct control *c)
     }
     log_info("control", "leaving the mesh");
     c->phase = CONTROL_LEAVING;
-    c->leave_by = net_now(c->loop) + LEAVE_MS;
+    c->leave_by = net_now(c->loop) + (c->may_speak ? LEAVE_MS : 0); /* nobody knows who never spoke */
     c->own.left = true;
     c->own_dirty = true;
     net_loop_deadline(c->loop, net_now(c->loop));
@@ -587,7 +605,7 @@ void control_turn(void *arg, mono_ms now)
     control_take_events(c);
     if (now >= c->raise_at)
         raise_incarnation(c, c->own.wanted);
-    if (c->own_dirty)
+    if (c->own_dirty && c->may_speak)
         control_announce(c);
     control_take_events(c);
     send_packets(c);

@@ -104,6 +104,123 @@ static void a_lost_store(void **state)
     world_free(w);
 }
 
+/* G10, G32, S13: who asks before it speaks says nothing under a number that is not new: its first record is already above what the
+ * others remember. */
+static void a_lost_store_is_asked_for_before_the_first_word(void **state)
+{
+    struct world *w = several(4);
+    (void)state;
+    world_stop(w, 2);
+    w->node[2].incarnation = 40; /* some life before */
+    world_start(w, 2, "a");
+    world_run(w, w->now + 3000);
+    uint64_t before = w->node[2].incarnation;
+    world_stop(w, 2);
+    w->node[2].incarnation = 0;
+    w->show = WORLD_EVENTS;
+    world_forget_log(w);
+    world_start_asking(w, 2, "a", "");
+    world_run(w, w->now + 500);
+    assert_int_equal(before, 41);
+    EXPECT_TRACE(w, "[ 13020] c * recalls incarnation 41\n"
+                    "[ 13020] c * c alive, new\n"
+                    "[ 13030] a * c has a new record\n"
+                    "[ 13040] d * c has a new record\n"
+                    "[ 13040] b * c has a new record\n"
+                    "[ 13040] c * joined\n"
+                    "[ 13040] c * a alive, new\n"
+                    "[ 13040] c * b alive, new\n"
+                    "[ 13040] c * d alive, new\n");
+    for (int at = 0; at < 4; at++)
+        assert_int_equal(member(w, at, 2).incarnation, before + 1);
+    expect_all(w, 4, "alive", 2);
+    world_free(w);
+}
+
+/* With nobody to ask it begins at once; who refuses holds it up no longer than that takes, who says nothing 3 s in all. */
+static void asking_ends_also_when_nobody_answers(void **state)
+{
+    struct world *w = several(2);
+    (void)state;
+    w->show = WORLD_EVENTS;
+    world_start_asking(w, 5, "", "");
+    world_run(w, w->now + 10);
+    EXPECT_TRACE(w, "[ 10000] f * recalls incarnation 0\n"
+                    "[ 10000] f * f alive, new\n");
+    world_forget_log(w);
+    world_start_asking(w, 6, "ij", "klm"); /* there is nobody */
+    world_run(w, w->now + 100);
+    EXPECT_TRACE(w, "[ 10010] g * k suspect, new\n"
+                    "[ 10010] g * l suspect, new\n"
+                    "[ 10010] g * m suspect, new\n"
+                    "[ 10020] g * recalls incarnation 0\n"
+                    "[ 10020] g * g alive, new\n");
+    world_forget_log(w);
+    w->is_silent[20] = w->is_silent[21] = true;
+    world_start_asking(w, 7, "uv", "");
+    world_run(w, w->now + 4000);
+    EXPECT_TRACE(w, "[ 13110] h * recalls incarnation 0\n"
+                    "[ 13110] h * h alive, new\n");
+    world_free(w);
+}
+
+/* G28: all of a mesh start at once and know each other from their stores: each answers the others before it has said anything itself,
+ * so nobody waits. */
+static void a_mesh_that_starts_at_once_does_not_wait_for_itself(void **state)
+{
+    struct world *w = world_new(0);
+    (void)state;
+    for (int n = 0; n < 3; n++) {
+        w->node[n].incarnation = 7;
+        world_start_asking(w, n, "", n == 0 ? "bc" : n == 1 ? "ac" : "ab");
+    }
+    world_run(w, 1500);
+    for (int of = 0; of < 3; of++) {
+        expect_all(w, 3, "alive", of);
+        assert_int_equal(member(w, 0, of).incarnation, 8);
+    }
+    world_free(w);
+}
+
+/* S13, G9, G29: c comes back after a year. d has left and e has died meanwhile, and all have forgotten them; c's store holds both as they
+ * were. Nobody is raised by it: c looks for them in private, holds them dead, and forgets them too. */
+static void a_store_that_is_a_year_old_raises_nobody(void **state)
+{
+    struct world *w = world_new(0);
+    (void)state;
+    w->config.tombstone_ms = 60000;
+    for (int n = 0; n < 5; n++)
+        world_start(w, n, "ab");
+    world_run(w, 5000);
+    world_stop(w, 2);
+    w->node[3].version++;
+    assert_int_equal(world_publish(w, 3, true), ERR_OK);
+    world_drain(w, 3);
+    world_run(w, 10000);
+    world_stop(w, 3);
+    world_stop(w, 4);
+    world_run(w, 200000);
+    w->node[2].clock = UINT64_C(365) * 86400000;
+    world_start_asking(w, 2, "a", "abde");
+    world_run(w, 200500);
+    for (int of = 0; of < 3; of++) {
+        assert_string_equal(world_state(w, 0, of), "alive");
+        assert_string_equal(world_state(w, 2, of), "alive");
+    }
+    assert_int_equal(member(w, 0, 2).incarnation, 2);
+    for (int i = 0; i < 40; i++) {
+        world_run(w, w->now + 3000);
+        for (int of = 3; of < 5; of++) {
+            assert_string_equal(world_state(w, 0, of), "unknown");
+            assert_string_equal(world_state(w, 1, of), "unknown");
+            assert_string_not_equal(world_state(w, 2, of), "alive");
+        }
+    }
+    assert_string_equal(world_state(w, 2, 3), "unknown");
+    assert_string_equal(world_state(w, 2, 4), "unknown");
+    world_free(w);
+}
+
 /* G33: two agents run with one key. Both are told, the one with the lower address goes on, and soon nothing changes any
  * more: no storm of new numbers. */
 static void two_agents_with_one_identity(void **state)
@@ -241,6 +358,10 @@ int main(void)
         cmocka_unit_test(a_restart_with_the_same_identity),
         cmocka_unit_test(a_restart_at_a_new_address),
         cmocka_unit_test(a_lost_store),
+        cmocka_unit_test(a_lost_store_is_asked_for_before_the_first_word),
+        cmocka_unit_test(asking_ends_also_when_nobody_answers),
+        cmocka_unit_test(a_mesh_that_starts_at_once_does_not_wait_for_itself),
+        cmocka_unit_test(a_store_that_is_a_year_old_raises_nobody),
         cmocka_unit_test(two_agents_with_one_identity),
         cmocka_unit_test(a_clock_that_is_wrong_by_a_day),
         cmocka_unit_test(all_seeds_are_down_at_the_start),

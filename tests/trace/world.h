@@ -71,6 +71,7 @@ struct world {
     uint64_t order;
     struct world_node node[WORLD_NODES];
     bool cut[WORLD_NODES][WORLD_NODES]; /* [from][to]: packets vanish */
+    bool is_silent[WORLD_NODES];        /* what goes there vanishes, and nobody is told */
     struct world_packet *packet;
     size_t packets, packets_cap;
     struct buf log;
@@ -308,6 +309,8 @@ static inline void world_sent(struct world *w, int from, const struct gossip_pac
         world_log_datagram(w, from, to, p->msg);
     if (is_shown && p->lane == GOSSIP_BULK && w->show & WORLD_BULK)
         world_log_bulk(w, from, to, p->msg);
+    if (w->is_silent[to])
+        return;
     if (w->node[to].g && !w->cut[from][to])
         world_put(w, from, to, p->lane, p->msg, false);
     else if (p->lane == GOSSIP_BULK)
@@ -342,6 +345,9 @@ static inline void world_log_event(struct world *w, int n, const struct gossip_e
         break;
     case GOSSIP_EV_WANT_INCARNATION:
         world_log(w, "%c * wants incarnation %d", me, (int)e->number);
+        break;
+    case GOSSIP_EV_RECALLED:
+        world_log(w, "%c * recalls incarnation %d", me, (int)e->number);
         break;
     case GOSSIP_EV_DOC_OFFERED:
         world_log(w, "%c * %c offers doc %d %d.%d", me, it, e->doc_kind, (int)e->doc_epoch,
@@ -381,6 +387,10 @@ static inline void world_on_event(struct world *w, int n, const struct gossip_ev
     switch (e->type) {
     case GOSSIP_EV_WANT_INCARNATION:
         node->incarnation = e->number;
+        assert(world_publish(w, n, false) == ERR_OK);
+        break;
+    case GOSSIP_EV_RECALLED:
+        node->incarnation = e->number > node->incarnation ? e->number + 1 : node->incarnation + 1;
         assert(world_publish(w, n, false) == ERR_OK);
         break;
     case GOSSIP_EV_DOC_RECEIVED:
@@ -437,6 +447,34 @@ static inline void world_start(struct world *w, int n, const char *seeds)
     world_drain(w, n);
 }
 
+/* The same as an agent does it: with the records of these nodes from its store, all under incarnation 1, and by asking what the
+ * others hold of it before it says anything. */
+static inline void world_start_asking(struct world *w, int n, const char *seeds, const char *stored)
+{
+    struct world_node *node = &w->node[n];
+    struct gossip_verify verify = {world_verify, world_document, node};
+    struct gossip_config config = w->config;
+    struct addr addr[WORLD_NODES];
+    size_t count = strlen(seeds);
+    config.self = node->id;
+    config.seed = 1000 + (uint64_t)n;
+    node->g = gossip_new(&config, &verify, w->now + node->clock);
+    assert(node->g);
+    for (const char *s = stored; *s; s++) {
+        struct world_record r = {
+            .id = world_id(*s - 'a'), .incarnation = 1, .version = 1, .addr = world_addr(*s - 'a')};
+        uint8_t space[200];
+        assert(gossip_member_load(node->g, world_record_encode(&r, space, sizeof space),
+                                  w->now + node->clock) == ERR_OK);
+    }
+    gossip_recall(node->g, count > 0, w->now + node->clock);
+    for (size_t i = 0; i < count; i++)
+        addr[i] = world_addr(seeds[i] - 'a');
+    if (count > 0)
+        gossip_seeds_set(node->g, addr, count, w->now + node->clock);
+    world_drain(w, n);
+}
+
 static inline void world_stop(struct world *w, int n)
 {
     gossip_free(w->node[n].g);
@@ -487,8 +525,11 @@ static inline bool world_step(struct world *w, mono_ms until)
         }
     w->now = at > w->now ? at : w->now;
     if (due >= 0) {
-        gossip_tick(w->node[due].g, w->now + w->node[due].clock);
-        world_drain(w, due);
+        /* Twice, for what it does about an event may be due at once. */
+        for (int i = 0; i < 2 && world_deadline(w, due) <= w->now; i++) {
+            gossip_tick(w->node[due].g, w->now + w->node[due].clock);
+            world_drain(w, due);
+        }
         assert(world_deadline(w, due) > w->now); /* or a loop would spin */
         return true;
     }
