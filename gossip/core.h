@@ -9,6 +9,7 @@
  *   range.c    differences found in datagrams    differ.c what two members hold, side by side
  *   seeds.c    addresses to join by              timers.c what falls due
  *   detect.c   whom to probe, what silence means  watch.c  who watches whom, and when
+ *   acquaint.c instances that met long ago
  *   event.c    what the embedder is told           catch_up.c  one that lacks much asks one after another
  *   recall.c   what others hold of us, before we say anything
  *

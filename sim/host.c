@@ -12,8 +12,6 @@
 
 enum { SEEDS = 3, SEEDS_MAX = 16, NEEDLE_BYTES = 32 };
 
-static void pump(struct host *h);
-
 bool host_is_running(const struct host *h)
 {
     return h->state == HOST_UP || h->state == HOST_PAUSED;
@@ -70,6 +68,11 @@ void host_fini(struct host *h)
     free(h->queue);
 }
 
+const struct signed_record *host_remembers(const struct host *h, uint32_t member)
+{
+    return signer_numbered(h->disk.member[member]);
+}
+
 /* ---- gossip's questions ---- */
 
 static enum err verify_record(void *arg, struct bytes record, struct gossip_claim *out)
@@ -111,7 +114,7 @@ static void publish(struct host *h, bool left)
     if (e)
         world_fail(w, "host %u: its own record is refused: %s", h->index, err_text(e));
     h->own = r;
-    h->disk.member[h->index] = r;
+    h->disk.member[h->index] = r->number;
 }
 
 /* The store has answered: only now is the number used. */
@@ -128,7 +131,7 @@ static void stored(struct world *w, uint32_t host)
         h->disk.incarnation = h->wanted_incarnation;
     h->wanted_incarnation = 0;
     publish(h, h->wants_to_leave);
-    pump(h);
+    host_pump(h);
 }
 
 static void want_incarnation(struct host *h, uint64_t number)
@@ -179,7 +182,7 @@ static void on_member(struct host *h, const struct gossip_event *ev)
     if (!r || subject >= w->config.hosts)
         return;
     oracle_changed(w, h->index, subject, ev, r);
-    h->disk.member[subject] = r;
+    h->disk.member[subject] = r->number;
     note_change(h, subject, ev);
     if (w->watch)
         w->watch(w, h->index, subject, ev);
@@ -358,7 +361,7 @@ static void change(struct host *h, enum host_state to, const char *word)
     trace_line(&h->world->trace, h->world->now, "%u %s", h->index, word);
 }
 
-static void pump(struct host *h)
+void host_pump(struct host *h)
 {
     struct gossip_event ev;
     struct gossip_packet p;
@@ -387,7 +390,7 @@ void host_timer(struct host *h)
     if (h->state != HOST_UP)
         return;
     gossip_tick(h->gossip, host_ms(h));
-    pump(h);
+    host_pump(h);
 }
 
 /* ---- receiving ---- */
@@ -457,7 +460,7 @@ void host_arrival(struct host *h, struct delivery *d)
     }
     if (is_kept) {
         take_in(h, d);
-        pump(h);
+        host_pump(h);
     } else if (d->lane == GOSSIP_BULK && !d->is_outsiders) {
         wire_bulk_close(&w->wire, d->from, d->to);
         fail_bulk(w, d, after ? after : WIRE_TIMEOUT_US);
@@ -476,7 +479,7 @@ void host_bulk_failed(struct host *h, const struct delivery *d)
     if (h->state != HOST_UP)
         return;
     gossip_bulk_failed(h->gossip, &d->to_id, &d->addr, host_ms(h));
-    pump(h);
+    host_pump(h);
 }
 
 /* ---- life and death ---- */
@@ -485,7 +488,7 @@ static void remember_members(struct host *h)
 {
     struct world *w = h->world;
     for (uint32_t m = 0; m < w->config.hosts; m++) {
-        const struct signed_record *r = h->disk.member[m];
+        const struct signed_record *r = host_remembers(h, m);
         if (!r || m == h->index)
             continue;
         enum err e = gossip_member_load(h->gossip, r->bytes, host_ms(h));
@@ -504,11 +507,9 @@ static void set_seeds(struct host *h)
     gossip_seeds_set(h->gossip, seed, n, host_ms(h));
 }
 
-void host_start(struct world *w, uint32_t host)
+void host_begin(struct world *w, uint32_t host)
 {
     struct host *h = &w->host[host];
-    if (host_is_running(h))
-        return;
     struct gossip_config config = w->config.gossip;
     config.self = *signer_id(w->signer, host);
     h->generation++;
@@ -531,7 +532,14 @@ void host_start(struct world *w, uint32_t host)
     if (h->disk.doc)
         gossip_doc_set(h->gossip, DOC_KIND, h->disk.doc->epoch, h->disk.doc->version, &h->disk.doc->hash,
                        host_ms(h));
-    pump(h);
+}
+
+void host_start(struct world *w, uint32_t host)
+{
+    if (host_is_running(&w->host[host]))
+        return;
+    host_begin(w, host);
+    host_pump(&w->host[host]);
 }
 
 static void end(struct world *w, uint32_t host, enum host_state to, const char *word)
@@ -562,7 +570,7 @@ void host_leave(struct world *w, uint32_t host)
     h->wants_to_leave = true;
     if (h->wanted_incarnation == 0) /* else stored() will say it */
         publish(h, true);
-    pump(h);
+    host_pump(h);
 }
 
 void host_update(struct world *w, uint32_t host)
@@ -571,7 +579,7 @@ void host_update(struct world *w, uint32_t host)
     assert(h->state == HOST_UP);
     publish(h, false);
     w->updated = h->own;
-    pump(h);
+    host_pump(h);
 }
 
 void host_pause(struct world *w, uint32_t host)
@@ -595,7 +603,7 @@ static void send_held(struct host *h)
     h->held = NULL;
     send_packet(h, &(struct gossip_packet){d->lane, d->to_id, d->addr, bytes_of(d->msg, d->len)});
     delivery_free(d);
-    pump(h);
+    host_pump(h);
 }
 
 static void note_lateness(struct host *h)
@@ -608,7 +616,7 @@ static void note_lateness(struct host *h)
 static void tick(struct host *h)
 {
     gossip_tick(h->gossip, host_ms(h));
-    pump(h);
+    host_pump(h);
 }
 
 /* The loop reads a batch, then runs what is due, then reads on. */

@@ -13,10 +13,16 @@ static double cpu_s(void)
     return (double)clock() / CLOCKS_PER_SEC;
 }
 
+static size_t heap_bytes(void)
+{
+    struct mallinfo2 m = mallinfo2();
+    return m.uordblks + m.hblkhd;
+}
+
 static bool rest_once(const struct study_options *o, uint32_t nodes, struct plot_series *bytes_line)
 {
-    size_t heap_before = mallinfo2().uordblks;
-    struct world *w = study_mesh(o, nodes, o->seed, 3 * SEC(SETTLE_S));
+    size_t heap_before = heap_bytes();
+    struct world *w = study_old_mesh(o, nodes, o->seed, SEC(SETTLE_S));
     struct figures before = w->figures;
     double cpu = cpu_s(), member_seconds = (double)nodes * REST_S;
     world_run(w, SEC(REST_S));
@@ -25,7 +31,7 @@ static bool rest_once(const struct study_options *o, uint32_t nodes, struct plot
     double datagram_bytes = (double)(f->datagram_bytes - before.datagram_bytes) / member_seconds;
     double bulk_bytes = (double)(f->bulk_bytes - before.bulk_bytes) / member_seconds;
     double messages = (double)(f->datagrams + f->bulk - before.datagrams - before.bulk) / member_seconds;
-    size_t heap = mallinfo2().uordblks - heap_before;
+    size_t heap = heap_bytes() - heap_before;
     printf("%5u %14.1f %10.1f %12.2f %14.4f %18.1f %18.1f\n", nodes, datagram_bytes, bulk_bytes, messages,
            cpu * 1000 / member_seconds, (double)heap / nodes / nodes, (double)heap / nodes / 1024);
     fflush(stdout);

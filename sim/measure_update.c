@@ -20,7 +20,7 @@ static void watch_update(struct world *w, uint32_t observer, uint32_t subject, c
     (void)observer;
     if (subject != u->publisher || !ev->record_changed || u->version == 0)
         return;
-    if (w->host[observer].disk.member[subject]->version < u->version)
+    if (host_remembers(&w->host[observer], subject)->version < u->version)
         return;
     u->known_by++;
     samples_add(&u->latency, w->now - u->at);

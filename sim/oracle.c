@@ -50,7 +50,7 @@ static bool is_gone_for_good(const struct world *w, uint32_t by, uint32_t subjec
 void oracle_changed(struct world *w, uint32_t by, uint32_t subject, const struct gossip_event *ev,
                     const struct signed_record *now_held)
 {
-    const struct signed_record *held = w->host[by].disk.member[subject];
+    const struct signed_record *held = host_remembers(&w->host[by], subject);
     int newer = held ? cmp_records(now_held, held) : 1;
     if (newer < 0)
         world_fail(w, "host %u goes back from incarnation %llu to %llu of host %u", by,

@@ -34,6 +34,8 @@ struct notary {
     struct identity *identity;
     uint32_t identities, identity_cap;
     struct identity outsider;
+    struct signed_record **record; /* by number - 1 */
+    uint32_t record_count, record_cap;
     struct verdict *verdict;
     size_t verdicts, verdict_slots;
 };
@@ -292,12 +294,18 @@ static struct signed_record *sign(uint32_t host, uint64_t incarnation, uint64_t 
     memcpy(r + 1, bytes.at, bytes.len);
     *r = (struct signed_record){.hash = hash_of(buf_bytes(&bytes)),
                                 .owner = host,
+                                .number = notary->record_count + 1,
                                 .incarnation = incarnation,
                                 .version = version,
                                 .left = left,
                                 .bytes = bytes_of(r + 1, bytes.len),
                                 .next = who->records};
     buf_fini(&bytes);
+    if (notary->record_count == notary->record_cap) {
+        notary->record_cap = notary->record_cap ? 2 * notary->record_cap : 256;
+        notary->record = must(realloc(notary->record, notary->record_cap * sizeof *notary->record));
+    }
+    notary->record[notary->record_count++] = r;
     return who->records = r;
 }
 
@@ -320,6 +328,11 @@ const struct signed_record *signer_sign(struct signer *s, uint32_t host, uint64_
 size_t signer_count(const struct signer *s)
 {
     return s->record_count;
+}
+
+const struct signed_record *signer_numbered(uint32_t number)
+{
+    return number > 0 ? notary->record[number - 1] : NULL;
 }
 
 const struct signed_record *signer_get(const struct signer *s, size_t i)

@@ -16,6 +16,7 @@ struct signer;
 struct signed_record {
     struct hash hash;
     uint32_t owner;
+    uint32_t number; /* from 1 on, over all records of the process */
     uint64_t incarnation, version;
     bool left;
     struct bytes bytes;         /* live as long as the process */
@@ -40,6 +41,8 @@ const struct signed_record *signer_find(const struct signer *s, const struct has
 const struct signed_record *signer_find_bytes(const struct signer *s, struct bytes record);
 size_t signer_count(const struct signer *s);
 const struct signed_record *signer_get(const struct signer *s, size_t i);
+/* The record with this number; 0: NULL. */
+const struct signed_record *signer_numbered(uint32_t number);
 
 /* gossip_verify.record, with the verdict from memory when these bytes were seen before. */
 enum err signer_verify(struct signer *s, struct bytes record, struct gossip_claim *out);

@@ -65,11 +65,25 @@ bool study_read_parts(const char *text, uint32_t *out)
     }
 }
 
-struct world *study_mesh(const struct study_options *o, uint32_t hosts, uint64_t seed, mono_us settled)
+static struct world *new_world(const struct study_options *o, uint32_t hosts, uint64_t seed)
 {
     struct world_config config = {.hosts = hosts, .seed = seed, .wire = o->wire, .gossip = o->gossip};
     struct world *w = world_new(&config);
     w->is_sockets_first = true;
+    return w;
+}
+
+struct world *study_old_mesh(const struct study_options *o, uint32_t hosts, uint64_t seed, mono_us settled)
+{
+    struct world *w = new_world(o, hosts, seed);
+    world_acquaint(w);
+    world_run(w, settled);
+    return w;
+}
+
+struct world *study_mesh(const struct study_options *o, uint32_t hosts, uint64_t seed, mono_us settled)
+{
+    struct world *w = new_world(o, hosts, seed);
     for (uint32_t h = 0; h < hosts; h++)
         world_after(w, rng_below(&w->rng, (uint32_t)SEC(1)), h, host_start);
     world_run(w, SEC(1) + settled);

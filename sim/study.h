@@ -46,6 +46,8 @@ bool study_read_parts(const char *text, uint32_t *out);
 /* A mesh of the options' kind whose hosts have all started within a second, `settled` after that. Whether
  * all see all by then is for the caller to ask. */
 struct world *study_mesh(const struct study_options *o, uint32_t hosts, uint64_t seed, mono_us settled);
+/* The same without the join: its hosts know one another since long. */
+struct world *study_old_mesh(const struct study_options *o, uint32_t hosts, uint64_t seed, mono_us settled);
 /* Writes the plot where the options say, if they do. Returns the exit status. */
 struct plot;
 int study_plot(const struct study_options *o, const struct plot *p);

@@ -82,6 +82,25 @@ bool world_is_well(const struct world *w)
     return !*w->failure;
 }
 
+void world_acquaint(struct world *w)
+{
+    uint32_t hosts = w->config.hosts;
+    struct gossip **all = must_zero(hosts, sizeof(struct gossip *));
+    for (uint32_t h = 0; h < hosts; h++) {
+        assert(w->host[h].state == HOST_NEW);
+        host_begin(w, h);
+        all[h] = w->host[h].gossip;
+    }
+    if (gossip_acquaint(all, hosts) != ERR_OK)
+        abort(); /* a simulation that is out of memory has no result */
+    free(all);
+    for (uint32_t h = 0; h < hosts; h++) {
+        for (uint32_t m = 0; m < hosts; m++)
+            w->host[h].disk.member[m] = w->host[m].own->number;
+        host_pump(&w->host[h]);
+    }
+}
+
 /* ---- time ---- */
 
 static void happen(struct world *w, struct happening *x)

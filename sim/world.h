@@ -40,7 +40,7 @@ enum host_state {
 /* What a host's store holds: survives a crash. */
 struct disk {
     uint64_t incarnation;
-    const struct signed_record **member; /* [hosts]; NULL: unknown */
+    uint32_t *member; /* [hosts] numbers of records (signer.h), 0: unknown; host_remembers() */
     const struct doc *doc;
 };
 
@@ -146,6 +146,9 @@ void world_after(struct world *w, mono_us delay, uint32_t host, void (*call)(str
 /* Notes the first failure; later ones are consequences. Always returns false. */
 __attribute__((format(printf, 2, 3))) bool world_fail(struct world *w, const char *fmt, ...);
 bool world_is_well(const struct world *w);
+/* All hosts, none of which has ever started, run and know one another since long (gossip_acquaint): a mesh at rest,
+ * without its join. */
+void world_acquaint(struct world *w);
 
 /* The network changes: `cut` from group a to group b. */
 void world_cut(struct world *w, uint32_t a, uint32_t b, bool is_cut);
@@ -159,6 +162,11 @@ void world_inject(struct world *w, uint32_t from, bool is_outsiders, uint32_t to
 void host_init(struct host *h, struct world *w, uint32_t index);
 void host_fini(struct host *h);
 void host_start(struct world *w, uint32_t host); /* NEW, STOPPED, DOWN -> UP, from its disk; UP: nothing */
+/* The first half of a start: its gossip is there and has its record, but has not been asked for anything yet. */
+void host_begin(struct world *w, uint32_t host);
+void host_pump(struct host *h); /* the second: takes events and packets, and sets its timer */
+/* What is on its disk about this member; NULL: nothing. */
+const struct signed_record *host_remembers(const struct host *h, uint32_t member);
 void host_crash(struct world *w, uint32_t host); /* memory and network gone, disk kept */
 void host_stop(struct world *w, uint32_t host); /* the process dies without a word; the host's kernel lives */
 void host_leave(struct world *w, uint32_t host);  /* says good-bye; stops when gossip says it was heard */

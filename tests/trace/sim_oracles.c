@@ -176,7 +176,7 @@ static void going_back_to_an_older_record_is_seen(void **state)
     oracle_changed(w, 0, 3, &ev, first); /* the same again: nothing to object */
     host_update(w, 3);
     assert_true(world_run(w, SEC(5)));
-    assert_ptr_not_equal(w->host[0].disk.member[3], first);
+    assert_ptr_not_equal(host_remembers(&w->host[0], 3), first);
     oracle_changed(w, 0, 3, &ev, first);
     expect_failure(w, "host 0 goes back from incarnation 1 to 1 of host 3");
 }
@@ -187,7 +187,7 @@ static void undoing_a_good_bye_is_seen(void **state)
     struct world *w = small_mesh();
     host_leave(w, 3);
     assert_true(world_run(w, SEC(5)));
-    const struct signed_record *good_bye = w->host[0].disk.member[3];
+    const struct signed_record *good_bye = host_remembers(&w->host[0], 3);
     assert_true(good_bye->left);
     struct gossip_event ev = change_of_mind(GOSSIP_LEFT, GOSSIP_ALIVE);
     oracle_changed(w, 0, 3, &ev, good_bye);
@@ -200,9 +200,9 @@ static void raising_the_dead_is_seen(void **state)
     struct world *w = small_mesh();
     host_crash(w, 3);
     struct gossip_event ev = change_of_mind(GOSSIP_DEAD, GOSSIP_ALIVE);
-    oracle_changed(w, 0, 3, &ev, w->host[0].disk.member[3]); /* its ack may still have been under way */
+    oracle_changed(w, 0, 3, &ev, host_remembers(&w->host[0], 3)); /* its ack may still have been under way */
     assert_true(world_run(w, SEC(30)));
-    oracle_changed(w, 0, 3, &ev, w->host[0].disk.member[3]);
+    oracle_changed(w, 0, 3, &ev, host_remembers(&w->host[0], 3));
     expect_failure(w, "host 0 raises host 3 from the dead, which has been gone for 30 s");
 }
 
