@@ -41,14 +41,6 @@ static must_check enum err body_decode(struct bundle *b, struct needs *needs, st
     return codec_end(&c, why);
 }
 
-static bool is_listed(const struct role *role, const uint8_t key[ID_BYTES])
-{
-    for (size_t i = 0; i < role->count; i++)
-        if (memcmp(role->key[i].b, key, ID_BYTES) == 0)
-            return true;
-    return false;
-}
-
 /* Complains and returns `e`; what a verifier refuses has no place in the text. */
 static enum err refused(struct complaints *c, enum err e, const char *text)
 {
@@ -56,11 +48,19 @@ static enum err refused(struct complaints *c, enum err e, const char *text)
     return e;
 }
 
-static enum err check_signatures(const struct envelope *e, const struct role *role, struct complaints *c)
+static bool is_listed(const struct role *role, const uint8_t key[ID_BYTES])
+{
+    struct node_id id;
+    memcpy(id.b, key, ID_BYTES);
+    return role_has(role, &id);
+}
+
+static enum err check_signatures(const struct envelope *e, const struct role *role, size_t least,
+                                 struct complaints *c)
 {
     if (!bytes_eq_str(e->type, ENVELOPE_POLICY))
         return refused(c, ERR_MALFORMED, "signed, but not a policy bundle");
-    enum err err = envelope_verify(e, ENVELOPE_POLICY, role->key, role->count, role->threshold);
+    enum err err = envelope_verify(e, ENVELOPE_POLICY, role->key, role->count, least);
     if (err == ERR_AUTH)
         return refused(c, err, "the signature does not fit the bytes: altered on its way");
     if (err == ERR_DENIED)
@@ -71,9 +71,8 @@ static enum err check_signatures(const struct envelope *e, const struct role *ro
         if (!is_listed(role, e->sig[i].key))
             return refused(c, ERR_DENIED,
                            "carries a signature by a key that is no policy key of this mesh's root");
-    if (e->sig_count != role->threshold)
-        return refused(c, ERR_DENIED,
-                       "carries more signatures than the root's threshold; sign with exactly as many");
+    if (e->sig_count > role->threshold)
+        return refused(c, ERR_DENIED, "carries more signatures than the root's threshold");
     return ERR_OK;
 }
 
@@ -110,8 +109,8 @@ static enum err check_text(const struct policy *p, struct bytes mesh, uint64_t v
 static enum err check_keys(const struct role *role, const struct sign_key *const *keys, size_t count,
                            struct complaints *c)
 {
-    if (count != role->threshold) {
-        complain(c, NULL, "%zu keys given; this mesh's root wants exactly %zu policy signatures", count,
+    if (count > role->threshold) {
+        complain(c, NULL, "%zu keys given; this mesh's root wants %zu policy signatures and no more", count,
                  role->threshold);
         return ERR_DENIED;
     }
@@ -191,13 +190,12 @@ static enum err reason_of_denial(const struct root *root, struct bytes body, str
     return refused(c, ERR_FOREIGN, "for another mesh");
 }
 
-must_check enum err bundle_open(struct bundle *out, struct policy **out_policy, const struct root *root,
-                                struct bytes in, struct complaints *c)
+/* Parsed, verified by at least so many, compiled: all that *out needs but the places of its signers. */
+static enum err open_envelope(struct bundle *b, struct policy **p, const struct root *root, struct bytes in,
+                              bool is_draft, struct complaints *c)
 {
-    struct bundle b = {.hash = {{0}}};
     struct envelope env;
     struct refusal why;
-    struct policy *p = NULL;
     if (in.len > BUNDLE_BYTES_MAX)
         return refused(c, ERR_LIMIT, "too large for a bundle");
     enum err e = envelope_parse_why(&env, in, &why);
@@ -205,29 +203,80 @@ must_check enum err bundle_open(struct bundle *out, struct policy **out_policy, 
         complain(c, NULL, "%s: %s", why.field, why.reason);
         return e;
     }
-    e = check_signatures(&env, &root->policy, c);
+    e = check_signatures(&env, &root->policy, is_draft ? 1 : root->policy.threshold, c);
     if (e == ERR_DENIED)
         return reason_of_denial(root, env.body, c);
     if (e == ERR_OK)
-        e = check_body(&b, root, env.body, c);
+        e = check_body(b, root, env.body, c);
     if (e == ERR_OK)
-        e = policy_compile(&p, b.text, c);
+        e = policy_compile(p, b->text, c);
     if (e == ERR_OK)
-        e = check_text(p, b.mesh, b.version, c);
+        e = check_text(*p, b->mesh, b->version, c);
+    b->hash = hash_of(env.body);
+    b->signers_wanted = root->policy.threshold;
+    b->signer_count = env.sig_count;
+    for (size_t i = 0; i < env.sig_count; i++)
+        memcpy(b->signer[i].b, env.sig[i].key, ID_BYTES);
+    return e;
+}
+
+static enum err open_whole(struct bundle *out, struct policy **out_policy, const struct root *root,
+                           struct bytes in, bool is_draft, struct complaints *c)
+{
+    struct bundle b = {.epoch = 0};
+    struct policy *p = NULL;
+    enum err e = open_envelope(&b, &p, root, in, is_draft, c);
     if (e != ERR_OK) {
         policy_unref(p);
         return e;
     }
-    b.hash = hash_of(in);
-    b.signer_count = env.sig_count;
-    for (size_t i = 0; i < env.sig_count; i++)
-        memcpy(b.signer[i].b, env.sig[i].key, ID_BYTES);
     *out = b;
     if (out_policy)
         *out_policy = p;
     else
         policy_unref(p);
     return ERR_OK;
+}
+
+must_check enum err bundle_open(struct bundle *out, struct policy **out_policy, const struct root *root,
+                                struct bytes in, struct complaints *c)
+{
+    return open_whole(out, out_policy, root, in, false, c);
+}
+
+must_check enum err bundle_read(struct bundle *out, struct policy **out_policy, const struct root *root,
+                                struct bytes in, struct complaints *c)
+{
+    return open_whole(out, out_policy, root, in, true, c);
+}
+
+must_check enum err bundle_cosign(struct buf *out, const struct root *root, struct bytes draft,
+                                  const struct sign_key *key, struct complaints *c)
+{
+    struct bundle b;
+    size_t run;
+    struct policy *p = NULL;
+    enum err e = bundle_read(&b, &p, root, draft, c);
+    if (e == ERR_OK && policy_test(p, &run, c) != 0)
+        e = ERR_INVALID;
+    if (e == ERR_OK)
+        e = check_keys(&root->policy, &key, 1, c);
+    for (size_t i = 0; e == ERR_OK && i < b.signer_count; i++)
+        if (node_id_eq(&b.signer[i], &key->pub))
+            e = refused(c, ERR_EXISTS, "this key has signed it already; a key counts once");
+    if (e == ERR_OK && b.signer_count == b.signers_wanted)
+        e = refused(c, ERR_LIMIT, "it has all the signatures that it needs");
+    if (e == ERR_OK)
+        e = envelope_cosign(out, draft, key);
+    policy_unref(p);
+    return e;
+}
+
+must_check enum err bundle_settle(struct buf *out, const struct root *root, struct bytes in)
+{
+    const struct role *by = &root->policy;
+    enum err e = envelope_settle(out, in, ENVELOPE_POLICY, by->key, by->count, by->threshold);
+    return e == ERR_INVALID ? ERR_MALFORMED : e;
 }
 
 must_check enum err bundle_succeeds(const struct bundle *b, uint64_t epoch, uint64_t version,

@@ -2,11 +2,12 @@
  *
  *   [ mesh str, epoch u64, version u64, previous bin 32, [feature str, ...], text str ]
  *
- * Signed by k of n policy keys of the root. The hash of a bundle is SHA-256 of its whole bytes.
+ * Signed by k of n policy keys of the root. The hash of a bundle is SHA-256 of its body: of what was signed, and not of who
+ * signed. So another choice among the signers' signatures is the same bundle, and never "other bytes of the same version", the
+ * mark of signers who contradict each other (ADVERSARY B12).
  *
- * Exactly `threshold` signatures, each by a listed key. Fewer are not enough; one more would let anybody who
- * has seen it drop or swap one and so make "other bytes of the same version", the mark of signers who
- * contradict each other (ADVERSARY B12), without being a signer.
+ * Among agents a bundle has one form: exactly `threshold` signatures, by the lowest keys of those who signed
+ * (bundle_settle()). While it is carried from signer to signer it has fewer, and is a draft.
  *
  * `epoch` is at most the root's. Who steals the policy keys can sign the highest version there is, but not a
  * higher epoch: a new root with the next epoch starts the versions afresh (ADVERSARY B6). Order is by (epoch,
@@ -28,17 +29,24 @@ struct bundle {
     uint64_t epoch, version;
     struct hash previous; /* zeros: none */
     struct bytes text;
-    struct hash hash; /* of the whole bundle */
+    struct hash hash;      /* of the body */
+    size_t signers_wanted; /* the root's threshold */
     size_t signer_count;
     struct node_id signer[ENVELOPE_SIGS_MAX];
 };
-/* Compiles, runs the tests, and signs; appends to `out`. Complaints in `c`. The same text, root and keys give
- * the same bytes on every machine. ERR_INVALID: the text does not compile, fails a test of its own, or is for
- * another mesh; ERR_DENIED: not exactly `threshold` different policy keys of this root, or an epoch beyond
- * the root's; ERR_LIMIT: too large; ERR_NOMEM. */
+/* Compiles, runs the tests, and signs; appends to `out`: a draft while the keys are fewer than the root's threshold. Complaints
+ * in `c`. The same text, root and keys give the same bytes on every machine. ERR_INVALID: the text does not compile, fails
+ * a test of its own, or is for another mesh; ERR_DENIED: a key that is no policy key of this root, one given twice, or more
+ * keys than the threshold; or an epoch beyond the root's; ERR_LIMIT: too large; ERR_NOMEM. */
 must_check enum err bundle_sign(struct buf *out, const struct root *root, uint64_t epoch, struct bytes text,
                                 const struct hash *previous_or_null, const struct sign_key *const *keys,
                                 size_t key_count, struct complaints *c);
+/* Adds one signature to a draft, after judging it as if this signer were the first: it is read, compiled and tested.
+ * ERR_EXISTS: this key has signed it; ERR_LIMIT: it is complete; otherwise as bundle_read() and bundle_sign(). */
+must_check enum err bundle_cosign(struct buf *out, const struct root *root, struct bytes draft,
+                                  const struct sign_key *key, struct complaints *c);
+/* The form that travels. ERR_DENIED: a draft still, or signed by others; ERR_AUTH, ERR_MALFORMED, ERR_NOMEM. */
+must_check enum err bundle_settle(struct buf *out, const struct root *root, struct bytes in);
 /* Splits and verifies against the root, signatures before anything in the body counts. Nothing is set unless ERR_OK.
  *   ERR_LIMIT        larger than BUNDLE_BYTES_MAX
  *   ERR_MALFORMED    not an envelope, not of type policy, not canonical
@@ -50,6 +58,9 @@ must_check enum err bundle_sign(struct buf *out, const struct root *root, uint64
  *   ERR_NOMEM
  * Slices borrow from `in`. *out_policy (may be NULL) gets the compiled policy. */
 must_check enum err bundle_open(struct bundle *out, struct policy **out_policy, const struct root *root,
+                                struct bytes in, struct complaints *c);
+/* The same of a draft: any number of signatures by policy keys will do, one at the least. */
+must_check enum err bundle_read(struct bundle *out, struct policy **out_policy, const struct root *root,
                                 struct bytes in, struct complaints *c);
 /* May `b` replace what is in force, (epoch, version, hash)? ERR_OK; ERR_STALE: lower, or the same version
  * with a higher hash; ERR_EXISTS: the very same; ERR_CONFLICT: the same version, other bytes, lower hash:

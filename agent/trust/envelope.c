@@ -189,3 +189,22 @@ enum err envelope_verify(const struct envelope *e, const char *type, const struc
     buf_fini(&message);
     return !err && signers < threshold ? ERR_DENIED : err;
 }
+
+enum err envelope_settle(struct buf *out, struct bytes envelope, const char *type, const struct node_id *keys,
+                         size_t key_count, size_t threshold)
+{
+    struct envelope e;
+    size_t kept = 0;
+    enum err err = envelope_parse(&e, envelope);
+    if (!err)
+        err = envelope_verify(&e, type, keys, key_count, threshold);
+    if (err)
+        return err;
+    put_head(out, e.type, e.body, threshold);
+    for (size_t i = 0; i < e.sig_count && kept < threshold; i++)
+        if (is_listed(keys, key_count, e.sig[i].key)) {
+            put_signature(out, e.sig[i].key, e.sig[i].sig);
+            kept++;
+        }
+    return buf_ok(out) ? ERR_OK : ERR_NOMEM;
+}

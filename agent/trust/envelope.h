@@ -40,6 +40,10 @@ must_check enum err envelope_sign(struct buf *out, const char *type, struct byte
 /* Adds one signature to an existing envelope (k of n, one signer at a time). ERR_EXISTS: that key has signed
  * already; ERR_LIMIT: it has ENVELOPE_SIGS_MAX signatures; ERR_MALFORMED; ERR_NOMEM. */
 must_check enum err envelope_cosign(struct buf *out, struct bytes envelope, const struct sign_key *key);
+/* The one form in which something signed by `threshold` of these keys travels: the envelope with the signatures of the
+ * lowest `threshold` keys that have signed, and no others. Errors: envelope_verify()'s, ERR_MALFORMED. */
+must_check enum err envelope_settle(struct buf *out, struct bytes envelope, const char *type,
+                                    const struct node_id *keys, size_t key_count, size_t threshold);
 /* Splits without verifying. ERR_MALFORMED, and then *why_or_null says where. */
 must_check enum err envelope_parse(struct envelope *e, struct bytes in);
 must_check enum err envelope_parse_why(struct envelope *e, struct bytes in, struct refusal *why_or_null);

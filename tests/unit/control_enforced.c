@@ -156,11 +156,18 @@ static void lower_versions_are_refused_across_restarts(void **state)
     assert_int_equal(offer(6, "cart"), ERR_OK);
 }
 
+static struct hash body_hash(const struct buf *bundle)
+{
+    struct envelope e;
+    assert_int_equal(envelope_parse(&e, buf_bytes(bundle)), ERR_OK);
+    return hash_of(e.body);
+}
+
 static void of_two_with_one_version_the_lower_hash_wins_in_both_orders_B12(void **state)
 {
     (void)state;
     struct buf a = bundle_of(7, "cart", &world.policy_key), b = bundle_of(7, "web", &world.policy_key);
-    struct hash ha = hash_of(buf_bytes(&a)), hb = hash_of(buf_bytes(&b));
+    struct hash ha = body_hash(&a), hb = body_hash(&b);
     bool a_is_lower = memcmp(ha.b, hb.b, HASH_BYTES) < 0;
     const struct buf *low = a_is_lower ? &a : &b, *high = a_is_lower ? &b : &a;
 

@@ -90,7 +90,9 @@ static void what_was_signed_comes_out(void **state)
     assert_int_equal(b.version, 5);
     assert_true(hash_eq(&b.previous, &previous));
     assert_true(bytes_eq_str(b.text, TEXT("5")));
-    struct hash h = hash_of(buf_bytes(&out));
+    struct envelope env;
+    assert_int_equal(envelope_parse(&env, buf_bytes(&out)), ERR_OK);
+    struct hash h = hash_of(env.body);
     assert_true(hash_eq(&b.hash, &h));
     assert_int_equal(b.signer_count, 2);
     assert_true(node_id_eq(&b.signer[0], &key[0].pub) && node_id_eq(&b.signer[1], &key[2].pub));
@@ -200,8 +202,85 @@ static void surplus_signatures_are_refused(void **state)
     body_of(&body, "shop.example", 1, 5, TEXT("5"));
     assert_int_equal(offered(ENVELOPE_POLICY, buf_bytes(&body), all, 3), ERR_DENIED);
     expect_sign_refused(ERR_DENIED, TEXT("5"), 1, all, 3,
-                        "p: 3 keys given; this mesh's root wants exactly 2 policy signatures\n");
+                        "p: 3 keys given; this mesh's root wants 2 policy signatures and no more\n");
     buf_fini(&body);
+}
+
+/* Three signers, each on a machine of his own, in any order: two are enough, and the form that travels is one. */
+static void a_draft_goes_from_signer_to_signer(void **state)
+{
+    (void)state;
+    static const int order[][2] = {{0, 1}, {1, 0}};
+    struct buf together = signed_with(TEXT("5"), 1, 0, 1);
+    for (size_t i = 0; i < 2; i++) {
+        const struct sign_key *first = &key[order[i][0]], *second = &key[order[i][1]];
+        struct buf draft = {0}, whole = {0}, no = {0};
+        struct bundle b;
+        assert_int_equal(bundle_sign(&draft, &root, 1, bytes_str(TEXT("5")), NULL, &first, 1, NULL), ERR_OK);
+        assert_int_equal(opened(buf_bytes(&draft)), ERR_DENIED);
+        assert_int_equal(bundle_read(&b, NULL, &root, buf_bytes(&draft), NULL), ERR_OK);
+        assert_int_equal(b.signer_count, 1);
+        assert_int_equal(b.signers_wanted, 2);
+        assert_int_equal(bundle_cosign(&no, &root, buf_bytes(&draft), first, NULL), ERR_EXISTS);
+        assert_int_equal(bundle_cosign(&no, &root, buf_bytes(&draft), &key[3], NULL), ERR_DENIED);
+        assert_int_equal(no.len, 0);
+        assert_int_equal(bundle_cosign(&whole, &root, buf_bytes(&draft), second, NULL), ERR_OK);
+        assert_true(bytes_eq(buf_bytes(&whole), buf_bytes(&together)));
+        assert_int_equal(bundle_cosign(&no, &root, buf_bytes(&whole), &key[2], NULL), ERR_LIMIT);
+        buf_fini(&draft);
+        buf_fini(&whole);
+    }
+    buf_fini(&together);
+}
+
+/* What a forger put in front of the second signer is not signed. */
+static void a_draft_is_judged_before_it_is_signed(void **state)
+{
+    (void)state;
+    const struct sign_key *one = &key[0], *stranger = &key[3];
+    struct buf draft = {0}, body = {0}, out = {0};
+    body_of(&body, "shop.example", 1, 5,
+            TEXT("5") "tests: [{from: a, to: cart, request: GET /, expect: allow}]\n");
+    assert_int_equal(envelope_sign(&draft, ENVELOPE_POLICY, buf_bytes(&body), &one, 1), ERR_OK);
+    assert_int_equal(bundle_cosign(&out, &root, buf_bytes(&draft), &key[1], NULL),
+                     ERR_INVALID); /* its test fails */
+    draft.len = body.len = 0;
+    body_of(&body, "shop.example", 1, 5, TEXT("5"));
+    assert_int_equal(envelope_sign(&draft, ENVELOPE_POLICY, buf_bytes(&body), &stranger, 1), ERR_OK);
+    assert_int_equal(bundle_cosign(&out, &root, buf_bytes(&draft), &key[1], NULL), ERR_DENIED);
+    assert_int_equal(out.len, 0);
+    buf_fini(&draft);
+    buf_fini(&body);
+}
+
+/* Of three signatures any two make a bundle: all are one bundle, and among agents it has one form. */
+static void another_choice_of_signatures_is_the_same_bundle_B12(void **state)
+{
+    (void)state;
+    const struct sign_key *all[] = {&key[0], &key[1], &key[2]}, *more[] = {&key[0], &key[1], &key[3]};
+    struct buf body = {0}, three = {0}, settled = {0}, low = signed_with(TEXT("5"), 1, 0, 1),
+               high = signed_with(TEXT("5"), 1, 1, 2);
+    struct bundle a, b;
+    assert_int_equal(bundle_open(&a, NULL, &root, buf_bytes(&low), NULL), ERR_OK);
+    assert_int_equal(bundle_open(&b, NULL, &root, buf_bytes(&high), NULL), ERR_OK);
+    assert_int_equal(bundle_succeeds(&a, b.epoch, b.version, &b.hash), ERR_EXISTS);
+    body_of(&body, "shop.example", 1, 5, TEXT("5"));
+    assert_int_equal(envelope_sign(&three, ENVELOPE_POLICY, buf_bytes(&body), all, 3), ERR_OK);
+    assert_int_equal(bundle_settle(&settled, &root, buf_bytes(&three)), ERR_OK);
+    assert_true(bytes_eq(buf_bytes(&settled), buf_bytes(&low)));
+    three.len = settled.len = 0;
+    assert_int_equal(envelope_sign(&three, ENVELOPE_POLICY, buf_bytes(&body), more, 3), ERR_OK);
+    assert_int_equal(bundle_settle(&settled, &root, buf_bytes(&three)), ERR_OK); /* a stranger's goes */
+    assert_true(bytes_eq(buf_bytes(&settled), buf_bytes(&low)));
+    three.len = settled.len = 0;
+    assert_int_equal(envelope_sign(&three, ENVELOPE_POLICY, buf_bytes(&body), &all[2], 1), ERR_OK);
+    assert_int_equal(bundle_settle(&settled, &root, buf_bytes(&three)), ERR_DENIED);
+    assert_int_equal(settled.len, 0);
+    buf_fini(&body);
+    buf_fini(&three);
+    buf_fini(&settled);
+    buf_fini(&low);
+    buf_fini(&high);
 }
 
 static void no_signature_at_all_is_refused_B4(void **state)
@@ -405,8 +484,6 @@ static void a_policy_that_fails_its_tests_is_not_signed(void **state)
     expect_sign_refused(ERR_INVALID, TEXT("9223372036854775808"), 1, keys, 2,
                         "p:3:10: expected a whole number from 1 to 9223372036854775807; found "
                         "`9223372036854775808`\n");
-    expect_sign_refused(ERR_DENIED, TEXT("5"), 1, keys, 1,
-                        "p: 1 keys given; this mesh's root wants exactly 2 policy signatures\n");
     expect_sign_refused(ERR_DENIED, TEXT("5"), 1, strangers, 2,
                         "p: a key given is not among the root's policy keys\n");
     expect_sign_refused(ERR_DENIED, TEXT("5"), 1, twice, 2,
@@ -443,6 +520,9 @@ int main(void)
         cmocka_unit_test(wrong_signers_are_refused_B2),
         cmocka_unit_test(a_key_counts_once_and_all_are_needed_B3),
         cmocka_unit_test(surplus_signatures_are_refused),
+        cmocka_unit_test(a_draft_goes_from_signer_to_signer),
+        cmocka_unit_test(a_draft_is_judged_before_it_is_signed),
+        cmocka_unit_test(another_choice_of_signatures_is_the_same_bundle_B12),
         cmocka_unit_test(no_signature_at_all_is_refused_B4),
         cmocka_unit_test(only_what_rises_succeeds_B5_B12),
         cmocka_unit_test(contradicting_signers_end_in_one_policy_B12),
