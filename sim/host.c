@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "sim/capture.h"
 #include "sim/forger.h"
 #include "sim/liars.h"
 #include "sim/oracle.h"
@@ -101,7 +102,7 @@ static void publish(struct host *h, bool left)
     struct world *w = h->world;
     uint64_t incarnation = h->disk.incarnation;
     uint64_t version = h->own && h->own->incarnation == incarnation ? h->own->version + 1 : 1;
-    const struct signed_record *r = signer_sign(w->signer, h->index, incarnation, version, left);
+    const struct signed_record *r = signer_sign(w->signer, h->index, incarnation, version, left, h->door);
     if (!r) {
         world_fail(w, "host %u signs incarnation %llu version %llu a second time", h->index,
                    (unsigned long long)incarnation, (unsigned long long)version);
@@ -247,6 +248,14 @@ static void on_event(struct host *h, const struct gossip_event *ev)
 
 /* ---- sending ---- */
 
+/* UINT32_MAX: nobody, or one who has moved away. */
+static uint32_t whoever_is_at(const struct world *w, const struct addr *a)
+{
+    uint8_t door;
+    uint32_t host = signer_host_at(w->signer, a, &door);
+    return host != UINT32_MAX && w->host[host].door == door ? host : UINT32_MAX;
+}
+
 static struct delivery *delivery_of(const struct host *h, const struct gossip_packet *p, uint32_t to)
 {
     struct delivery header = {.lane = p->lane,
@@ -323,12 +332,13 @@ static void send_packet(struct host *h, const struct gossip_packet *given)
 {
     struct world *w = h->world;
     struct gossip_packet edited = *given, *p = &edited;
-    uint32_t to = signer_host_at(w->signer, &p->addr);
+    uint32_t to = whoever_is_at(w, &p->addr);
     if (w->liars && !liars_edit(w, h->index, p->lane, &p->msg))
         return;
     trace_message(&w->trace, w->now, "sends", h->index, to, p->lane == GOSSIP_BULK ? "bulk" : "datagram",
                   p->msg);
     forger_overhears(w->forger, p->lane, p->msg);
+    capture_hears(w, h->index, to, p->lane, p->msg);
     if (w->updated)
         count_payload(w, p->msg);
     if (p->lane == GOSSIP_BULK)
@@ -375,7 +385,7 @@ void host_pump(struct host *h)
         while (gossip_poll_send(h->gossip, &p)) {
             any = true;
             if (h->is_blocked) { /* the process stands before this send, and with it all the rest */
-                h->held = delivery_of(h, &p, signer_host_at(h->world->signer, &p.addr));
+                h->held = delivery_of(h, &p, whoever_is_at(h->world, &p.addr));
                 change(h, HOST_PAUSED, "blocks before a send");
                 return;
             }
@@ -398,7 +408,7 @@ void host_timer(struct host *h)
 static void take_in(struct host *h, const struct delivery *d)
 {
     struct world *w = h->world;
-    struct addr via = signer_addr(d->from);
+    struct addr via = signer_addr(d->from, w->host[d->from].door);
     const struct node_id *from =
         d->is_outsiders ? signer_outsider_id(w->signer) : signer_id(w->signer, d->from);
     struct bytes msg = bytes_of(d->msg, d->len);
@@ -503,7 +513,7 @@ static void set_seeds(struct host *h)
     struct addr seed[SEEDS_MAX];
     uint32_t count = config->seeds ? config->seeds : SEEDS, n = 0;
     for (uint32_t s = 0; s < count && s < SEEDS_MAX && s < config->hosts; s++)
-        seed[n++] = signer_addr(s);
+        seed[n++] = signer_addr(s, h->world->host[s].door);
     gossip_seeds_set(h->gossip, seed, n, host_ms(h));
 }
 
@@ -562,6 +572,23 @@ void host_crash(struct world *w, uint32_t host)
 void host_stop(struct world *w, uint32_t host)
 {
     end(w, host, HOST_STOPPED, "stops");
+}
+
+void host_move(struct world *w, uint32_t host)
+{
+    struct host *h = &w->host[host];
+    assert(!host_is_running(h));
+    h->door++;
+    trace_line(&w->trace, w->now, "%u moves to another address", host);
+}
+
+void host_wipe(struct world *w, uint32_t host)
+{
+    struct host *h = &w->host[host];
+    assert(!host_is_running(h));
+    memset(h->disk.member, 0, w->config.hosts * sizeof *h->disk.member);
+    h->disk.doc = NULL;
+    trace_line(&w->trace, w->now, "%u loses what its disk held of others", host);
 }
 
 void host_leave(struct world *w, uint32_t host)

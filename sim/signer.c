@@ -6,7 +6,7 @@
 #include "base/rng.h"
 #include "trust/trust.h"
 
-enum { PORT = 7400, DAY_S = 86400, VERDICTS_MAX = 1 << 20 };
+enum { PORT = 7400, DOORS_MAX = 256, WEB_PORT = 8080, DAY_S = 86400, VERDICTS_MAX = 1 << 20 };
 static const wall_s start_of_time =
     1767225600; /* 2026-01-01: the wall clock of the simulated mesh stands still */
 static const char mesh_name[] = "sim.example";
@@ -190,18 +190,19 @@ uint32_t signer_host_of(const struct signer *s, const struct node_id *id)
     return UINT32_MAX;
 }
 
-/* 10.0.0.1 and onwards. */
-struct addr signer_addr(uint32_t host)
+/* 10.0.0.1 and onwards; a host that moves gets another port. */
+struct addr signer_addr(uint32_t host, uint8_t door)
 {
-    struct addr a = {.ip = {[10] = 0xff, [11] = 0xff}, .port = PORT};
+    struct addr a = {.ip = {[10] = 0xff, [11] = 0xff}, .port = (uint16_t)(PORT + door)};
     store_be32(a.ip + 12, 0x0a000001u + host);
     return a;
 }
 
-uint32_t signer_host_at(const struct signer *s, const struct addr *a)
+uint32_t signer_host_at(const struct signer *s, const struct addr *a, uint8_t *door)
 {
-    uint32_t host = load_be32(a->ip + 12) - 0x0a000001u;
-    return addr_is_v4(a) && a->port == PORT && host < s->hosts ? host : UINT32_MAX;
+    uint32_t host = load_be32(a->ip + 12) - 0x0a000001u, number = (uint32_t)a->port - PORT;
+    *door = (uint8_t)number;
+    return addr_is_v4(a) && number < DOORS_MAX && host < s->hosts ? host : UINT32_MAX;
 }
 
 struct signer *signer_new(uint32_t hosts)
@@ -229,18 +230,26 @@ void signer_free(struct signer *s)
 
 /* ---- records ---- */
 
-static void make_record(const struct identity *owner, uint32_t addr_host, uint64_t incarnation,
-                        uint64_t version, bool left, const struct sign_key *by, struct buf *out)
+struct draft {
+    struct addr addr;
+    uint64_t incarnation, version;
+    bool left, is_twin;
+};
+
+static void make_record(const struct identity *owner, const struct draft *d, const struct sign_key *by,
+                        struct buf *out)
 {
-    struct record r = {.incarnation = incarnation,
-                       .version = version,
-                       .left = left,
+    struct record r = {.incarnation = d->incarnation,
+                       .version = d->version,
+                       .left = d->left,
                        .addr_count = 1,
-                       .addr = {signer_addr(addr_host)},
+                       .addr = {d->addr},
                        .service_count = 1};
     r.credential.bytes = buf_bytes(&owner->credential);
-    r.service[0] = (struct record_service){
-        .name = bytes_str("web"), .port = 8080, .protocol = PROTOCOL_HTTP, .healthy = true};
+    r.service[0] = (struct record_service){.name = bytes_str("web"),
+                                           .port = (uint16_t)(WEB_PORT + d->is_twin),
+                                           .protocol = PROTOCOL_HTTP,
+                                           .healthy = true};
     must_ok(record_create(out, &r, by));
 }
 
@@ -285,21 +294,20 @@ static void remember(struct signer *s, const struct signed_record *r)
         place(s, s->record[i]);
 }
 
-static struct signed_record *sign(uint32_t host, uint64_t incarnation, uint64_t version, bool left)
+static struct signed_record *sign(const struct signed_record *like)
 {
     struct buf bytes = {0};
-    struct identity *who = &notary->identity[host];
-    make_record(who, host, incarnation, version, left, &who->key, &bytes);
+    struct identity *who = &notary->identity[like->owner];
+    const struct draft d = {signer_addr(like->owner, like->door), like->incarnation, like->version,
+                            like->left, like->is_twin};
+    make_record(who, &d, &who->key, &bytes);
     struct signed_record *r = must(malloc(sizeof *r + bytes.len));
     memcpy(r + 1, bytes.at, bytes.len);
-    *r = (struct signed_record){.hash = hash_of(buf_bytes(&bytes)),
-                                .owner = host,
-                                .number = notary->record_count + 1,
-                                .incarnation = incarnation,
-                                .version = version,
-                                .left = left,
-                                .bytes = bytes_of(r + 1, bytes.len),
-                                .next = who->records};
+    *r = *like;
+    r->hash = hash_of(buf_bytes(&bytes));
+    r->bytes = bytes_of(r + 1, bytes.len);
+    r->next = who->records;
+    r->number = notary->record_count + 1;
     buf_fini(&bytes);
     if (notary->record_count == notary->record_cap) {
         notary->record_cap = notary->record_cap ? 2 * notary->record_cap : 256;
@@ -309,18 +317,35 @@ static struct signed_record *sign(uint32_t host, uint64_t incarnation, uint64_t 
     return who->records = r;
 }
 
+/* From memory, if any run has signed it before. */
+static const struct signed_record *signed_like(const struct signed_record *like)
+{
+    struct signed_record *r = notary->identity[like->owner].records;
+    while (r && (r->incarnation != like->incarnation || r->version != like->version ||
+                 r->left != like->left || r->door != like->door || r->is_twin != like->is_twin))
+        r = r->next;
+    return r ? r : sign(like);
+}
+
 const struct signed_record *signer_sign(struct signer *s, uint32_t host, uint64_t incarnation,
-                                        uint64_t version, bool left)
+                                        uint64_t version, bool left, uint8_t door)
 {
     struct highest *h = &s->highest[host];
     if (incarnation < h->incarnation || (incarnation == h->incarnation && version <= h->version))
         return NULL;
     *h = (struct highest){incarnation, version, left};
-    struct signed_record *r = notary->identity[host].records;
-    while (r && (r->incarnation != incarnation || r->version != version || r->left != left))
-        r = r->next;
-    if (!r)
-        r = sign(host, incarnation, version, left);
+    const struct signed_record like = {
+        .owner = host, .incarnation = incarnation, .version = version, .left = left, .door = door};
+    const struct signed_record *r = signed_like(&like);
+    remember(s, r);
+    return r;
+}
+
+const struct signed_record *signer_twin(struct signer *s, const struct signed_record *first)
+{
+    struct signed_record like = *first;
+    like.is_twin = !first->is_twin;
+    const struct signed_record *r = signed_like(&like);
     remember(s, r);
     return r;
 }
@@ -444,12 +469,14 @@ void signer_forge(struct signer *s, uint32_t victim, uint32_t liar, uint64_t inc
 {
     /* At the liar's address: what the forger of a record wants is the victim's traffic (memberlist#370). */
     (void)s;
-    make_record(&notary->identity[victim], liar, incarnation, 1, left, &notary->identity[liar].key, out);
+    const struct draft d = {signer_addr(liar, 0), incarnation, 1, left, false};
+    make_record(&notary->identity[victim], &d, &notary->identity[liar].key, out);
 }
 
 void signer_forge_outsider(struct signer *s, uint64_t incarnation, struct buf *out)
 {
     (void)s;
     const struct identity *outsider = &notary->outsider;
-    make_record(outsider, 0, incarnation, 1, false, &outsider->key, out);
+    const struct draft d = {signer_addr(0, 0), incarnation, 1, false, false};
+    make_record(outsider, &d, &outsider->key, out);
 }

@@ -19,6 +19,8 @@ struct signed_record {
     uint32_t number; /* from 1 on, over all records of the process */
     uint64_t incarnation, version;
     bool left;
+    bool is_twin;               /* the second with these numbers: its owner lies */
+    uint8_t door;               /* which of its owner's addresses it names */
     struct bytes bytes;         /* live as long as the process */
     struct signed_record *next; /* of the same owner, in any world */
 };
@@ -30,12 +32,16 @@ const struct node_id *signer_id(const struct signer *s, uint32_t host);
 const struct node_id *signer_outsider_id(const struct signer *s);
 /* The host with this identity, or UINT32_MAX. */
 uint32_t signer_host_of(const struct signer *s, const struct node_id *id);
-struct addr signer_addr(uint32_t host);
-uint32_t signer_host_at(const struct signer *s, const struct addr *a); /* UINT32_MAX: nobody's address */
+struct addr signer_addr(uint32_t host, uint8_t door);
+/* UINT32_MAX: nobody's address. *door: which of the host's addresses it is. */
+uint32_t signer_host_at(const struct signer *s, const struct addr *a, uint8_t *door);
 
-/* The owner's record. NULL: these numbers are not above all that it has signed, which must never be. */
+/* The owner's record, at its address of this number. NULL: these numbers are not above all that it has signed, which
+ * must never be. */
 const struct signed_record *signer_sign(struct signer *s, uint32_t host, uint64_t incarnation,
-                                        uint64_t version, bool left);
+                                        uint64_t version, bool left, uint8_t door);
+/* Another with the numbers that `first` has and other contents, by the same owner: equivocation (G7). */
+const struct signed_record *signer_twin(struct signer *s, const struct signed_record *first);
 /* What was really signed under this hash, or NULL: then it is a forgery. */
 const struct signed_record *signer_find(const struct signer *s, const struct hash *hash);
 const struct signed_record *signer_find_bytes(const struct signer *s, struct bytes record);

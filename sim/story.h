@@ -32,5 +32,10 @@ void story_policy(struct world *w);
 
 /* story_hostile.c: some lie */
 void story_forge(struct world *w);
+void story_capture(struct world *w);
+void story_lie(struct world *w);
+void story_eclipse(struct world *w);
+void story_byzantine(struct world *w);
+void story_two_faced(struct world *w);
 
 #endif

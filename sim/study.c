@@ -13,7 +13,7 @@ static const struct study studies[] = {
     {"update", "one member publishes: when each other has it, and what that costs", measure_update},
     {"rest-cost", "nothing happens: bytes, messages, memory and CPU of each member", measure_rest},
     {"join-all", "all start at once with one seed: when all see all", measure_join_all},
-    {"liars", "some members lie as much as their keys allow: what they achieve, against their share",
+    {"lies", "some members lie as much as their keys allow: what they achieve, against their share",
      measure_liars},
 };
 

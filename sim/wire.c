@@ -52,12 +52,38 @@ void wire_fini(struct wire *w)
     free(w->group);
     free(w->host);
     free(w->connection);
+    free(w->apart);
     *w = (struct wire){0};
+}
+
+static size_t bit_of(const struct wire *w, uint32_t from, uint32_t to)
+{
+    return (size_t)from * w->hosts + to;
 }
 
 bool wire_is_cut(const struct wire *w, uint32_t from, uint32_t to)
 {
-    return w->cut[w->group[from]][w->group[to]];
+    size_t bit = bit_of(w, from, to);
+    return w->cut[w->group[from]][w->group[to]] || (w->parted > 0 && w->apart[bit / 8] >> bit % 8 & 1);
+}
+
+static void set_bit(struct wire *w, size_t bit, bool is_set)
+{
+    uint8_t mask = (uint8_t)(1u << bit % 8);
+    bool was_set = w->apart[bit / 8] & mask;
+    w->apart[bit / 8] = (uint8_t)(is_set ? w->apart[bit / 8] | mask : w->apart[bit / 8] & ~mask);
+    w->parted += (size_t)is_set;
+    w->parted -= (size_t)was_set;
+}
+
+void wire_part(struct wire *w, uint32_t a, uint32_t b, bool is_cut)
+{
+    if (!w->apart)
+        w->apart = calloc(((size_t)w->hosts * w->hosts + 7) / 8, 1);
+    if (!w->apart)
+        abort();
+    set_bit(w, bit_of(w, a, b), is_cut);
+    set_bit(w, bit_of(w, b, a), is_cut);
 }
 
 static bool is_stalled(const struct wire_host *h)
@@ -73,10 +99,10 @@ bool wire_is_bulk_cut(const struct wire *w, uint32_t a, uint32_t b)
 bool wire_is_whole(const struct wire *w)
 {
     static const bool none[WIRE_GROUPS_MAX][WIRE_GROUPS_MAX];
-    if (memcmp(w->cut, none, sizeof none) != 0)
+    if (memcmp(w->cut, none, sizeof none) != 0 || w->parted > 0)
         return false;
     for (uint32_t h = 0; h < w->hosts; h++)
-        if (w->host[h].lost_in_ppm || w->host[h].lost_out_ppm)
+        if (w->host[h].lost_in_ppm || w->host[h].lost_out_ppm || w->host[h].lag_us)
             return false;
     return true;
 }
@@ -84,8 +110,11 @@ bool wire_is_whole(const struct wire *w)
 void wire_heal(struct wire *w)
 {
     memset(w->cut, 0, sizeof w->cut);
+    if (w->parted > 0)
+        memset(w->apart, 0, ((size_t)w->hosts * w->hosts + 7) / 8);
+    w->parted = 0;
     for (uint32_t h = 0; h < w->hosts; h++)
-        w->host[h].lost_in_ppm = w->host[h].lost_out_ppm = 0;
+        w->host[h].lost_in_ppm = w->host[h].lost_out_ppm = w->host[h].lag_us = 0;
     for (uint32_t a = 0; a < WIRE_ZONES_MAX; a++)
         for (uint32_t b = 0; b < WIRE_ZONES_MAX; b++)
             w->way[a][b].loss_ppm = 0;
@@ -133,7 +162,7 @@ static const struct wire_way *way_of(const struct wire *w, uint32_t from, uint32
 static mono_us one_way(struct wire *w, uint32_t from, uint32_t to)
 {
     uint32_t spread = w->config.delay_us / 100 * w->config.jitter_pct;
-    uint32_t d = w->config.delay_us - spread + way_of(w, from, to)->delay_us;
+    uint32_t d = w->config.delay_us - spread + way_of(w, from, to)->delay_us + w->host[from].lag_us;
     return d + rng_below(&w->rng, 2 * spread + 1);
 }
 

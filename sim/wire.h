@@ -55,6 +55,7 @@ struct wire_line { /* when what was handed to it so far will have passed */
 struct wire_host {
     uint32_t lost_out_ppm, lost_in_ppm; /* of its own datagrams, of those to it */
     struct wire_line out, in;
+    uint32_t lag_us; /* whatever it sends is later by this */
     uint8_t zone;
 };
 
@@ -69,6 +70,8 @@ struct wire {
     struct wire_host *host;
     uint8_t *group;                             /* of each host */
     bool cut[WIRE_GROUPS_MAX][WIRE_GROUPS_MAX]; /* [from][to]: nothing gets through */
+    uint8_t *apart; /* [from * hosts + to], a bit each; NULL before the first wire_part() */
+    size_t parted;  /* bits that are set */
     struct wire_way way[WIRE_ZONES_MAX][WIRE_ZONES_MAX];
     struct connection *connection; /* open addressing by the pair of hosts */
     size_t connection_count, connection_slots;
@@ -79,6 +82,8 @@ void wire_init(struct wire *w, const struct wire_config *config, uint32_t hosts,
 void wire_fini(struct wire *w);
 
 bool wire_is_cut(const struct wire *w, uint32_t from, uint32_t to);
+/* Cuts, or mends, the way between two hosts alone, in both directions. */
+void wire_part(struct wire *w, uint32_t a, uint32_t b, bool is_cut);
 /* Nothing gets through between the two by TCP, which needs both directions and gives up where most is lost. */
 bool wire_is_bulk_cut(const struct wire *w, uint32_t a, uint32_t b);
 /* Nothing is cut, and no host has losses of its own. */

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "sim/capture.h"
 #include "sim/forger.h"
 #include "sim/liars.h"
 #include "sim/oracle.h"
@@ -54,6 +55,7 @@ void world_free(struct world *w)
     gossip_pool_free(w->pool);
     forger_free(w->forger);
     liars_free(w->liars);
+    capture_free(w->capture);
     heap_fini(&w->heap);
     wire_fini(&w->wire);
     signer_free(w->signer);
@@ -199,7 +201,7 @@ void world_inject(struct world *w, uint32_t from, bool is_outsiders, uint32_t to
                               .to_generation = w->host[to].generation,
                               .is_outsiders = is_outsiders,
                               .to_id = *signer_id(w->signer, to),
-                              .addr = signer_addr(to)};
+                              .addr = signer_addr(to, w->host[to].door)};
     struct delivery *d = delivery_new(&header, msg);
     trace_message(&w->trace, w->now, "forges", from, to, lane == GOSSIP_BULK ? "bulk" : "datagram", msg);
     heap_push(&w->heap, (struct happening){

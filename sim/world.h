@@ -62,6 +62,7 @@ struct host {
     uint32_t index, generation; /* the generation rises with every start */
     enum host_state state;
     bool is_left;          /* said good-bye for good */
+    uint8_t door;          /* which of its addresses it has */
     struct gossip *gossip; /* NULL unless UP or PAUSED */
     struct disk disk;
     const struct signed_record *own; /* published now; NULL before the first */
@@ -121,6 +122,7 @@ struct world {
     uint32_t last_observer, last_subject; /* of the last disagreement: asked first */
     struct forger *forger;
     struct liars *liars;
+    struct capture *capture;
     bool
         is_sockets_first; /* after a pause the loop reads before it runs timers, as the agent's does; else the
                               seed decides each time */
@@ -169,6 +171,8 @@ void host_pump(struct host *h); /* the second: takes events and packets, and set
 const struct signed_record *host_remembers(const struct host *h, uint32_t member);
 void host_crash(struct world *w, uint32_t host); /* memory and network gone, disk kept */
 void host_stop(struct world *w, uint32_t host); /* the process dies without a word; the host's kernel lives */
+void host_move(struct world *w, uint32_t host); /* it will start at another address; it must not run */
+void host_wipe(struct world *w, uint32_t host); /* its disk loses members and documents; it must not run */
 void host_leave(struct world *w, uint32_t host);  /* says good-bye; stops when gossip says it was heard */
 void host_update(struct world *w, uint32_t host); /* publishes its record's next version */
 void host_pause(struct world *w, uint32_t host);

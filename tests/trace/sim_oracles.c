@@ -66,7 +66,7 @@ static void speaking_before_storing_is_seen(void **state)
 {
     (void)state;
     struct world *w = small_mesh();
-    const struct signed_record *r = signer_sign(w->signer, 2, w->host[2].disk.incarnation + 1, 1, false);
+    const struct signed_record *r = signer_sign(w->signer, 2, w->host[2].disk.incarnation + 1, 1, false, 0);
     struct gossip_claim claim = {
         .id = *signer_id(w->signer, 2), .incarnation = r->incarnation, .hash = r->hash};
     oracle_verified(w, 0, &claim);
