@@ -6,6 +6,7 @@ enum {
     REFUTE_MS =
         1000, /* a host raises its own number once in so long at most (gossip/core.h), at each start, */
     REFUTE_SPARE = 2, /* ... and now and then above what others still hold of it */
+    LAG_MS = 500,     /* who is this late answers no probe in time */
     GONE_MS = 10000,  /* nothing that was sent by one who is gone arrives after this, sockets' queues apart */
 };
 
@@ -77,7 +78,7 @@ static bool is_settled(const struct world *w, uint32_t host)
 {
     const struct host *h = &w->host[host];
     return h->state == HOST_UP && !h->is_left && !h->wants_to_leave &&
-           w->now > h->stable_since + w->dead_bound;
+           w->wire.host[host].lag_us < MS(LAG_MS) && w->now > h->stable_since + w->dead_bound;
 }
 
 static void look_at(struct world *w, uint32_t observer)

@@ -14,6 +14,9 @@ void story_mass_restart(struct world *w);
 void story_rack(struct world *w);
 void story_churn(struct world *w);
 void story_leave(struct world *w);
+void story_restarts(struct world *w);
+void story_in_phase(struct world *w);
+void story_day(struct world *w);
 
 /* story_network.c: the network is cut, bad, thin */
 void story_partition_heal(struct world *w);
@@ -22,10 +25,17 @@ void story_flapping(struct world *w);
 void story_half_connected(struct world *w);
 void story_congested(struct world *w);
 void story_loss(struct world *w);
+void story_apart(struct world *w);
+void story_apart_draw(struct world_config *config); /* forgets the gone after an hour */
+void story_partial_links(struct world *w);
+void story_mangled(struct world *w);
 
 /* story_hosts.c: single hosts are slow */
 void story_slow_nodes(struct world *w);
 void story_starved(struct world *w);
+void story_paused(struct world *w);
+void story_sluggish(struct world *w);
+void story_moved(struct world *w);
 
 /* story_news.c: what is told, and when it is known */
 void story_policy(struct world *w);

@@ -262,6 +262,6 @@ void story_two_faced(struct world *w)
             return;
         }
     samples_add(&w->figures.convergence, w->now - start);
-    if (world_run(w, SEC(1)) && who_saw_both(w, liar) < w->config.hosts / 2)
+    if (world_run(w, SEC(1)) && who_saw_both(w, liar) < acts_some_of(w, 4))
         world_fail(w, "only %u hold the proof", who_saw_both(w, liar));
 }

@@ -1,5 +1,9 @@
+#include <malloc.h>
+
 #include "sim/acts.h"
 #include "sim/story.h"
+
+enum { RECORD_COST_BYTES = 4096 }; /* of a signed record in the simulator: signed, verified, remembered */
 
 void story_join(struct world *w)
 {
@@ -125,4 +129,70 @@ void story_leave(struct world *w)
     }
     if (world_agree(w, SEC(20), "good-byes") && world_run(w, SEC(60)))
         world_agree(w, MS(500), "a minute after the good-byes");
+}
+
+/* G28: a hundred times all crash and are back within ten seconds; each time all see all within a minute. */
+void story_restarts(struct world *w)
+{
+    if (!acts_start_all(w))
+        return;
+    for (int round = 0; round < 100 && world_is_well(w); round++) {
+        for (uint32_t h = 0; h < w->config.hosts; h++) {
+            host_crash(w, h);
+            world_after(w, acts_pick(w, (uint32_t)SEC(10)), h, host_start);
+        }
+        if (world_run(w, SEC(10)))
+            world_agree(w, SEC(60), "all have restarted again");
+    }
+}
+
+/* All lose power in one instant and are back in one instant: clocks in phase, timers too, were they not drawn. */
+void story_in_phase(struct world *w)
+{
+    if (!acts_start_all(w) || !world_run(w, SEC(5)))
+        return;
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        host_crash(w, h);
+    world_run(w, SEC(5));
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        host_start(w, h);
+    if (!world_agree(w, SEC(20), "all started in one instant") || !world_run(w, SEC(30)))
+        return;
+    struct gossip_counts c = gossip_counts(w->host[0].gossip);
+    if (c.suspect + c.dead > 0)
+        world_fail(w, "after a start in phase %u are doubted", c.suspect + c.dead);
+}
+
+/* A day in which one host in a hundred, at least one, goes each minute and another comes back; silently, with a good-bye,
+ * or as a process only. What the process holds at the end is what it held after the first hours. */
+void story_day(struct world *w)
+{
+    enum { MINUTES = 24 * 60, SETTLED = 4 * 60 };
+    static void (*const ways[])(struct world * w, uint32_t host) = {host_crash, host_stop, host_leave};
+    size_t heap = 0, signed_then = 0;
+    if (!acts_start_all(w))
+        return;
+    for (int minute = 0; minute < MINUTES && world_is_well(w); minute++) {
+        for (uint32_t n = acts_some_of(w, 100); n > 0; n--) {
+            uint32_t goes = acts_other_host(w), comes = acts_other_host(w);
+            if (w->host[goes].state == HOST_UP)
+                ways[acts_pick(w, 3)](w, goes);
+            if (w->host[comes].state == HOST_STOPPED || w->host[comes].state == HOST_DOWN)
+                world_after(w, acts_pick(w, (uint32_t)SEC(60)), comes, host_start);
+        }
+        world_run(w, SEC(60));
+        for (uint32_t h = 0; h < w->config.hosts; h++)
+            if (w->host[h].wants_to_leave)
+                host_stop(w, h);
+        if (minute == SETTLED) {
+            heap = mallinfo2().uordblks;
+            signed_then = signer_count(w->signer);
+        }
+    }
+    size_t grown = mallinfo2().uordblks, records = signer_count(w->signer) - signed_then;
+    grown = grown > heap ? grown - heap : 0;
+    trace_line(&w->trace, w->now, "%zu records signed since the fourth hour", records);
+    if (grown > heap / 5 + records * RECORD_COST_BYTES)
+        world_fail(w, "the heap grew by %zu bytes in twenty hours, with %zu records signed", grown, records);
+    world_agree(w, acts_agree_bound(w), "a day of churn");
 }

@@ -94,3 +94,111 @@ void story_loss(struct world *w)
     w->wire.config.loss_ppm = w->wire.config.duplicate_ppm = w->wire.config.reorder_ppm = 0;
     world_agree(w, acts_agree_bound(w), "the network became good");
 }
+
+/* ---- G14, G29: halves that live apart for long, past the expiry of tombstones ---- */
+
+enum { TOMBSTONE_S = 3600 };
+
+void story_apart_draw(struct world_config *config)
+{
+    config->wire = (struct wire_config){.delay_us = 500, .jitter_pct = 20};
+    config->gossip.tombstone_ms = TOMBSTONE_S * 1000; /* a week in an agent: the story would be long */
+}
+
+/* Each half buries the other, and forgets it if it lasts; one says good-bye, one publishes, one dies while the other half
+ * cannot see it. Then they meet again, by themselves. */
+void story_apart(struct world *w)
+{
+    static const uint32_t apart_s[] = {60, 600, TOMBSTONE_S / 2, TOMBSTONE_S + 600, 3 * TOMBSTONE_S};
+    uint32_t lasts_s = apart_s[acts_pick(w, sizeof apart_s / sizeof *apart_s)];
+    if (!acts_start_all(w) || !world_run(w, SEC(5)))
+        return;
+    acts_split(w);
+    world_cut(w, 0, 1, true);
+    world_cut(w, 1, 0, true);
+    world_run(w, SEC(30));
+    uint32_t leaver = w->config.hosts - 1, dies = w->config.hosts - 2;
+    host_leave(w, leaver);
+    world_run(w, SEC(5));
+    host_stop(w, leaver);
+    if (w->config.hosts > HOSTS_WITH_SEEDS + 2)
+        host_crash(w, dies);
+    host_update(w, 0);
+    host_update(w, 1);
+    if (!world_run(w, SEC(lasts_s)))
+        return;
+    world_cut(w, 0, 1, false);
+    world_cut(w, 1, 0, false);
+    if (world_agree(w, acts_agree_bound(w), "the halves met again") && world_run(w, SEC(30)))
+        world_agree(w, MS(500), "half a minute together");
+}
+
+/* ---- G30: single links are missing ---- */
+
+static void part(struct world *w, uint32_t h, uint32_t distance, bool is_cut)
+{
+    uint32_t n = w->config.hosts;
+    wire_part(&w->wire, h, (h + distance) % n, is_cut);
+}
+
+/* Everybody lacks the link to somebody, then to both its neighbours on a ring. All can be reached through others: nobody is
+ * held dead by anybody. */
+void story_partial_links(struct world *w)
+{
+    uint32_t n = w->config.hosts;
+    if (!acts_start_all(w) || !world_run(w, SEC(5)))
+        return;
+    uint64_t deaths = acts_deaths_told(w);
+    for (uint32_t distance = 1; distance <= 2 && n > 5; distance++) {
+        for (uint32_t h = 0; h < n; h += distance == 1 ? 2 : 1)
+            part(w, h, distance, true);
+        w->network_since = w->now;
+        if (!world_run(w, SEC(60)))
+            return;
+        for (uint32_t h = 0; h < n; h++)
+            part(w, h, distance, false);
+    }
+    w->network_since = w->now;
+    if (acts_deaths_told(w) > deaths)
+        world_fail(w, "%llu deaths are told of hosts that others reach",
+                   (unsigned long long)(acts_deaths_told(w) - deaths));
+    world_agree(w, acts_agree_bound(w), "all links are back");
+}
+
+/* ---- G41: what a bad network costs ---- */
+
+/* How long all take to start and agree in such a network; NEVER: they did not. */
+static mono_us time_to_agree(const struct world *like, const struct wire_config *wire)
+{
+    struct world_config config = like->config;
+    config.wire = *wire;
+    config.is_printed = false;
+    config.gossip.pool = NULL;
+    struct world *w = world_new(&config);
+    for (uint32_t h = 0; h < config.hosts; h++)
+        host_start(w, h);
+    w->is_doubt_agreed = true;
+    mono_us start = w->now;
+    world_agree(w, SEC(120), "all have started");
+    mono_us took = world_is_well(w) ? w->now - start : NEVER;
+    world_free(w);
+    return took;
+}
+
+/* 30 % lost, 10 % doubled, 5 % mangled, which is lost too, as its session does not open it: a mesh comes together in at most
+ * three times what it takes without, counting the half second in which a lost seed's answer is asked for again. */
+void story_mangled(struct world *w)
+{
+    struct wire_config bad = w->config.wire;
+    bad.loss_ppm = 335000;
+    bad.duplicate_ppm = 100000;
+    bad.reorder_ppm = 100000;
+    bad.reorder_us = 20 * bad.delay_us;
+    mono_us good_us = time_to_agree(w, &w->config.wire), bad_us = time_to_agree(w, &bad);
+    trace_line(&w->trace, w->now, "%llu ms in a good network, %llu ms in a bad one",
+               (unsigned long long)good_us / 1000, (unsigned long long)bad_us / 1000);
+    samples_add(&w->figures.convergence, bad_us);
+    if (bad_us == NEVER || bad_us > 3 * (good_us + SEC(1)))
+        world_fail(w, "a bad network takes %llu ms to agree, a good one %llu",
+                   (unsigned long long)bad_us / 1000, (unsigned long long)good_us / 1000);
+}
