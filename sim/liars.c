@@ -29,6 +29,11 @@ bool liars_has(const struct world *w, uint32_t host)
     return w->liars && host < w->config.hosts && w->liars->is_liar[host];
 }
 
+bool liars_lie(const struct world *w, uint32_t host)
+{
+    return liars_has(w, host) && w->liars->ways != 0;
+}
+
 uint64_t liars_lies(const struct world *w)
 {
     return w->liars ? w->liars->lies : 0;

@@ -24,10 +24,11 @@ enum liars_way {
 
 /* From now on the marked hosts lie in these ways. Each accuses somebody once per `every`. */
 void liars_begin(struct world *w, const bool *is_liar, unsigned ways, mono_us every);
-void liars_end(struct world *w);  /* they are honest again */
-void liars_free(struct liars *l); /* may be NULL */
-bool liars_has(const struct world *w, uint32_t host);
-uint64_t liars_lies(const struct world *w); /* messages invented, withheld or changed so far */
+void liars_end(struct world *w);                      /* they are honest again */
+void liars_free(struct liars *l);                     /* may be NULL */
+bool liars_has(const struct world *w, uint32_t host); /* it lies, or did before the end */
+bool liars_lie(const struct world *w, uint32_t host); /* now */
+uint64_t liars_lies(const struct world *w);           /* messages invented, withheld or changed so far */
 
 /* host.c: this host is about to send *msg; what is sent instead replaces it, valid until the next call. False: nothing. */
 bool liars_edit(struct world *w, uint32_t from, enum gossip_lane lane, struct bytes *msg);

@@ -1,5 +1,6 @@
 #include "sim/oracle.h"
 
+#include "sim/liars.h"
 #include "trust/sign.h"
 
 enum {
@@ -115,7 +116,7 @@ mono_us oracle_look(struct world *w)
 
 static bool is_asked(const struct world *w, uint32_t host)
 {
-    return w->host[host].state == HOST_UP && !w->host[host].is_left;
+    return w->host[host].state == HOST_UP && !w->host[host].is_left && !liars_lie(w, host);
 }
 
 /* What the first of those who are asked and know the subject holds of it. */

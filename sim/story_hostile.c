@@ -3,7 +3,6 @@
 #include "gossip/message.h"
 #include "sim/acts.h"
 #include "sim/capture.h"
-#include "sim/faults.h"
 #include "sim/forger.h"
 #include "sim/liars.h"
 #include "sim/story.h"
@@ -106,15 +105,20 @@ void story_capture(struct world *w)
 
 /* ---- G4, G15, G22: liars ---- */
 
-static bool begin_lying(struct world *w, uint32_t first, uint32_t count, unsigned ways, mono_us every)
+/* Different hosts among `count` of those from `first` on: as many as `liars`. */
+static void begin_lying(struct world *w, uint32_t first, uint32_t count, uint32_t liars, unsigned ways,
+                        mono_us every)
 {
     bool *chosen = calloc(w->config.hosts, sizeof *chosen);
     if (!chosen)
         abort();
-    faults_choose(w, first, count, chosen);
+    while (liars > 0) {
+        uint32_t h = first + acts_pick(w, count);
+        liars -= !chosen[h];
+        chosen[h] = true;
+    }
     liars_begin(w, chosen, ways, every);
     free(chosen);
-    return true;
 }
 
 static bool is_held_dead_by_the_honest(const struct world *w, uint32_t gone)
@@ -133,7 +137,7 @@ void story_lie(struct world *w)
     if (!acts_start_all(w) || !world_run(w, SEC(35)))
         return;
     uint64_t deaths = acts_deaths_told(w);
-    begin_lying(w, 1, acts_some_of(w, 4), LIARS_ALL, MS(200));
+    begin_lying(w, 1, w->config.hosts - 1, acts_some_of(w, 4), LIARS_ALL, MS(200));
     if (!world_run(w, SEC(30)))
         return;
     if (acts_deaths_told(w) > deaths) {
@@ -169,7 +173,7 @@ void story_eclipse(struct world *w)
     host_crash(w, victim);
     if (!world_run(w, SEC(15)))
         return;
-    begin_lying(w, 0, HOSTS_WITH_SEEDS - 1, LIARS_ECLIPSE | LIARS_SILENT, SEC(1));
+    begin_lying(w, 0, HOSTS_WITH_SEEDS - 1, HOSTS_WITH_SEEDS - 1, LIARS_ECLIPSE | LIARS_SILENT, SEC(1));
     host_wipe(w, victim);
     host_start(w, victim);
     if (!world_run(w, SEC(5)) || !world_agree(w, acts_agree_bound(w), "a start among liars"))
@@ -188,7 +192,8 @@ void story_byzantine(struct world *w)
 {
     if (!acts_start_all(w) || !world_run(w, SEC(35)))
         return;
-    begin_lying(w, HOSTS_WITH_SEEDS, acts_some_of(w, 20), LIARS_ALL, MS(100));
+    begin_lying(w, HOSTS_WITH_SEEDS, w->config.hosts - HOSTS_WITH_SEEDS, acts_some_of(w, 20), LIARS_ALL,
+                MS(100));
     forger_start(w, w->config.hosts - 1, MS(50));
     for (int round = 0; round < 6 && world_is_well(w); round++) {
         uint32_t h = acts_other_host(w);
@@ -243,12 +248,7 @@ void story_two_faced(struct world *w)
     if (!acts_start_all(w) || !world_run(w, SEC(5)))
         return;
     uint32_t liar = w->config.hosts - 1;
-    bool *chosen = calloc(w->config.hosts, sizeof *chosen);
-    if (!chosen)
-        abort();
-    chosen[liar] = true;
-    liars_begin(w, chosen, LIARS_SILENT, SEC(1));
-    free(chosen);
+    begin_lying(w, liar, 1, 1, LIARS_SILENT, SEC(1));
     const struct signed_record *one = signer_sign(w->signer, liar, w->host[liar].disk.incarnation,
                                                   w->host[liar].own->version + 1, false, 0);
     const struct signed_record *two = signer_twin(w->signer, one);
