@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sim/crew.h"
 #include "sim/faults.h"
 #include "sim/plot.h"
 #include "sim/study.h"
@@ -35,6 +36,7 @@ struct outcome {
     uint64_t false_positives, at_healthy, datagrams, bytes;
     double member_seconds;
     struct samples first, full; /* microseconds */
+    char failure[256];          /* of a single run */
 };
 
 static void watch(struct world *w, uint32_t observer, uint32_t subject, const struct gossip_event *ev)
@@ -78,9 +80,16 @@ static mono_us lasts(const struct study_options *o, const struct cell *c)
     return cycles * cycle + SEC(AFTER_S);
 }
 
-static void play(const struct study_options *o, const struct cell *c, uint64_t seed, struct outcome *out)
+static void fini(struct outcome *o)
+{
+    samples_fini(&o->first);
+    samples_fini(&o->full);
+}
+
+static void play(const struct study_options *o, const struct cell *c, uint64_t seed, struct buf *result)
 {
     struct trial t = {0};
+    struct outcome out = {.runs = 1};
     struct world *w = study_mesh(o, MEMBERS, seed, SEC(QUIET_S - 1));
     uint64_t datagrams = w->figures.datagrams, bytes = w->figures.datagram_bytes + w->figures.bulk_bytes;
     w->watch = watch;
@@ -92,16 +101,16 @@ static void play(const struct study_options *o, const struct cell *c, uint64_t s
             fault_begin(w, h, FAULT_BLOCK, MS(c->on_ms), o->is_interval ? MS(c->off_ms) : 0,
                         w->now + SEC(CYCLES_S));
     world_run(w, lasts(o, c));
-    take(out, &t, c->paused, !o->is_interval);
-    out->runs++;
-    out->member_seconds += MEMBERS * (double)(w->now - t.began) / 1e6;
-    out->datagrams += w->figures.datagrams - datagrams;
-    out->bytes += w->figures.datagram_bytes + w->figures.bulk_bytes - bytes;
-    if (!world_is_well(w)) {
-        printf("FAILED: C %u D %u ms I %u ms seed %llu: %s\n", c->paused, c->on_ms, c->off_ms,
-               (unsigned long long)seed, w->failure);
-        out->failed++;
-    }
+    take(&out, &t, c->paused, !o->is_interval);
+    out.member_seconds = MEMBERS * (double)(w->now - t.began) / 1e6;
+    out.datagrams = w->figures.datagrams - datagrams;
+    out.bytes = w->figures.datagram_bytes + w->figures.bulk_bytes - bytes;
+    out.failed = !world_is_well(w);
+    memcpy(out.failure, w->failure, sizeof out.failure);
+    buf_add(result, &out, sizeof out);
+    samples_write(&out.first, result);
+    samples_write(&out.full, result);
+    fini(&out);
     world_free(w);
 }
 
@@ -116,12 +125,6 @@ static void add(struct outcome *to, const struct outcome *from)
     to->member_seconds += from->member_seconds;
     samples_add_all(&to->first, &from->first);
     samples_add_all(&to->full, &from->full);
-}
-
-static void fini(struct outcome *o)
-{
-    samples_fini(&o->first);
-    samples_fini(&o->full);
 }
 
 static const char head[] =
@@ -151,50 +154,12 @@ static void print(const char *name, struct outcome *o)
     fflush(stdout);
 }
 
-/* ---- the grid ---- */
+/* ---- the grid of the paper ---- */
 
 static const struct study_list own_paused = {9, {1, 4, 8, 12, 16, 20, 24, 28, 32}};
 static const struct study_list own_on_ms = {6, {128, 512, 2048, 8192, 16384, 32768}};
 static const struct study_list own_off_ms = {8, {1, 4, 16, 64, 256, 1024, 4096, 16384}};
 static const struct study_list once = {1, {0}};
-
-/* All cells with this many paused; the cells' sum is added to *out. */
-static void play_row(const struct study_options *o, uint32_t paused, struct outcome *out)
-{
-    struct study_list on = study_or(&o->on_ms, own_on_ms), off = study_or(&o->off_ms, own_off_ms);
-    uint32_t repeats = o->runs ? o->runs : REPEATS;
-    if (!o->is_interval)
-        off = once;
-    for (size_t d = 0; d < on.count; d++)
-        for (size_t i = 0; i < off.count; i++) {
-            struct outcome cell = {0};
-            char name[64];
-            const struct cell c = {paused, on.at[d], off.at[i]};
-            for (uint32_t r = 0; r < repeats; r++)
-                play(o, &c, o->seed + r, &cell);
-            snprintf(name, sizeof name, "C %u D %u ms%s", c.paused, c.on_ms, o->is_interval ? "" : " once");
-            if (o->is_interval)
-                snprintf(name, sizeof name, "C %u D %u ms I %u ms", c.paused, c.on_ms, c.off_ms);
-            if (!o->is_quiet)
-                print(name, &cell);
-            add(out, &cell);
-            fini(&cell);
-        }
-}
-
-static void play_grid(const struct study_options *o, const char *name, struct outcome *out,
-                      struct plot_series *line)
-{
-    struct study_list paused = study_or(&o->paused, own_paused);
-    for (size_t c = 0; c < paused.count; c++) {
-        struct outcome row = {0};
-        play_row(o, paused.at[c], &row);
-        plot_point(line, paused.at[c], (double)row.false_positives / row.runs);
-        add(out, &row);
-        fini(&row);
-    }
-    print(name, out);
-}
 
 /* ---- Lifeguard's parts: with none it is SWIM, each alone, and all ---- */
 
@@ -214,27 +179,131 @@ static const struct {
     {"Starling", 0},
 };
 
-int lifeguard_run(const struct study_options *given)
+enum { VARIANTS = sizeof variants / sizeof *variants };
+
+/* ---- all of it: variants, then how many are paused, D, I, and repeats of each ---- */
+
+struct grid {
+    const struct study_options *o;
+    struct study_list paused, on, off;
+    uint32_t first, repeats; /* the variant that is played first */
+    struct plot_series *line[VARIANTS];
+    struct outcome cell, row, all;
+    uint32_t failed;
+};
+
+static uint32_t row_runs(const struct grid *g)
 {
-    struct study_options o = *given;
-    struct plot *p = plot_new(o.is_interval ? "Lifeguard's Interval experiment, 128 members"
-                                            : "Lifeguard's Threshold experiment, 128 members",
-                              "members paused at once", "false positives per run (a tenth added to each)");
-    size_t count = sizeof variants / sizeof *variants;
-    uint32_t failed = 0;
-    p->is_y_log = true;
-    fputs(head, stdout);
-    for (size_t v = o.is_compared ? 0 : count - 1; v < count; v++) {
-        struct outcome out = {0};
-        o.gossip.without = given->gossip.without | variants[v].without;
-        play_grid(&o, o.is_compared ? variants[v].name : "all", &out, plot_add(p, variants[v].name));
-        failed += out.failed;
-        fini(&out);
+    return (uint32_t)(g->on.count * g->off.count) * g->repeats;
+}
+
+static uint32_t variant_runs(const struct grid *g)
+{
+    return (uint32_t)g->paused.count * row_runs(g);
+}
+
+static struct cell cell_of(const struct grid *g, uint32_t run)
+{
+    uint32_t n = run % variant_runs(g) / g->repeats, off = (uint32_t)g->off.count, on = (uint32_t)g->on.count;
+    return (struct cell){g->paused.at[n / off / on], g->on.at[n / off % on], g->off.at[n % off]};
+}
+
+static uint32_t variant_of(const struct grid *g, uint32_t run)
+{
+    return g->first + run / variant_runs(g);
+}
+
+static void play_nth(void *arg, uint32_t run, struct buf *result)
+{
+    const struct grid *g = arg;
+    struct study_options o = *g->o;
+    const struct cell c = cell_of(g, run);
+    o.gossip.without |= variants[variant_of(g, run)].without;
+    play(&o, &c, o.seed + run % g->repeats, result);
+}
+
+/* The cell, the row and the variant are printed or drawn when their last run is there. */
+static void sum_up(struct grid *g, uint32_t run)
+{
+    const struct cell c = cell_of(g, run);
+    uint32_t variant = variant_of(g, run);
+    char name[64];
+    if ((run + 1) % g->repeats == 0) {
+        int len = snprintf(name, sizeof name, "C %u D %u ms", c.paused, c.on_ms);
+        snprintf(name + len, sizeof name - (size_t)len, g->o->is_interval ? " I %u ms" : " once", c.off_ms);
+        if (!g->o->is_quiet)
+            print(name, &g->cell);
+        add(&g->row, &g->cell);
+        fini(&g->cell);
+        g->cell = (struct outcome){0};
     }
+    if ((run + 1) % row_runs(g) == 0) {
+        plot_point(g->line[variant], c.paused,
+                   (double)g->row.false_positives / (g->row.runs ? g->row.runs : 1));
+        add(&g->all, &g->row);
+        fini(&g->row);
+        g->row = (struct outcome){0};
+    }
+    if ((run + 1) % variant_runs(g) == 0) {
+        print(g->o->is_compared ? variants[variant].name : "all", &g->all);
+        fini(&g->all);
+        g->all = (struct outcome){0};
+    }
+}
+
+static void note_failure(struct grid *g, uint32_t run, const char *failure)
+{
+    const struct cell c = cell_of(g, run);
+    printf("FAILED: C %u D %u ms I %u ms seed %llu: %s\n", c.paused, c.on_ms, c.off_ms,
+           (unsigned long long)(g->o->seed + run % g->repeats), failure);
+    g->failed++;
+}
+
+static void take_nth(void *arg, uint32_t run, struct bytes result)
+{
+    struct grid *g = arg;
+    struct outcome out;
+    assert(result.len >= sizeof out);
+    memcpy(&out, result.at, sizeof out);
+    struct bytes rest = bytes_of(result.at + sizeof out, result.len - sizeof out);
+    out.first = out.full = (struct samples){0};
+    samples_read(&out.first, &rest);
+    samples_read(&out.full, &rest);
+    if (out.failed)
+        note_failure(g, run, out.failure);
+    add(&g->cell, &out);
+    fini(&out);
+    sum_up(g, run);
+}
+
+static void lose_nth(void *arg, uint32_t run, const char *how)
+{
+    note_failure(arg, run, how);
+    sum_up(arg, run);
+}
+
+int lifeguard_run(const struct study_options *o)
+{
+    struct plot *p = plot_new(o->is_interval ? "Lifeguard's Interval experiment, 128 members"
+                                             : "Lifeguard's Threshold experiment, 128 members",
+                              "members paused at once", "false positives per run (a tenth added to each)");
+    struct grid g = {.o = o,
+                     .paused = study_or(&o->paused, own_paused),
+                     .on = study_or(&o->on_ms, own_on_ms),
+                     .off = o->is_interval ? study_or(&o->off_ms, own_off_ms) : once,
+                     .first = o->is_compared ? 0 : VARIANTS - 1,
+                     .repeats = o->runs ? o->runs : REPEATS};
+    const struct crew crew = {play_nth, take_nth, lose_nth, &g};
+    p->is_y_log = true;
+    for (size_t v = g.first; v < VARIANTS; v++)
+        g.line[v] = plot_add(p, variants[v].name);
+    signer_free(signer_new(MEMBERS)); /* keys that all workers then have */
+    fputs(head, stdout);
+    crew_run(&crew, o->jobs, variant_runs(&g) * (VARIANTS - g.first));
     for (size_t i = 0; i < p->series_count; i++)
         for (size_t k = 0; k < p->series[i].count; k++)
             p->series[i].y[k] += 0.1; /* a logarithmic axis has no zero */
-    int status = study_plot(given, p);
+    int status = study_plot(o, p);
     plot_free(p);
-    return failed > 0 ? 1 : status;
+    return g.failed > 0 ? 1 : status;
 }

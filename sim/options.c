@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/crew.h"
+
 static const char usage[] =
     "Usage: starling-sim --scenario NAME [options]\n"
     "Plays a scenario: many instances of the real gossip code, signed records, a simulated network, virtual "
@@ -15,6 +17,7 @@ static const char usage[] =
     "  --nodes N         hosts, 2 to 20000 (default 20; `swarm` draws it from the seed)\n"
     "  --seed S          of everything random (default 1)\n"
     "  --runs K          plays the seeds S to S+K-1 (default 1)\n"
+    "  --jobs J          in up to J processes (default: one per core); what is printed is the same\n"
     "  --trace           prints everything that happens, in virtual milliseconds; two traces can be "
     "compared\n"
     "                    with diff\n"
@@ -68,6 +71,7 @@ enum {
     OPT_NODES,
     OPT_SEED,
     OPT_RUNS,
+    OPT_JOBS,
     OPT_TRACE,
     OPT_QUIET,
     OPT_SVG,
@@ -88,6 +92,7 @@ static const struct option own_options[] = {
     {"nodes", required_argument, NULL, OPT_NODES},
     {"seed", required_argument, NULL, OPT_SEED},
     {"runs", required_argument, NULL, OPT_RUNS},
+    {"jobs", required_argument, NULL, OPT_JOBS},
     {"trace", no_argument, NULL, OPT_TRACE},
     {"quiet", no_argument, NULL, OPT_QUIET},
     {"svg", required_argument, NULL, OPT_SVG},
@@ -177,6 +182,8 @@ static bool take_value(struct options *o, int option, const char *text)
         return read_number(text, 0, UINT64_MAX, &o->seed);
     case OPT_RUNS:
         return read_number(text, 1, 1000000000, &v) && (o->runs = (uint32_t)v, true);
+    case OPT_JOBS:
+        return read_number(text, 1, CREW_WORKERS_MAX, &v) && (o->ask.jobs = (uint32_t)v, true);
     case OPT_PAUSED:
         return read_list(text, 1, 127, &o->ask.paused);
     case OPT_ON:
@@ -239,7 +246,7 @@ int options_read(struct options *o, int argc, char **argv)
 {
     struct option known[OWN_OPTIONS + WIRE_OPTIONS + 1];
     static const struct wire_config lan = {.delay_us = 500, .jitter_pct = 20};
-    *o = (struct options){.seed = 1};
+    *o = (struct options){.seed = 1, .ask.jobs = crew_cores()};
     memset(o->wire, 0xff, sizeof o->wire);
     all_options(known);
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {

@@ -25,6 +25,27 @@ void samples_add_all(struct samples *to, const struct samples *from)
         samples_add(to, from->at[i]);
 }
 
+void samples_write(const struct samples *s, struct buf *out)
+{
+    buf_add(out, &s->count, sizeof s->count);
+    buf_add(out, s->at, s->count * sizeof *s->at);
+}
+
+void samples_read(struct samples *add_to, struct bytes *in)
+{
+    size_t count;
+    uint64_t value;
+    assert(in->len >= sizeof count);
+    memcpy(&count, in->at, sizeof count);
+    assert(count <= (in->len - sizeof count) / sizeof value);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(&value, in->at + sizeof count + i * sizeof value, sizeof value);
+        samples_add(add_to, value);
+    }
+    *in =
+        bytes_of(in->at + sizeof count + count * sizeof value, in->len - sizeof count - count * sizeof value);
+}
+
 static int cmp_u64(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;

@@ -16,6 +16,7 @@ struct study_list {
 struct study_options {
     uint64_t seed;
     uint32_t runs;            /* of each case; 0: the study's own number */
+    uint32_t jobs;            /* processes that share the runs (crew.h), at least 1 */
     struct study_list nodes;  /* mesh sizes, one row each */
     struct study_list paused; /* lifeguard: C, how many at once */
     struct study_list on_ms;  /* lifeguard: D, how long */
