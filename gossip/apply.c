@@ -7,7 +7,8 @@
  *            |                                          |       |      SUSPECT -> DEAD: after the deadline,
  *            '------------> LEFT <----------------------'-------'      if own probes failed
  *                           by a record that says so
- *   LEFT -> ALIVE by a newer record that does not say so. */
+ *   LEFT -> ALIVE by a newer record that does not say so.
+ *   ALIVE -> DEAD only when it is evicted, and then it is forgotten at once. */
 #include "gossip/core.h"
 
 #include <assert.h>
@@ -15,7 +16,7 @@
 
 #define BIT(s) (1u << (s))
 static const unsigned may_become[] = {
-    [GOSSIP_ALIVE] = BIT(GOSSIP_SUSPECT) | BIT(GOSSIP_LEFT),
+    [GOSSIP_ALIVE] = BIT(GOSSIP_SUSPECT) | BIT(GOSSIP_DEAD) | BIT(GOSSIP_LEFT),
     [GOSSIP_SUSPECT] = BIT(GOSSIP_ALIVE) | BIT(GOSSIP_DEAD) | BIT(GOSSIP_LEFT),
     [GOSSIP_DEAD] = BIT(GOSSIP_ALIVE) | BIT(GOSSIP_LEFT),
     [GOSSIP_LEFT] = BIT(GOSSIP_ALIVE),
@@ -466,6 +467,13 @@ void apply_vouch_lapses(struct gossip *g, struct member *m)
         return;
     m->busy->vouched_until = 0;
     member_settle(m);
+}
+
+void apply_evict(struct gossip *g, struct member *m)
+{
+    if (m->state == GOSSIP_ALIVE || m->state == GOSSIP_SUSPECT)
+        move(g, m, GOSSIP_DEAD);
+    apply_forget(g, m);
 }
 
 void apply_forget(struct gossip *g, struct member *m)

@@ -103,10 +103,10 @@ enum {
 /* Numbers that only a liar signs: no room above them to refute (ADVERSARY G6). */
 #define NUMBER_MAX (UINT64_C(1) << 62)
 
-enum out_type { OUT_PING, OUT_ACK, OUT_PING_REQ, OUT_RELAYED_ACK, OUT_NACK, OUT_RECORD };
+enum out_type { OUT_PING, OUT_ACK, OUT_PING_REQ, OUT_RELAYED_ACK, OUT_NACK, OUT_RECORD, OUT_DOC };
 struct out {
     enum out_type type;
-    uint8_t hops;
+    uint8_t hops, doc_kind;
     uint16_t ms; /* ACK: until its next turn; PING_REQ: the word is awaited so long */
     struct member *to;
     struct member *about; /* PING_REQ, RELAYED_ACK: whom; RECORD: whose */
@@ -339,6 +339,7 @@ void apply_confirm(struct gossip *g, struct member *m, const struct node_id *acc
 void apply_accuse(struct gossip *g, struct suspicion *s, uint8_t eager);
 void apply_death(struct gossip *g, struct member *m);
 void apply_forget(struct gossip *g, struct member *m);
+void apply_evict(struct gossip *g, struct member *m);
 void apply_vouch_lapses(struct gossip *g, struct member *m); /* if its time is over */
 /* Our own probe of a suspect was not answered; is_own: while others answered us. */
 void apply_verify_failed(struct gossip *g, struct member *m, bool is_own);

@@ -247,6 +247,17 @@ void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t ver
     drop_obsolete(k);
 }
 
+void gossip_doc_tell(struct gossip *g, uint8_t kind, const struct node_id *to, mono_ms now)
+{
+    struct doc_kind *k = docs_find(g, kind);
+    struct member *m = members_find(&g->members, to);
+    struct addr addr;
+    assert(now >= g->now);
+    g->now = now;
+    if (k && k->is_held && m && m != g->self && apply_addr(g, m, &addr))
+        outbox_put(&g->answers, &(struct out){.type = OUT_DOC, .to = m, .via = addr, .doc_kind = kind});
+}
+
 static void show(const struct doc_kind *k, struct gossip_event *out)
 {
     out->id = k->asked_of;

@@ -120,6 +120,14 @@ enum err gossip_member_load(struct gossip *g, struct bytes record, mono_ms now)
     return ERR_OK;
 }
 
+void gossip_evict(struct gossip *g, const struct node_id *id, mono_ms now)
+{
+    advance(g, now);
+    struct member *m = members_find(&g->members, id);
+    if (m && m != g->self)
+        apply_evict(g, m);
+}
+
 void gossip_link_lost(struct gossip *g, const struct node_id *id, mono_ms now)
 {
     advance(g, now);

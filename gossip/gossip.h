@@ -132,6 +132,9 @@ void gossip_recall(struct gossip *g, bool seeds_follow, mono_ms now);
 void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t version, const struct hash *hash,
                     mono_ms now);
 
+/* Tells this member at once what we hold of `kind`, besides whoever else is told: for one whom it concerns. */
+void gossip_doc_tell(struct gossip *g, uint8_t kind, const struct node_id *to, mono_ms now);
+
 enum gossip_lane { GOSSIP_DATAGRAM, GOSSIP_BULK };
 
 /* Applies one message that arrived on `lane` from the authenticated member `from` at address `via`. Borrows `msg` for the
@@ -142,6 +145,11 @@ must_check enum err gossip_receive(struct gossip *g, enum gossip_lane lane, cons
 
 /* A bulk message to this member (zero id: to the seed at this address) could not be delivered. */
 void gossip_bulk_failed(struct gossip *g, const struct node_id *to, const struct addr *addr, mono_ms now);
+
+/* This member may not be one any more (its key is revoked, say, and `verify` refuses its records from now on): it is
+ * forgotten at once, with all that was to be told about it, and a FORGOTTEN event follows unless nobody was told of it.
+ * Not for ourselves. Unknown: nothing happens. */
+void gossip_evict(struct gossip *g, const struct node_id *id, mono_ms now);
 
 /* Evidence from traffic: a link to this member was reset or timed out -> it is probed at once instead of in its turn. */
 void gossip_link_lost(struct gossip *g, const struct node_id *id, mono_ms now);

@@ -215,14 +215,20 @@ static bool record_tell(const struct gossip *g, struct wr *w, const struct rumor
     return true;
 }
 
-static bool doc_tell(const struct gossip *g, struct wr *w, const struct rumor *r)
+static struct rumor_item doc_of(const struct gossip *g, uint8_t kind)
 {
     struct rumor_item i = {.type = RUMOR_DOC};
+    for (uint32_t k = 0; k < g->doc_kind_count; k++)
+        if (g->doc_kinds[k].kind == kind)
+            i.doc = g->doc_kinds[k].held;
+    return i;
+}
+
+static bool doc_tell(const struct gossip *g, struct wr *w, const struct rumor *r)
+{
+    struct rumor_item i = doc_of(g, r->doc_kind);
     if (room(w) < DOC_RUMOR_BYTES)
         return false;
-    for (uint32_t k = 0; k < g->doc_kind_count; k++)
-        if (g->doc_kinds[k].kind == r->doc_kind)
-            i.doc = g->doc_kinds[k].held;
     rumor_item_encode(w, &i);
     return true;
 }
@@ -302,7 +308,8 @@ static struct datagram head_of(const struct gossip *g, const struct out *o)
     static const enum message_type type[] = {
         [OUT_PING] = MSG_PING,         [OUT_ACK] = MSG_ACK,
         [OUT_PING_REQ] = MSG_PING_REQ, [OUT_RELAYED_ACK] = MSG_RELAYED_ACK,
-        [OUT_NACK] = MSG_NACK,         [OUT_RECORD] = MSG_PUSH};
+        [OUT_NACK] = MSG_NACK,         [OUT_RECORD] = MSG_PUSH,
+        [OUT_DOC] = MSG_PUSH};
     struct datagram d = {
         .type = type[o->type], .nonce = o->nonce, .summary = bulk_summary(g, o->nonce), .ms = o->ms};
     if (o->about)
@@ -349,9 +356,10 @@ static bool poll_answer(struct gossip *g, struct gossip_packet *out)
     while (outbox_take(&g->answers, &o)) {
         struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
         struct datagram d = head_of(g, &o);
-        struct rumor_item i = record_of(o.about, o.hops);
+        bool is_doc = o.type == OUT_DOC;
+        struct rumor_item i = is_doc ? doc_of(g, o.doc_kind) : record_of(o.about, o.hops);
         datagram_encode(&w, &d);
-        if (room(&w) < 4 + i.record.len)
+        if (room(&w) < (is_doc ? DOC_RUMOR_BYTES : 4 + i.record.len))
             continue; /* grew since it was announced: they hear of it again, with its new size */
         rumor_item_encode(&w, &i);
         send_deliver(g, out, o.to, &o.via, &w);

@@ -258,6 +258,67 @@ enum err store_members_each(struct store *s,
     return env_err(rc);
 }
 
+/* ---- revoked keys ---- */
+
+#define REVOKED "revoked/"
+enum { REVOKED_NAME_BYTES = sizeof REVOKED - 1 + ID_BYTES };
+
+/* a: since when; 0: deletes. */
+static int run_revoked_put(MDB_txn *txn, const MDB_dbi *dbi, struct write *w)
+{
+    uint8_t be[8];
+    if (w->a == 0)
+        return table_del(txn, dbi, TABLE_SELF, w->key);
+    store_be64(be, w->a);
+    return table_put(txn, dbi, TABLE_SELF, w->key, bytes_of(be, sizeof be));
+}
+
+enum err store_revoked_put(struct store *s, const struct node_id *key, uint64_t since, uint64_t ticket)
+{
+    uint8_t name[REVOKED_NAME_BYTES];
+    memcpy(name, REVOKED, sizeof REVOKED - 1);
+    memcpy(name + sizeof REVOKED - 1, key->b, ID_BYTES);
+    struct write w = {
+        .run = run_revoked_put, .key = bytes_of(name, sizeof name), .a = since, .ticket = ticket};
+    return writer_queue(s->writer, &w);
+}
+
+static int walk_revoked(MDB_cursor *c, void (*each)(void *arg, const struct node_id *key, uint64_t since),
+                        void *arg)
+{
+    MDB_val k = val_of(bytes_str(REVOKED)), v;
+    int rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+    for (; rc == 0; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+        struct bytes name = bytes_of_val(k), value;
+        struct node_id key;
+        if (name.len < sizeof REVOKED - 1 || memcmp(name.at, REVOKED, sizeof REVOKED - 1) != 0)
+            return 0;
+        if (name.len != REVOKED_NAME_BYTES || !value_open(TABLE_SELF, name, bytes_of_val(v), &value) ||
+            value.len != 8)
+            return MDB_CORRUPTED;
+        memcpy(key.b, name.at + sizeof REVOKED - 1, ID_BYTES);
+        each(arg, &key, load_be64(value.at));
+    }
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+enum err store_revoked_each(struct store *s,
+                            void (*each)(void *arg, const struct node_id *key, uint64_t since), void *arg)
+{
+    MDB_txn *txn;
+    MDB_cursor *c;
+    enum err e = env_read_begin(&s->env, &txn);
+    if (e)
+        return e;
+    int rc = mdb_cursor_open(txn, s->env.dbi[TABLE_SELF], &c);
+    if (!rc) {
+        rc = walk_revoked(c, each, arg);
+        mdb_cursor_close(c);
+    }
+    env_read_end(&s->env, txn);
+    return env_err(rc);
+}
+
 /* ---- policy ---- */
 
 static struct bytes point_encode(uint8_t space[POINT_BYTES], uint64_t epoch, uint64_t version)

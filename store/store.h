@@ -3,6 +3,7 @@
  *
  *   meta      "schema", "mesh", "node", "txn"  refused when of another version, mesh or node
  *   self      "incarnation", "udp_timestamp"   be64; only rise; durable before they are used on the wire
+ *             "revoked/" and a key             be64 time; what no later policy takes back
  *   members   node id -> signed record         at worst old, never wrong: verified again when loaded
  *   policy    "floor", "active"                be64 epoch | be64 version; one transaction with the bundle
  *   bundles   be64 epoch | be64 version -> bundle
@@ -93,6 +94,15 @@ must_check enum err store_policy_activate(struct store *s, uint64_t epoch, uint6
  * may be activated again. */
 must_check enum err store_policy_active(struct store *s, struct buf *out, uint64_t *floor_epoch,
                                         uint64_t *floor_version);
+
+/* Keys that were revoked, each with a time of its owner's. What is once here stays until it is deleted. Queued; the ticket
+ * as above. `since` 0 deletes. ERR_FULL, ERR_NOMEM: nothing was queued. */
+must_check enum err store_revoked_put(struct store *s, const struct node_id *key, uint64_t since,
+                                      uint64_t ticket);
+/* `each` may not call the store. ERR_DAMAGED: some could not be read; it is not known what is missing. */
+must_check enum err store_revoked_each(struct store *s,
+                                       void (*each)(void *arg, const struct node_id *key, uint64_t since),
+                                       void *arg);
 
 /* Confirms finished writes in order: their ticket and outcome. False: nothing new. Call on the owner's loop
  * after `wake`. */

@@ -200,6 +200,8 @@ static void web_ready(struct door_conn *k, const struct http_head *rq)
     const struct control *c = k->door->control;
     if (control_phase(c) != CONTROL_RUNNING)
         web_text(k, rq, 503, "leaving\n");
+    else if (control_is_revoked(c))
+        web_text(k, rq, 503, "revoked: this host is no member any more\n");
     else if (!control_is_joined(c))
         web_text(k, rq, 503, "not joined: no seed has answered\n");
     else if (!control_policy(c)->policy)

@@ -38,6 +38,15 @@ static void warn_of_silence(json_t *list, const struct control *c)
             list, json_sprintf("no other member answers: do UDP and TCP %u pass between the hosts?", port));
 }
 
+static void warn_of_revocation(json_t *list, const struct control *c)
+{
+    struct buf why = {0};
+    control_say_revoked(c, &control_identity(c)->credential_open, &why);
+    json_array_append_new(list,
+                          json_sprintf("THIS HOST IS NO MEMBER ANY MORE: %s; enrol it anew", buf_str(&why)));
+    buf_fini(&why);
+}
+
 static json_t *warnings_of(const struct control *c)
 {
     const struct enforced *f = control_policy(c);
@@ -53,6 +62,8 @@ static json_t *warnings_of(const struct control *c)
         json_array_append_new(list, json_string("the policy has expired; it stays enforced"));
     if (f->forked)
         json_array_append_new(list, json_string("two signed policies carry this version; sign a higher one"));
+    if (control_is_revoked(c))
+        warn_of_revocation(list, c);
     wall_s left = control_identity(c)->credential_open.expires - now;
     if (left <= 0)
         json_array_append_new(list, json_string("this agent's credential has expired; give it a new token"));
@@ -84,6 +95,7 @@ json_t *report_status(const struct control *c)
                         json_pack("{s:i,s:i,s:i,s:i}", "alive", (int)n.alive, "suspect", (int)n.suspect,
                                   "dead", (int)n.dead, "left", (int)n.left));
     json_object_set_new(o, "credential_expires", json_integer(control_identity(c)->credential_open.expires));
+    json_object_set_new(o, "revoked_keys", number(revoked_count(trust_revoked(control_identity(c)->trust))));
     json_object_set_new(o, "warnings", warnings_of(c));
     return o;
 }
@@ -100,6 +112,12 @@ static json_t *member_of(const struct member *m)
     json_object_set_new(o, "incarnation", number(m->record.incarnation));
     json_object_set_new(o, "labels", json_of_labels(&m->record.credential.labels));
     json_object_set_new(o, "policy", number(m->record.policy_version));
+    json_object_set_new(o, "credential_expires", json_integer(m->record.credential.expires));
+    struct node_id token;
+    if (credential_token(&m->record.credential, &token))
+        json_object_set_new(o, "token", id_of(&token));
+    if (m->is_revoked)
+        json_object_set_new(o, "revoked", json_true());
     if (member_is_live(m) && roster_name_is_taken(m))
         json_object_set_new(o, "conflict",
                             json_string("another living member holds this name; not routed to"));

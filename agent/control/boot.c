@@ -16,6 +16,24 @@ static void load_member(void *arg, const struct node_id *id, struct bytes record
         log_info("store", "the stored record of %s is not used: %s", node_id_text(id, text), err_text(e));
 }
 
+/* What was revoked before is in force before any peer answers. A host that is out itself does not start: nobody would
+ * answer it. */
+static enum err open_revocations(struct control *c, struct buf *why)
+{
+    enum err e = revocations_load(&c->revocations, c->store);
+    if (e != ERR_OK)
+        return e;
+    control_take_revocations(c);
+    if (c->rejudge_at != NEVER)
+        return ERR_NOMEM;
+    if (!c->is_revoked)
+        return ERR_OK;
+    buf_addf(why, "node %s is no member any more: ", c->config.node);
+    control_say_revoked(c, &c->identity.credential_open, why);
+    buf_addf(why, "; enrol it anew, with a new token, and with another --data if its own key was revoked");
+    return ERR_REVOKED;
+}
+
 static enum err open_state(struct control *c, struct buf *why)
 {
     struct buf policy_why = {0};
@@ -29,10 +47,12 @@ static enum err open_state(struct control *c, struct buf *why)
         return e;
     if (!control_services_are_allowed(&c->config, &c->identity, why))
         return ERR_DENIED;
+    struct bytes mesh = trust_root(c->identity.trust)->mesh;
+    memcpy(c->mesh, mesh.at, mesh.len);
     c->verified = trust_cache_new(c->identity.trust, VERIFIED_MAX);
     if (!c->verified)
         return ERR_NOMEM;
-    e = store_bind(c->store, trust_root(c->identity.trust)->mesh, &c->identity.sign.pub);
+    e = store_bind(c->store, bytes_str(c->mesh), &c->identity.sign.pub);
     if (e == ERR_FOREIGN)
         buf_addf(why, "%s holds the state of another mesh or node; give another --data", c->config.data);
     if (e == ERR_OK)
@@ -44,6 +64,8 @@ static enum err open_state(struct control *c, struct buf *why)
                   "the stored policy cannot be used, everything is denied until a good one arrives: %s",
                   buf_str(&policy_why));
     buf_fini(&policy_why);
+    if (e == ERR_OK)
+        e = open_revocations(c, why);
     if (e != ERR_OK && why->len == 0)
         buf_addf(why, "the state in %s cannot be read or written: %s", c->config.data, err_text(e));
     return e;
@@ -54,7 +76,7 @@ static enum err make_udp(struct control *c, struct buf *why)
     uint64_t floor = 0;
     enum err e = store_number_get(c->store, "udp_timestamp", &floor);
     struct udp_setup setup = {
-        .mesh = trust_root(c->identity.trust)->mesh,
+        .mesh = bytes_str(c->mesh),
         .credential = buf_bytes(&c->identity.credential),
         .noise_secret = c->identity.noise.sec,
         .verify = {control_verify_credential, c},
@@ -125,7 +147,7 @@ static enum err make_gossip(struct control *c, struct buf *why)
 static enum err make_parts(struct control *c, struct buf *why)
 {
     struct link_setup link = {
-        .mesh = trust_root(c->identity.trust)->mesh,
+        .mesh = bytes_str(c->mesh),
         .credential = buf_bytes(&c->identity.credential),
         .noise_secret = c->identity.noise.sec,
         .verify = {control_verify_credential, c},
@@ -152,7 +174,7 @@ static enum err start_workers(struct control *c, struct buf *why)
         .caller_count = c->config.caller_count,
         .upstream = c->config.upstream,
         .caller = c->config.caller,
-        .mesh = trust_root(c->identity.trust)->mesh,
+        .mesh = bytes_str(c->mesh),
         .credential = buf_bytes(&c->identity.credential),
         .noise_secret = c->identity.noise.sec,
         .drain_ms = c->config.drain_ms,
@@ -200,7 +222,7 @@ enum err control_new(struct control **out, const struct config_flags *flags, str
     if (!c)
         return ERR_NOMEM;
     c->flags = flags;
-    c->deadline = c->also_at = c->raise_at = NEVER;
+    c->deadline = c->also_at = c->raise_at = c->rejudge_at = c->evict_at = NEVER;
     c->metrics = metrics_new();
     enum err e = c->metrics ? config_load(&c->config, flags, &complaints) : ERR_NOMEM;
     if (e == ERR_INVALID)
@@ -236,6 +258,8 @@ void control_free(struct control *c)
     gossip_free(c->gossip);
     roster_fini(&c->roster);
     enforced_fini(&c->enforced);
+    revocations_fini(&c->revocations);
+    trust_unref(c->farewell);
     store_close(c->store);
     trust_cache_free(c->verified);
     identity_fini(&c->identity);

@@ -403,6 +403,14 @@ void bulk_cut(struct bulk *b, const struct node_id *peer)
     }
 }
 
+void bulk_retain(struct bulk *b, bool (*keep)(void *arg, const struct node_id *peer), void *arg)
+{
+    list_each (struct bulk_link, l, &b->links, node) {
+        if (link_is_up(l->link) ? !keep(arg, link_peer(l->link)) : !l->dialled)
+            l->ended = true;
+    }
+}
+
 mono_ms bulk_deadline(const struct bulk *b)
 {
     mono_ms at = NEVER;

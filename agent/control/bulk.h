@@ -47,6 +47,9 @@ void bulk_send(struct bulk *b, const struct node_id *to, const uint8_t *noise_ke
 void bulk_accept(struct bulk *b, int fd_take, struct buf *read_take, mono_ms now);
 /* Ends every link with this peer. */
 void bulk_cut(struct bulk *b, const struct node_id *peer);
+/* Ends every link whose peer `keep` does not want kept (it may not call back), and those of others that are not up yet:
+ * their credentials may have been judged already. */
+void bulk_retain(struct bulk *b, bool (*keep)(void *arg, const struct node_id *peer), void *arg);
 /* In the loop's turn: feeds links, delivers messages, seals and writes what is queued, closes the idle and
  * the broken. No event may call back but by bulk_send(). */
 void bulk_step(struct bulk *b, mono_ms now);

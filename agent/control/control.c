@@ -41,6 +41,8 @@ enum err control_verify_credential(void *arg, struct bytes credential, const uin
     struct control *c = arg;
     struct credential open;
     enum err e = trust_cache_credential(c->verified, credential, control_wall(), &open);
+    if (e == ERR_REVOKED && control_is_farewell(c, credential, &open))
+        e = ERR_OK;
     if (e == ERR_OK && memcmp(open.noise_key, noise_key, sizeof open.noise_key) != 0)
         e = ERR_AUTH;
     if (e == ERR_OK && node_id_eq(&open.id, &c->identity.sign.pub))
@@ -74,8 +76,8 @@ static bool is_expired(const struct member *m)
  * without being chosen: what is in flight to them finishes. */
 static bool belongs_in_view(const struct control *c, const struct member *m)
 {
-    return m->state != GOSSIP_DEAD && !is_expired(m) && !node_id_eq(&m->id, &c->identity.sign.pub) &&
-           !roster_name_is_taken(m);
+    return m->state != GOSSIP_DEAD && !is_expired(m) && !m->is_revoked &&
+           !node_id_eq(&m->id, &c->identity.sign.pub) && !roster_name_is_taken(m);
 }
 
 static enum err add_members(struct control *c, struct view_builder *b)
@@ -90,14 +92,11 @@ static enum err add_members(struct control *c, struct view_builder *b)
 
 struct view *control_build_view(struct control *c)
 {
-    struct bytes mesh = trust_root(c->identity.trust)->mesh;
-    char name[MESH_NAME_MAX + 1] = "";
-    memcpy(name, mesh.at, mesh.len);
-    struct view_builder *b = view_builder_new(name, &c->identity.sign.pub, c->identity.trust);
+    struct view_builder *b = view_builder_new(c->mesh, &c->identity.sign.pub, c->identity.trust);
     if (!b)
         return NULL;
-    enum err e = add_locals(c, b);
-    if (e == ERR_OK)
+    enum err e = c->is_revoked ? ERR_OK : add_locals(c, b);
+    if (e == ERR_OK && !c->is_revoked)
         e = add_members(c, b);
     struct view *v = view_builder_finish(b, c->enforced.policy, c->enforced.epoch, ++c->view_serial);
     if (e != ERR_OK && v) {
@@ -219,6 +218,7 @@ static void policy_stored(struct control *c, enum err outcome)
         return;
     }
     control_enforce(c);
+    control_take_revocations(c);
     publish_view(c); /* the workers have it before the publisher hears of it */
     log_info("policy", "version %llu (epoch %llu) is in force", (unsigned long long)c->enforced.version,
              (unsigned long long)c->enforced.epoch);
@@ -299,7 +299,7 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
     c->view_dirty = true;
 }
 
-static void forget_member(struct control *c, const struct node_id *id)
+void control_forget_member(struct control *c, const struct node_id *id)
 {
     roster_forget(&c->roster, id);
     udp_forget(c->udp, id);
@@ -333,7 +333,7 @@ void control_take_events(struct control *c)
             member_changed(c, &ev);
             break;
         case GOSSIP_EV_FORGOTTEN:
-            forget_member(c, &ev.id);
+            control_forget_member(c, &ev.id);
             break;
         case GOSSIP_EV_WANT_INCARNATION:
             raise_incarnation(c, ev.number);
@@ -458,6 +458,8 @@ static void take_answers(struct control *c)
             policy_stored(c, outcome);
         if (ticket == TICKET_INCARNATION)
             incarnation_stored(c, outcome);
+        if (ticket == TICKET_REVOKED)
+            revocations_saved(&c->revocations, outcome);
     }
     watch_store(c);
 }
@@ -561,6 +563,8 @@ static void keep_house(struct control *c)
         return;
     c->housekeeping = c->now + HOUSEKEEPING_MS;
     keep_udp_floor(c);
+    if (revocations_are_unsaved(&c->revocations))
+        revocations_save(&c->revocations, c->store, TICKET_REVOKED);
     watch_expiry(c);
 }
 
@@ -571,6 +575,7 @@ static void set_deadline(struct control *c)
     at = mono_min(at, mono_min(health_deadline(c->health), c->housekeeping));
     at = mono_min(at, c->also_at);
     at = mono_min(at, mono_min(c->raise_at, c->expiry_at));
+    at = mono_min(at, mono_min(c->rejudge_at, c->evict_at));
     if (c->view_dirty)
         at = mono_min(at, c->view_pace.not_before);
     if (c->phase == CONTROL_LEAVING)
@@ -605,7 +610,7 @@ void control_turn(void *arg, mono_ms now)
     control_take_events(c);
     if (now >= c->raise_at)
         raise_incarnation(c, c->own.wanted);
-    if (c->own_dirty && c->may_speak)
+    if (c->own_dirty && c->may_speak && !c->is_revoked)
         control_announce(c);
     control_take_events(c);
     send_packets(c);
@@ -613,6 +618,7 @@ void control_turn(void *arg, mono_ms now)
     udp_tick(c->udp, now, net_wall_ms());
     send_datagrams(c);
     cut_expired(c);
+    control_judge_step(c);
     if (c->view_dirty && pace_allows(&c->view_pace, now))
         publish_view(c);
     keep_house(c);
@@ -650,11 +656,9 @@ static const char *door_text(const struct addr *a, char out[ADDR_TEXT_MAX])
 static void say_start(const struct control *c)
 {
     char mesh[ADDR_TEXT_MAX], entry[ADDR_TEXT_MAX], admin[ADDR_TEXT_MAX];
-    struct bytes name = trust_root(c->identity.trust)->mesh;
-    log_info("control", "starling %s: node %s of mesh %.*s at %s, HTTP entry %s, read-only port %s",
-             STARLING_VERSION, c->config.node, (int)name.len, (const char *)name.at,
-             addr_text(&c->config.advertise[0], mesh), door_text(&c->config.http_entry, entry),
-             door_text(&c->config.admin, admin));
+    log_info("control", "starling %s: node %s of mesh %s at %s, HTTP entry %s, read-only port %s",
+             STARLING_VERSION, c->config.node, c->mesh, addr_text(&c->config.advertise[0], mesh),
+             door_text(&c->config.http_entry, entry), door_text(&c->config.admin, admin));
     if (c->enforced.policy)
         log_info("policy", "version %llu (epoch %llu) is in force, as stored",
                  (unsigned long long)c->enforced.version, (unsigned long long)c->enforced.epoch);

@@ -52,6 +52,9 @@ const struct gossip *control_gossip(const struct control *c);
 const struct enforced *control_policy(const struct control *c);
 const struct view *control_view(const struct control *c);
 enum control_phase control_phase(const struct control *c);
+bool control_is_revoked(const struct control *c); /* this host's credential stands on a revoked key */
+/* Which key this credential stands on is revoked, by which policy and why: half a sentence, appended. */
+void control_say_revoked(const struct control *c, const struct credential *k, struct buf *out);
 bool control_is_joined(const struct control *c); /* has met another member, or has no seeds to meet */
 enum err control_store_health(const struct control *c);
 /* Is this service of ours healthy? `index` as in the configuration. */

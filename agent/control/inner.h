@@ -1,5 +1,5 @@
 /* The conductor's insides, shared by its files only: control.c (the turn), boot.c (putting together, taking
- * apart), reload.c (signals and SIGHUP), stats.c (metrics and what admin reads). */
+ * apart), judge.c (who is still believed), reload.c (signals and SIGHUP), stats.c (metrics and what admin reads). */
 #ifndef CONTROL_INNER_H
 #define CONTROL_INNER_H
 
@@ -7,6 +7,7 @@
 #include "control/health.h"
 #include "control/own.h"
 #include "control/pace.h"
+#include "control/revocations.h"
 #include "control/seed_names.h"
 
 enum {
@@ -15,7 +16,7 @@ enum {
     VERIFIED_MAX = 16384, /* envelopes remembered as verified: records and credentials of 8,000 members */
 };
 
-enum ticket { TICKET_NONE, TICKET_POLICY, TICKET_INCARNATION, TICKET_UDP_FLOOR };
+enum ticket { TICKET_NONE, TICKET_POLICY, TICKET_INCARNATION, TICKET_UDP_FLOOR, TICKET_REVOKED };
 
 struct publisher {
     void (*done)(void *arg, enum err outcome, const char *text);
@@ -26,6 +27,8 @@ struct control {
     struct config config;
     const struct config_flags *flags;
     struct identity identity;
+    char mesh[MESH_NAME_MAX +
+              1]; /* of every root there will be: what outlives one trust borrows it from here */
     struct net_loop *loop;
     struct store *store;
     struct gossip *gossip;
@@ -40,6 +43,11 @@ struct control {
     struct trust_cache *verified;
     struct roster roster;
     struct enforced enforced;
+    struct revocations revocations;
+    struct trust *farewell; /* the trust of before, for those who were just cut; NULL: nobody was */
+    bool is_revoked;        /* we ourselves */
+    mono_ms evict_at;       /* end of the farewell */
+    mono_ms rejudge_at;     /* a judgement that failed is tried again; NEVER: none has */
     struct own own;
     struct view *view;
     uint64_t view_serial;
@@ -67,6 +75,7 @@ struct view *control_build_view(struct control *c);
 void control_enforce(struct control *c);  /* takes the policy in force over into record, view and gossip */
 void control_announce(struct control *c); /* signs and publishes our record */
 void control_take_events(struct control *c);
+void control_forget_member(struct control *c, const struct node_id *id);
 void control_on_health(void *arg, size_t index, bool healthy);
 void control_on_seeds(void *arg, const struct addr *found, size_t count);
 void control_on_datagram(void *arg, const struct addr *from, uint8_t *at, size_t len);
@@ -76,6 +85,13 @@ void control_on_bulk_link(void *arg, int fd_take, struct buf *read_take);
 void control_on_link_lost(void *arg, const struct node_id *peer);
 void control_on_store_news(void *arg); /* on the writer thread */
 wall_s control_wall(void);
+
+/* Of judge.c. */
+void control_take_trust(struct control *c,
+                        struct trust *trust_take); /* judges everybody by it, ourselves too */
+void control_take_revocations(struct control *c);  /* of the policy in force */
+void control_judge_step(struct control *c);
+bool control_is_farewell(const struct control *c, struct bytes credential, struct credential *out);
 
 /* Of reload.c. */
 void control_on_signal(void *arg, int signum);

@@ -26,6 +26,7 @@ struct member {
     struct record record; /* borrows from `bytes` */
     struct addr addr;
     enum gossip_state state;
+    bool is_revoked;      /* it is out; forgotten when it has heard so, or a moment later */
     bool has_equivocated; /* an alarm was given */
     wall_s cut_at;        /* end of the credential for which its sessions were cut; 0: none was */
 };

@@ -49,6 +49,11 @@ enum control_phase control_phase(const struct control *c)
     return c->phase;
 }
 
+bool control_is_revoked(const struct control *c)
+{
+    return c->is_revoked;
+}
+
 bool control_is_joined(const struct control *c)
 {
     return c->joined || c->config.seed_count == 0;
@@ -101,6 +106,11 @@ static void export_trust(struct control *c)
     metric_set(metric_gauge(c->metrics, "starling_credential_expires_seconds",
                             "When this agent's credential expires, Unix time.", NULL, 0),
                (uint64_t)c->identity.credential_open.expires);
+    metric_set(metric_gauge(c->metrics, "starling_revoked_keys", "Keys that are held revoked.", NULL, 0),
+               revoked_count(c->revocations.set));
+    metric_set(metric_gauge(c->metrics, "starling_self_revoked",
+                            "1 while this host's own credential stands on a revoked key.", NULL, 0),
+               c->is_revoked);
 }
 
 static void export_state(struct control *c)

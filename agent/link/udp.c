@@ -253,6 +253,17 @@ void udp_forget(struct udp *u, const struct node_id *peer)
     forget_queued(u, &u->in, peer);
 }
 
+void udp_retain(struct udp *u, bool (*keep)(void *arg, const struct node_id *peer), void *arg)
+{
+    struct udp_peer *p, *next;
+    for (p = TAILQ_FIRST(&u->peers); p; p = next) {
+        next = TAILQ_NEXT(p, link);
+        struct node_id id = p->id;
+        if (!keep(arg, &id))
+            udp_forget(u, &id);
+    }
+}
+
 /* Receiving. */
 
 static void payload_put(struct udp *u, const struct udp_peer *p, const struct addr *from,

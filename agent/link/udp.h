@@ -77,6 +77,8 @@ must_check enum err udp_send(struct udp *u, const struct node_id *to, const uint
                              mono_ms now, uint64_t wall_ms);
 void udp_forget(struct udp *u,
                 const struct node_id *peer); /* revoked or forgotten: sessions are wiped at once */
+/* Forgets every peer that `keep` does not want kept (it may not call back): after a change of who is believed. */
+void udp_retain(struct udp *u, bool (*keep)(void *arg, const struct node_id *peer), void *arg);
 void udp_tick(struct udp *u, mono_ms now, uint64_t wall_ms);
 mono_ms udp_deadline(const struct udp *u);
 

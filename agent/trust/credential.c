@@ -74,6 +74,18 @@ bool credential_allows(const struct credential *c, struct bytes service)
     return body_service_listed(c->service, c->service_count, service);
 }
 
+bool credential_token(const struct credential *c, struct node_id *key)
+{
+    struct envelope e;
+    struct grant g;
+    if (c->grant.len == 0 || envelope_parse(&e, c->grant) != ERR_OK)
+        return false;
+    struct codec in = codec_of(e.body);
+    grant_decode(&in, &g, true);
+    *key = g.key;
+    return codec_ok(&in);
+}
+
 static bool labels_within(const struct labels *said, const struct labels *limits)
 {
     for (size_t i = 0; i < limits->count; i++) {

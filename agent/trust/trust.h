@@ -210,6 +210,8 @@ must_check enum err credential_create_why(struct buf *out, const struct credenti
 /* Is it within these limits? ERR_DENIED, ERR_FOREIGN. */
 must_check enum err credential_within_grant(const struct credential *c, const struct grant *g,
                                             struct refusal *why);
+/* Of a credential that was accepted: the key of the token it was enrolled with. False: an enrol key signed it itself. */
+bool credential_token(const struct credential *c, struct node_id *key);
 bool credential_allows(const struct credential *c, struct bytes service);
 
 struct record_service {

@@ -210,7 +210,9 @@ void link_events(struct link_peer *l);
 bool links_are_quiet(const struct worker *w); /* nothing under way, nothing unsent */
 void links_goaway(struct worker *w);
 void links_free_all(struct worker *w);
-void links_judge(struct worker *w); /* after a new view: cuts links to nodes no longer known */
+/* After a new view: cuts links to nodes no longer known, and under another trust all whose peer's credential it does not
+ * accept. */
+void links_judge(struct worker *w, bool is_other_trust);
 enum err link_verify_credential(void *arg, struct bytes credential, const uint8_t noise_key[32],
                                 struct node_id *id);
 

@@ -502,11 +502,18 @@ void link_accept_conn(struct worker *w, struct net_conn *c_take)
 
 /* --- all of them --------------------------------------------------------------------------- */
 
-void links_judge(struct worker *w)
+/* A peer may have a link before its record has come; then only its credential says who it is. */
+static bool is_believed(const struct link_peer *l)
+{
+    enum err e = trust_recheck(l->w->view->trust, &l->credential, (wall_s)(net_wall_ms() / 1000));
+    return e == ERR_OK || e == ERR_EXPIRED;
+}
+
+void links_judge(struct worker *w, bool is_other_trust)
 {
     list_each_safe (struct link_peer, l, &w->links, in_worker) {
         bool known = l->outgoing || l->mux ? view_node(w->view, &l->id) != NULL : true;
-        if (l->is_known && !known)
+        if ((l->is_known && !known) || (is_other_trust && l->mux && !is_believed(l)))
             link_cut(l, false); /* revoked or forgotten: at once, with all its streams (G35, P33) */
         else
             l->is_known |= known && l->mux;

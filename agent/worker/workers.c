@@ -73,9 +73,10 @@ struct view_note {
 static void take_view(void *arg)
 {
     struct view_note *n = arg;
+    bool is_other_trust = n->w->view->trust != n->view->trust;
     view_unref(n->w->view);
     n->w->view = n->view;
-    links_judge(n->w);
+    links_judge(n->w, is_other_trust);
     free(n);
 }
 

@@ -352,6 +352,74 @@ static void a_tombstone_cannot_be_undone(void **state)
     world_free(w);
 }
 
+static void revoke(struct world *w, int at, int of)
+{
+    struct node_id id = world_id(of);
+    w->node[at].refused |= 1u << of;
+    gossip_evict(w->node[at].g, &id, w->now);
+    world_drain(w, at);
+}
+
+/* G35, G36: two have heard that d is revoked, one has not yet, and d goes on speaking. Nobody who knows takes it back,
+ * from d or from c, nor probes it; and once all know, it is gone everywhere. */
+static void who_is_evicted_stays_out(void **state)
+{
+    struct world *w = several(5);
+    (void)state;
+    world_run(w, 10000);
+    expect_all(w, 5, "alive", 3);
+    revoke(w, 0, 3);
+    revoke(w, 1, 3);
+    revoke(w, 4, 3);
+    for (int round = 0; round < 20; round++) {
+        w->node[3].version++;
+        assert_int_equal(world_publish(w, 3, false), ERR_OK);
+        world_drain(w, 3);
+        world_run(w, w->now + 500);
+        assert_string_equal(world_state(w, 0, 3), "unknown");
+        assert_string_equal(world_state(w, 1, 3), "unknown");
+    }
+    assert_string_equal(world_state(w, 2, 3), "alive");
+    revoke(w, 2, 3);
+    world_run(w, w->now + 60000);
+    expect_all(w, 3, "unknown", 3);
+    for (int of = 0; of < 5; of++)
+        assert_true(of == 3 || strcmp(world_state(w, 0, of), "alive") == 0);
+    struct node_id nobody = world_id(9), self = world_id(0);
+    gossip_evict(w->node[0].g, &nobody, w->now);
+    gossip_evict(w->node[0].g, &self, w->now);
+    assert_string_equal(world_state(w, 0, 0), "alive");
+    world_free(w);
+}
+
+/* The revocation may come first, too: before the member was ever heard of, while it is suspect, dead, or has left. */
+static void eviction_meets_every_state(void **state)
+{
+    struct world *w = several(5);
+    (void)state;
+    w->node[0].refused = 1u << 9;
+    world_run(w, 10000);
+    w->config.tombstone_ms = 3600000;
+    world_stop(w, 3);
+    w->node[4].version++;
+    assert_int_equal(world_publish(w, 4, true), ERR_OK);
+    world_drain(w, 4);
+    while (strcmp(world_state(w, 0, 3), "alive") == 0)
+        world_run(w, w->now + 100);
+    assert_string_equal(world_state(w, 0, 3), "suspect");
+    revoke(w, 0, 3);
+    while (strcmp(world_state(w, 1, 3), "dead") != 0)
+        world_run(w, w->now + 100);
+    revoke(w, 1, 3);
+    assert_string_equal(world_state(w, 1, 4), "left");
+    revoke(w, 1, 4);
+    world_run(w, w->now + 30000);
+    assert_string_equal(world_state(w, 0, 3), "unknown");
+    assert_string_equal(world_state(w, 1, 3), "unknown");
+    assert_string_equal(world_state(w, 1, 4), "unknown");
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +435,8 @@ int main(void)
         cmocka_unit_test(all_seeds_are_down_at_the_start),
         cmocka_unit_test(halves_that_lived_apart_for_an_hour),
         cmocka_unit_test(a_tombstone_cannot_be_undone),
+        cmocka_unit_test(who_is_evicted_stays_out),
+        cmocka_unit_test(eviction_meets_every_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,6 +60,7 @@ struct world_node {
     mono_ms clock;   /* its clock is ahead of the world's by this */
     uint32_t alarms; /* equivocations it was told of */
     bool is_left_sent;
+    uint32_t refused;           /* bit per member: whose records its embedder accepts no more */
     bool refuses_docs;          /* its embedder adopts no document */
     uint8_t doc[WORLD_DOC_MAX]; /* the document it holds */
     size_t doc_len;
@@ -133,7 +134,7 @@ static inline struct bytes world_record_encode(const struct world_record *r, uin
 
 static inline enum err world_verify(void *arg, struct bytes record, struct gossip_claim *out)
 {
-    (void)arg;
+    const struct world_node *node = arg;
     struct rd r = rd_init(record);
     struct bytes magic = rd_bytes(&r, 4);
     rd_copy(&r, out->id.b, ID_BYTES);
@@ -148,6 +149,8 @@ static inline enum err world_verify(void *arg, struct bytes record, struct gossi
         return ERR_MALFORMED;
     if (sum != world_fnv(bytes_of(record.at, record.len - 8), 0))
         return ERR_AUTH;
+    if (node && node->refused >> (out->id.b[0] - 'a') & 1)
+        return ERR_REVOKED;
     out->hash = world_hash(record);
     return ERR_OK;
 }

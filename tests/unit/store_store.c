@@ -39,6 +39,47 @@ static struct seen members_of(struct store *s)
     return seen;
 }
 
+struct revoked_seen {
+    size_t count;
+    uint64_t sum;
+};
+
+static void see_revoked(void *arg, const struct node_id *key, uint64_t since)
+{
+    struct revoked_seen *seen = arg;
+    seen->count++;
+    seen->sum += since * key->b[0];
+}
+
+static struct revoked_seen revoked_of(struct store *s)
+{
+    struct revoked_seen seen = {0};
+    assert_int_equal(store_revoked_each(s, see_revoked, &seen), ERR_OK);
+    return seen;
+}
+
+static void revoked_keys_are_kept_until_they_are_deleted(void **state)
+{
+    (void)state;
+    struct store *s = must_open();
+    struct node_id a = {{1}}, b = {{2}};
+    assert_int_equal(revoked_of(s).count, 0);
+    assert_int_equal(store_number_raise(s, "a", 1), ERR_OK); /* neighbours in the same database */
+    assert_int_equal(store_number_raise(s, "udp_timestamp", 1), ERR_OK);
+    assert_int_equal(store_revoked_put(s, &a, 1000, 0), ERR_OK);
+    assert_int_equal(store_revoked_put(s, &b, 10, 0), ERR_OK);
+    store_close(s);
+    s = must_open();
+    assert_int_equal(revoked_of(s).count, 2);
+    assert_int_equal(revoked_of(s).sum, 1020);
+    assert_int_equal(store_revoked_put(s, &a, 0, 0), ERR_OK);
+    assert_int_equal(store_revoked_put(s, &a, 0, 0), ERR_OK);
+    store_close(s);
+    s = must_open();
+    assert_int_equal(revoked_of(s).sum, 20);
+    store_close(s);
+}
+
 static void numbers_only_rise_and_survive(void **state)
 {
     (void)state;
@@ -327,6 +368,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FOLDER_CASE(numbers_only_rise_and_survive),
+        FOLDER_CASE(revoked_keys_are_kept_until_they_are_deleted),
         FOLDER_CASE(a_queued_number_is_confirmed_or_refused),
         FOLDER_CASE(members_are_put_replaced_and_deleted),
         FOLDER_CASE(confirmations_come_in_order_and_closing_writes_the_rest),

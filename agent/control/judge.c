@@ -1,0 +1,205 @@
+/* Who is still believed, when what we believe by has changed: another root, or a key revoked.
+ *
+ * Nobody is asked and nothing is waited for: in the turn in which the trust changes every member's record is judged again,
+ * the workers get a view that leaves out whoever falls and cut their links (ADVERSARY G35, P33). Two seconds later, in which
+ * he can still fetch the policy that did it and so learn that he is out, he is gone from gossip, sessions and store. A
+ * record that comes later finds the key revoked, whatever number it carries: in a race of the two the revocation wins
+ * (G36). */
+#include "control/inner.h"
+#include "observe/log.h"
+
+enum {
+    FAREWELL_MS =
+        2000, /* how long those who were cut may still fetch the policy that did it (G35: within 5 s) */
+    JUDGE_RETRY_MS = 1000, /* after there was no memory for it */
+};
+
+/* -- why ---------------------------------------------------------------------------------------- */
+
+/* Which revoked key a credential stands on; NULL: none. */
+static const struct node_id *revoked_key_of(const struct control *c, const struct credential *k,
+                                            struct node_id *space)
+{
+    struct envelope e;
+    const struct revoked *set = c->revocations.set;
+    if (revoked_has(set, &k->id))
+        return &k->id;
+    if (credential_token(k, space) && revoked_has(set, space))
+        return space;
+    if (envelope_parse(&e, k->grant.len ? k->grant : k->bytes) != ERR_OK)
+        return NULL;
+    for (size_t i = 0; i < e.sig_count; i++) {
+        memcpy(space->b, e.sig[i].key, sizeof space->b);
+        if (revoked_has(set, space))
+            return space;
+    }
+    return NULL;
+}
+
+void control_say_revoked(const struct control *c, const struct credential *k, struct buf *out)
+{
+    struct node_id space;
+    char text[NODE_ID_TEXT_MAX];
+    const struct node_id *key = revoked_key_of(c, k, &space);
+    if (!key) {
+        buf_add_str(out, "no key of today's root of trust vouches for it");
+        return;
+    }
+    const char *whose = node_id_eq(key, &k->id) ? "its own key"
+                        : k->grant.len          ? "the key of its token, or of who made it,"
+                                                : "the enrol key that signed for it,";
+    const struct policy_revocation *line =
+        c->enforced.policy ? policy_revocation(c->enforced.policy, key) : NULL;
+    buf_addf(out, "%s %s is revoked", whose, node_id_text(key, text));
+    if (line)
+        buf_addf(out, " by policy version %llu: %s", (unsigned long long)c->enforced.version, line->reason);
+    else
+        buf_add_str(out, " by an earlier policy, which is never taken back");
+}
+
+/* -- ourselves ---------------------------------------------------------------------------------- */
+
+/* We say nothing for our services any more and take nothing for them: the view holds neither them nor anybody else. */
+static void judge_own(struct control *c)
+{
+    struct buf why = {0};
+    enum err e = trust_recheck(c->identity.trust, &c->identity.credential_open, control_wall());
+    bool is_out = e != ERR_OK && e != ERR_EXPIRED && e != ERR_NOMEM;
+    if (is_out && !c->is_revoked) {
+        control_say_revoked(c, &c->identity.credential_open, &why);
+        log_error("trust",
+                  "THIS HOST IS NO MEMBER ANY MORE: %s. It takes and sends no more traffic. If that is a "
+                  "mistake, enrol "
+                  "it anew: with a new token, and with a new --data folder if it was its own key",
+                  buf_str(&why));
+    } else if (!is_out && c->is_revoked) {
+        log_info("trust", "this host is a member again, with its new credential");
+    }
+    c->is_revoked = is_out;
+    buf_fini(&why);
+}
+
+/* -- the others --------------------------------------------------------------------------------- */
+
+static bool is_fallen(enum err judged)
+{
+    return judged != ERR_OK && judged != ERR_EXPIRED; /* what has expired is cut_expired()'s */
+}
+
+static void say_fallen(struct control *c, const struct member *m)
+{
+    const struct credential *k = &m->record.credential;
+    char text[NODE_ID_TEXT_MAX];
+    struct buf why = {0};
+    control_say_revoked(c, k, &why);
+    log_warn("trust", "member %.*s (%s) is revoked and cut: %s", (int)k->node.len, (const char *)k->node.at,
+             node_id_text(&m->id, text), buf_str(&why));
+    metric_add(metric_counter(c->metrics, "starling_members_revoked_total",
+                              "Members cut because a key that they stand on was revoked.", NULL, 0),
+               1);
+    buf_fini(&why);
+}
+
+/* From here on nothing is routed to them and nothing of theirs is believed. They are told which policy it was. */
+static size_t mark_fallen(struct control *c)
+{
+    size_t fallen = 0;
+    for (struct member *m = c->roster.by_id; m; m = m->hh.next) {
+        enum err e = trust_recheck(c->identity.trust, &m->record.credential, control_wall());
+        if (m->is_revoked || node_id_eq(&m->id, &c->identity.sign.pub) || !is_fallen(e))
+            continue;
+        m->is_revoked = true;
+        say_fallen(c, m);
+        gossip_doc_tell(c->gossip, DOC_POLICY, &m->id, c->now);
+        fallen++;
+    }
+    return fallen;
+}
+
+/* Their ids first: gossip may not be changed while it is walked. False: no memory, somebody may be left. */
+static bool evict_members(struct control *c)
+{
+    struct buf fallen = {0};
+    struct gossip_member m;
+    struct record r;
+    for (size_t cursor = 0; gossip_member_next(c->gossip, &cursor, &m);)
+        if (!node_id_eq(&m.id, &c->identity.sign.pub) &&
+            is_fallen(trust_cache_record(c->verified, m.record, control_wall(), &r)))
+            buf_add(&fallen, m.id.b, sizeof m.id.b);
+    for (size_t at = 0; at + ID_BYTES <= fallen.len; at += ID_BYTES) {
+        struct node_id id;
+        memcpy(id.b, fallen.at + at, sizeof id.b);
+        gossip_evict(c->gossip, &id, c->now);
+        control_forget_member(c, &id);
+    }
+    bool is_done = buf_ok(&fallen);
+    buf_fini(&fallen);
+    return is_done;
+}
+
+/* Sessions and links are with whoever has shown a credential, member or not. Who is no member yet shows it again. */
+static bool is_member(void *arg, const struct node_id *id)
+{
+    struct control *c = arg;
+    return roster_find(&c->roster, id) != NULL;
+}
+
+static void evict(struct control *c)
+{
+    trust_unref(c->farewell);
+    c->farewell = NULL;
+    c->evict_at = evict_members(c) ? NEVER : c->now + JUDGE_RETRY_MS;
+    udp_retain(c->udp, is_member, c);
+    bulk_retain(c->bulk, is_member, c);
+}
+
+void control_take_trust(struct control *c, struct trust *trust_take)
+{
+    struct trust *before = c->identity.trust;
+    c->identity.trust = trust_take;
+    trust_cache_set(c->verified, trust_take);
+    judge_own(c);
+    if (c->gossip && mark_fallen(c) > 0) {
+        trust_unref(c->farewell);
+        c->farewell = trust_ref(before);
+        c->evict_at = c->now + FAREWELL_MS;
+    } else if (c->gossip && !c->farewell) {
+        evict(c);
+    }
+    trust_unref(before);
+    c->view_dirty = true;
+    c->view_pace = (struct pace){0}; /* at once */
+}
+
+/* Whom we just cut may fetch the policy that did it: the gossip lane stays open to members of before until the farewell
+ * is over, so that they hear it from somebody. */
+bool control_is_farewell(const struct control *c, struct bytes credential, struct credential *out)
+{
+    return c->farewell && trust_credential(c->farewell, credential, control_wall(), out) == ERR_OK &&
+           roster_find(&c->roster, &out->id);
+}
+
+/* -- revocations -------------------------------------------------------------------------------- */
+
+void control_take_revocations(struct control *c)
+{
+    bool news = false;
+    struct trust *t = NULL;
+    enum err e = revocations_take(&c->revocations, c->enforced.policy, c->store, control_wall(), &news);
+    revocations_save(&c->revocations, c->store, TICKET_REVOKED);
+    if (e == ERR_OK && c->revocations.set != trust_revoked(c->identity.trust))
+        e = trust_revoking(&t, c->identity.trust, c->revocations.set);
+    c->rejudge_at = e == ERR_OK ? NEVER : c->now + JUDGE_RETRY_MS;
+    if (e != ERR_OK)
+        log_error("trust", "what the policy revokes is not in force yet: %s; trying again", err_text(e));
+    else if (t)
+        control_take_trust(c, t);
+}
+
+void control_judge_step(struct control *c)
+{
+    if (c->now >= c->rejudge_at)
+        control_take_revocations(c);
+    if (c->now >= c->evict_at)
+        evict(c);
+}
