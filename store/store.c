@@ -150,6 +150,35 @@ enum err store_number_raise_queued(struct store *s, const char *name, uint64_t v
     return writer_queue(s->writer, &w);
 }
 
+/* ---- facts ---- */
+
+static int run_fact_put(MDB_txn *txn, const MDB_dbi *dbi, struct write *w)
+{
+    return table_put(txn, dbi, TABLE_SELF, w->key, w->value);
+}
+
+enum err store_fact_put(struct store *s, const char *name, struct bytes value, uint64_t ticket)
+{
+    struct write w = {.run = run_fact_put, .key = bytes_str(name), .value = value, .ticket = ticket};
+    return writer_queue(s->writer, &w);
+}
+
+enum err store_fact_get(struct store *s, const char *name, struct buf *out)
+{
+    MDB_txn *txn;
+    struct bytes v = {0};
+    enum err e = env_read_begin(&s->env, &txn);
+    if (e)
+        return e;
+    int rc = table_get(txn, s->env.dbi, TABLE_SELF, bytes_str(name), &v);
+    if (rc == 0)
+        buf_add_bytes(out, v);
+    env_read_end(&s->env, txn);
+    if (rc == 0 && !buf_ok(out))
+        return ERR_NOMEM;
+    return rc == MDB_NOTFOUND ? ERR_OK : env_err(rc);
+}
+
 /* ---- setting damaged values aside ---- */
 
 static int aside_has_room(MDB_txn *txn, const MDB_dbi *dbi, bool *room)

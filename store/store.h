@@ -4,6 +4,7 @@
  *   meta      "schema", "mesh", "node", "txn"  refused when of another version, mesh or node
  *   self      "incarnation", "udp_timestamp"   be64; only rise; durable before they are used on the wire
  *             "revoked/" and a key             be64 time; what no later policy takes back
+ *             "roots"                          a fact: the chain of roots, durable before it is used
  *   members   node id -> signed record         at worst old, never wrong: verified again when loaded
  *   policy    "floor", "active"                be64 epoch | be64 version; one transaction with the bundle
  *   bundles   be64 epoch | be64 version -> bundle
@@ -72,6 +73,11 @@ must_check enum err store_number_raise(struct store *s, const char *name, uint64
  * is confirmed with ERR_OK. `name` is copied. ERR_FULL, ERR_NOMEM: nothing was queued. */
 must_check enum err store_number_raise_queued(struct store *s, const char *name, uint64_t value,
                                               uint64_t ticket);
+
+/* Facts of this agent that are kept whole under a name ("roots", ...), beside the numbers: damage in one refuses the whole
+ * file. Appends to *out, nothing if it was never set. Writing is queued and copies; the last one queued stays. */
+must_check enum err store_fact_get(struct store *s, const char *name, struct buf *out);
+must_check enum err store_fact_put(struct store *s, const char *name, struct bytes value, uint64_t ticket);
 
 /* Members. `each` gets borrowed bytes and may not call the store; damaged entries are counted in *damaged and
  * set aside. */

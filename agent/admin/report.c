@@ -28,6 +28,39 @@ static json_t *policy_of(const struct enforced *f)
     return o;
 }
 
+static json_t *root_of(const struct control *c)
+{
+    const struct anchor *a = control_anchor(c);
+    char hex[HASH_TEXT_MAX];
+    json_t *o = json_object();
+    json_object_set_new(o, "epoch", number(a->epoch));
+    hex_encode(a->newest.b, HASH_BYTES, hex);
+    json_object_set_new(o, "hash", json_string(hex));
+    json_object_set_new(o, "expires", json_integer(trust_root(control_identity(c)->trust)->expires));
+    json_object_set_new(o, "chain", number(a->count));
+    return o;
+}
+
+static void warn_of_root(json_t *list, const struct control *c, wall_s now)
+{
+    wall_s expires = trust_root(control_identity(c)->trust)->expires;
+    if (expires && expires <= now)
+        json_array_append_new(
+            list, json_string("the root of trust has expired: no new policy, token or credential is "
+                              "taken until the next root is published"));
+    else if (expires && expires - now < CONTROL_ROOT_WARN_S)
+        json_array_append_new(list,
+                              json_sprintf("the root of trust expires in %lld days; publish the next one",
+                                           (long long)(expires - now) / 86400));
+    if (control_anchor(c)->forked)
+        json_array_append_new(
+            list, json_string("another branch of the chain of roots was seen: were old root keys stolen?"));
+    if (control_policy(c)->unvouched)
+        json_array_append_new(
+            list, json_string("the root in force does not vouch for the policy in force, which stays "
+                              "enforced; sign and publish the next version"));
+}
+
 /* Others were here, and none answers: more often it is we who are cut off than they who are gone. */
 static void warn_of_silence(json_t *list, const struct control *c)
 {
@@ -72,6 +105,7 @@ static json_t *warnings_of(const struct control *c)
                               json_sprintf("this agent's credential expires in %lld %s; give it a new token",
                                            (long long)(left >= 7200 ? left / 3600 : left),
                                            left >= 7200 ? "hours" : "seconds"));
+    warn_of_root(list, c, now);
     warn_of_silence(list, c);
     if (control_store_health(c) != ERR_OK)
         json_array_append_new(list,
@@ -90,6 +124,7 @@ json_t *report_status(const struct control *c)
     json_object_set_new(o, "version", json_string(STARLING_VERSION));
     json_object_set_new(o, "state", json_string(phase[control_phase(c)]));
     json_object_set_new(o, "joined", json_boolean(control_is_joined(c)));
+    json_object_set_new(o, "root", root_of(c));
     json_object_set_new(o, "policy", policy_of(control_policy(c)));
     json_object_set_new(o, "members",
                         json_pack("{s:i,s:i,s:i,s:i}", "alive", (int)n.alive, "suspect", (int)n.suspect,

@@ -34,19 +34,36 @@ static enum err open_revocations(struct control *c, struct buf *why)
     return ERR_REVOKED;
 }
 
+static enum err open_policy(struct control *c, struct buf *why)
+{
+    struct chain roots;
+    enum err e = chain_open(&roots, buf_bytes(&c->anchor.chain), NULL, NULL);
+    return e == ERR_OK ? enforced_init(&c->enforced, c->store, &roots, c->metrics, why) : e;
+}
+
 static enum err open_state(struct control *c, struct buf *why)
 {
-    struct buf policy_why = {0};
+    struct buf policy_why = {0}, told = {0};
     bool had_identity = false;
     enum err e = store_is_bound(c->store, &had_identity);
     if (e == ERR_OK && had_identity)
         e = identity_is_there(&c->config, why);
+    if (e == ERR_OK)
+        e = anchor_refresh(c->store, c->config.data, &told);
+    if (e != ERR_OK)
+        buf_add_bytes(why, buf_bytes(&told));
+    else if (told.len > 0)
+        log_warn("trust", "%s", buf_str(&told));
+    buf_fini(&told);
     if (e == ERR_OK)
         e = identity_open(&c->identity, &c->config, control_wall(), why);
     if (e != ERR_OK)
         return e;
     if (!control_services_are_allowed(&c->config, &c->identity, why))
         return ERR_DENIED;
+    e = anchor_init(&c->anchor, c->store, buf_bytes(&c->identity.root), &c->identity.trust, c->metrics, why);
+    if (e != ERR_OK)
+        return e;
     struct bytes mesh = trust_root(c->identity.trust)->mesh;
     memcpy(c->mesh, mesh.at, mesh.len);
     c->verified = trust_cache_new(c->identity.trust, VERIFIED_MAX);
@@ -58,7 +75,7 @@ static enum err open_state(struct control *c, struct buf *why)
     if (e == ERR_OK)
         e = own_init(&c->own, c->store);
     if (e == ERR_OK)
-        e = enforced_init(&c->enforced, c->store, trust_root(c->identity.trust), c->metrics, &policy_why);
+        e = open_policy(c, &policy_why);
     if (policy_why.len > 0)
         log_error("policy",
                   "the stored policy cannot be used, everything is denied until a good one arrives: %s",
@@ -132,6 +149,7 @@ static enum err make_gossip(struct control *c, struct buf *why)
     c->now = net_now(c->loop);
     if (c->enforced.policy)
         control_enforce(c);
+    control_announce_roots(c);
     health_set(c->health, &c->config, c->own.healthy, c->now);
     enum err e = store_members_each(c->store, load_member, c, &damaged);
     if (e != ERR_OK)
@@ -260,6 +278,7 @@ void control_free(struct control *c)
     enforced_fini(&c->enforced);
     revocations_fini(&c->revocations);
     trust_unref(c->farewell);
+    anchor_fini(&c->anchor);
     store_close(c->store);
     trust_cache_free(c->verified);
     identity_fini(&c->identity);

@@ -28,13 +28,6 @@ enum err control_verify_record(void *arg, struct bytes record, struct gossip_cla
     return claim_of_record(c->verified, record, control_wall(), out);
 }
 
-struct bytes control_find_document(void *arg, const struct hash *hash)
-{
-    struct control *c = arg;
-    bool ours = c->enforced.policy && hash_eq(hash, &c->enforced.hash);
-    return ours ? buf_bytes(&c->enforced.bundle) : bytes_of(NULL, 0);
-}
-
 enum err control_verify_credential(void *arg, struct bytes credential, const uint8_t noise_key[32],
                                    struct node_id *id)
 {
@@ -106,7 +99,7 @@ struct view *control_build_view(struct control *c)
     return v;
 }
 
-static void publish_view(struct control *c)
+void control_publish_view(struct control *c)
 {
     mono_us start = net_now_us();
     struct view *v = control_build_view(c);
@@ -186,72 +179,6 @@ void control_on_health(void *arg, size_t index, bool healthy)
     struct control *c = arg;
     c->own.healthy[index] = healthy;
     c->own_dirty = c->view_dirty = true;
-}
-
-/* -- policy ------------------------------------------------------------------------------------ */
-
-static void answer_publisher(struct control *c, enum err e, const char *text)
-{
-    struct publisher p = c->publisher;
-    c->publisher = (struct publisher){0};
-    if (p.done)
-        p.done(p.arg, e, text);
-}
-
-void control_enforce(struct control *c)
-{
-    c->own.policy_epoch = c->enforced.epoch;
-    c->own.policy_version = c->enforced.version;
-    c->own.policy_hash = c->enforced.hash;
-    c->own_dirty = c->view_dirty = true;
-    gossip_doc_set(c->gossip, DOC_POLICY, c->enforced.epoch, c->enforced.version, &c->enforced.hash, c->now);
-}
-
-static void policy_stored(struct control *c, enum err outcome)
-{
-    char text[160];
-    if (!enforced_confirmed(&c->enforced, outcome)) {
-        snprintf(text, sizeof text, "the bundle cannot be stored: %s; what is in force stays",
-                 err_text(outcome));
-        log_error("policy", "%s", text);
-        answer_publisher(c, outcome, text);
-        return;
-    }
-    control_enforce(c);
-    control_take_revocations(c);
-    publish_view(c); /* the workers have it before the publisher hears of it */
-    log_info("policy", "version %llu (epoch %llu) is in force", (unsigned long long)c->enforced.version,
-             (unsigned long long)c->enforced.epoch);
-    snprintf(text, sizeof text, "version %llu is in force here and on its way to every agent",
-             (unsigned long long)c->enforced.version);
-    answer_publisher(c, ERR_OK, text);
-}
-
-static enum err offer(struct control *c, struct bytes bundle, struct buf *why)
-{
-    return enforced_offer(&c->enforced, c->store, trust_root(c->identity.trust), bundle, TICKET_POLICY, why);
-}
-
-void control_publish(struct control *c, struct bytes bundle, void (*done)(void *, enum err, const char *),
-                     void *arg)
-{
-    struct buf why = {0};
-    enum err e = c->publisher.done ? ERR_AGAIN : offer(c, bundle, &why);
-    if (e == ERR_OK)
-        c->publisher = (struct publisher){done, arg};
-    else
-        done(arg, e, why.len ? buf_str(&why) : "another bundle is just being published; try again");
-    buf_fini(&why);
-}
-
-static void document_received(struct control *c, const struct gossip_event *ev)
-{
-    struct buf why = {0};
-    char id[NODE_ID_TEXT_MAX];
-    enum err e = ev->doc_kind == DOC_POLICY ? offer(c, ev->doc, &why) : ERR_UNSUPPORTED;
-    if (e != ERR_OK && e != ERR_EXISTS && e != ERR_AGAIN)
-        log_warn("policy", "a policy from %s is refused: %s", node_id_text(&ev->id, id), buf_str(&why));
-    buf_fini(&why);
 }
 
 /* -- gossip's events and packets --------------------------------------------------------------- */
@@ -344,7 +271,7 @@ void control_take_events(struct control *c)
         case GOSSIP_EV_DOC_OFFERED:
             break; /* it is being pulled */
         case GOSSIP_EV_DOC_RECEIVED:
-            document_received(c, &ev);
+            control_document_received(c, &ev);
             break;
         case GOSSIP_EV_EQUIVOCATION:
             note_equivocation(c, &ev.id);
@@ -455,7 +382,9 @@ static void take_answers(struct control *c)
     enum err outcome;
     while (store_poll_done(c->store, &ticket, &outcome)) {
         if (ticket == TICKET_POLICY)
-            policy_stored(c, outcome);
+            control_policy_stored(c, outcome);
+        if (ticket == TICKET_ROOTS)
+            control_roots_stored(c, outcome);
         if (ticket == TICKET_INCARNATION)
             incarnation_stored(c, outcome);
         if (ticket == TICKET_REVOKED)
@@ -520,6 +449,19 @@ static void keep_udp_floor(struct control *c)
         log_debug("store", "the handshake timestamp could not be queued");
 }
 
+static void watch_root(const struct control *c, wall_s now)
+{
+    wall_s expires = trust_root(c->identity.trust)->expires;
+    if (expires && expires <= now)
+        log_error(
+            "trust",
+            "the root of trust has expired: no new policy, token or credential is taken until the next root "
+            "is published");
+    else if (expires && expires - now < CONTROL_ROOT_WARN_S)
+        log_warn("trust", "the root of trust expires in %lld days: publish the next one",
+                 (long long)(expires - now) / 86400);
+}
+
 static void watch_expiry(struct control *c)
 {
     wall_s now = control_wall(), credential = c->identity.credential_open.expires;
@@ -529,6 +471,7 @@ static void watch_expiry(struct control *c)
     else if (identity_expires_soon(&c->identity, now))
         log_warn("trust", "this agent's credential expires in %lld hours: give it a new token with --token",
                  (long long)(credential - now) / 3600);
+    watch_root(c, now);
     if (policy && policy < now)
         log_error("policy",
                   "the policy in force has expired; it stays enforced: sign and publish a new version");
@@ -620,7 +563,7 @@ void control_turn(void *arg, mono_ms now)
     cut_expired(c);
     control_judge_step(c);
     if (c->view_dirty && pace_allows(&c->view_pace, now))
-        publish_view(c);
+        control_publish_view(c);
     keep_house(c);
     step_leaving(c);
     c->also_at = c->also ? c->also(c->also_arg, now) : NEVER;

@@ -7,6 +7,7 @@
 #ifndef CONTROL_CONTROL_H
 #define CONTROL_CONTROL_H
 
+#include "control/anchor.h"
 #include "control/bulk.h"
 #include "control/config.h"
 #include "control/enforced.h"
@@ -20,6 +21,8 @@
 #include "worker/worker.h"
 
 struct control;
+
+enum { CONTROL_ROOT_WARN_S = 30 * 86400 }; /* how long before its end a root is spoken of */
 
 /* Opens everything and binds every address; nothing is sent yet. `flags` is borrowed for the control's life
  * (SIGHUP reads the file again). On error `why` is a sentence for the operator. */
@@ -37,9 +40,9 @@ void control_leave(struct control *c);
 /* Reads agent.yaml again. The outcome is logged and told: text is appended to `told`. */
 enum err control_reload(struct control *c, struct buf *told);
 
-/* Verifies, stores, enforces and announces a bundle. `done` is called once, later or at once, on the loop,
+/* Verifies, stores, enforces and announces a bundle, or the next root. `done` is called once, later or at once, on the loop,
  * with a sentence. */
-void control_publish(struct control *c, struct bytes bundle,
+void control_publish(struct control *c, struct bytes document,
                      void (*done)(void *arg, enum err outcome, const char *text), void *arg);
 
 enum control_phase { CONTROL_RUNNING, CONTROL_LEAVING, CONTROL_DRAINING, CONTROL_STOPPED };
@@ -50,6 +53,7 @@ const struct identity *control_identity(const struct control *c);
 const struct roster *control_roster(const struct control *c);
 const struct gossip *control_gossip(const struct control *c);
 const struct enforced *control_policy(const struct control *c);
+const struct anchor *control_anchor(const struct control *c);
 const struct view *control_view(const struct control *c);
 enum control_phase control_phase(const struct control *c);
 bool control_is_revoked(const struct control *c); /* this host's credential stands on a revoked key */

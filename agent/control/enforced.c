@@ -8,6 +8,7 @@ static void count_refusal(struct enforced *f, enum err e)
         [ERR_MALFORMED] = "malformed", [ERR_AUTH] = "altered",  [ERR_DENIED] = "signer",
         [ERR_FOREIGN] = "mesh",        [ERR_STALE] = "version", [ERR_UNSUPPORTED] = "feature",
         [ERR_INVALID] = "text",        [ERR_CONFLICT] = "fork", [ERR_LIMIT] = "size",
+        [ERR_EXPIRED] = "root",
     };
     const char *r = (size_t)e < sizeof reason / sizeof *reason && reason[e] ? reason[e] : "other";
     struct metric_label label = {"reason", bytes_str(r)};
@@ -39,6 +40,10 @@ static const char *refusal_text(enum err e)
         return "the policy text inside does not compile";
     case ERR_LIMIT:
         return "the bundle is too large";
+    case ERR_EXPIRED:
+        return "the root of trust has expired, and nothing new begins under it; publish a new root first "
+               "(`starling mesh "
+               "rotate`)";
     default:
         return err_text(e);
     }
@@ -61,22 +66,54 @@ static void adopt(struct enforced *f, struct policy *policy, struct buf *bundle_
     f->epoch = b->epoch;
     f->version = b->version;
     f->hash = b->hash;
-    f->damaged = false;
+    f->damaged = f->unvouched = false;
 }
 
-enum err enforced_init(struct enforced *f, struct store *s, const struct root *root, struct metrics *m,
+/* Opens `bytes` in the form that this root wants, which replaces them: it may ask for fewer signatures than an earlier one. */
+static enum err open_settled(struct bundle *b, struct policy **policy, struct buf *bytes,
+                             const struct root *root, struct complaints *c)
+{
+    struct buf settled = {0};
+    enum err e = bundle_settle(&settled, root, buf_bytes(bytes));
+    if (e != ERR_OK) { /* opened as it is, for its complaint */
+        buf_fini(&settled);
+        return bundle_open(b, policy, root, buf_bytes(bytes), c);
+    }
+    buf_fini(bytes);
+    *bytes = settled;
+    return bundle_open(b, policy, root, buf_bytes(bytes), c);
+}
+
+/* By the newest root that vouches for it. *by: how many are newer than that one. */
+static enum err open_stored(struct bundle *b, struct policy **policy, struct buf *bytes,
+                            const struct chain *roots, size_t *by, struct complaints *c)
+{
+    enum err e = open_settled(b, policy, bytes, &roots->newest, c);
+    for (*by = 1; e == ERR_DENIED && *by < roots->count; ++*by) {
+        struct root earlier;
+        enum err opened = root_open(&earlier, roots->envelope[roots->count - 1 - *by]);
+        if (opened == ERR_OK && open_settled(b, policy, bytes, &earlier, NULL) == ERR_OK)
+            return ERR_OK;
+    }
+    *by = 0;
+    return e;
+}
+
+enum err enforced_init(struct enforced *f, struct store *s, const struct chain *roots, struct metrics *m,
                        struct buf *why)
 {
     struct buf bytes = {0};
     struct complaints c = {.file = "stored policy"};
     struct bundle b;
     struct policy *policy = NULL;
+    size_t by = 0;
     *f = (struct enforced){.metrics = m};
     enum err e = store_policy_active(s, &bytes, &f->floor_epoch, &f->floor_version);
     if (e == ERR_OK && bytes.len > 0)
-        e = bundle_open(&b, &policy, root, buf_bytes(&bytes), &c);
+        e = open_stored(&b, &policy, &bytes, roots, &by, &c);
     if (e == ERR_OK && bytes.len > 0) {
         adopt(f, policy, &bytes, &b);
+        f->unvouched = by > 0;
     } else if (e != ERR_OK && e != ERR_IO && e != ERR_NOMEM) {
         f->damaged = true;
         say(why, e, &c);
@@ -88,12 +125,28 @@ enum err enforced_init(struct enforced *f, struct store *s, const struct root *r
     return e;
 }
 
+void enforced_rejudge(struct enforced *f, const struct root *root)
+{
+    struct buf settled = {0};
+    if (!f->policy)
+        return;
+    enum err e = bundle_settle(&settled, root, buf_bytes(&f->bundle));
+    if (e == ERR_OK) {
+        buf_fini(&f->bundle);
+        f->bundle = settled;
+    } else {
+        buf_fini(&settled);
+    }
+    f->unvouched = e != ERR_OK;
+}
+
 void enforced_fini(struct enforced *f)
 {
     policy_unref(f->policy);
     policy_unref(f->next.policy);
     buf_fini(&f->bundle);
     buf_fini(&f->next.bundle);
+    buf_fini(&f->waiting);
 }
 
 /* ADVERSARY B12: the signers have contradicted each other. Told once; counted each time it is seen. */
@@ -123,13 +176,17 @@ static enum err may_follow(struct enforced *f, const struct bundle *b)
     return e == ERR_CONFLICT ? ERR_OK : ERR_CONFLICT;
 }
 
-static enum err check(struct enforced *f, const struct root *root, struct bytes bytes, struct bundle *b,
-                      struct policy **policy, struct buf *why)
+static enum err check(struct enforced *f, const struct root *root, struct buf *bytes, wall_s now,
+                      struct bundle *b, struct policy **policy, struct buf *why)
 {
     struct complaints c = {.file = "bundle"};
-    enum err e = bytes.len > BUNDLE_BYTES_MAX ? ERR_LIMIT : bundle_open(b, policy, root, bytes, &c);
+    enum err e = bytes->len > BUNDLE_BYTES_MAX           ? ERR_LIMIT
+                 : root->expires && now >= root->expires ? ERR_EXPIRED
+                                                         : open_settled(b, policy, bytes, root, &c);
     if (e == ERR_OK)
         e = may_follow(f, b);
+    if (e == ERR_EXISTS && f->unvouched)
+        e = ERR_OK; /* the same words, and the new root's signatures under them */
     if (e == ERR_EXISTS)
         buf_addf(why, "version %llu is in force already", (unsigned long long)b->version);
     else if (e != ERR_OK)
@@ -138,8 +195,27 @@ static enum err check(struct enforced *f, const struct root *root, struct bytes 
     return e;
 }
 
+/* Gossip brings roots and policies apart, in any order. */
+static void keep_waiting(struct enforced *f, struct buf *bytes_take)
+{
+    buf_fini(&f->waiting);
+    f->waiting = *bytes_take;
+    *bytes_take = (struct buf){0};
+}
+
+static void hold_next(struct enforced *f, const struct bundle *b, struct policy *policy,
+                      struct buf *bytes_take)
+{
+    f->next.busy = true;
+    f->next.policy = policy;
+    f->next.bundle = *bytes_take;
+    f->next.epoch = b->epoch;
+    f->next.version = b->version;
+    f->next.hash = b->hash;
+}
+
 enum err enforced_offer(struct enforced *f, struct store *s, const struct root *root, struct bytes bytes,
-                        uint64_t ticket, struct buf *why)
+                        wall_s now, uint64_t ticket, struct buf *why)
 {
     struct bundle b;
     struct policy *policy = NULL;
@@ -149,7 +225,7 @@ enum err enforced_offer(struct enforced *f, struct store *s, const struct root *
         return ERR_AGAIN;
     }
     buf_add_bytes(&copy, bytes);
-    enum err e = buf_ok(&copy) ? check(f, root, buf_bytes(&copy), &b, &policy, why) : ERR_NOMEM;
+    enum err e = buf_ok(&copy) ? check(f, root, &copy, now, &b, &policy, why) : ERR_NOMEM;
     if (e != ERR_OK && e != ERR_EXISTS && e != ERR_CONFLICT) /* alarm_fork() has counted that */
         count_refusal(f, e);
     if (e == ERR_OK) {
@@ -157,18 +233,15 @@ enum err enforced_offer(struct enforced *f, struct store *s, const struct root *
         if (e != ERR_OK)
             buf_addf(why, "the bundle cannot be stored: %s; what is in force stays", err_text(e));
     }
-    if (e != ERR_OK) {
-        policy_unref(policy);
-        buf_fini(&copy);
-        return e;
+    if (e == ERR_OK) {
+        hold_next(f, &b, policy, &copy);
+        return ERR_OK;
     }
-    f->next.busy = true;
-    f->next.policy = policy;
-    f->next.bundle = copy;
-    f->next.epoch = b.epoch;
-    f->next.version = b.version;
-    f->next.hash = b.hash;
-    return ERR_OK;
+    if (e == ERR_DENIED || e == ERR_EXPIRED)
+        keep_waiting(f, &copy);
+    policy_unref(policy);
+    buf_fini(&copy);
+    return e;
 }
 
 bool enforced_confirmed(struct enforced *f, enum err outcome)

@@ -20,6 +20,10 @@ struct enforced {
     uint64_t floor_epoch, floor_version; /* durable; never falls */
     bool damaged; /* the stored bundle could not be used: nothing is enforced but denial */
     bool forked;  /* two validly signed bundles of one version were seen */
+    bool
+        unvouched; /* the root in force does not vouch for it, an earlier one did: it stays, until another is published */
+    struct buf
+        waiting; /* refused for its signers or epoch: perhaps of a root that is on its way (the last such one) */
     struct {
         bool busy;
         struct policy *policy;
@@ -30,16 +34,19 @@ struct enforced {
     struct metrics *metrics;
 };
 
-/* Loads what was in force before. A damaged or unverifiable bundle leaves the floor up and denies everything;
+/* Loads what was in force before, by the newest of `roots` that vouches for it. A damaged or unverifiable bundle leaves the floor up and denies everything;
  * `why` then says so and ERR_OK is returned: the agent starts and waits for a good bundle. */
-must_check enum err enforced_init(struct enforced *f, struct store *s, const struct root *root,
+must_check enum err enforced_init(struct enforced *f, struct store *s, const struct chain *roots,
                                   struct metrics *m, struct buf *why);
 void enforced_fini(struct enforced *f);
-/* Checks a candidate and hands it to the store. `why` says what was wrong. ERR_OK: under way, the store
+/* Judges what is in force by a new root. It stays in force whatever comes of it: a rotation must not stop traffic, and
+ * what it denied it goes on denying; without the new root's word it is marked `unvouched`. */
+void enforced_rejudge(struct enforced *f, const struct root *root);
+/* Checks a candidate and hands it to the store. Under a root that has expired at `now` nothing new is taken (ERR_EXPIRED). `why` says what was wrong. ERR_OK: under way, the store
  * confirms `ticket`; ERR_AGAIN: another is under way; ERR_EXISTS: already in force; anything else: refused.
  */
 must_check enum err enforced_offer(struct enforced *f, struct store *s, const struct root *root,
-                                   struct bytes bundle, uint64_t ticket, struct buf *why);
+                                   struct bytes bundle, wall_s now, uint64_t ticket, struct buf *why);
 /* The store has answered. True: the candidate is in force now. */
 bool enforced_confirmed(struct enforced *f, enum err outcome);
 

@@ -16,9 +16,17 @@ enum {
     VERIFIED_MAX = 16384, /* envelopes remembered as verified: records and credentials of 8,000 members */
 };
 
-enum ticket { TICKET_NONE, TICKET_POLICY, TICKET_INCARNATION, TICKET_UDP_FLOOR, TICKET_REVOKED };
+enum ticket {
+    TICKET_NONE,
+    TICKET_POLICY,
+    TICKET_INCARNATION,
+    TICKET_UDP_FLOOR,
+    TICKET_REVOKED,
+    TICKET_ROOTS
+};
 
 struct publisher {
+    enum ticket ticket; /* what it waits for */
     void (*done)(void *arg, enum err outcome, const char *text);
     void *arg;
 };
@@ -43,6 +51,7 @@ struct control {
     struct trust_cache *verified;
     struct roster roster;
     struct enforced enforced;
+    struct anchor anchor;
     struct revocations revocations;
     struct trust *farewell; /* the trust of before, for those who were just cut; NULL: nobody was */
     bool is_revoked;        /* we ourselves */
@@ -68,11 +77,10 @@ struct control {
 /* Of control.c, for the others. */
 void control_turn(void *arg, mono_ms now);
 enum err control_verify_record(void *arg, struct bytes record, struct gossip_claim *out);
-struct bytes control_find_document(void *arg, const struct hash *hash);
 enum err control_verify_credential(void *arg, struct bytes credential, const uint8_t noise_key[32],
                                    struct node_id *id);
 struct view *control_build_view(struct control *c);
-void control_enforce(struct control *c);  /* takes the policy in force over into record, view and gossip */
+void control_publish_view(struct control *c);
 void control_announce(struct control *c); /* signs and publishes our record */
 void control_take_events(struct control *c);
 void control_forget_member(struct control *c, const struct node_id *id);
@@ -92,6 +100,14 @@ void control_take_trust(struct control *c,
 void control_take_revocations(struct control *c);  /* of the policy in force */
 void control_judge_step(struct control *c);
 bool control_is_farewell(const struct control *c, struct bytes credential, struct credential *out);
+
+/* Of documents.c. */
+struct bytes control_find_document(void *arg, const struct hash *hash);
+void control_document_received(struct control *c, const struct gossip_event *ev);
+void control_enforce(struct control *c); /* takes the policy in force over into record, view and gossip */
+void control_policy_stored(struct control *c, enum err outcome);
+void control_announce_roots(struct control *c);
+void control_roots_stored(struct control *c, enum err outcome);
 
 /* Of reload.c. */
 void control_on_signal(void *arg, int signum);

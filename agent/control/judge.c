@@ -100,7 +100,7 @@ static void say_fallen(struct control *c, const struct member *m)
     buf_fini(&why);
 }
 
-/* From here on nothing is routed to them and nothing of theirs is believed. They are told which policy it was. */
+/* From here on nothing is routed to them and nothing of theirs is believed. They are told by which root and policy it was. */
 static size_t mark_fallen(struct control *c)
 {
     size_t fallen = 0;
@@ -110,6 +110,7 @@ static size_t mark_fallen(struct control *c)
             continue;
         m->is_revoked = true;
         say_fallen(c, m);
+        gossip_doc_tell(c->gossip, DOC_ROOTS, &m->id, c->now);
         gossip_doc_tell(c->gossip, DOC_POLICY, &m->id, c->now);
         fallen++;
     }

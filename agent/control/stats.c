@@ -34,6 +34,11 @@ const struct gossip *control_gossip(const struct control *c)
     return c->gossip;
 }
 
+const struct anchor *control_anchor(const struct control *c)
+{
+    return &c->anchor;
+}
+
 const struct enforced *control_policy(const struct control *c)
 {
     return &c->enforced;

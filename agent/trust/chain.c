@@ -17,14 +17,13 @@ static enum err split(struct list *out, struct bytes in, struct refusal *why)
     return codec_end(&c, why);
 }
 
-static enum err join(struct buf *out, const struct list *l, struct bytes last)
+enum err chain_of(struct buf *out, const struct bytes *root_envelope, size_t count)
 {
-    if (l->count == CHAIN_ROOTS_MAX)
+    if (count > CHAIN_ROOTS_MAX)
         return ERR_LIMIT;
-    codec_put_array(out, l->count + 1);
-    for (size_t i = 0; i < l->count; i++)
-        codec_put_bin(out, l->envelope[i]);
-    codec_put_bin(out, last);
+    codec_put_array(out, count);
+    for (size_t i = 0; i < count; i++)
+        codec_put_bin(out, root_envelope[i]);
     if (!buf_ok(out))
         return ERR_NOMEM;
     return out->len <= CHAIN_BYTES_MAX ? ERR_OK : ERR_LIMIT;
@@ -32,15 +31,17 @@ static enum err join(struct buf *out, const struct list *l, struct bytes last)
 
 enum err chain_begin(struct buf *out, struct bytes root_envelope)
 {
-    const struct list none = {0};
-    return join(out, &none, root_envelope);
+    return chain_of(out, &root_envelope, 1);
 }
 
 enum err chain_append(struct buf *out, struct bytes chain, struct bytes root_envelope)
 {
     struct list l;
     enum err err = split(&l, chain, NULL);
-    return err ? err : join(out, &l, root_envelope);
+    if (err || l.count == CHAIN_ROOTS_MAX)
+        return err ? err : ERR_LIMIT;
+    l.envelope[l.count++] = root_envelope;
+    return chain_of(out, l.envelope, l.count);
 }
 
 /* Over what the roots say, so that it does not depend on which of the signers' signatures were kept. */

@@ -140,8 +140,9 @@ struct chain {
     struct root newest;
     struct hash hash;
 };
-/* The chain of one root, or `chain` (a good one's bytes) and one more. ERR_NOMEM; ERR_LIMIT: CHAIN_ROOTS_MAX or
+/* The chain of these roots, of one, or `chain` (a good one's bytes) and one more; nothing is verified. ERR_NOMEM; ERR_LIMIT: CHAIN_ROOTS_MAX or
  * CHAIN_BYTES_MAX reached. */
+must_check enum err chain_of(struct buf *out, const struct bytes *root_envelope, size_t count);
 must_check enum err chain_begin(struct buf *out, struct bytes root_envelope);
 must_check enum err chain_append(struct buf *out, struct bytes chain, struct bytes root_envelope);
 /* Reads a chain and verifies every step in it. `holds` (may be NULL) is the root_hash() of one that must be in it, which

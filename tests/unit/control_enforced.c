@@ -19,10 +19,14 @@ static void wake(void *arg)
     sem_post(arg);
 }
 
+static struct buf roots; /* the chain of the world's root, and of those that a story adds */
+
 static void start(void)
 {
+    struct chain chain;
     assert_int_equal(store_open(&store, folder, wake, &news, &why), ERR_OK);
-    assert_int_equal(enforced_init(&f, store, trust_root(world.trust), metrics, &why), ERR_OK);
+    assert_int_equal(chain_open(&chain, buf_bytes(&roots), NULL, NULL), ERR_OK);
+    assert_int_equal(enforced_init(&f, store, &chain, metrics, &why), ERR_OK);
 }
 
 static void stop(void)
@@ -38,6 +42,8 @@ static int begin(void **state)
     sem_init(&news, 0, 0);
     metrics = metrics_new();
     world_make(state);
+    roots.len = 0;
+    assert_int_equal(chain_begin(&roots, buf_bytes(&world.root)), ERR_OK);
     start();
     return 0;
 }
@@ -48,6 +54,7 @@ static int end(void **state)
     metrics_free(metrics);
     folder_remove(folder);
     sem_destroy(&news);
+    buf_fini(&roots);
     return world_end(state);
 }
 
@@ -72,7 +79,7 @@ static struct buf bundle_of(unsigned version, const char *service, const struct 
 static enum err offer_bytes(struct bytes b)
 {
     buf_fini(&why);
-    return enforced_offer(&f, store, trust_root(world.trust), b, TICKET, &why);
+    return enforced_offer(&f, store, trust_root(world.trust), b, NOW, TICKET, &why);
 }
 
 static bool stored(void)
@@ -271,6 +278,76 @@ static void each_refusal_says_what_was_wrong(void **state)
     buf_fini(&forged);
 }
 
+/* The next root of the world, with another policy key; the chain grows by it. */
+static struct root next_root(const struct sign_key *policy_key, wall_s expires)
+{
+    static struct buf envelope, longer;
+    struct root r = *trust_root(world.trust), opened;
+    const struct sign_key *by = &world.root_key;
+    r.epoch++;
+    r.expires = expires;
+    r.policy = (struct role){1, 1, {policy_key->pub}};
+    envelope.len = longer.len = 0;
+    assert_int_equal(root_create(&envelope, &r, &by, 1), ERR_OK);
+    assert_int_equal(root_open(&opened, buf_bytes(&envelope)), ERR_OK);
+    assert_int_equal(chain_append(&longer, buf_bytes(&roots), buf_bytes(&envelope)), ERR_OK);
+    roots.len = 0;
+    buf_add_bytes(&roots, buf_bytes(&longer));
+    return opened;
+}
+
+static void what_a_new_root_does_not_vouch_for_stays_and_is_marked(void **state)
+{
+    (void)state;
+    struct sign_key fresh = key_of(77);
+    assert_int_equal(offer(3, "cart"), ERR_OK);
+    struct root two = next_root(&fresh, 0);
+    enforced_rejudge(&f, &two);
+    assert_true(f.unvouched && f.policy && f.version == 3);
+    stop(); /* and over a restart */
+    start();
+    assert_true(f.unvouched && f.policy && !f.damaged && f.version == 3);
+    /* The same words under the new key's signature are vouched for. */
+    struct buf again = bundle_of(3, "cart", &fresh);
+    buf_fini(&why);
+    assert_int_equal(enforced_offer(&f, store, &two, buf_bytes(&again), NOW, TICKET, &why), ERR_OK);
+    assert_true(stored());
+    enforced_rejudge(&f, &two);
+    assert_false(f.unvouched);
+    assert_int_equal(enforced_offer(&f, store, &two, buf_bytes(&again), NOW, TICKET, &why), ERR_EXISTS);
+    buf_fini(&again);
+}
+
+/* Gossip brings the policy first. */
+static void a_policy_of_a_root_that_is_on_its_way_waits_for_it(void **state)
+{
+    (void)state;
+    struct sign_key fresh = key_of(77);
+    struct buf b = bundle_of(3, "cart", &fresh);
+    assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_DENIED);
+    assert_true(bytes_eq(buf_bytes(&f.waiting), buf_bytes(&b)));
+    struct root two = next_root(&fresh, 0);
+    assert_int_equal(enforced_offer(&f, store, &two, buf_bytes(&f.waiting), NOW, TICKET, &why), ERR_OK);
+    assert_true(stored());
+    assert_int_equal(f.version, 3);
+    buf_fini(&b);
+}
+
+static void under_an_expired_root_the_policy_stays_and_none_is_taken_B8(void **state)
+{
+    (void)state;
+    assert_int_equal(offer(3, "cart"), ERR_OK);
+    struct root two = next_root(&world.policy_key, NOW + 1);
+    struct buf b = bundle_of(4, "cart", &world.policy_key);
+    enforced_rejudge(&f, &two);
+    assert_int_equal(enforced_offer(&f, store, &two, buf_bytes(&b), NOW + 1, TICKET, &why), ERR_EXPIRED);
+    assert_true(says("publish a new root first"));
+    assert_true(f.policy && f.version == 3 && !f.unvouched);
+    assert_int_equal(enforced_offer(&f, store, &two, buf_bytes(&b), NOW, TICKET, &why), ERR_OK);
+    assert_true(stored());
+    buf_fini(&b);
+}
+
 int main(void)
 {
 #define STORY(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
@@ -282,6 +359,9 @@ int main(void)
         STORY(a_stored_bundle_that_does_not_verify_denies_all_and_keeps_the_floor),
         STORY(a_bundle_damaged_on_disk_denies_all_and_keeps_the_floor),
         STORY(each_refusal_says_what_was_wrong),
+        STORY(what_a_new_root_does_not_vouch_for_stays_and_is_marked),
+        STORY(a_policy_of_a_root_that_is_on_its_way_waits_for_it),
+        STORY(under_an_expired_root_the_policy_stays_and_none_is_taken_B8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,170 @@
+/* What arrives as a document, from gossip or by an operator's hand: policies and roots. Each goes to its slot, which judges it;
+ * the store keeps it; then it is in force, and offered on. */
+#include "control/inner.h"
+#include "observe/log.h"
+
+static const struct root *root_of(const struct control *c)
+{
+    return trust_root(c->identity.trust);
+}
+
+struct bytes control_find_document(void *arg, const struct hash *hash)
+{
+    struct control *c = arg;
+    if (c->enforced.policy && hash_eq(hash, &c->enforced.hash))
+        return buf_bytes(&c->enforced.bundle);
+    return hash_eq(hash, &c->anchor.hash) ? buf_bytes(&c->anchor.chain) : bytes_of(NULL, 0);
+}
+
+static void answer_publisher(struct control *c, enum ticket of, enum err e, const char *text)
+{
+    struct publisher p = c->publisher;
+    if (!p.done || p.ticket != of)
+        return;
+    c->publisher = (struct publisher){0};
+    p.done(p.arg, e, text);
+}
+
+static void refuse_publisher(struct control *c, enum ticket of, const char *module, const char *what,
+                             enum err e)
+{
+    char text[160];
+    snprintf(text, sizeof text, "the %s cannot be stored: %s; what is in force stays", what, err_text(e));
+    log_error(module, "%s", text);
+    answer_publisher(c, of, e, text);
+}
+
+/* -- policy ------------------------------------------------------------------------------------ */
+
+void control_enforce(struct control *c)
+{
+    c->own.policy_epoch = c->enforced.epoch;
+    c->own.policy_version = c->enforced.version;
+    c->own.policy_hash = c->enforced.hash;
+    c->own_dirty = c->view_dirty = true;
+    gossip_doc_set(c->gossip, DOC_POLICY, c->enforced.epoch, c->enforced.version, &c->enforced.hash, c->now);
+}
+
+/* By the root of today: another may have come while it was being stored. */
+static void rejudge_policy(struct control *c)
+{
+    bool before = c->enforced.unvouched;
+    enforced_rejudge(&c->enforced, root_of(c));
+    if (c->enforced.unvouched && !before)
+        log_error("policy",
+                  "the root in force (epoch %llu) does not vouch for the policy in force: it stays enforced; "
+                  "sign and "
+                  "publish the next version",
+                  (unsigned long long)c->anchor.epoch);
+}
+
+void control_policy_stored(struct control *c, enum err outcome)
+{
+    char text[160];
+    if (!enforced_confirmed(&c->enforced, outcome)) {
+        refuse_publisher(c, TICKET_POLICY, "policy", "bundle", outcome);
+        return;
+    }
+    rejudge_policy(c);
+    control_enforce(c);
+    control_take_revocations(c);
+    control_publish_view(c); /* the workers have it before the publisher hears of it */
+    log_info("policy", "version %llu (epoch %llu) is in force", (unsigned long long)c->enforced.version,
+             (unsigned long long)c->enforced.epoch);
+    snprintf(text, sizeof text, "version %llu is in force here and on its way to every agent",
+             (unsigned long long)c->enforced.version);
+    answer_publisher(c, TICKET_POLICY, ERR_OK, text);
+}
+
+static enum err offer_policy(struct control *c, struct bytes bundle, struct buf *why)
+{
+    return enforced_offer(&c->enforced, c->store, root_of(c), bundle, control_wall(), TICKET_POLICY, why);
+}
+
+/* -- roots ------------------------------------------------------------------------------------- */
+
+void control_announce_roots(struct control *c)
+{
+    gossip_doc_set(c->gossip, DOC_ROOTS, c->anchor.epoch, c->anchor.count, &c->anchor.hash, c->now);
+}
+
+/* A policy that came before its root. */
+static void offer_waiting(struct control *c)
+{
+    struct buf waiting = c->enforced.waiting, why = {0};
+    c->enforced.waiting = (struct buf){0};
+    if (waiting.len > 0 && offer_policy(c, buf_bytes(&waiting), &why) != ERR_OK)
+        log_info("policy", "a policy that waited for a root is not taken: %s", buf_str(&why));
+    buf_fini(&waiting);
+    buf_fini(&why);
+}
+
+void control_roots_stored(struct control *c, enum err outcome)
+{
+    char text[160];
+    uint64_t before = c->anchor.epoch;
+    struct trust *fresh = anchor_confirmed(&c->anchor, outcome);
+    if (!fresh) {
+        refuse_publisher(c, TICKET_ROOTS, "trust", "root", outcome);
+        return;
+    }
+    control_take_trust(c, fresh);
+    control_announce_roots(c);
+    rejudge_policy(c);
+    c->own_dirty = c->view_dirty = true;
+    control_publish_view(c);
+    if (c->anchor.epoch != before)
+        log_info("trust", "the root of epoch %llu is in force", (unsigned long long)c->anchor.epoch);
+    offer_waiting(c);
+    snprintf(text, sizeof text, "the root of epoch %llu is in force here and on its way to every agent",
+             (unsigned long long)c->anchor.epoch);
+    answer_publisher(c, TICKET_ROOTS, ERR_OK, text);
+}
+
+/* -- where they come from ---------------------------------------------------------------------- */
+
+static bool is_root(struct bytes document)
+{
+    struct envelope e;
+    return envelope_parse(&e, document) == ERR_OK && bytes_eq_str(e.type, ENVELOPE_ROOT);
+}
+
+void control_publish(struct control *c, struct bytes document, void (*done)(void *, enum err, const char *),
+                     void *arg)
+{
+    struct buf why = {0};
+    bool root = is_root(document);
+    enum err e =
+        c->publisher.done ? ERR_AGAIN
+        : root ? anchor_offer_root(&c->anchor, c->store, c->identity.trust, document, TICKET_ROOTS, &why)
+               : offer_policy(c, document, &why);
+    if (e == ERR_OK)
+        c->publisher = (struct publisher){root ? TICKET_ROOTS : TICKET_POLICY, done, arg};
+    else
+        done(arg, e, why.len ? buf_str(&why) : "something else is just being published; try again");
+    buf_fini(&why);
+}
+
+static enum err offer(struct control *c, const struct gossip_event *ev, struct buf *why)
+{
+    switch (ev->doc_kind) {
+    case DOC_POLICY:
+        return offer_policy(c, ev->doc, why);
+    case DOC_ROOTS:
+        return anchor_offer(&c->anchor, c->store, c->identity.trust, ev->doc, TICKET_ROOTS, why);
+    default:
+        return ERR_UNSUPPORTED;
+    }
+}
+
+void control_document_received(struct control *c, const struct gossip_event *ev)
+{
+    struct buf why = {0};
+    char id[NODE_ID_TEXT_MAX];
+    enum err e = offer(c, ev, &why);
+    if (e != ERR_OK && e != ERR_EXISTS && e != ERR_AGAIN)
+        log_warn(ev->doc_kind == DOC_ROOTS ? "trust" : "policy", "a %s from %s is refused: %s",
+                 ev->doc_kind == DOC_ROOTS ? "chain of roots" : "policy", node_id_text(&ev->id, id),
+                 why.len ? buf_str(&why) : err_text(e));
+    buf_fini(&why);
+}
