@@ -1,6 +1,7 @@
 /* gossip.h in a program of its own: gossip-example PORT COUNT [SEED-PORT] joins by the seed on loopback, prints what it learns, and ends a
  * second after it knows COUNT living members. Datagrams go over UDP, each bulk message over a TCP connection. Records are not signed here
  * and senders are believed: put your signatures into `verify` and your authenticated channels under both lanes. */
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +61,7 @@ static struct bytes find_document(void *arg, const struct hash *hash)
     return (void)arg, (void)hash, bytes_of(NULL, 0); /* this program has none to offer */
 }
 
-/* What gossip wants sent. A bulk message that cannot be delivered is told to it; a datagram may get lost. */
+/* What gossip wants sent. A bulk message that cannot be delivered, or a dial that is refused, is told to it. */
 static void send_all(int udp)
 {
     static uint8_t out[HEADER_BYTES + GOSSIP_BULK_MAX];
@@ -72,15 +73,17 @@ static void send_all(int udp)
         wr_addr(&w, &self_addr);
         wr_bytes(&w, p.msg.at, p.msg.len);
         socklen_t len = addr_to_sockaddr(&p.addr, &to);
-        bool bulk = p.lane == GOSSIP_BULK;
-        int fd = bulk ? socket(AF_INET, SOCK_STREAM, 0) : udp;
-        bool connected = !bulk || connect(fd, (struct sockaddr *)&to, len) == 0;
-        ssize_t sent =
-            sendto(fd, out, wr_len(&w), MSG_NOSIGNAL, bulk ? NULL : (struct sockaddr *)&to, bulk ? 0 : len);
-        if (bulk && (!connected || sent != (ssize_t)wr_len(&w)))
+        if (p.lane == GOSSIP_DATAGRAM) {
+            sendto(udp, out, wr_len(&w), 0, (struct sockaddr *)&to, len);
+            continue;
+        }
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        int error = connect(fd, (struct sockaddr *)&to, len) == 0 ? 0 : errno;
+        if (error == ECONNREFUSED)
+            gossip_link_lost(gossip, &p.to, GOSSIP_LINK_REFUSED, now_ms());
+        if (p.lane == GOSSIP_BULK && (error || send(fd, out, wr_len(&w), MSG_NOSIGNAL) < 0))
             gossip_bulk_failed(gossip, &p.to, &p.addr, now_ms());
-        if (bulk)
-            close(fd);
+        close(fd);
     }
 }
 
@@ -98,7 +101,7 @@ static void receive(enum gossip_lane lane, int fd)
     struct rd r = rd_init(bytes_of(in, len));
     rd_copy(&r, from.b, sizeof from.b);
     rd_addr(&r, &via);
-    if (!rd_ok(&r) ||
+    if (len > 0 && /* a knock says nothing */
         gossip_receive(gossip, lane, &from, &via, rd_bytes(&r, rd_left(&r)), now_ms()) != ERR_OK)
         fputs("a message was dropped\n", stderr);
 }

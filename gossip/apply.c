@@ -325,6 +325,7 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
     assert(m->state == GOSSIP_ALIVE && !member_suspicion(m) && m != g->self);
     struct member_busy *busy = member_busy(m);
     struct suspicion *s = busy ? calloc(1, sizeof *s) : NULL;
+    bool is_watched = !is_quiet && watch_of(&g->watch, m);
     if (!s)
         return; /* the next failed probe tries again */
     s->member = m;
@@ -332,7 +333,10 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
     s->is_own = is_own;
     suspect_confirm(s, accuser);
     s->deadline = s->start + timeout_ms(g, s);
-    s->verify_at = g->now + (is_own ? g->cfg.probe_interval_ms : detect_verify_jitter(g));
+    /* Its observers look at once: they are few, and their word is what the others wait for. */
+    s->verify_at = g->now;
+    if (is_own || !is_watched)
+        s->verify_at += is_own ? g->cfg.probe_interval_ms : detect_verify_jitter(g);
     busy->suspicion = s;
     LIST_INSERT_HEAD(&g->suspicions, s, link);
     move(g, m, GOSSIP_SUSPECT);
@@ -367,34 +371,87 @@ static void hasten(struct gossip *g, struct member *m)
     reschedule(g, s);
 }
 
-void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct node_id *subject,
-                   uint64_t incarnation, uint64_t version, const struct node_id *accuser,
-                   struct member *source)
+/* Its process is gone, as we and others have seen: nothing is left to wait for. */
+static void judge(struct gossip *g, struct suspicion *s)
 {
-    assert(opinion == GOSSIP_SUSPECT || opinion == GOSSIP_DEAD);
-    (void)version; /* names what the accuser held; only an incarnation refutes */
-    if (is_self(g, subject)) {
+    if (!detect_is_gone(g, s))
+        return;
+    s->deadline = g->now;
+    reschedule(g, s);
+}
+
+/* A member says that its own dial was refused. The first few are kept and passed on, each with its name: they cut no
+ * pause short unless our own dial is refused too, which no member can bring about. */
+static void hear_refused(struct gossip *g, struct member *m, const struct node_id *accuser,
+                         struct member *source)
+{
+    const struct member *who = members_find(&g->members, accuser);
+    if (!who || who->state != GOSSIP_ALIVE || !suspect_refused_by(member_suspicion(m), accuser))
+        return;
+    send_tell(g, RUMORS_OPINION, m, source, member_opinion(m) ? NULL : accuser, 0,
+              (uint8_t)g->cfg.eager_fanout);
+    judge(g, member_suspicion(m));
+}
+
+static void believe(struct gossip *g, struct member *m, const struct rumor_item *i, struct member *source)
+{
+    if (m->state == GOSSIP_ALIVE) {
+        apply_suspicion(g, m, &i->accuser, g->now, false, false);
+        if (member_suspicion(m))
+            send_tell(g, RUMORS_OPINION, m, source, &i->accuser, 0, (uint8_t)g->cfg.eager_fanout);
+    } else if (node_id_eq(member_id(source), &i->accuser)) {
+        apply_confirm(g, m, &i->accuser);
+    }
+    if (member_suspicion(m) && i->reason == REASON_REFUSED)
+        hear_refused(g, m, &i->accuser, source);
+    if (member_suspicion(m) && i->type == RUMOR_DEAD)
+        hasten(g, m);
+}
+
+/* It answered us just now, so we do not believe it, and pass it on to nobody but the accused: who accuses it may have
+ * lost the path to it, and only its own word counts there. Where a link works, but nothing was probed, we look. */
+static void defend(struct gossip *g, struct member *m, const struct rumor_item *i, struct member *source)
+{
+    struct member *accuser = members_find(&g->members, &i->accuser);
+    struct out warning = {.type = OUT_WARNING, .to = m, .about = accuser ? accuser : source};
+    if (g->now >= member_vouched_until(m) && !probes_has_target(&g->probes, m))
+        detect_probe(g, m, PROBE_TURN);
+    if (g->now < m->busy->warned_at + REFUTE_SPACING_MS || !apply_addr(g, m, &warning.via))
+        return;
+    m->busy->warned_at = g->now;
+    outbox_put(&g->answers, &warning);
+}
+
+void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *source)
+{
+    assert(i->type == RUMOR_SUSPECT || i->type == RUMOR_DEAD);
+    /* i->version names what the accuser held; only an incarnation refutes. */
+    if (is_self(g, &i->subject)) {
         /* An accusation never raises our number beyond what we signed (memberlist#358, ADVERSARY G5). */
-        if (g->self && incarnation == member_incarnation(g->self))
-            apply_refute(g, incarnation);
+        if (g->self && i->incarnation == member_incarnation(g->self))
+            apply_refute(g, i->incarnation);
         return;
     }
-    struct member *m = members_find(&g->members, subject);
-    if (!m || incarnation != member_incarnation(m) || m->state == GOSSIP_LEFT || m->state == GOSSIP_DEAD)
+    struct member *m = members_find(&g->members, &i->subject);
+    if (!m || i->incarnation != member_incarnation(m) || m->state == GOSSIP_LEFT || m->state == GOSSIP_DEAD)
         return;
     /* Nor does the word of one whom we hold dead count: it may have been cut off, and just comes back. */
-    if (is_self(g, accuser) || node_id_eq(accuser, subject) || g->now < member_vouched_until(m) ||
-        source->state != GOSSIP_ALIVE)
+    if (is_self(g, &i->accuser) || node_id_eq(&i->accuser, &i->subject) || source->state != GOSSIP_ALIVE)
         return;
-    if (m->state == GOSSIP_ALIVE) {
-        apply_suspicion(g, m, accuser, g->now, false, false);
-        if (member_suspicion(m))
-            send_tell(g, RUMORS_OPINION, m, source, accuser, 0, (uint8_t)g->cfg.eager_fanout);
-    } else if (node_id_eq(member_id(source), accuser)) {
-        apply_confirm(g, m, accuser);
-    }
-    if (member_suspicion(m) && opinion == GOSSIP_DEAD)
-        hasten(g, m);
+    if (g->now < member_vouched_until(m) || g->now < member_works_until(m))
+        defend(g, m, i, source);
+    else
+        believe(g, m, i, source);
+}
+
+void apply_held(struct gossip *g, enum gossip_state state, const struct node_id *subject,
+                uint64_t incarnation, struct member *source)
+{
+    const struct rumor_item i = {.type = state == GOSSIP_DEAD ? RUMOR_DEAD : RUMOR_SUSPECT,
+                                 .subject = *subject,
+                                 .accuser = *member_id(source),
+                                 .incarnation = incarnation};
+    apply_opinion(g, &i, source);
 }
 
 void apply_verify_failed(struct gossip *g, struct member *m, bool is_own)
@@ -410,6 +467,18 @@ void apply_verify_failed(struct gossip *g, struct member *m, bool is_own)
     }
     s->is_own = true;
     apply_accuse(g, s, 0);
+    judge(g, s);
+}
+
+void apply_refused(struct gossip *g, struct member *m)
+{
+    struct suspicion *s = member_suspicion(m);
+    if (!s || s->is_refused)
+        return;
+    s->is_refused = true;
+    s->is_told = false; /* there is more to tell */
+    apply_accuse(g, s, 0);
+    judge(g, s);
 }
 
 void apply_accuse(struct gossip *g, struct suspicion *s, uint8_t eager)
@@ -417,12 +486,14 @@ void apply_accuse(struct gossip *g, struct suspicion *s, uint8_t eager)
     if (!s->is_own || s->is_told || !detect_may_tell(g, s->member))
         return;
     s->is_told = true;
+    if (s->is_refused && s->refusers < REFUSED_OTHERS)
+        eager = (uint8_t)g->cfg.eager_fanout; /* ours is a word that others wait for */
     send_tell(g, RUMORS_OPINION, s->member, NULL, &g->cfg.self, 0, eager);
 }
 
 void apply_death(struct gossip *g, struct member *m)
 {
-    bool is_told = detect_may_tell(g, m);
+    bool is_told = detect_may_tell(g, m), is_refused = member_suspicion(m)->is_refused;
     uint8_t eager = member_suspicion(m)->is_hastened
                         ? 0
                         : (uint8_t)g->cfg.eager_fanout; /* others have pushed it already */
@@ -433,6 +504,8 @@ void apply_death(struct gossip *g, struct member *m)
         send_tell(g, RUMORS_OPINION, m, NULL, &g->cfg.self, 0, eager);
     else
         rumors_drop(&g->rumors, member_opinion(m));
+    if (member_opinion(m))
+        member_opinion(m)->is_refused = is_refused;
 }
 
 void apply_speak(struct gossip *g, struct member *m)
@@ -463,9 +536,9 @@ void apply_evidence(struct gossip *g, struct member *m)
 
 void apply_vouch_lapses(struct gossip *g, struct member *m)
 {
-    if (!m->busy || m->busy->vouched_until > g->now)
+    if (!m->busy || m->busy->vouched_until > g->now || m->busy->works_until > g->now)
         return;
-    m->busy->vouched_until = 0;
+    m->busy->vouched_until = m->busy->works_until = 0;
     member_settle(m);
 }
 

@@ -109,7 +109,7 @@ static void on_state_entry(struct gossip *g, const struct node_id *from, const s
     enum err err = apply_record(g, e->record, &news, &m);
     (void)err; /* refused and stale ones are counted there */
     if (m && source && m != source && (e->state == GOSSIP_SUSPECT || e->state == GOSSIP_DEAD))
-        apply_opinion(g, e->state, member_id(m), member_incarnation(m), member_version(m), from, source);
+        apply_held(g, e->state, member_id(m), member_incarnation(m), source);
 }
 
 static void on_state(struct gossip *g, const struct node_id *from, const struct bulk *b)
@@ -225,6 +225,9 @@ enum err bulk_receive(struct gossip *g, const struct node_id *from, const struct
 {
     struct bulk b;
     enum err e = bulk_decode(&b, msg);
+    struct member *m = e ? NULL : members_find(&g->members, from);
+    if (m && g->self) /* a connection with acknowledgements both ways, and its sender is proven */
+        detect_link_works(g, m);
     if (e == ERR_OK && !g->self)
         before_speaking(g, from, via, &b);
     else if (e == ERR_OK)

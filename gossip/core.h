@@ -72,6 +72,9 @@ enum {
     MISMATCHES_BEFORE_DIGEST = 2, /* differing summaries in a row: news in flight differs once */
     REFUTE_SPACING_MS = 1000,     /* between requests for a new incarnation (ADVERSARY G4) */
     VOUCH_MS = 3000,              /* after it answered us, accusations by others do not count for so long */
+    LINK_FRESH_MS = 1500,         /* a link that works is told of once a second */
+    REFUSED_OTHERS = 2,           /* whose dials must be refused too before a pause is cut short */
+    KNOCKS_MAX = 64,              /* waiting to be polled; one more is dropped */
     /* own probes after a foreign accusation are spread over so much, or a millisecond per member */
     VERIFY_JITTER_MS = 400,
     VERIFY_JITTER_MAX_MS = 2000,
@@ -103,13 +106,22 @@ enum {
 /* Numbers that only a liar signs: no room above them to refute (ADVERSARY G6). */
 #define NUMBER_MAX (UINT64_C(1) << 62)
 
-enum out_type { OUT_PING, OUT_ACK, OUT_PING_REQ, OUT_RELAYED_ACK, OUT_NACK, OUT_RECORD, OUT_DOC };
+enum out_type {
+    OUT_PING,
+    OUT_ACK,
+    OUT_PING_REQ,
+    OUT_RELAYED_ACK,
+    OUT_NACK,
+    OUT_RECORD,
+    OUT_DOC,
+    OUT_WARNING
+};
 struct out {
     enum out_type type;
     uint8_t hops, doc_kind;
     uint16_t ms; /* ACK: until its next turn; PING_REQ: the word is awaited so long */
     struct member *to;
-    struct member *about; /* PING_REQ, RELAYED_ACK: whom; RECORD: whose */
+    struct member *about; /* PING_REQ, RELAYED_ACK: whom; RECORD: whose; WARNING: who accuses it */
     struct addr via;
     uint64_t nonce;
 };
@@ -245,6 +257,8 @@ struct gossip {
     uint8_t health;                /* Lifeguard's local health multiplier, 0..HEALTH_MAX; 0 is well */
     struct member *pushed_last;    /* not pushed to twice running */
     struct outbox urgent, answers;
+    struct member *knock[KNOCKS_MAX]; /* whose TCP port is to be tried */
+    uint32_t knocks;
     struct budget budget;
     struct wants wants;
     struct job *jobs, **jobs_end;
@@ -324,10 +338,11 @@ struct news {
  * addresses, ERR_FULL, ERR_NOMEM. */
 must_check enum err apply_record(struct gossip *g, struct bytes record, const struct news *news,
                                  struct member **out);
-/* Someone says `subject` is suspect or dead. `source` told us. */
-void apply_opinion(struct gossip *g, enum gossip_state opinion, const struct node_id *subject,
-                   uint64_t incarnation, uint64_t version, const struct node_id *accuser,
-                   struct member *source);
+/* Someone says that a member is suspect or dead. `source` told us. */
+void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *source);
+/* ... as what it holds of it in a list or state shows. */
+void apply_held(struct gossip *g, enum gossip_state state, const struct node_id *subject,
+                uint64_t incarnation, struct member *source);
 void apply_speak(struct gossip *g,
                  struct member *m); /* others know it too, or it answered: no private memory any more */
 void apply_evidence(struct gossip *g, struct member *m); /* it answered our own probe */
@@ -343,7 +358,8 @@ void apply_evict(struct gossip *g, struct member *m);
 void apply_vouch_lapses(struct gossip *g, struct member *m); /* if its time is over */
 /* Our own probe of a suspect was not answered; is_own: while others answered us. */
 void apply_verify_failed(struct gossip *g, struct member *m, bool is_own);
-void apply_refute(struct gossip *g, uint64_t above); /* want an incarnation of our own above this */
+void apply_refused(struct gossip *g, struct member *m); /* a dial of ours to a suspect was refused */
+void apply_refute(struct gossip *g, uint64_t above);    /* want an incarnation of our own above this */
 bool apply_addr(const struct gossip *g, const struct member *m,
                 struct addr *out); /* where to reach it; false: nowhere */
 bool apply_may_dial(const struct gossip *g, const struct addr *a);
@@ -385,6 +401,12 @@ uint32_t detect_turn_of(struct gossip *g,
 bool detect_may_tell(const struct gossip *g, const struct member *m); /* what we think of this suspect */
 void detect_health(struct gossip *g, int change);
 uint32_t detect_verify_jitter(struct gossip *g);
+/* Evidence from traffic, see gossip.h. */
+void detect_link_lost(struct gossip *g, struct member *m, enum gossip_loss how);
+void detect_link_works(struct gossip *g, struct member *m);
+bool detect_is_gone(const struct gossip *g,
+                    const struct suspicion *s); /* its process is: no pause to forgive */
+bool detect_poll_knock(struct gossip *g, struct gossip_packet *out);
 void detect_late(struct gossip *g, uint32_t late_ms);
 void detect_forget(struct gossip *g, const struct member *m);
 void detect_tick(struct gossip *g);

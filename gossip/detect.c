@@ -228,6 +228,16 @@ static void probe_through_others(struct gossip *g, struct probe *p)
     }
 }
 
+/* Silence may be a pause, a full queue, a lost packet; a refused dial is none of these: somebody's kernel says that
+ * nobody listens. Asked only of those who are silent already, so that nobody has others dialled by accusing them. */
+static void knock(struct gossip *g, struct probe *p)
+{
+    if (p->is_knocked || g->knocks == KNOCKS_MAX || !has_part(g, GOSSIP_REFUSAL))
+        return;
+    p->is_knocked = true;
+    g->knock[g->knocks++] = p->target;
+}
+
 /* No answer so far. One packet of ours or theirs may have been lost: the same question once more, to its other address if it
  * has one; and in its turn, through others too. */
 static void probe_again(struct gossip *g, struct probe *p)
@@ -241,7 +251,80 @@ static void probe_again(struct gossip *g, struct probe *p)
         outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
     if (p->reason == PROBE_TURN)
         probe_through_others(g, p);
+    if (p->reason == PROBE_TURN || (member_suspicion(m) && member_suspicion(m)->refusers > 0))
+        knock(g, p);
 }
+
+/* Evidence from traffic. */
+
+bool detect_poll_knock(struct gossip *g, struct gossip_packet *out)
+{
+    while (g->knocks > 0) {
+        struct member *m = g->knock[0];
+        memmove(g->knock, g->knock + 1, --g->knocks * sizeof *g->knock);
+        *out = (struct gossip_packet){.lane = GOSSIP_KNOCK, .to = *member_id(m)};
+        if (apply_addr(g, m, &out->addr)) {
+            g->stats.knocks_sent++;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No need to wait out the probe: but long enough for the ping, for relays, who may hear it all the same, and for others
+ * to show that they hear us. */
+static void refused(struct gossip *g, struct probe *p)
+{
+    const struct member *m = p->target;
+    uint32_t direct_ms = times_for(g, m).direct_ms, rtt_ms = rtt_timeout_ms(m->rtt_8ths, m->rtt_var_4ths);
+    mono_ms ping = p->sent_at + direct_ms, others = g->now + rtt_ms + direct_ms / 2;
+    p->is_refused = true;
+    p->deadline = mono_min(p->deadline, ping > others ? ping : others);
+    if (p->again_at != NEVER)
+        probe_again(g, p);
+    ask_others(g);
+}
+
+void detect_link_lost(struct gossip *g, struct member *m, enum gossip_loss how)
+{
+    if (m->state == GOSSIP_ALIVE && !probes_of(&g->probes, m))
+        detect_probe(g, m, PROBE_TURN);
+    struct probe *p = probes_of(&g->probes, m);
+    if (member_suspicion(m) && !p && member_suspicion(m)->tries < SUSPECT_VERIFY_TRIES) {
+        member_suspicion(m)->verify_at = g->now;
+        g->suspicion_at = g->now;
+    }
+    if (how == GOSSIP_LINK_REFUSED && has_part(g, GOSSIP_REFUSAL)) {
+        if (p && !p->is_refused)
+            refused(g, p);
+        apply_refused(g, m);
+    } else if (p && p->reason != PROBE_RETRY) {
+        knock(g, p);
+    }
+}
+
+void detect_link_works(struct gossip *g, struct member *m)
+{
+    struct member_busy *busy = member_busy(m);
+    if (busy) /* without memory it may be accused in spite of it */
+        busy->works_until = g->now + LINK_FRESH_MS;
+    if (m->state == GOSSIP_SUSPECT)
+        apply_evidence(g, m);
+    else if (m->state == GOSSIP_DEAD && !probes_has_target(&g->probes, m))
+        detect_probe(g, m, PROBE_RETRY); /* probes decide: others reach it by datagrams only */
+}
+
+/* Its process is gone: our own look failed, our own dial was refused, and so were those of others. One liar, or all
+ * of them, can only claim the last; and a member that pauses refuses nobody (GOALS G2, G15). */
+bool detect_is_gone(const struct gossip *g, const struct suspicion *s)
+{
+    uint32_t others = others_in(g, s->member, state_bit(GOSSIP_ALIVE));
+    return has_part(g, GOSSIP_REFUSAL) && s->is_own && s->is_refused &&
+           s->refusers >= (others < REFUSED_OTHERS ? others : REFUSED_OTHERS) &&
+           hears_others(g, s->member, s->start);
+}
+
+/* Failed probes. */
 
 static int count_bits(unsigned bits)
 {
@@ -267,9 +350,16 @@ static void probe_failed(struct gossip *g, const struct probe *p)
     g->stats.probes_failed++;
     if (p->reason == PROBE_RETRY || is_leaving(g))
         return;
-    if (p->reason == PROBE_TURN)
+    if (m->state == GOSSIP_ALIVE &&
+        g->now < member_works_until(m)) { /* only datagrams are lost; look again */
+        detect_probe(g, m, p->reason);
+        return;
+    }
+    if (p->reason == PROBE_TURN && !p->is_refused)
         judge_ourselves(g, p);
     bool is_own = hears_others(g, m, p->sent_at);
+    if (m->state == GOSSIP_SUSPECT && p->is_refused)
+        apply_refused(g, m); /* the dial was before the suspicion */
     if (m->state == GOSSIP_SUSPECT)
         apply_verify_failed(g, m, is_own);
     if (m->state != GOSSIP_ALIVE || p->reason != PROBE_TURN)
@@ -277,6 +367,7 @@ static void probe_failed(struct gossip *g, const struct probe *p)
     apply_suspicion(g, m, &g->cfg.self, p->sent_at, is_own, false);
     if (!member_suspicion(m))
         return;
+    member_suspicion(m)->is_refused = p->is_refused;
     apply_accuse(g, member_suspicion(m), (uint8_t)g->cfg.eager_fanout);
     for (int k = 0; k < p->relay_count; k++) /* a nack is its sender's own failed probe */
         if (p->nacks >> k & 1 && p->relay[k])
@@ -500,6 +591,11 @@ void detect_forget(struct gossip *g, const struct member *m)
     for (int i = 0; i < HEARD_MAX; i++)
         if (g->heard[i].who == m)
             g->heard[i].who = NULL;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < g->knocks; i++)
+        if (g->knock[i] != m)
+            g->knock[kept++] = g->knock[i];
+    g->knocks = kept;
 }
 
 void detect_tick(struct gossip *g)

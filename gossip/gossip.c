@@ -128,12 +128,20 @@ void gossip_evict(struct gossip *g, const struct node_id *id, mono_ms now)
         apply_evict(g, m);
 }
 
-void gossip_link_lost(struct gossip *g, const struct node_id *id, mono_ms now)
+void gossip_link_lost(struct gossip *g, const struct node_id *id, enum gossip_loss how, mono_ms now)
 {
     advance(g, now);
     struct member *m = members_find(&g->members, id);
-    if (m && m != g->self && m->state == GOSSIP_ALIVE && !probes_has_target(&g->probes, m))
-        detect_probe(g, m, PROBE_TURN);
+    if (m && m != g->self && g->self && !is_leaving(g))
+        detect_link_lost(g, m, how);
+}
+
+void gossip_link_works(struct gossip *g, const struct node_id *id, mono_ms now)
+{
+    advance(g, now);
+    struct member *m = members_find(&g->members, id);
+    if (m && m != g->self && g->self)
+        detect_link_works(g, m);
 }
 
 void gossip_late(struct gossip *g, uint32_t late_ms)
@@ -162,6 +170,7 @@ enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct no
                         const struct addr *via, struct bytes msg, mono_ms now)
 {
     advance(g, now);
+    assert(lane != GOSSIP_KNOCK);
     enum err e = ERR_OK;
     if (is_self(g, from) || node_id_is_zero(from))
         e = ERR_MALFORMED; /* our own words reflected, or nobody's */
@@ -176,7 +185,7 @@ enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct no
 
 bool gossip_poll_send(struct gossip *g, struct gossip_packet *out)
 {
-    return send_poll(g, out) || jobs_poll(g, out);
+    return send_poll(g, out) || detect_poll_knock(g, out) || jobs_poll(g, out);
 }
 
 static void show(const struct gossip *g, const struct member *m, struct gossip_member *out)

@@ -91,6 +91,7 @@ enum gossip_part {
     GOSSIP_EAGER = 64,        /* eager push of fresh rumors */
     GOSSIP_LATENESS = 128,    /* what gossip_late() does */
     GOSSIP_RTT = 256,         /* probe timeouts from measured round trips */
+    GOSSIP_REFUSAL = 512,     /* a refused dial, seen by us and others, ends the forgiven pause */
 };
 
 /* For many instances in one loop, as in a simulator. Outlives them. NULL: no memory. */
@@ -135,7 +136,13 @@ void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t ver
 /* Tells this member at once what we hold of `kind`, besides whoever else is told: for one whom it concerns. */
 void gossip_doc_tell(struct gossip *g, uint8_t kind, const struct node_id *to, mono_ms now);
 
-enum gossip_lane { GOSSIP_DATAGRAM, GOSSIP_BULK };
+enum gossip_lane {
+    GOSSIP_DATAGRAM,
+    GOSSIP_BULK,
+    /* Only polled: no message. Dial the TCP port at `addr`; if that is refused, say so by gossip_link_lost(GOSSIP_LINK_REFUSED);
+     * else say nothing; hang up in any case. Who ignores it waits longer for the death of a process. */
+    GOSSIP_KNOCK,
+};
 
 /* Applies one message that arrived on `lane` from the authenticated member `from` at address `via`. Borrows `msg` for the
  * call. Replies and events are queued; drain them with gossip_poll_send() and gossip_poll_event().
@@ -151,8 +158,18 @@ void gossip_bulk_failed(struct gossip *g, const struct node_id *to, const struct
  * Not for ourselves. Unknown: nothing happens. */
 void gossip_evict(struct gossip *g, const struct node_id *id, mono_ms now);
 
-/* Evidence from traffic: a link to this member was reset or timed out -> it is probed at once instead of in its turn. */
-void gossip_link_lost(struct gossip *g, const struct node_id *id, mono_ms now);
+/* Evidence from traffic. Whatever connects to members besides gossip tells what it sees; a note a second and link is enough.
+ * Nothing here decides alone: losses make us look, and only a failed look of ours ever accuses. */
+enum gossip_loss {
+    GOSSIP_LINK_BROKEN,  /* reset or timed out, or a dial of ours was not answered */
+    GOSSIP_LINK_REFUSED, /* its host reset a dial of ours: nobody listens there, the process is gone */
+};
+/* It is probed at once instead of in its turn. That dials are refused shortens the pause that is forgiven, if our own
+ * probe fails too and others are refused as well (detect.c). */
+void gossip_link_lost(struct gossip *g, const struct node_id *id, enum gossip_loss how, mono_ms now);
+/* A link to it just carried something authenticated: for LINK_FRESH_MS (1.5 s) we do not accuse it, others' accusations
+ * make us look and no more; a suspicion of ours ends. One that we hold dead is probed. */
+void gossip_link_works(struct gossip *g, const struct node_id *id, mono_ms now);
 
 /* The loop that drives this instance was late by this much; added to every deadline it holds over others, once. Call it
  * before anything else in that turn, then gossip_receive() for all that waits in the sockets, then gossip_tick(): who
@@ -168,7 +185,7 @@ struct gossip_packet {
     enum gossip_lane lane;
     struct node_id to; /* zero: whoever answers at `addr` (bulk lane, seeds) */
     struct addr addr;
-    struct bytes msg; /* valid until the next call into this instance */
+    struct bytes msg; /* empty for a knock; valid until the next call into this instance */
 };
 /* The next thing to send, or false. */
 bool gossip_poll_send(struct gossip *g, struct gossip_packet *out);
@@ -246,6 +263,7 @@ struct gossip_counts gossip_counts(const struct gossip *g);
     X(bulk_sent)                                                                                             \
     X(budget_deferred)                                                                                       \
     X(nacks_received)                                                                                        \
+    X(knocks_sent)                                                                                           \
     X(lateness)                                                                                              \
     X(equivocations)
 struct gossip_stats {

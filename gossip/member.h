@@ -52,6 +52,8 @@ struct member_busy {
     struct suspicion *suspicion;   /* while suspect */
     struct rumor *fresh, *opinion; /* what is still to be told about it */
     mono_ms vouched_until;         /* it answered us: accusations by others do not count before this */
+    mono_ms warned_at;             /* when we last told it that others accuse it, though we do not */
+    mono_ms works_until;           /* a link to it works: nobody accuses it here before this */
 };
 
 struct member {
@@ -145,6 +147,10 @@ static inline struct rumor *member_opinion(const struct member *m)
 static inline mono_ms member_vouched_until(const struct member *m)
 {
     return m->busy ? m->busy->vouched_until : 0;
+}
+static inline mono_ms member_works_until(const struct member *m)
+{
+    return m->busy ? m->busy->works_until : 0;
 }
 /* To write them. NULL: no memory. */
 struct member_busy *member_busy(struct member *m);

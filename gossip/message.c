@@ -50,6 +50,7 @@ void rumor_item_encode(struct wr *w, const struct rumor_item *i)
         wr_be64(w, i->incarnation);
         wr_be64(w, i->version);
         wr_bytes(w, i->accuser.b, ID_BYTES);
+        wr_u8(w, (uint8_t)i->reason);
         break;
     case RUMOR_DOC:
         doc_version_encode(w, &i->doc);
@@ -82,6 +83,7 @@ static void rumor_body_decode(struct rd *r, struct rumor_item *i)
         i->incarnation = rd_be64(r);
         i->version = rd_be64(r);
         rd_copy(r, i->accuser.b, ID_BYTES);
+        i->reason = rd_u8(r) == REASON_REFUSED ? REASON_REFUSED : REASON_SILENT;
         return;
     case RUMOR_DOC:
         doc_version_decode(r, &i->doc);

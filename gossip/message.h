@@ -50,6 +50,11 @@ enum message_type {
 };
 
 enum rumor_type { RUMOR_RECORD = 1, RUMOR_NOTICE = 2, RUMOR_SUSPECT = 3, RUMOR_DEAD = 4, RUMOR_DOC = 5 };
+/* Why its accuser thinks so. Another number is read as SILENT: it may mean something to a later version. */
+enum opinion_reason {
+    REASON_SILENT = 0,
+    REASON_REFUSED = 1, /* ... and a dial of the accuser's own was refused */
+};
 
 /* What stands for all the records a member holds; see member.h for how it is made. */
 struct summary {
@@ -65,7 +70,7 @@ struct doc_version {
 /* One rumor. Which fields count depends on the type.
  *   RECORD   u8 1 | u8 hops | be16 len | record
  *   NOTICE   u8 2 | u8 hops | subject 32 | be64 incarnation | be64 version | hash 32 | be16 record_bytes
- *   SUSPECT  u8 3 | subject 32 | be64 incarnation | be64 version | accuser 32
+ *   SUSPECT  u8 3 | subject 32 | be64 incarnation | be64 version | accuser 32 | u8 reason
  *   DEAD     u8 4 | as SUSPECT
  *   DOC      u8 5 | u8 kind | be64 epoch | be64 version | hash 32                           */
 struct rumor_item {
@@ -76,11 +81,12 @@ struct rumor_item {
     uint64_t incarnation, version;
     struct hash hash;
     uint16_t record_bytes;
+    enum opinion_reason reason;
     struct doc_version doc;
 };
 enum {
     NOTICE_BYTES = 2 + 32 + 8 + 8 + 32 + 2,
-    OPINION_BYTES = 1 + 32 + 8 + 8 + 32,
+    OPINION_BYTES = 1 + 32 + 8 + 8 + 32 + 1,
     DOC_RUMOR_BYTES = 1 + 1 + 8 + 8 + 32
 };
 

@@ -49,12 +49,12 @@ struct probe *probes_find(const struct probes *p, uint64_t nonce)
     return NULL;
 }
 
-bool probes_has_target(const struct probes *p, const struct member *m)
+struct probe *probes_of(const struct probes *p, const struct member *m)
 {
     for (uint32_t i = 0; i < p->count; i++)
         if (p->list[i].target == m)
-            return true;
-    return false;
+            return &p->list[i];
+    return NULL;
 }
 
 mono_ms probes_deadline(const struct probes *p)

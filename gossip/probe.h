@@ -37,7 +37,8 @@ struct probe {
     mono_ms sent_at, again_at, deadline; /* again_at: NEVER once done or never due */
     enum probe_reason reason;
     uint8_t relay_count;
-    uint8_t nacks; /* bit k: relay[k] has heard nothing either */
+    uint8_t nacks;               /* bit k: relay[k] has heard nothing either */
+    bool is_knocked, is_refused; /* its TCP port was tried too; it refused us */
     struct member *relay[PROBE_RELAYS_MAX];
 };
 
@@ -51,7 +52,11 @@ void probes_fini(struct probes *p);
 struct probe *probes_add(struct probes *p);
 void probes_remove(struct probes *p, struct probe *probe);
 struct probe *probes_find(const struct probes *p, uint64_t nonce);
-bool probes_has_target(const struct probes *p, const struct member *m);
+struct probe *probes_of(const struct probes *p, const struct member *m); /* the first under way; or NULL */
+static inline bool probes_has_target(const struct probes *p, const struct member *m)
+{
+    return probes_of(p, m) != NULL;
+}
 mono_ms probes_deadline(const struct probes *p);
 void probes_forget(struct probes *p, const struct member *m);
 void probes_delay(struct probes *p, uint32_t late_ms);

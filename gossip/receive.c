@@ -56,8 +56,7 @@ static void on_rumor(struct gossip *g, struct member *from, const struct addr *v
         break;
     case RUMOR_SUSPECT:
     case RUMOR_DEAD:
-        apply_opinion(g, i->type == RUMOR_DEAD ? GOSSIP_DEAD : GOSSIP_SUSPECT, &i->subject, i->incarnation,
-                      i->version, &i->accuser, from);
+        apply_opinion(g, i, from);
         break;
     case RUMOR_DOC:
         docs_offered(g, from, &i->doc);

@@ -26,8 +26,9 @@ struct rumor {
     struct member *source;  /* who told us, not told back; NULL: ourselves */
     struct node_id accuser; /* opinions */
     uint8_t class, sends, eager_left, hops, doc_kind;
-    bool owes_wave; /* a second wave of pushes is due */
-    bool is_wave;   /* the pushes it owes are those of the second wave */
+    bool owes_wave;  /* a second wave of pushes is due */
+    bool is_wave;    /* the pushes it owes are those of the second wave */
+    bool is_refused; /* a death: dials were refused */
 };
 TAILQ_HEAD(rumor_list, rumor);
 

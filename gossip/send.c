@@ -168,13 +168,14 @@ static size_t room(const struct wr *w)
     return (size_t)(w->end - w->at);
 }
 
-static struct rumor_item opinion_of(const struct member *m, const struct node_id *accuser)
+static struct rumor_item opinion_of(const struct member *m, const struct node_id *accuser, bool is_refused)
 {
     return (struct rumor_item){.type = m->state == GOSSIP_DEAD ? RUMOR_DEAD : RUMOR_SUSPECT,
                                .subject = *member_id(m),
                                .accuser = *accuser,
                                .incarnation = member_incarnation(m),
-                               .version = member_version(m)};
+                               .version = member_version(m),
+                               .reason = is_refused ? REASON_REFUSED : REASON_SILENT};
 }
 
 static struct rumor_item record_of(const struct member *m, uint8_t hops)
@@ -233,18 +234,32 @@ static bool doc_tell(const struct gossip *g, struct wr *w, const struct rumor *r
     return true;
 }
 
+/* Its accuser's word, and that of each whose dial was refused. */
+static bool opinion_tell(const struct gossip *g, struct wr *w, const struct rumor *r)
+{
+    const struct suspicion *s = member_suspicion(r->subject);
+    bool is_ours = is_self(g, &r->accuser), is_among = false;
+    if (room(w) < OPINION_BYTES * (1u + (s ? s->refusers : 0)))
+        return false;
+    for (int i = 0; s && i < s->refusers; i++) {
+        struct rumor_item item = opinion_of(r->subject, &s->refuser[i], true);
+        rumor_item_encode(w, &item);
+        is_among |= node_id_eq(&s->refuser[i], &r->accuser);
+    }
+    if (is_among)
+        return true;
+    struct rumor_item item =
+        opinion_of(r->subject, &r->accuser, r->is_refused || (is_ours && s && s->is_refused));
+    rumor_item_encode(w, &item);
+    return true;
+}
+
 /* False: no room for it in this packet. */
 static bool tell(const struct gossip *g, struct wr *w, const struct rumor *r, bool eager)
 {
     if (r->class >= RUMORS_LEAVE)
         return record_tell(g, w, r, eager);
-    if (r->class == RUMORS_DOC)
-        return doc_tell(g, w, r);
-    if (room(w) < OPINION_BYTES)
-        return false;
-    struct rumor_item i = opinion_of(r->subject, &r->accuser);
-    rumor_item_encode(w, &i);
-    return true;
+    return r->class == RUMORS_DOC ? doc_tell(g, w, r) : opinion_tell(g, w, r);
 }
 
 static bool is_for(const struct rumor *r, const struct member *to)
@@ -309,7 +324,7 @@ static struct datagram head_of(const struct gossip *g, const struct out *o)
         [OUT_PING] = MSG_PING,         [OUT_ACK] = MSG_ACK,
         [OUT_PING_REQ] = MSG_PING_REQ, [OUT_RELAYED_ACK] = MSG_RELAYED_ACK,
         [OUT_NACK] = MSG_NACK,         [OUT_RECORD] = MSG_PUSH,
-        [OUT_DOC] = MSG_PUSH};
+        [OUT_DOC] = MSG_PUSH,          [OUT_WARNING] = MSG_PUSH};
     struct datagram d = {
         .type = type[o->type], .nonce = o->nonce, .summary = bulk_summary(g, o->nonce), .ms = o->ms};
     if (o->about)
@@ -340,7 +355,7 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
     /* Lifeguard, Buddy System: the suspect is told first, so that it can refute. */
     if (!(g->cfg.without & GOSSIP_TELL_SUSPECT) && room(&w) >= OPINION_BYTES &&
         (o.to->state == GOSSIP_SUSPECT || o.to->state == GOSSIP_DEAD)) {
-        struct rumor_item i = opinion_of(o.to, &g->cfg.self);
+        struct rumor_item i = opinion_of(o.to, &g->cfg.self, false);
         rumor_item_encode(&w, &i);
     }
     /* Who is suspected is likely to hear nothing: rumors told to it would be spent for nothing. */
@@ -350,16 +365,30 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
     return true;
 }
 
+static struct rumor_item answer_of(const struct gossip *g, const struct out *o)
+{
+    if (o->type == OUT_DOC)
+        return doc_of(g, o->doc_kind);
+    return o->type == OUT_WARNING ? opinion_of(o->to, member_id(o->about), false)
+                                  : record_of(o->about, o->hops);
+}
+
+static size_t answer_bytes(const struct rumor_item *i)
+{
+    if (i->type == RUMOR_DOC)
+        return DOC_RUMOR_BYTES;
+    return i->type == RUMOR_RECORD ? 4 + i->record.len : OPINION_BYTES;
+}
+
 static bool poll_answer(struct gossip *g, struct gossip_packet *out)
 {
     struct out o;
     while (outbox_take(&g->answers, &o)) {
         struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
         struct datagram d = head_of(g, &o);
-        bool is_doc = o.type == OUT_DOC;
-        struct rumor_item i = is_doc ? doc_of(g, o.doc_kind) : record_of(o.about, o.hops);
+        struct rumor_item i = answer_of(g, &o);
         datagram_encode(&w, &d);
-        if (room(&w) < (is_doc ? DOC_RUMOR_BYTES : 4 + i.record.len))
+        if (room(&w) < answer_bytes(&i))
             continue; /* grew since it was announced: they hear of it again, with its new size */
         rumor_item_encode(&w, &i);
         send_deliver(g, out, o.to, &o.via, &w);

@@ -31,13 +31,24 @@ uint32_t suspect_timeout_ms(uint32_t mult, uint32_t interval_ms, uint32_t member
     return (uint32_t)(longest - (longest - shortest) * share[c] / 1000);
 }
 
+/* True: it was not among them, and there was room. */
+static bool note(struct node_id *list, uint8_t *count, uint8_t max, const struct node_id *id)
+{
+    for (int i = 0; i < *count; i++)
+        if (node_id_eq(&list[i], id))
+            return false;
+    if (*count == max)
+        return false;
+    list[(*count)++] = *id;
+    return true;
+}
+
 bool suspect_confirm(struct suspicion *s, const struct node_id *accuser)
 {
-    if (s->accusers > SUSPECT_CONFIRMS)
-        return false;
-    for (int i = 0; i < s->accusers; i++)
-        if (node_id_eq(&s->accuser[i], accuser))
-            return false;
-    s->accuser[s->accusers++] = *accuser;
-    return true;
+    return note(s->accuser, &s->accusers, SUSPECT_CONFIRMS + 1, accuser);
+}
+
+bool suspect_refused_by(struct suspicion *s, const struct node_id *who)
+{
+    return note(s->refuser, &s->refusers, SUSPECT_REFUSERS, who);
 }

@@ -17,7 +17,11 @@
 
 struct member;
 
-enum { SUSPECT_CONFIRMS = 3, SUSPECT_VERIFY_TRIES = 4 };
+enum {
+    SUSPECT_CONFIRMS = 3,
+    SUSPECT_VERIFY_TRIES = 4,
+    SUSPECT_REFUSERS = 3, /* whose words of refused dials are kept and passed on */
+};
 
 struct suspicion {
     LIST_ENTRY(suspicion) link;
@@ -29,7 +33,10 @@ struct suspicion {
     bool is_own;       /* a probe of ours failed while others answered us */
     bool is_told;      /* ... and we said so */
     bool is_hastened;  /* another member holds it dead */
+    bool is_refused;   /* a dial of ours was refused */
+    uint8_t refusers;  /* used entries of refuser[] */
     struct node_id accuser[SUSPECT_CONFIRMS + 1];
+    struct node_id refuser[SUSPECT_REFUSERS]; /* others who say that theirs were */
 };
 LIST_HEAD(suspicion_list, suspicion);
 
@@ -38,6 +45,8 @@ uint32_t suspect_log10_milli(uint32_t n);
 uint32_t suspect_timeout_ms(uint32_t mult, uint32_t interval_ms, uint32_t members, uint32_t confirmations);
 /* Notes an accuser. True: it is a new one and confirmations rose. */
 bool suspect_confirm(struct suspicion *s, const struct node_id *accuser);
+/* Notes one whose dial was refused. True: it is a new one. */
+bool suspect_refused_by(struct suspicion *s, const struct node_id *who);
 static inline uint32_t suspect_confirmations(const struct suspicion *s)
 {
     return s->accusers > 0 ? s->accusers - 1u : 0;

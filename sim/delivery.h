@@ -11,6 +11,7 @@ struct delivery {
     enum gossip_lane lane;
     uint32_t from, to, to_generation;
     bool is_outsiders;    /* `from` is not a host but the forger's outsider */
+    bool is_refused;      /* a failure: the host at the other end said that nobody listens */
     struct node_id to_id; /* zero: whoever is there */
     struct addr addr;
     size_t len;

@@ -302,6 +302,18 @@ static mono_us bulk_trouble(struct world *w, uint32_t from, uint32_t to)
     return s == HOST_STOPPED ? wire_round_trip(&w->wire, from, to) : 0;
 }
 
+/* A process that is gone: its kernel says so. One that pauses: its kernel accepts the connection. */
+static void send_knock(struct host *h, const struct gossip_packet *p, uint32_t to)
+{
+    struct world *w = h->world;
+    trace_line(&w->trace, w->now, "%u knocks at %u", h->index, to);
+    if (to == UINT32_MAX || wire_is_bulk_cut(&w->wire, h->index, to) || w->host[to].state != HOST_STOPPED)
+        return;
+    struct delivery *d = delivery_of(h, p, to);
+    d->is_refused = true;
+    fail_bulk(w, d, wire_round_trip(&w->wire, h->index, to));
+}
+
 static void send_bulk(struct host *h, const struct gossip_packet *p, uint32_t to)
 {
     struct world *w = h->world;
@@ -313,6 +325,7 @@ static void send_bulk(struct host *h, const struct gossip_packet *p, uint32_t to
         trouble =
             wire_round_trip(&w->wire, h->index, to); /* somebody else answers there: the handshake fails */
     if (trouble) {
+        d->is_refused = to != UINT32_MAX && w->host[to].state == HOST_STOPPED;
         fail_bulk(w, d, trouble);
         return;
     }
@@ -333,6 +346,10 @@ static void send_packet(struct host *h, const struct gossip_packet *given)
     struct world *w = h->world;
     struct gossip_packet edited = *given, *p = &edited;
     uint32_t to = whoever_is_at(w, &p->addr);
+    if (p->lane == GOSSIP_KNOCK) {
+        send_knock(h, p, to);
+        return;
+    }
     if (w->liars && !liars_edit(w, h->index, p->lane, &p->msg))
         return;
     trace_message(&w->trace, w->now, "sends", h->index, to, p->lane == GOSSIP_BULK ? "bulk" : "datagram",
@@ -488,7 +505,10 @@ void host_bulk_failed(struct host *h, const struct delivery *d)
     }
     if (h->state != HOST_UP)
         return;
-    gossip_bulk_failed(h->gossip, &d->to_id, &d->addr, host_ms(h));
+    if (d->lane == GOSSIP_BULK)
+        gossip_bulk_failed(h->gossip, &d->to_id, &d->addr, host_ms(h));
+    if (d->is_refused)
+        gossip_link_lost(h->gossip, &d->to_id, GOSSIP_LINK_REFUSED, host_ms(h));
     host_pump(h);
 }
 

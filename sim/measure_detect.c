@@ -13,7 +13,7 @@ static void lose_link(struct world *w, uint32_t host)
     struct host *h = &w->host[host];
     if (h->state != HOST_UP || host == *victim)
         return;
-    gossip_link_lost(h->gossip, signer_id(w->signer, *victim), host_ms(h));
+    gossip_link_lost(h->gossip, signer_id(w->signer, *victim), GOSSIP_LINK_BROKEN, host_ms(h));
     host_timer(h);
 }
 

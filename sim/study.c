@@ -51,6 +51,7 @@ bool study_read_parts(const char *text, uint32_t *out)
         {"eager", GOSSIP_EAGER},
         {"lateness", GOSSIP_LATENESS},
         {"rtt", GOSSIP_RTT},
+        {"refusal", GOSSIP_REFUSAL},
     };
     for (;; text++) {
         size_t len = strcspn(text, ","), i = 0, count = sizeof parts / sizeof *parts;

@@ -192,7 +192,7 @@ static void lose_link(struct world *w, uint32_t host, uint32_t peer)
     if (h->state != HOST_UP || host == peer)
         return;
     trace_line(&w->trace, w->now, "%u loses its link to %u", host, peer);
-    gossip_link_lost(h->gossip, signer_id(w->signer, peer), host_ms(h));
+    gossip_link_lost(h->gossip, signer_id(w->signer, peer), GOSSIP_LINK_BROKEN, host_ms(h));
     host_timer(h);
 }
 

@@ -170,7 +170,8 @@ static enum err make_parts(struct control *c, struct buf *why)
         .noise_secret = c->identity.noise.sec,
         .verify = {control_verify_credential, c},
     };
-    static const struct bulk_events bulk_events = {control_on_bulk_message, control_on_bulk_undelivered};
+    static const struct bulk_events bulk_events = {control_on_bulk_message, control_on_bulk_undelivered,
+                                                   control_on_bulk_lost};
     c->bulk = bulk_new(c->loop, &link, &bulk_events, c);
     c->seeds = seed_names_new(c->loop, control_on_seeds, c);
     c->health = health_new(c->loop, control_on_health, c);
@@ -198,7 +199,7 @@ static enum err start_workers(struct control *c, struct buf *why)
         .drain_ms = c->config.drain_ms,
         .control = c->loop,
         .on_bulk = control_on_bulk_link,
-        .on_link_lost = control_on_link_lost,
+        .on_link = control_on_link,
         .arg = c,
     };
     for (size_t i = 0; i < c->config.listen_count; i++)

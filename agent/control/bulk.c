@@ -25,9 +25,19 @@ struct bulk_link {
     size_t queued;            /* what the socket had not taken at the last step */
     mono_ms moved;            /* when a byte last came or went */
     bool dialled, connected;
-    bool known; /* the peer is: the handshake was completed */
-    bool gone;  /* the connection has ended; what it brought before is still read */
-    bool ended; /* to be reaped in this step */
+    bool known;   /* the peer is: the handshake was completed */
+    bool gone;    /* the connection has ended; what it brought before is still read */
+    bool refused; /* ... because our dial was */
+    bool ended;   /* to be reaped in this step */
+};
+
+/* A dial that is only to show whether anybody listens. */
+struct knock {
+    struct list_node node;
+    struct bulk *bulk;
+    struct net_conn *conn;
+    struct node_id to;
+    bool done, refused;
 };
 
 struct bulk {
@@ -37,6 +47,8 @@ struct bulk {
     void *arg;
     struct list links; /* oldest first */
     size_t count;
+    struct list knocks;
+    size_t knock_count;
     struct bulk_stats stats;
 };
 
@@ -49,6 +61,7 @@ struct bulk *bulk_new(struct net_loop *loop, const struct link_setup *setup, con
     *b = (struct bulk){.loop = loop, .setup = *setup, .ev = *ev, .arg = arg};
     b->setup.kind = LINK_BULK;
     list_init(&b->links);
+    list_init(&b->knocks);
     return b;
 }
 
@@ -65,10 +78,20 @@ static void free_link(struct bulk_link *l)
     free(l);
 }
 
+static void free_knock(struct knock *k)
+{
+    list_remove(&k->node);
+    k->bulk->knock_count--;
+    net_conn_free(k->conn);
+    free(k);
+}
+
 void bulk_free(struct bulk *b)
 {
     if (!b)
         return;
+    while (!list_is_empty(&b->knocks))
+        free_knock(list_entry(b->knocks.head.next, struct knock, node));
     while (!list_is_empty(&b->links))
         free_link(list_entry(b->links.head.next, struct bulk_link, node));
     free(b);
@@ -96,6 +119,7 @@ static void on_closed(void *arg, enum err why)
     char text[ADDR_TEXT_MAX];
     if (!l->connected)
         log_debug("bulk", "cannot reach %s: %s", addr_text(&l->addr, text), err_text(why));
+    l->refused = !l->connected && why == ERR_REFUSED;
     l->gone = true;
 }
 
@@ -198,6 +222,56 @@ void bulk_accept(struct bulk *b, int fd_take, struct buf *read_take, mono_ms now
     *read_take = (struct buf){0};
     (void)net_conn_peer(l->conn, &l->addr);
     net_conn_events_set(l->conn, &conn_events, l);
+}
+
+/* -- knocking ---------------------------------------------------------------------------------- */
+
+static void on_knock_opened(void *arg)
+{
+    struct knock *k = arg;
+    k->done = true;
+}
+
+static void on_knock_heard(void *arg, struct bytes in)
+{
+    (void)in;
+    on_knock_opened(arg);
+}
+
+static void on_knock_closed(void *arg, enum err why)
+{
+    struct knock *k = arg;
+    k->done = true;
+    k->refused = why == ERR_REFUSED;
+}
+
+static const struct net_conn_events knock_events = {on_knock_heard, on_knock_opened, on_knock_closed,
+                                                    on_knock_opened, on_drained};
+
+void bulk_knock(struct bulk *b, const struct node_id *to, const struct addr *addr)
+{
+    struct knock *k = b->knock_count < BULK_KNOCKS_MAX ? calloc(1, sizeof *k) : NULL;
+    if (!k)
+        return;
+    k->bulk = b;
+    k->to = *to;
+    if (net_dial(&k->conn, b->loop, addr, BULK_KNOCK_TIMEOUT_MS, &knock_events, k) != ERR_OK) {
+        free(k);
+        return;
+    }
+    list_append(&b->knocks, &k->node);
+    b->knock_count++;
+}
+
+static void step_knocks(struct bulk *b)
+{
+    list_each_safe (struct knock, k, &b->knocks, node) {
+        if (!k->done)
+            continue;
+        if (k->refused)
+            b->ev.lost(b->arg, &k->to, true);
+        free_knock(k);
+    }
 }
 
 /* -- sending ----------------------------------------------------------------------------------- */
@@ -371,6 +445,16 @@ static void say_goodbye(struct bulk_link *l)
     buf_fini(&wire);
 }
 
+static void say_lost(struct bulk_link *l)
+{
+    struct bulk *b = l->bulk;
+    bool broke = l->gone && l->known && !link_is_closed_by_peer(l->link);
+    if (broke)
+        b->ev.lost(b->arg, link_peer(l->link), false);
+    else if (l->gone && !l->connected && !node_id_is_zero(&l->to))
+        b->ev.lost(b->arg, &l->to, l->refused);
+}
+
 static void reap(struct bulk_link *l)
 {
     struct bulk *b = l->bulk;
@@ -381,12 +465,14 @@ static void reap(struct bulk_link *l)
         b->ev.undelivered(b->arg, &l->to, &l->addr);
     else if (unsent)
         b->ev.undelivered(b->arg, link_peer(l->link), &l->addr);
+    say_lost(l);
     say_goodbye(l);
     free_link(l);
 }
 
 void bulk_step(struct bulk *b, mono_ms now)
 {
+    step_knocks(b);
     list_each_safe (struct bulk_link, l, &b->links, node) {
         if (!l->ended)
             step_link(l, now);

@@ -23,12 +23,16 @@ enum {
     BULK_QUEUE_MAX =
         8 * 1024 * 1024, /* bytes waiting on one link; a message beyond is reported as undeliverable */
     BULK_DIAL_TIMEOUT_MS = 3000,
+    BULK_KNOCKS_MAX = 64, /* under way at once; one more is not begun */
+    BULK_KNOCK_TIMEOUT_MS = 1000,
 };
 
 struct bulk;
 struct bulk_events {
     void (*message)(void *arg, const struct node_id *from, const struct addr *via, struct bytes msg);
     void (*undelivered)(void *arg, const struct node_id *to_or_zero, const struct addr *addr);
+    /* A link to this member broke without a good-bye, or could not be made; is_refused: our dial was reset. */
+    void (*lost)(void *arg, const struct node_id *peer, bool is_refused);
 };
 struct bulk_stats {
     uint64_t links_opened, links_refused, handshakes_failed, messages_in, messages_out, malformed;
@@ -43,6 +47,8 @@ void bulk_free(struct bulk *b);
  * `undelivered`, in a later step or, when nothing could be queued, before this returns. */
 void bulk_send(struct bulk *b, const struct node_id *to, const uint8_t *noise_key, enum noise_cipher cipher,
                const struct addr *addr, struct bytes msg, mono_ms now);
+/* Dials and hangs up: whether anybody listens there. Only a refusal is told, as `lost`. */
+void bulk_knock(struct bulk *b, const struct node_id *to, const struct addr *addr);
 /* A worker accepted a bulk link: its socket and the bytes read so far. Takes both. */
 void bulk_accept(struct bulk *b, int fd_take, struct buf *read_take, mono_ms now);
 /* Ends every link with this peer. */

@@ -297,7 +297,9 @@ static void send_packet(struct control *c, const struct gossip_packet *p)
 {
     const struct member *m = node_id_is_zero(&p->to) ? NULL : roster_find(&c->roster, &p->to);
     enum noise_cipher cipher = m ? cipher_for(m) : NOISE_CHACHAPOLY;
-    if (p->lane == GOSSIP_BULK)
+    if (p->lane == GOSSIP_KNOCK)
+        bulk_knock(c->bulk, &p->to, &p->addr);
+    else if (p->lane == GOSSIP_BULK)
         bulk_send(c->bulk, &p->to, m ? m->record.credential.noise_key : NULL, cipher, &p->addr, p->msg,
                   c->now);
     else if (m && udp_send(c->udp, &p->to, m->record.credential.noise_key, &p->addr, cipher, p->msg, c->now,
@@ -328,6 +330,12 @@ void control_on_bulk_undelivered(void *arg, const struct node_id *to, const stru
 {
     struct control *c = arg;
     gossip_bulk_failed(c->gossip, to, addr, c->now);
+}
+
+void control_on_bulk_lost(void *arg, const struct node_id *peer, bool is_refused)
+{
+    struct control *c = arg;
+    gossip_link_lost(c->gossip, peer, is_refused ? GOSSIP_LINK_REFUSED : GOSSIP_LINK_BROKEN, c->now);
 }
 
 /* -- sockets ----------------------------------------------------------------------------------- */
@@ -578,10 +586,15 @@ void control_on_bulk_link(void *arg, int fd_take, struct buf *read_take)
     bulk_accept(c->bulk, fd_take, read_take, net_now(c->loop));
 }
 
-void control_on_link_lost(void *arg, const struct node_id *peer)
+void control_on_link(void *arg, const struct node_id *peer, enum worker_link_news news)
 {
     struct control *c = arg;
-    gossip_link_lost(c->gossip, peer, net_now(c->loop));
+    mono_ms now = net_now(c->loop);
+    if (news == WORKER_LINK_WORKS)
+        gossip_link_works(c->gossip, peer, now);
+    else
+        gossip_link_lost(c->gossip, peer,
+                         news == WORKER_LINK_REFUSED ? GOSSIP_LINK_REFUSED : GOSSIP_LINK_BROKEN, now);
 }
 
 void control_on_seeds(void *arg, const struct addr *found, size_t count)

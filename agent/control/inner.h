@@ -90,7 +90,8 @@ void control_on_datagram(void *arg, const struct addr *from, uint8_t *at, size_t
 void control_on_bulk_message(void *arg, const struct node_id *from, const struct addr *via, struct bytes msg);
 void control_on_bulk_undelivered(void *arg, const struct node_id *to, const struct addr *addr);
 void control_on_bulk_link(void *arg, int fd_take, struct buf *read_take);
-void control_on_link_lost(void *arg, const struct node_id *peer);
+void control_on_bulk_lost(void *arg, const struct node_id *peer, bool is_refused);
+void control_on_link(void *arg, const struct node_id *peer, enum worker_link_news news);
 void control_on_store_news(void *arg); /* on the writer thread */
 wall_s control_wall(void);
 

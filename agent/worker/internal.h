@@ -34,6 +34,7 @@ enum {
     DRAIN_BODY_MAX = 64 * 1024,
     HEAD_MS = 10000,       /* from a head's first byte to its last (P22), unless configured */
     IDLE_MS = 300000,      /* between requests */
+    LINK_REPORT_MS = 1000, /* between two notes that a link works */
     LINGER_MS = 2000,      /* after our last byte, for the other side to close */
     LINK_IDLE_MS = 600000, /* a link without streams is closed */
     BACKOFF_MIN_MS = 100,  /* after a link failed; doubled up to: */
@@ -202,6 +203,7 @@ struct link_peer {
     struct grave grave;
     struct list_node in_worker, among_handshakes;
     mono_ms idle_since;
+    mono_ms report_at; /* when the control loop may be told again that it works */
 };
 void link_accept_conn(struct worker *w, struct net_conn *c_take);
 struct link_peer *link_dial(struct worker *w, const struct view_node *node); /* NULL: no memory */

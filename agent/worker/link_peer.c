@@ -19,29 +19,39 @@ static void bury_link(struct grave *g)
 /* --- news for the control loop ------------------------------------------------------------- */
 
 /* Notes carry what they need: they may arrive when the workers are gone already. */
-struct lost_note {
-    void (*fn)(void *arg, const struct node_id *peer);
+struct link_note {
+    void (*fn)(void *arg, const struct node_id *peer, enum worker_link_news news);
     void *arg;
     struct node_id id;
+    enum worker_link_news news;
 };
 
-static void say_lost(void *arg)
+static void say_link(void *arg)
 {
-    struct lost_note *n = arg;
-    n->fn(n->arg, &n->id);
+    struct link_note *n = arg;
+    n->fn(n->arg, &n->id, n->news);
     free(n);
 }
 
 /* Evidence for the failure detector: a hint, so nothing is lost if there is no memory for it. */
-static void report_lost(struct link_peer *l)
+static void report(struct link_peer *l, enum worker_link_news news)
 {
     const struct worker_config *g = &l->w->all->config;
-    struct lost_note *n = g->on_link_lost ? malloc(sizeof *n) : NULL;
+    struct link_note *n = g->on_link ? malloc(sizeof *n) : NULL;
     if (!n)
         return;
-    *n = (struct lost_note){g->on_link_lost, g->arg, l->id};
-    if (net_post(g->control, say_lost, n) != ERR_OK)
+    *n = (struct link_note){g->on_link, g->arg, l->id, news};
+    if (net_post(g->control, say_link, n) != ERR_OK)
         free(n);
+}
+
+static void report_works(struct link_peer *l)
+{
+    mono_ms now = worker_now(l->w);
+    if (now < l->report_at)
+        return;
+    l->report_at = now + LINK_REPORT_MS;
+    report(l, WORKER_LINK_WORKS);
 }
 
 struct bulk_note {
@@ -119,8 +129,10 @@ static void fail(struct link_peer *l, enum err why)
     if (l->dead || l->ending)
         return;
     metric_add(was_up ? l->w->links_lost : l->w->link_failures, 1);
-    if (was_up || (l->outgoing && is_silence(why)))
-        report_lost(l);
+    if (was_up)
+        report(l, WORKER_LINK_LOST);
+    else if (l->outgoing && is_silence(why))
+        report(l, why == ERR_REFUSED ? WORKER_LINK_REFUSED : WORKER_LINK_TIMEOUT);
     log_debug("link", "%s link %s: %s", l->outgoing ? "outgoing" : "incoming", was_up ? "lost" : "failed",
               err_text(why));
     net_conn_free(l->conn);
@@ -180,6 +192,7 @@ static void came_up(struct link_peer *l)
     l->mux = m;
     l->idle_since = worker_now(l->w);
     metric_add(l->w->links_up, 1);
+    report_works(l);
     log_debug("link", "%s link is up with %.*s", l->outgoing ? "outgoing" : "incoming",
               (int)l->credential.node.len, (const char *)l->credential.node.at);
     if (l->w->draining)
@@ -222,8 +235,10 @@ static enum err feed(struct link_peer *l, struct bytes in)
             e = link_poll_send(l->link, &l->out);
         if (!e && !l->mux && link_is_up(l->link))
             came_up(l);
-        while (!e && !l->dead && l->mux && link_poll_record(l->link, &plain))
+        while (!e && !l->dead && l->mux && link_poll_record(l->link, &plain)) {
+            report_works(l);
             e = mux_receive(l->mux, plain, worker_now(l->w));
+        }
         if (link_is_closed_by_peer(l->link))
             break;
     }
@@ -456,7 +471,17 @@ static void on_preface(void *arg, struct bytes in)
     buf_fini(&read);
 }
 
-static const struct net_conn_events preface_events = {on_preface, on_eof, on_closed, NULL, NULL};
+/* Who hangs up without a word only wanted to know whether anybody listens (bulk_knock). */
+static void on_preface_eof(void *arg)
+{
+    struct link_peer *l = arg;
+    if (l->preface.len == 0)
+        link_cut(l, false);
+    else
+        on_eof(l);
+}
+
+static const struct net_conn_events preface_events = {on_preface, on_preface_eof, on_closed, NULL, NULL};
 
 /* Multiply-shift hashing (Dietzfelbinger et al. 1997), seeded, so that sharing a bucket is not easily arranged. */
 static uint8_t source_of(const struct worker *w, const struct net_conn *c)

@@ -24,6 +24,13 @@ struct worker_caller { /* who speaks for whom on this host: by entry, or by user
     struct addr entry; /* an HTTP entry of its own, when !by_uid */
 };
 
+enum worker_link_news {
+    WORKER_LINK_WORKS,   /* something authenticated came over it; told once a second and link */
+    WORKER_LINK_LOST,    /* it was up, and was reset or timed out; not: closed */
+    WORKER_LINK_REFUSED, /* our dial was reset: nobody listens there */
+    WORKER_LINK_TIMEOUT, /* our dial, or its handshake, was not answered */
+};
+
 struct worker_config {
     unsigned count;         /* threads; 0 = one per core */
     size_t mesh_addr_count; /* TCP listeners for links, usually one (dual stack) or two */
@@ -39,8 +46,8 @@ struct worker_config {
     struct net_loop *control;    /* where the functions below run (by net_post) */
     /* A bulk link arrived: its socket and the bytes already read (the preface on). Takes both. */
     void (*on_bulk)(void *arg, int fd_take, struct buf *read_take);
-    void (*on_link_lost)(void *arg,
-                         const struct node_id *peer); /* reset, timed out or refused; not closed. A hint */
+    /* What a traffic link showed of its peer: hints for the failure detector, dropped when there is no memory. */
+    void (*on_link)(void *arg, const struct node_id *peer, enum worker_link_news news);
     void *arg;
 };
 

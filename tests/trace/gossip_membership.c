@@ -92,18 +92,18 @@ static void a_silent_member_is_probed_through_others_then_suspect_then_dead(void
                     "[ 10709] a * c alive -> suspect\n"
                     "[ 10709] a > b push | suspect c 1 by a\n"
                     "[ 10719] b * c alive -> suspect\n"
-                    "[ 10867] a > b ack | suspect c 1 by a\n"
+                    "[ 10729] a > b ack | suspect c 1 by a\n"
                     "[ 11709] a > c ping | suspect c 1 by a\n"
                     "[ 11709] a > b ping | suspect c 1 by a\n"
                     "[ 11891] a > c ping | suspect c 1 by a\n"
                     "[ 12080] a > b ack | suspect c 1 by a\n"
-                    "[ 12189] a > b ack\n"
+                    "[ 12127] a > b ack\n"
                     "[ 12845] a > b ping\n"
                     "[ 12968] a > c ping | suspect c 1 by a\n"
                     "[ 12968] a > b ping\n"
                     "[ 13080] a > b ack\n"
                     "[ 13150] a > c ping | suspect c 1 by a\n"
-                    "[ 13505] a > b ack\n"
+                    "[ 13443] a > b ack\n"
                     "[ 13845] a > b ping\n"
                     "[ 14073] a > c ping | suspect c 1 by a\n"
                     "[ 14073] a > b ping\n"
@@ -157,9 +157,9 @@ static void an_accused_member_refutes_and_an_accuser_alone_kills_nobody(void **s
     world_put(w, 1, 0, GOSSIP_DATAGRAM, wr_done(&wr), false);
     world_run(w, 20000);
     EXPECT_TRACE(w, "[ 10010] a * c alive -> suspect\n"
-                    "[ 10072] c * wants incarnation 2\n"
-                    "[ 10082] a * c suspect -> alive\n"
-                    "[ 10082] b * c has a new record\n");
+                    "[ 10020] c * wants incarnation 2\n"
+                    "[ 10030] a * c suspect -> alive\n"
+                    "[ 10030] b * c has a new record\n");
     world_free(w);
 }
 
@@ -176,9 +176,9 @@ static void a_member_that_returns_is_alive_again_everywhere(void **state)
     world_run(w, 21000);
     EXPECT_TRACE(w, "[ 20000] c * c alive, new\n"
                     "[ 20010] a * c dead -> alive\n"
+                    "[ 20020] c * a alive, new\n"
                     "[ 20020] b * c dead -> alive\n"
                     "[ 20020] c * joined\n"
-                    "[ 20020] c * a alive, new\n"
                     "[ 20020] c * b alive, new\n");
     world_free(w);
 }
@@ -236,17 +236,17 @@ static void an_isolated_member_accuses_nobody_when_it_returns(void **state)
     world_cut(w, "a", "bc", false);
     w->show = WORLD_EVENTS;
     world_run(w, 50000);
-    EXPECT_TRACE(w, "[ 30050] a * wants incarnation 2\n"
-                    "[ 30060] b * wants incarnation 2\n"
+    EXPECT_TRACE(w, "[ 30040] b * wants incarnation 2\n"
+                    "[ 30040] c * wants incarnation 2\n"
+                    "[ 30050] a * wants incarnation 2\n"
+                    "[ 30050] a * b dead -> alive\n"
+                    "[ 30050] c * b has a new record\n"
+                    "[ 30050] a * c dead -> alive\n"
+                    "[ 30050] b * c has a new record\n"
                     "[ 30060] b * a dead -> alive\n"
-                    "[ 30060] c * wants incarnation 2\n"
                     "[ 30060] c * a dead -> alive\n"
-                    "[ 30070] a * b dead -> alive\n"
-                    "[ 30070] c * b has a new record\n"
-                    "[ 30070] a * c dead -> alive\n"
-                    "[ 30070] b * c has a new record\n"
-                    "[ 30100] b * a has a new record\n"
-                    "[ 30100] c * a has a new record\n");
+                    "[ 30090] a * b has a new record\n"
+                    "[ 30090] a * c has a new record\n");
     world_free(w);
 }
 

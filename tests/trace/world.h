@@ -27,7 +27,8 @@ enum {
     WORLD_PACKETS = 1,
     WORLD_EVENTS = 2,
     WORLD_BULK = 4,
-    WORLD_DIGESTS = 8 /* of datagrams, only these */
+    WORLD_DIGESTS = 8, /* of datagrams, only these */
+    WORLD_KNOCKS = 16
 };
 
 /* "FAKE" | id 32 | be64 incarnation | be64 version | u8 left | addr 18 | be16 len | padding | be64 checksum
@@ -61,6 +62,7 @@ struct world_node {
     uint32_t alarms; /* equivocations it was told of */
     bool is_left_sent;
     uint32_t refused;           /* bit per member: whose records its embedder accepts no more */
+    bool refuses;               /* its process is gone, its host's kernel says so */
     bool refuses_docs;          /* its embedder adopts no document */
     uint8_t doc[WORLD_DOC_MAX]; /* the document it holds */
     size_t doc_len;
@@ -314,7 +316,12 @@ static inline void world_sent(struct world *w, int from, const struct gossip_pac
         world_log_bulk(w, from, to, p->msg);
     if (w->is_silent[to])
         return;
-    if (w->node[to].g && !w->cut[from][to])
+    if (p->lane == GOSSIP_KNOCK) {
+        if (is_shown && w->show & WORLD_KNOCKS)
+            world_log(w, "%c > %c knock", 'a' + from, 'a' + to);
+        if (w->node[to].refuses && !w->cut[from][to] && !w->cut[to][from])
+            world_put(w, from, to, p->lane, bytes_of(&p->to, sizeof p->to), true);
+    } else if (w->node[to].g && !w->cut[from][to])
         world_put(w, from, to, p->lane, p->msg, false);
     else if (p->lane == GOSSIP_BULK)
         world_put(w, from, to, p->lane, bytes_of(&p->to, sizeof p->to), true);
@@ -440,6 +447,7 @@ static inline void world_start(struct world *w, int n, const char *seeds)
     size_t count = strlen(seeds);
     config.self = node->id;
     config.seed = 1000 + (uint64_t)n;
+    node->refuses = false;
     node->incarnation++;
     node->g = gossip_new(&config, &verify, w->now + node->clock);
     assert(node->g);
@@ -484,6 +492,13 @@ static inline void world_stop(struct world *w, int n)
     w->node[n].g = NULL;
 }
 
+/* Its process dies, its host lives. */
+static inline void world_kill(struct world *w, int n)
+{
+    world_stop(w, n);
+    w->node[n].refuses = true;
+}
+
 static inline void world_hand_over(struct world *w, struct world_packet p)
 {
     struct world_node *node = &w->node[p.is_failure ? p.from : p.to];
@@ -491,7 +506,10 @@ static inline void world_hand_over(struct world *w, struct world_packet p)
         struct node_id to;
         struct addr addr = world_addr(p.to);
         memcpy(&to, p.bytes, sizeof to);
-        gossip_bulk_failed(node->g, &to, &addr, w->now + node->clock);
+        if (p.lane == GOSSIP_KNOCK)
+            gossip_link_lost(node->g, &to, GOSSIP_LINK_REFUSED, w->now + node->clock);
+        else
+            gossip_bulk_failed(node->g, &to, &addr, w->now + node->clock);
         world_drain(w, p.from);
     } else if (node->g) {
         struct node_id from = w->node[p.from].id;

@@ -15,9 +15,9 @@ struct end {
     struct bulk *bulk;
     struct net_listener *listener;
     struct addr at;
-    size_t messages, bytes, undelivered;
+    size_t messages, bytes, undelivered, accepted, broken, refused;
     struct hash last;
-    struct node_id last_from;
+    struct node_id last_from, lost;
 };
 
 static struct turning turning;
@@ -47,6 +47,13 @@ static void on_undelivered(void *arg, const struct node_id *to, const struct add
     e->undelivered++;
 }
 
+static void on_lost(void *arg, const struct node_id *peer, bool is_refused)
+{
+    struct end *e = arg;
+    e->lost = *peer;
+    *(is_refused ? &e->refused : &e->broken) += 1;
+}
+
 static enum err is_member(void *arg, struct bytes credential, const uint8_t noise_key[32],
                           struct node_id *who)
 {
@@ -67,6 +74,7 @@ static void on_accept(void *arg, struct net_conn *c_take)
     struct buf nothing = {0};
     int fd = net_conn_detach(c_take);
     assert_true(fd >= 0);
+    e->accepted++;
     bulk_accept(e->bulk, fd, &nothing, lane_now());
 }
 
@@ -81,7 +89,7 @@ static struct link_setup setup_of(const struct host *h)
 
 static void end_make(struct end *e, uint8_t seed, const char *name)
 {
-    static const struct bulk_events events = {on_message, on_undelivered};
+    static const struct bulk_events events = {on_message, on_undelivered, on_lost};
     struct addr any;
     *e = (struct end){.host = host_from(seed, name, NOW)};
     struct link_setup setup = setup_of(&e->host);
@@ -192,9 +200,43 @@ static void where_nobody_listens_the_message_is_reported(void **state)
     send_to(&a, &b, STR("hello"));
     turn_until(&turning, a_failed);
     assert_int_equal(a.undelivered, 1);
+    assert_int_equal(a.refused, 1); /* evidence for the failure detector */
     struct addr any;
     assert_true(addr_of_ip(&any, "127.0.0.1", 0));
     assert_int_equal(net_listen(&b.listener, turning.loop, &any, false, &b.at, on_accept, &b), ERR_OK);
+}
+
+static bool a_was_refused(void)
+{
+    return a.refused > 0;
+}
+static bool b_has_accepted(void)
+{
+    return b.accepted == 2;
+}
+static bool b_knows_it_was_a_knock(void)
+{
+    return bulk_stats(b.bulk)->handshakes_failed == 1;
+}
+
+/* A knock asks whether anybody listens, and says nothing: only a refusal is told. */
+static void a_knock_tells_of_refusals_only(void **state)
+{
+    (void)state;
+    struct addr closed = b.at;
+    bulk_knock(a.bulk, &b.host.sign.pub, &b.at);
+    turn_until(&turning, b_knows_it_was_a_knock);
+    assert_int_equal(a.refused + a.broken + a.undelivered, 0);
+    send_to(&a, &b, STR("hello"));
+    turn_until(&turning, b_has_accepted);
+    net_listener_free(b.listener);
+    bulk_knock(a.bulk, &b.host.sign.pub, &closed);
+    turn_until(&turning, a_was_refused);
+    assert_int_equal(a.refused, 1);
+    assert_true(node_id_eq(&a.lost, &b.host.sign.pub));
+    assert_int_equal(a.broken + a.undelivered, 0);
+    assert_true(addr_of_ip(&closed, "127.0.0.1", 0));
+    assert_int_equal(net_listen(&b.listener, turning.loop, &closed, false, &b.at, on_accept, &b), ERR_OK);
 }
 
 static void another_than_the_one_addressed_gets_nothing(void **state)
@@ -431,6 +473,7 @@ int main(void)
         STORY(the_largest_message_and_its_neighbours_arrive_in_order_and_both_ways),
         STORY(a_seed_is_known_by_its_address_only),
         STORY(where_nobody_listens_the_message_is_reported),
+        STORY(a_knock_tells_of_refusals_only),
         STORY(another_than_the_one_addressed_gets_nothing),
         STORY(a_silent_link_is_closed_and_the_next_message_makes_a_new_one),
         STORY(a_member_cut_off_is_cut_off),

@@ -207,7 +207,8 @@ static void make_push(struct buf *out)
                                  .subject = id_of(0xbb),
                                  .incarnation = 7,
                                  .version = 2,
-                                 .accuser = id_of(0xcc)};
+                                 .accuser = id_of(0xcc),
+                                 .reason = REASON_REFUSED};
     make_datagram(out, (struct datagram){.type = MSG_PUSH}, &suspect);
 }
 

@@ -23,7 +23,12 @@ static void rumors_of_every_type(struct wr *w)
          .version = 6,
          .hash = {{7}},
          .record_bytes = 900},
-        {.type = RUMOR_SUSPECT, .subject = id_of(2), .incarnation = 7, .version = 8, .accuser = id_of(3)},
+        {.type = RUMOR_SUSPECT,
+         .subject = id_of(2),
+         .incarnation = 7,
+         .version = 8,
+         .accuser = id_of(3),
+         .reason = REASON_REFUSED},
         {.type = RUMOR_DEAD, .subject = id_of(4), .incarnation = UINT64_MAX, .accuser = id_of(5)},
         {.type = RUMOR_DOC, .doc = {1, 2, 3, {{4}}}},
     };

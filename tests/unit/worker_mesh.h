@@ -284,7 +284,7 @@ struct mesh {
     struct worker_upstream upstream[2];
     struct worker_caller caller[3];
     struct addr entry_web, entry_evil, entry_anonymous, port_echo, port_cart;
-    _Atomic unsigned lost, bulk, drained;
+    _Atomic unsigned news[WORKER_LINK_TIMEOUT + 1], bulk, drained;
     uint64_t serial;
 };
 
@@ -302,10 +302,10 @@ static void control_stop(void *arg)
 {
     net_loop_stop(arg);
 }
-static void on_link_lost(void *arg, const struct node_id *peer)
+static void on_link(void *arg, const struct node_id *peer, enum worker_link_news news)
 {
     (void)peer;
-    ((struct mesh *)arg)->lost++;
+    ((struct mesh *)arg)->news[news]++;
 }
 static void on_bulk(void *arg, int fd_take, struct buf *read_take)
 {
@@ -352,7 +352,7 @@ static void make_agent(struct mesh *m, struct agent *a, const char *name, const 
                                        .drain_ms = 3000,
                                        .control = m->control,
                                        .on_bulk = on_bulk,
-                                       .on_link_lost = on_link_lost,
+                                       .on_link = on_link,
                                        .arg = m};
 }
 
