@@ -44,7 +44,11 @@ struct link_setup {
     struct bytes mesh;           /* at most 255 bytes; borrowed for the link's life */
     struct bytes credential;     /* ours, 1..LINK_CREDENTIAL_MAX; borrowed until the handshake is over */
     const uint8_t *noise_secret; /* 32 bytes, borrowed until the handshake is over */
-    const uint8_t *remote_key;   /* IK: the peer's 32 bytes, copied; NULL: XX */
+    /* Responder: while our Noise key is being rolled, the pair of before, for peers who call us by the old key. Empty and
+     * NULL: there is none. Borrowed as those above. */
+    struct bytes credential_before;
+    const uint8_t *noise_secret_before;
+    const uint8_t *remote_key; /* IK: the peer's 32 bytes, copied; NULL: XX */
     const struct node_id
         *remote_id;            /* NULL, or the only peer that is acceptable (ERR_DENIED otherwise); copied */
     enum noise_cipher cipher;  /* initiator's choice; CHACHAPOLY is taken where this host has no AESGCM */

@@ -68,15 +68,12 @@ struct udp *udp_new(const struct udp_setup *s, mono_ms now)
     if (!u)
         return NULL;
     u->mesh = s->mesh;
-    u->credential = s->credential;
     u->verify = s->verify;
     u->timestamp = s->timestamp_floor;
-    memcpy(u->secret, s->noise_secret, sizeof u->secret);
-    prim_dh_public(u->public_key, u->secret);
+    udp_keys_set(u, &(struct udp_keys){s->credential, s->noise_secret}, NULL);
     prim_random(u->hash_secret, sizeof u->hash_secret);
     prim_random(&seed, sizeof seed);
     u->rng = rng_seeded(seed);
-    cookie_keys_init(&u->cookie_keys, u->public_key);
     cookie_jar_init(&u->jar, now);
     rate_init(&u->rate, now);
     for (int i = 0; i < 2; i++)
@@ -114,9 +111,38 @@ void udp_free(struct udp *u)
     free(u);
 }
 
-void udp_credential_set(struct udp *u, struct bytes credential)
+static void own_set(struct udp_own *o, const struct udp_keys *k)
 {
-    u->credential = credential;
+    o->credential = k->credential;
+    memcpy(o->secret, k->noise_secret, sizeof o->secret);
+    prim_dh_public(o->public_key, o->secret);
+    cookie_keys_init(&o->cookie_keys, o->public_key);
+}
+
+void udp_keys_set(struct udp *u, const struct udp_keys *now, const struct udp_keys *before)
+{
+    prim_wipe(u->own, sizeof u->own);
+    own_set(&u->own[0], now);
+    if (before)
+        own_set(&u->own[1], before);
+    u->own_count = before ? 2 : 1;
+}
+
+bool own_key_is(const struct udp *u, const uint8_t noise_key[32])
+{
+    for (unsigned i = 0; i < u->own_count; i++)
+        if (prim_equal(noise_key, u->own[i].public_key, 32))
+            return true;
+    return false;
+}
+
+const struct udp_own *own_of_mac1(const struct udp *u, struct bytes before,
+                                  const uint8_t mac1[PRIM_MAC_BYTES])
+{
+    for (unsigned i = 0; i < u->own_count; i++)
+        if (cookie_mac1_is_valid(&u->own[i].cookie_keys, before, mac1))
+            return &u->own[i];
+    return NULL;
 }
 
 uint64_t udp_timestamp(const struct udp *u)
@@ -211,7 +237,7 @@ enum err udp_send(struct udp *u, const struct node_id *to, const uint8_t noise_k
     struct udp_peer *p;
     if (payload.len > UDP_PAYLOAD_MAX)
         return ERR_LIMIT;
-    if (prim_equal(noise_key, u->public_key, 32)) /* a point of small order is refused by the handshake */
+    if (own_key_is(u, noise_key)) /* a point of small order is refused by the handshake */
         return ERR_INVALID;
     enum err e = peer_get(u, to, noise_key, &p);
     if (e != ERR_OK)

@@ -47,19 +47,27 @@ enum {
 };
 
 struct udp_setup {
-    struct bytes mesh, credential; /* borrowed for the endpoint's life; udp_credential_set() replaces */
-    const uint8_t *noise_secret;   /* 32 bytes, copied */
-    struct link_verify verify;     /* copied */
-    uint64_t timestamp_floor; /* milliseconds since 1970: no initiation of ours is older (persisted by the
+    struct bytes mesh;           /* borrowed for the endpoint's life */
+    struct bytes credential;     /* borrowed; udp_keys_set() replaces */
+    const uint8_t *noise_secret; /* 32 bytes, copied */
+    struct link_verify verify;   /* copied */
+    uint64_t timestamp_floor;    /* milliseconds since 1970: no initiation of ours is older (persisted by the
                                  caller) */
 };
 
 struct udp;
 struct udp *udp_new(const struct udp_setup *s, mono_ms now);
 void udp_free(struct udp *u); /* NULL is fine */
-/* Borrowed until replaced. One over UDP_CREDENTIAL_MAX makes udp_send() say ERR_LIMIT; initiations of others
- * are then not answered. */
-void udp_credential_set(struct udp *u, struct bytes credential);
+/* What this host proves itself with from now on: a credential (borrowed until replaced) and the Noise secret that it names
+ * (32 bytes, copied). Sessions go on. A credential over UDP_CREDENTIAL_MAX makes udp_send() say ERR_LIMIT; initiations of
+ * others are then not answered. */
+struct udp_keys {
+    struct bytes credential;
+    const uint8_t *noise_secret;
+};
+/* `before` (NULL: none): the pair of before, while the Noise key is being rolled. Who calls us by the old key, which mac1
+ * tells, is answered under it. */
+void udp_keys_set(struct udp *u, const struct udp_keys *now, const struct udp_keys *before);
 /* Milliseconds since 1970 of the newest initiation of ours: what the caller persists as the next
  * timestamp_floor (N30). */
 uint64_t udp_timestamp(const struct udp *u);

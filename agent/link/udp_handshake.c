@@ -28,8 +28,8 @@ static struct bytes prologue(const struct udp *u, enum noise_cipher cipher, uint
     return wr_done(&w);
 }
 
-static enum err noise_begin(struct udp *u, struct noise_handshake *hs, enum noise_cipher cipher,
-                            const uint8_t *remote_key)
+static enum err noise_begin(struct udp *u, struct noise_handshake *hs, const struct udp_own *own,
+                            enum noise_cipher cipher, const uint8_t *remote_key)
 {
     uint8_t space[PROLOGUE_MAX];
     struct noise_setup setup = {
@@ -37,7 +37,7 @@ static enum err noise_begin(struct udp *u, struct noise_handshake *hs, enum nois
         .cipher = cipher,
         .initiator = remote_key != NULL,
         .prologue = prologue(u, cipher, space),
-        .s_sec = u->secret,
+        .s_sec = own->secret,
         .rs = remote_key,
     };
     return noise_handshake_init(hs, &setup);
@@ -52,7 +52,7 @@ static void initiation_payload(struct udp *u, uint8_t out[INITIATION_PAYLOAD], u
     struct wr w = wr_init(out, INITIATION_PAYLOAD);
     memset(out, 0, INITIATION_PAYLOAD);
     wr_be64(&w, u->timestamp);
-    wr_lv16(&w, u->credential);
+    wr_lv16(&w, u->own[0].credential);
     assert(wr_ok(&w));
 }
 
@@ -78,7 +78,7 @@ static enum err initiation_write(struct udp *u, struct udp_peer *p, uint8_t at[U
     wr_be16(&w, 0);
     wr_be32(&w, hs->index.node.key);
     noise_handshake_fini(&hs->noise);
-    enum err e = noise_begin(u, &hs->noise, (enum noise_cipher)hs->cipher, p->noise_key);
+    enum err e = noise_begin(u, &hs->noise, &u->own[0], (enum noise_cipher)hs->cipher, p->noise_key);
     if (e != ERR_OK)
         return e;
     initiation_payload(u, payload, wall_ms);
@@ -115,7 +115,7 @@ enum err handshake_start(struct udp *u, struct udp_peer *p, const struct addr *t
         p->handshake->addr = *to; /* the caller's word is newer */
         return ERR_OK;
     }
-    if (u->credential.len > UDP_CREDENTIAL_MAX)
+    if (u->own[0].credential.len > UDP_CREDENTIAL_MAX)
         return ERR_LIMIT;
     struct udp_handshake *hs = aligned_alloc(_Alignof(struct udp_handshake), sizeof *hs);
     if (!hs)
@@ -141,7 +141,8 @@ enum err handshake_start(struct udp *u, struct udp_peer *p, const struct addr *t
 void handshake_retry(struct udp *u, struct udp_peer *p, mono_ms now, uint64_t wall_ms)
 {
     bool over = now - p->handshake->started_at >= UDP_GIVE_UP_MS;
-    if (!over && u->credential.len <= UDP_CREDENTIAL_MAX && initiation_send(u, p, now, wall_ms) == ERR_OK)
+    if (!over && u->own[0].credential.len <= UDP_CREDENTIAL_MAX &&
+        initiation_send(u, p, now, wall_ms) == ERR_OK)
         return;
     u->stats.handshakes_given_up++;
     handshake_end(u, p);
@@ -170,7 +171,8 @@ struct initiation { /* what an authentic one says */
     uint8_t cipher;
 };
 
-static void cookie_send(struct udp *u, const struct addr *to, struct bytes in, mono_ms now)
+static void cookie_send(struct udp *u, const struct udp_own *own, const struct addr *to, struct bytes in,
+                        mono_ms now)
 {
     struct datagram *d = datagram_new(u);
     uint8_t cookie[COOKIE_BYTES];
@@ -183,48 +185,49 @@ static void cookie_send(struct udp *u, const struct addr *to, struct bytes in, m
     memcpy(d->at + 4, in.at + 4, 4); /* its sender is our receiver */
     prim_random(d->at + 8, PRIM_XNONCE_BYTES);
     cookie_make(&u->jar, cookie, to, now);
-    cookie_seal(d->at + 8 + PRIM_XNONCE_BYTES, &u->cookie_keys, d->at + 8, cookie, in.at + MAC1_AT);
+    cookie_seal(d->at + 8 + PRIM_XNONCE_BYTES, &own->cookie_keys, d->at + 8, cookie, in.at + MAC1_AT);
     queue_put(u, &u->out, d, UDP_QUEUE_MAX);
     u->stats.cookies_sent++;
 }
 
-/* Whether we do public-key work for it. A source that has not shown that it receives where it sends from may
+/* Whether we do public-key work for it, and under which of our keys; NULL: no. A source that has not shown that it receives where it sends from may
  * be anybody: over the rates, of one source or of all together, it is asked to show it, never shut out, or
  * whoever forges its address could shut it out. One that has is held to its own rate. */
-static bool gate(struct udp *u, const struct addr *from, struct bytes in, mono_ms now)
+static const struct udp_own *gate(struct udp *u, const struct addr *from, struct bytes in, mono_ms now)
 {
     const uint8_t *mac1 = in.at + MAC1_AT, *mac2 = mac1 + PRIM_MAC_BYTES;
-    if (!cookie_mac1_is_valid(&u->cookie_keys, bytes_of(in.at, MAC1_AT), mac1)) {
+    const struct udp_own *own = own_of_mac1(u, bytes_of(in.at, MAC1_AT), mac1);
+    if (!own) {
         u->stats.drop_mac1++;
-        return false;
+        return NULL;
     }
     bool is_proven =
         !prim_is_zero(mac2, PRIM_MAC_BYTES) &&
         cookie_mac2_is_valid(&u->jar, from, bytes_of(in.at, MAC1_AT + PRIM_MAC_BYTES), mac2, now);
     if (rate_allow(&u->rate, from, is_proven, now) &&
         rate_total_allow(&u->load[is_proven], UDP_LOAD_PER_S, now))
-        return true;
+        return own;
     if (is_proven) {
         u->stats.drop_rate++;
-        return false;
+        return NULL;
     }
     u->stats.drop_cookie++;
-    cookie_send(u, from, in, now);
-    return false;
+    cookie_send(u, own, from, in, now);
+    return NULL;
 }
 
 /* Reads the Noise message and what it carries. False: dropped and counted. */
-static bool initiation_open(struct udp *u, struct noise_handshake *hs, struct bytes in,
-                            struct initiation *out, uint64_t wall_ms)
+static bool initiation_open(struct udp *u, const struct udp_own *own, struct noise_handshake *hs,
+                            struct bytes in, struct initiation *out, uint64_t wall_ms)
 {
     uint8_t payload[UDP_INITIATION_BYTES];
     size_t len;
     out->cipher = in.at[1];
     out->sender = load_be32(in.at + 4);
-    if (noise_begin(u, hs, (enum noise_cipher)out->cipher, NULL) != ERR_OK ||
+    if (noise_begin(u, hs, own, (enum noise_cipher)out->cipher, NULL) != ERR_OK ||
         noise_handshake_read(hs, bytes_of(in.at + NOISE_AT, MAC1_AT - NOISE_AT), payload, sizeof payload,
                              &len) != ERR_OK ||
-        prim_equal(hs->rs, u->public_key, 32)) { /* our own, sent back to us (N16) */
+        own_key_is(u, hs->rs)) { /* our own, sent back to us (N16) */
         u->stats.drop_handshake++;
         return false;
     }
@@ -253,7 +256,8 @@ static bool ours_stands(const struct udp *u, const struct udp_peer *p, const str
     const struct udp_session *s = p->current;
     if (s && s->is_initiator && now - s->born_at < UDP_RETRY_FIRST_MS)
         return true;
-    return p->handshake && p->handshake->attempt == 1 && memcmp(u->public_key, init->noise_key, 32) < 0;
+    return p->handshake && p->handshake->attempt == 1 &&
+           memcmp(u->own[0].public_key, init->noise_key, 32) < 0;
 }
 
 static bool is_acceptable(struct udp *u, const struct udp_peer *p, const struct initiation *init, mono_ms now)
@@ -273,15 +277,15 @@ static bool is_acceptable(struct udp *u, const struct udp_peer *p, const struct 
     return true;
 }
 
-static enum err response_write(struct udp *u, struct udp_peer *p, struct noise_handshake *hs,
-                               uint32_t receiver, struct datagram *d, mono_ms now)
+static enum err response_write(struct udp *u, const struct udp_own *own, struct udp_peer *p,
+                               struct noise_handshake *hs, uint32_t receiver, struct datagram *d, mono_ms now)
 {
     size_t len;
     uint8_t *noise = d->at + 12;
-    if (u->credential.len > UDP_CREDENTIAL_MAX)
+    if (own->credential.len > UDP_CREDENTIAL_MAX)
         return ERR_LIMIT;
     enum err e =
-        noise_handshake_write(hs, u->credential, noise, UDP_INITIATION_BYTES - 12 - PRIM_MAC_BYTES, &len);
+        noise_handshake_write(hs, own->credential, noise, UDP_INITIATION_BYTES - 12 - PRIM_MAC_BYTES, &len);
     if (e != ERR_OK)
         return e;
     struct udp_session *s = session_new(u, p, hs, index_random(u), receiver, now);
@@ -298,8 +302,8 @@ static enum err response_write(struct udp *u, struct udp_peer *p, struct noise_h
     return ERR_OK;
 }
 
-static void initiation_answer(struct udp *u, const struct addr *to, struct noise_handshake *hs,
-                              const struct initiation *init, mono_ms now)
+static void initiation_answer(struct udp *u, const struct udp_own *own, const struct addr *to,
+                              struct noise_handshake *hs, const struct initiation *init, mono_ms now)
 {
     struct udp_peer *p;
     struct datagram *d = datagram_new(u);
@@ -311,7 +315,7 @@ static void initiation_answer(struct udp *u, const struct addr *to, struct noise
     bool is_good = is_acceptable(u, p, init, now);
     if (is_good)
         peer_key_set(p, init->noise_key);
-    if (!is_good || response_write(u, p, hs, init->sender, d, now) != ERR_OK) {
+    if (!is_good || response_write(u, own, p, hs, init->sender, d, now) != ERR_OK) {
         datagram_free(u, d);
         return;
     }
@@ -330,11 +334,12 @@ void initiation_receive(struct udp *u, const struct addr *from, struct bytes in,
         u->stats.drop_malformed++;
         return;
     }
-    if (!gate(u, from, in, now))
+    const struct udp_own *own = gate(u, from, in, now);
+    if (!own)
         return;
     memset(&hs, 0, sizeof hs);
-    if (initiation_open(u, &hs, in, &init, wall_ms))
-        initiation_answer(u, from, &hs, &init, now);
+    if (initiation_open(u, own, &hs, in, &init, wall_ms))
+        initiation_answer(u, own, from, &hs, &init, now);
     noise_handshake_fini(&hs);
 }
 
@@ -350,7 +355,7 @@ static bool response_open(struct udp *u, const struct udp_peer *p, struct noise_
         u->stats.drop_handshake++;
         return false;
     }
-    if (u->verify.credential(u->verify.arg, bytes_of(credential, len), p->noise_key, &id) != ERR_OK ||
+    if (u->verify.credential(u->verify.arg, bytes_of(credential, len), trial->rs, &id) != ERR_OK ||
         !node_id_eq(&id, &p->id)) {
         u->stats.drop_credential++;
         return false;
@@ -384,7 +389,7 @@ void response_receive(struct udp *u, const struct addr *from, struct bytes in, m
         return;
     }
     size_t mac1_at = in.len - PRIM_MAC_BYTES;
-    if (!cookie_mac1_is_valid(&u->cookie_keys, bytes_of(in.at, mac1_at), in.at + mac1_at)) {
+    if (!own_of_mac1(u, bytes_of(in.at, mac1_at), in.at + mac1_at)) {
         u->stats.drop_mac1++;
         return;
     }

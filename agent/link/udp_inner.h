@@ -89,10 +89,17 @@ struct udp_peer {
 };
 TAILQ_HEAD(peer_list, udp_peer);
 
-struct udp {
-    struct bytes mesh, credential;
-    uint8_t secret[32], public_key[32], hash_secret[32];
+struct udp_own { /* one of our Noise keys, and the credential that names it */
+    uint8_t secret[32], public_key[32];
     struct cookie_keys cookie_keys;
+    struct bytes credential;
+};
+
+struct udp {
+    struct bytes mesh;
+    struct udp_own own[2]; /* the newest first */
+    unsigned own_count;
+    uint8_t hash_secret[32];
     struct cookie_jar jar;
     struct link_verify verify;
     uint64_t timestamp; /* of our newest initiation */
@@ -123,6 +130,11 @@ must_check enum err transport_send(struct udp *u, struct udp_peer *p, struct byt
 void staged_send(struct udp *u,
                  struct udp_peer *p); /* all that is staged, or an empty packet to confirm the session */
 void wake_at(struct udp *u, mono_ms at);
+
+bool own_key_is(const struct udp *u, const uint8_t noise_key[32]); /* one of ours? */
+/* Which of our keys this mac1 was made for; NULL: none. */
+const struct udp_own *own_of_mac1(const struct udp *u, struct bytes before,
+                                  const uint8_t mac1[PRIM_MAC_BYTES]);
 
 /* udp_peer.c */
 struct udp_peer *peer_find(struct udp *u, const struct node_id *id);

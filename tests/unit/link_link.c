@@ -807,6 +807,34 @@ static void n13_small_order_ephemerals_are_refused(void **state)
     }
 }
 
+/* Bob has rolled his key; alice's record of him is older. He answers under the key that she called him by. */
+static void who_knows_only_the_key_of_before_is_answered_under_it(void **state)
+{
+    (void)state;
+    uint8_t new_secret[32], new_pub[32];
+    memset(new_secret, 99, sizeof new_secret);
+    prim_dh_public(new_pub, new_secret);
+    struct link_setup ask = ik_setup(), accept = setup_of(&bob);
+    accept.noise_secret = new_secret;
+    accept.credential = bytes_str("a newer credential, which alice would refuse for this key");
+    accept.noise_secret_before = bob.secret;
+    accept.credential_before = bytes_str(bob.name);
+    struct pair p = {.a = link_connect(&ask, START), .b = link_accept(&accept, START)};
+    assert_int_equal(talk(&p), ERR_OK);
+    assert_true(link_is_up(p.a) && link_is_up(p.b));
+    pair_fini(&p);
+    accept.noise_secret_before = NULL; /* the overlap is over */
+    p = (struct pair){.a = link_connect(&ask, START), .b = link_accept(&accept, START)};
+    assert_int_equal(talk(&p), ERR_AUTH);
+    pair_fini(&p);
+    uint8_t third[32]; /* neither the one nor the other */
+    memset(third, 98, sizeof third);
+    accept.noise_secret_before = third;
+    p = (struct pair){.a = link_connect(&ask, START), .b = link_accept(&accept, START)};
+    assert_int_equal(talk(&p), ERR_AUTH);
+    pair_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -841,6 +869,7 @@ int main(void)
         cmocka_unit_test(the_first_record_of_an_ik_initiator_confirms),
         cmocka_unit_test(a_full_send_buffer_ends_the_handshake),
         cmocka_unit_test(an_empty_message_is_malformed),
+        cmocka_unit_test(who_knows_only_the_key_of_before_is_answered_under_it),
         cmocka_unit_test(a_payload_where_none_belongs_is_refused),
     };
     return cmocka_run_group_tests(tests, make_nodes, NULL);

@@ -294,6 +294,56 @@ static void N16_what_we_sent_is_refused_when_it_comes_back(void **state)
     expect_silence(0);
 }
 
+/* Node 1 rolls its Noise key. Its sessions go on; who still knows the old key is answered under it, with the credential
+ * that names it, until the overlap ends; who knows the new one uses that. */
+static void a_noise_key_is_rolled_with_an_overlap(void **state)
+{
+    (void)state;
+    struct node *n = &w.node[1];
+    uint8_t old_key[32], old_secret[32], old_credential[UDP_CREDENTIAL_MAX];
+    memcpy(old_key, n->key, 32);
+    memcpy(old_secret, n->secret, 32);
+    memcpy(old_credential, n->credential, sizeof old_credential);
+    say(0, 1, "before");
+    pump();
+    memset(n->secret, 77, 32);
+    prim_dh_public(n->key, n->secret);
+    memcpy(n->credential + 34, n->key, 32);
+    struct udp_keys now = {bytes_of(n->credential, CREDENTIAL), n->secret},
+                    before = {bytes_of(old_credential, CREDENTIAL), old_secret};
+    udp_keys_set(n->u, &now, &before);
+    uint64_t handshakes = stats(1)->handshakes_done;
+    say(0, 1, "the session goes on");
+    pump();
+    assert_string_equal(n->last, "1:the session goes on");
+    assert_int_equal(stats(1)->handshakes_done, handshakes);
+    assert_int_equal(udp_send(w.node[2].u, &n->id, old_key, &n->addr, NOISE_CHACHAPOLY,
+                              bytes_str("by the old key"), w.now, w.wall),
+                     ERR_OK);
+    pump();
+    assert_string_equal(n->last, "3:by the old key");
+    say(1, 2, "back");
+    pump();
+    assert_string_equal(w.node[2].last, "2:back");
+    reboot(2, CREDENTIAL, w.wall + 1);
+    pass(100);
+    say(2, 1, "by the new key");
+    pump();
+    assert_string_equal(n->last, "3:by the new key");
+    udp_keys_set(n->u, &now, NULL);
+    reboot(2, CREDENTIAL, w.wall + 5000);
+    uint64_t dropped = stats(1)->drop_mac1;
+    assert_int_equal(udp_send(w.node[2].u, &n->id, old_key, &n->addr, NOISE_CHACHAPOLY, bytes_str("too late"),
+                              w.now, w.wall),
+                     ERR_OK);
+    pump();
+    assert_int_equal(stats(1)->drop_mac1, dropped + 1);
+    assert_string_equal(n->last, "3:by the new key");
+    assert_int_equal(udp_send(n->u, &w.node[2].id, old_key, &w.node[2].addr, NOISE_CHACHAPOLY, bytes_str("x"),
+                              w.now, w.wall),
+                     ERR_OK); /* what was ours once may be anybody's now */
+}
+
 static void N9_another_mesh_is_not_answered(void **state)
 {
     (void)state;
@@ -744,7 +794,7 @@ static void D2_under_load_an_honest_peer_joins_with_a_cookie(void **state)
         uint64_t before = stats(1)->bytes_out;
         store_be32(spoofed.ip + 12, 0x0b000000 + i);
         store_be32(h.at + NODES + 1, i);
-        cookie_mac1(h.at + h.len - 32, &w.node[1].u->cookie_keys, bytes_of(h.at, h.len - 32));
+        cookie_mac1(h.at + h.len - 32, &w.node[1].u->own[0].cookie_keys, bytes_of(h.at, h.len - 32));
         give_from(&h, 1, &spoofed);
         struct held answer;
         while (take(1, &answer))
@@ -834,6 +884,7 @@ int main(void)
         CASE(N14_N16_keys_that_cannot_be_a_peers_are_refused),
         CASE(N16_what_we_sent_is_refused_when_it_comes_back),
         CASE(N9_another_mesh_is_not_answered),
+        CASE(a_noise_key_is_rolled_with_an_overlap),
         CASE(N3_no_flipped_bit_of_a_handshake_completes_it),
         CASE(N4_cut_or_extended_packets_are_dropped),
         CASE(N10_a_replayed_initiation_changes_nothing),
