@@ -93,6 +93,12 @@ static json_t *warnings_of(const struct control *c)
                             : "no policy is in force; everything is denied"));
     if (f->policy && policy_expires(f->policy) && policy_expires(f->policy) < now)
         json_array_append_new(list, json_string("the policy has expired; it stays enforced"));
+    if (f->lacking.seen)
+        json_array_append_new(
+            list,
+            json_sprintf("policy version %llu is not enforced here: it needs %s, which this version lacks; "
+                         "update the agent",
+                         (unsigned long long)f->lacking.version, f->lacking.what));
     if (f->forked)
         json_array_append_new(list, json_string("two signed policies carry this version; sign a higher one"));
     if (control_is_revoked(c))

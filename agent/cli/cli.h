@@ -3,6 +3,10 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <stdint.h>
+
+#include <jansson.h>
+
 enum { EXIT_GOOD = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
 int cli_mesh(int argc, char **argv);  /* mesh init */
@@ -22,5 +26,7 @@ int cli_policy_sign(int argc, char **argv);
 int cli_policy_verify(int argc, char **argv);
 int cli_policy_publish(int argc, char **argv);
 int cli_policy_show(int argc, char **argv);
+/* The names of a set of features (policy/feature.h); a new reference. */
+json_t *cli_features_json(uint64_t set);
 
 #endif

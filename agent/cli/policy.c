@@ -14,86 +14,117 @@ struct report { /* what was found in one file */
     const char *file;
     bool good;
     char mesh[MESH_NAME_MAX + 1];
-    uint64_t version;
+    uint64_t version, features;
     size_t services, tests, failed;
+    struct complaints said;
+};
+struct check_options {
+    bool run_tests, json, strict, together;
 };
 
-static void fill_report(struct report *r, const struct policy *p, size_t failed, size_t tests)
+static void fill_report(struct report *r, const struct policy *p)
 {
     size_t cursor = 0;
     snprintf(r->mesh, sizeof r->mesh, "%s", policy_mesh(p));
     r->version = policy_version(p);
+    r->features = policy_features(p);
     while (policy_service_next(p, &cursor))
         r->services++;
-    r->tests = tests;
-    r->failed = failed;
-    r->good = failed == 0;
 }
 
-/* Reads, compiles, and with `run_tests` runs the tests inside. Complaints are appended to `complaints`. */
-static void examine(struct report *r, const char *file, bool run_tests, struct buf *complaints)
+/* Reads, compiles, and with `run_tests` runs the tests inside. All complaints are in r->said. */
+static void examine(struct report *r, const struct policy_source *src, size_t count,
+                    const struct check_options *o)
 {
-    struct buf text = {0}, why = {0};
-    struct complaints c = {.file = file};
     struct policy *p = NULL;
-    size_t run = 0, failed = 0;
-    *r = (struct report){.file = file};
-    if (file_read(&text, file, YAML_BYTES_MAX, &why) != ERR_OK) {
-        buf_addf(complaints, "%s\n", buf_str(&why));
-    } else {
-        c.source = buf_bytes(&text);
-        enum err e = policy_compile(&p, buf_bytes(&text), &c);
-        if (e == ERR_NOMEM)
-            complain(&c, NULL, "out of memory");
-        if (e == ERR_OK && run_tests)
-            failed = policy_test(p, &run, &c);
-        if (e == ERR_OK)
-            fill_report(r, p, failed, run);
-        buf_add_bytes(complaints, buf_bytes(&c.text));
+    r->said.list = calloc(COMPLAINTS_SHOWN_MAX, sizeof *r->said.list);
+    enum err e = r->said.list ? policy_compile_sources(&p, src, count, &r->said) : ERR_NOMEM;
+    if (e == ERR_NOMEM)
+        complain(&r->said, NULL, "out of memory");
+    if (e == ERR_OK) {
+        policy_warn_of_features(p, features_lacking(policy_features(p)), &r->said);
+        r->failed = o->run_tests ? policy_test(p, &r->tests, &r->said) : 0;
+        fill_report(r, p);
     }
+    r->good = e == ERR_OK && r->said.count == 0 && (!o->strict || r->said.warnings == 0);
     policy_unref(p);
-    buf_fini(&c.text);
-    buf_fini(&text);
-    buf_fini(&why);
 }
 
-static json_t *json_of(const struct report *r, struct buf *complaints)
+static json_t *json_of_complaints(const struct complaints *c)
 {
-    return json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:s}", "file", r->file, "good", r->good, "mesh",
-                     r->mesh, "version", (json_int_t)r->version, "services", (json_int_t)r->services, "tests",
-                     (json_int_t)r->tests, "failed", (json_int_t)r->failed, "complaints",
-                     buf_str(complaints));
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->list_count; i++) {
+        const struct complaint *one = &c->list[i];
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:s}", "code",
+                                              complaint_code_text(one->code), "severity",
+                                              one->is_warning ? "warning" : "error", "file", one->file,
+                                              "line", (int)one->line, "column", (int)one->column, "message",
+                                              one->message, "hint", one->hint));
+    }
+    return list;
 }
 
-static void print_report(const struct report *r, bool ran_tests)
+static json_t *json_of(const struct report *r)
 {
+    return json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o}", "file", r->file, "good",
+                     r->good, "mesh", r->mesh, "version", (json_int_t)r->version, "services",
+                     (json_int_t)r->services, "tests", (json_int_t)r->tests, "failed", (json_int_t)r->failed,
+                     "features", cli_features_json(r->features), "errors", (json_int_t)r->said.count,
+                     "warnings", (json_int_t)r->said.warnings, "complaints", json_of_complaints(&r->said));
+}
+
+static void print_report(struct report *r, const struct check_options *o)
+{
+    fputs(buf_str(&r->said.text), stderr);
     if (r->mesh[0] == 0)
         return; /* its complaints say all */
     printf("%s: mesh %s, version %llu, %zu service%s", r->file, r->mesh, (unsigned long long)r->version,
            r->services, r->services == 1 ? "" : "s");
-    if (ran_tests)
+    if (o->run_tests)
         printf(", %zu of %zu tests passed", r->tests - r->failed, r->tests);
+    if (r->said.warnings)
+        printf(", %zu warning%s", r->said.warnings, r->said.warnings == 1 ? "" : "s");
     puts(r->good ? ": good" : ": not good");
 }
 
-static int examine_all(const struct args_list *files, bool run_tests, bool json)
+/* Examines `count` files as one policy, and prints or lists what was found. True: good. */
+static bool examine_files(const char *const *files, size_t count, const struct check_options *o, json_t *list)
+{
+    struct report r = {.file = files[0]};
+    struct policy_source src[POLICY_SOURCES_MAX];
+    struct buf text[POLICY_SOURCES_MAX] = {{0}}, why = {0};
+    bool read = true;
+    for (size_t i = 0; i < count; i++) {
+        if (file_read(&text[i], files[i], YAML_BYTES_MAX, &why) != ERR_OK) {
+            complain(&r.said, NULL, "%s", buf_str(&why));
+            read = false;
+        }
+        src[i] = (struct policy_source){.file = files[i], .text = buf_bytes(&text[i])};
+    }
+    r.said.file = files[0];
+    if (read)
+        examine(&r, src, count, o);
+    if (o->json)
+        json_array_append_new(list, json_of(&r));
+    else
+        print_report(&r, o);
+    for (size_t i = 0; i < count; i++)
+        buf_fini(&text[i]);
+    buf_fini(&why);
+    buf_fini(&r.said.text);
+    free(r.said.list);
+    return r.good;
+}
+
+static int examine_all(const struct args_list *files, const struct check_options *o)
 {
     json_t *list = json_array();
     bool good = true;
-    for (size_t i = 0; i < files->count; i++) {
-        struct report r;
-        struct buf complaints = {0};
-        examine(&r, files->at[i], run_tests, &complaints);
-        good = good && r.good;
-        if (json) {
-            json_array_append_new(list, json_of(&r, &complaints));
-        } else {
-            fputs(buf_str(&complaints), stderr);
-            print_report(&r, run_tests);
-        }
-        buf_fini(&complaints);
-    }
-    if (json) {
+    if (o->together)
+        good = examine_files(files->at, files->count, o, list);
+    for (size_t i = 0; !o->together && i < files->count; i++)
+        good = examine_files(&files->at[i], 1, o, list) && good;
+    if (o->json) {
         json_dumpf(list, stdout, JSON_INDENT(2));
         putchar('\n');
     }
@@ -103,9 +134,13 @@ static int examine_all(const struct args_list *files, bool run_tests, bool json)
 
 static int check_or_test(int argc, char **argv, bool run_tests)
 {
-    bool json = false;
+    struct check_options o = {.run_tests = run_tests};
     struct args_list files = {0};
-    const struct args_option options[] = {{"json", 0, NULL, "print JSON", .flag = &json}};
+    const struct args_option options[] = {
+        {"strict", 0, NULL, "a warning is as bad as an error", .flag = &o.strict},
+        {"together", 0, NULL, "the files are one policy", .flag = &o.together},
+        {"json", 0, NULL, "print JSON", .flag = &o.json},
+    };
     const struct args_command command = {
         .name = run_tests ? "policy test" : "policy check",
         .operands = "FILE...",
@@ -114,11 +149,11 @@ static int check_or_test(int argc, char **argv, bool run_tests)
                 ? "Compiles each policy with the agent's own engine and runs the tests inside it."
                 : "Compiles each policy with the agent's own engine and shows every error with its place.",
         .option = options,
-        .option_count = 1,
+        .option_count = sizeof options / sizeof *options,
         .operands_min = 1,
         .operands_max = ARGS_LIST_MAX};
     int status = args_parse(&command, argc, argv, &files);
-    return status == ARGS_GO ? examine_all(&files, run_tests, json) : status;
+    return status == ARGS_GO ? examine_all(&files, &o) : status;
 }
 
 static int policy_check(int argc, char **argv)

@@ -82,6 +82,26 @@ static enum err load(struct signing *s, const struct sign_options *o, const char
     return e == ERR_OK ? load_keys(s, o) : e;
 }
 
+json_t *cli_features_json(uint64_t set)
+{
+    json_t *list = json_array();
+    for (int f = 0; f < POLICY_FEATURES; f++)
+        if (set & feature_bit((enum policy_feature)f))
+            json_array_append_new(list, json_string(feature_name((enum policy_feature)f)));
+    return list;
+}
+
+static void print_features(const char *what, uint64_t set)
+{
+    if (!set)
+        return;
+    printf("  %s", what);
+    for (int f = 0; f < POLICY_FEATURES; f++)
+        if (set & feature_bit((enum policy_feature)f))
+            printf(" %s", feature_name((enum policy_feature)f));
+    putchar('\n');
+}
+
 static void report_json(const struct bundle *b, const struct policy *p, const char *file,
                         struct buf *difference_or_null)
 {
@@ -93,6 +113,7 @@ static void report_json(const struct bundle *b, const struct policy *p, const ch
     json_t *all = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "file", file, "mesh", policy_mesh(p),
                             "epoch", (json_int_t)b->epoch, "version", (json_int_t)b->version, "expires",
                             (json_int_t)policy_expires(p), "hash", hash, "signers", signers);
+    json_object_set_new(all, "features", cli_features_json(b->features));
     if (difference_or_null)
         json_object_set_new(all, "difference", json_string(buf_str(difference_or_null)));
     json_dumpf(all, stdout, JSON_INDENT(2));
@@ -111,6 +132,10 @@ static void report(const struct bundle *b, const struct policy *p, const char *f
            (unsigned long long)b->epoch, (unsigned long long)b->version, hash);
     for (size_t i = 0; i < b->signer_count; i++)
         printf("  signed  %s\n", node_id_text(&b->signer[i], key));
+    print_features("needs  ", b->features);
+    print_features("lacking", features_lacking(b->features));
+    if (features_lacking(b->features))
+        puts("  agents of this version lack what stands above, and keep the policy before");
 }
 
 /* Opened again as an agent will: nothing leaves that an agent would refuse. */

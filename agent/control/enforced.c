@@ -67,6 +67,36 @@ static void adopt(struct enforced *f, struct policy *policy, struct buf *bundle_
     f->version = b->version;
     f->hash = b->hash;
     f->damaged = f->unvouched = false;
+    f->lacking.seen = f->lacking.seen && (f->lacking.epoch > b->epoch ||
+                                          (f->lacking.epoch == b->epoch && f->lacking.version > b->version));
+}
+
+static void add_word(char out[ENFORCED_LACKING_MAX], struct bytes word)
+{
+    size_t len = strlen(out);
+    snprintf(out + len, ENFORCED_LACKING_MAX - len, "%s%.*s", len ? ", " : "", (int)word.len,
+             (const char *)word.at);
+}
+
+/* An agent older than the policy keeps the one before, and says which feature it lacks: once for each version,
+ * for gossip brings the bundle again and again. */
+static void note_lacking(struct enforced *f, const struct bundle *b)
+{
+    if (b->version == 0 ||
+        (f->lacking.seen && f->lacking.epoch == b->epoch && f->lacking.version == b->version))
+        return;
+    f->lacking.seen = true;
+    f->lacking.epoch = b->epoch;
+    f->lacking.version = b->version;
+    f->lacking.what[0] = 0;
+    for (size_t i = 0; i < b->unknown_count; i++)
+        add_word(f->lacking.what, b->unknown[i]);
+    for (int i = 0; i < POLICY_FEATURES; i++)
+        if (features_lacking(b->features) & feature_bit((enum policy_feature)i))
+            add_word(f->lacking.what, bytes_str(feature_name((enum policy_feature)i)));
+    log_error("policy",
+              "version %llu needs what this agent lacks (%s): version %llu stays in force; update the agent",
+              (unsigned long long)b->version, f->lacking.what, (unsigned long long)f->version);
 }
 
 /* Opens `bytes` in the form that this root wants, which replaces them: it may ask for fewer signatures than an earlier one. */
@@ -111,6 +141,10 @@ enum err enforced_init(struct enforced *f, struct store *s, const struct chain *
     enum err e = store_policy_active(s, &bytes, &f->floor_epoch, &f->floor_version);
     if (e == ERR_OK && bytes.len > 0)
         e = open_stored(&b, &policy, &bytes, roots, &by, &c);
+    if (e == ERR_OK && bytes.len > 0 && (e = bundle_suits(&b, &c)) != ERR_OK) {
+        note_lacking(f, &b); /* stored by a later version of this program */
+        policy_unref(policy);
+    }
     if (e == ERR_OK && bytes.len > 0) {
         adopt(f, policy, &bytes, &b);
         f->unvouched = by > 0;
@@ -187,6 +221,10 @@ static enum err check(struct enforced *f, const struct root *root, struct buf *b
         e = may_follow(f, b);
     if (e == ERR_EXISTS && f->unvouched)
         e = ERR_OK; /* the same words, and the new root's signatures under them */
+    if (e == ERR_OK)
+        e = bundle_suits(b, &c);
+    if (e == ERR_UNSUPPORTED)
+        note_lacking(f, b);
     if (e == ERR_EXISTS)
         buf_addf(why, "version %llu is in force already", (unsigned long long)b->version);
     else if (e != ERR_OK)

@@ -10,7 +10,10 @@
 #include "policy/bundle.h"
 #include "store/store.h"
 
-enum { DOC_POLICY = 1 }; /* gossip's kind of document */
+enum {
+    DOC_POLICY = 1, /* gossip's kind of document */
+    ENFORCED_LACKING_MAX = 256,
+};
 
 struct enforced {
     struct policy *policy; /* NULL: none; everything is denied */
@@ -24,6 +27,11 @@ struct enforced {
         unvouched; /* the root in force does not vouch for it, an earlier one did: it stays, until another is published */
     struct buf
         waiting; /* refused for its signers or epoch: perhaps of a root that is on its way (the last such one) */
+    struct {     /* the newest bundle that needs what this agent cannot do; the one before stays in force */
+        bool seen;
+        uint64_t epoch, version;
+        char what[ENFORCED_LACKING_MAX]; /* "retry, mirror" */
+    } lacking;
     struct {
         bool busy;
         struct policy *policy;

@@ -2,9 +2,16 @@
 
 #include "trust/codec.h"
 
-/* Features of this engine that a bundle may demand by name. None yet: what v1 of the language has in force,
- * every agent has. */
-static const char *const features[] = {NULL};
+static_assert((int)POLICY_FEATURES <= (int)BUNDLE_FEATURES_MAX, "a policy may need them all");
+
+/* The names, rising, as feature.h has them. */
+static void features_encode(struct buf *out, uint64_t set)
+{
+    codec_put_array(out, (size_t)__builtin_popcountll(set));
+    for (int f = 0; f < POLICY_FEATURES; f++)
+        if (set & feature_bit((enum policy_feature)f))
+            codec_put_str(out, bytes_str(feature_name((enum policy_feature)f)));
+}
 
 static void body_encode(struct buf *out, const struct bundle *b)
 {
@@ -13,7 +20,7 @@ static void body_encode(struct buf *out, const struct bundle *b)
     codec_put_u64(out, b->epoch);
     codec_put_u64(out, b->version);
     codec_put_bin(out, bytes_of(b->previous.b, HASH_BYTES));
-    codec_put_array(out, 0);
+    features_encode(out, b->features);
     codec_put_str(out, b->text);
 }
 
@@ -76,24 +83,35 @@ static enum err check_signatures(const struct envelope *e, const struct role *ro
     return ERR_OK;
 }
 
-static bool is_known_feature(struct bytes name)
+static void complain_of_feature(struct complaints *c, struct bytes name)
 {
-    for (size_t i = 0; features[i]; i++)
-        if (bytes_eq_str(name, features[i]))
-            return true;
-    return false;
+    complain_of(c, CODE_FEATURE, NULL, "needs feature `%.*s`, which this version lacks; update the agent",
+                (int)name.len, (const char *)name.at);
 }
 
-static enum err check_needs(const struct needs *needs, struct complaints *c)
+/* Every name must be a feature of the language as this engine knows it. */
+static enum err check_needs(struct bundle *b, const struct needs *needs, struct complaints *c)
 {
     enum err e = ERR_OK;
-    for (size_t i = 0; i < needs->count; i++)
-        if (!is_known_feature(needs->name[i])) {
-            complain(c, NULL, "needs feature `%.*s`, which this version lacks; update the agent",
-                     (int)needs->name[i].len, (const char *)needs->name[i].at);
-            e = ERR_UNSUPPORTED;
-        }
+    for (size_t i = 0; i < needs->count; i++) {
+        enum policy_feature f = feature_named(needs->name[i]);
+        b->features |= feature_bit(f);
+        if (f != FEATURE_NONE)
+            continue;
+        complain_of_feature(c, needs->name[i]);
+        b->unknown[b->unknown_count++] = needs->name[i];
+        e = ERR_UNSUPPORTED;
+    }
     return e;
+}
+
+must_check enum err bundle_suits(const struct bundle *b, struct complaints *c)
+{
+    uint64_t lacking = features_lacking(b->features);
+    for (int f = 0; f < POLICY_FEATURES; f++)
+        if (lacking & feature_bit((enum policy_feature)f))
+            complain_of_feature(c, bytes_str(feature_name((enum policy_feature)f)));
+    return lacking ? ERR_UNSUPPORTED : ERR_OK;
 }
 
 /* What the text says of itself must be what was signed beside it. */
@@ -154,6 +172,7 @@ must_check enum err bundle_sign(struct buf *out, const struct root *root, uint64
     if (e == ERR_OK) {
         b.version = policy_version(p);
         b.previous = previous_or_null ? *previous_or_null : b.previous;
+        b.features = policy_features(p);
         body_encode(&body, &b);
         e = buf_ok(&body) ? envelope_sign(out, ENVELOPE_POLICY, buf_bytes(&body), keys, key_count)
                           : ERR_NOMEM;
@@ -176,7 +195,7 @@ static enum err check_body(struct bundle *b, const struct root *root, struct byt
         return refused(c, ERR_FOREIGN, "for another mesh");
     if (b->epoch > root->epoch)
         return refused(c, ERR_DENIED, "of an epoch beyond the root's");
-    return check_needs(&needs, c);
+    return check_needs(b, &needs, c);
 }
 
 /* The bundle is refused already; that it speaks of another mesh only makes a better reason of it. */
@@ -212,6 +231,8 @@ static enum err open_envelope(struct bundle *b, struct policy **p, const struct 
         e = policy_compile(p, b->text, c);
     if (e == ERR_OK)
         e = check_text(*p, b->mesh, b->version, c);
+    if (e == ERR_OK) /* the list may be a liar's: what the text needs counts */
+        b->features |= policy_features(*p);
     b->hash = hash_of(env.body);
     b->signers_wanted = root->policy.threshold;
     b->signer_count = env.sig_count;
@@ -226,6 +247,8 @@ static enum err open_whole(struct bundle *out, struct policy **out_policy, const
     struct bundle b = {.epoch = 0};
     struct policy *p = NULL;
     enum err e = open_envelope(&b, &p, root, in, is_draft, c);
+    if (e == ERR_UNSUPPORTED)
+        *out = b;
     if (e != ERR_OK) {
         policy_unref(p);
         return e;

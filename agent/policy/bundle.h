@@ -20,7 +20,7 @@
 enum {
     BUNDLE_BYTES_MAX = 1024 * 1024,
     BUNDLE_TEXT_MAX = BUNDLE_BYTES_MAX - 8192, /* room for the rest */
-    BUNDLE_FEATURES_MAX = 32,
+    BUNDLE_FEATURES_MAX = 64,
     BUNDLE_FEATURE_MAX = 32, /* bytes of a feature's name */
 };
 
@@ -28,6 +28,10 @@ struct bundle {
     struct bytes mesh;
     uint64_t epoch, version;
     struct hash previous; /* zeros: none */
+    uint64_t features;    /* bits of feature_bit(): those listed, and those that the text needs */
+    size_t
+        unknown_count; /* features listed that this version has never heard of: only with ERR_UNSUPPORTED */
+    struct bytes unknown[BUNDLE_FEATURES_MAX];
     struct bytes text;
     struct hash hash;      /* of the body */
     size_t signers_wanted; /* the root's threshold */
@@ -53,7 +57,8 @@ must_check enum err bundle_settle(struct buf *out, const struct root *root, stru
  *   ERR_AUTH         a signature by a policy key that is wrong: altered
  *   ERR_DENIED       signed by others, by too few or by more than `threshold`; or of an epoch beyond the root's
  *   ERR_FOREIGN      for another mesh (whoever signed it)
- *   ERR_UNSUPPORTED  needs a feature this agent lacks; named in `c`
+ *   ERR_UNSUPPORTED  needs a feature that this version has never heard of; named in `c`. Only in this case *out is set too,
+ *                    as far as its head and `unknown` go: so that an agent can say what it is that it cannot follow
  *   ERR_INVALID      the text does not compile, or says another version or mesh than the bundle
  *   ERR_NOMEM
  * Slices borrow from `in`. *out_policy (may be NULL) gets the compiled policy. */
@@ -62,6 +67,9 @@ must_check enum err bundle_open(struct bundle *out, struct policy **out_policy, 
 /* The same of a draft: any number of signatures by policy keys will do, one at the least. */
 must_check enum err bundle_read(struct bundle *out, struct policy **out_policy, const struct root *root,
                                 struct bytes in, struct complaints *c);
+/* Does the agent of this version act on everything the bundle needs? ERR_UNSUPPORTED: no; `c` names each feature that is
+ * lacking. Only who enforces asks: a signer may be older or newer than the agents. */
+must_check enum err bundle_suits(const struct bundle *b, struct complaints *c);
 /* May `b` replace what is in force, (epoch, version, hash)? ERR_OK; ERR_STALE: lower, or the same version
  * with a higher hash; ERR_EXISTS: the very same; ERR_CONFLICT: the same version, other bytes, lower hash:
  * take it and alarm. So agents settle on the lowest hash, in whatever order the bundles arrive. An ERR_STALE

@@ -10,21 +10,96 @@
 struct compile {
     struct policy *p;
     struct complaints *c;
-    enum unmatched unmatched;        /* `defaults` */
-    struct policy_timeouts timeouts; /* `defaults` */
+    const struct policy_source *src;
+    size_t src_count;
+    size_t before;                        /* complaints that were there already */
+    const char *part[POLICY_SOURCES_MAX]; /* names of the parts; NULL: no part */
+    struct policy_settings defaults;
 };
 
-void compile_services(struct compile *k, const struct yaml_node *services);
-void compile_routes(struct compile *k, struct policy_service *s, const struct yaml_node *routes);
-void compile_intentions(struct compile *k, const struct yaml_node *intentions);
-void compile_tests(struct compile *k, const struct yaml_node *tests);
-void compile_revoke(struct compile *k, const struct yaml_node *list);
+/* -- keys as tables: what may stand in a map of settings, and where its value goes ------------------ */
 
-/* Shared readers. */
-void compile_unmatched(struct compile *k, const struct yaml_node *n, enum unmatched *out);
-/* `connect` and `request`; the latter not where `is_tcp`. */
-void compile_timeouts(struct compile *k, const struct yaml_node *n, bool is_tcp, struct policy_timeouts *out);
-void compile_encryption(struct compile *k, const struct yaml_node *n);
+enum key_type {
+    TYPE_DURATION, /* uint64_t ms */
+    TYPE_DAYS,     /* the same, and days */
+    TYPE_NUMBER,   /* uint32_t or uint64_t, min to max */
+    TYPE_SHARE,    /* uint32_t ppm, at most max percent */
+    TYPE_RISE,     /* the same, written with a plus */
+    TYPE_SIZE,     /* uint64_t bytes, min to max */
+    TYPE_WORD,     /* an enum: the place in `words` */
+    TYPE_BITS,     /* unsigned: a list of `words` */
+    TYPE_MAP,      /* a map of its own, `keys` */
+    TYPE_OWN,      /* `read` reads it */
+};
+struct key {
+    const char *name;
+    enum key_type type;
+    size_t at, width; /* of the field in the table's struct; a map's keys count from the same beginning */
+    uint64_t min, max;
+    const char *const *words;
+    const struct key *keys; /* ends with a NULL name */
+    void (*read)(struct compile *k, const struct yaml_node *n, void *field);
+    enum policy_feature feature;
+    bool wants_requests; /* an error on a tcp service */
+};
+#define KEY_AT(type, field) .at = offsetof(type, field), .width = sizeof(((type *)NULL)->field)
+
+/* Reads every key of `map` that is in the table, into the struct at `base`; complains about others. */
+void compile_keys(struct compile *k, const struct key *table, const struct yaml_node *map, bool is_tcp,
+                  void *base);
+/* The same for those keys of a larger map that are in the table; others are somebody else's. */
+void compile_some_keys(struct compile *k, const struct key *table, const struct yaml_node *map, bool is_tcp,
+                       void *base);
+/* The policy needs `f`, for what is written at `n`. */
+void compile_need(struct compile *k, enum policy_feature f, const struct yaml_node *n);
+
+/* -- sections --------------------------------------------------------------------------------------- */
+
+void compile_defaults(struct compile *k, const struct yaml_node *n_or_null);
+void compile_services(struct compile *k, const struct yaml_node *services);
+void compile_intentions(struct compile *k, const struct yaml_node *intentions);
+void compile_faults(struct compile *k, const struct yaml_node *faults);
+void compile_egress(struct compile *k, const struct yaml_node *egress);
+void compile_observability(struct compile *k, const struct yaml_node *n);
+void compile_audit(struct compile *k, const struct yaml_node *n);
+void compile_rollout(struct compile *k, const struct yaml_node *n);
+void compile_revoke(struct compile *k, const struct yaml_node *list);
+void compile_tests(struct compile *k, const struct yaml_node *tests);
+/* What holds of the last three where nobody writes them. */
+void compile_mesh_defaults(struct policy *p);
+/* What only the whole shows, as warnings: rules without effect, services nobody may call. */
+void compile_warnings(struct compile *k, const struct yaml_node *services_or_null,
+                      const struct yaml_node *intentions_or_null);
+
+/* -- parts of a service ----------------------------------------------------------------------------- */
+
+extern const struct key
+    compile_settings_keys[]; /* of struct policy_settings: in `defaults` and in a service */
+/* `settings` as inherited; reads what `map` says instead and checks the whole. */
+void compile_settings(struct compile *k, const struct yaml_node *map, bool is_tcp,
+                      struct policy_settings *settings);
+void compile_routes(struct compile *k, struct policy_service *s, const struct yaml_node *routes);
+/* `timeouts` and `retry` of a route, over those of its service. */
+void compile_route_settings(struct compile *k, const struct policy_service *s, struct policy_route *r,
+                            const struct yaml_node *n);
+/* rewrite, sticky, mirror, requestHeaders, responseHeaders. */
+void compile_route_actions(struct compile *k, struct policy_service *s, struct policy_route *r,
+                           const struct yaml_node *n);
+/* failover and rateLimits: once all services and this one's routes are there. */
+void compile_service_links(struct compile *k, struct policy_service *s, const struct yaml_node *n);
+/* One entry of `match`. */
+bool compile_match(struct compile *k, struct route_match *m, const struct yaml_node *n);
+
+/* -- shared readers --------------------------------------------------------------------------------- */
+
+/* May the text that `n` stands in speak of this service? Complains. */
+bool compile_in_reach(struct compile *k, const struct yaml_node *n, struct bytes service);
+struct bytes compile_copy(struct compile *k, struct bytes t);
+/* {header: x} or {cookie: x}; `source` where it may be. On tcp only that. */
+void compile_sender(struct compile *k, const struct yaml_node *n, bool with_source, bool is_tcp,
+                    struct policy_key *out);
+/* The name of a header that the mesh carries, in lower case, copied. Empty if bad. */
+struct bytes compile_header_name(struct compile *k, const struct yaml_node *n);
 /* The name of a route, rule or subset: letters, digits, and . _ - inside. It is shown in answers, logs and
  * metrics. NULL if bad. */
 const char *compile_word(struct compile *k, const struct yaml_node *n, const char *what);
@@ -34,15 +109,21 @@ struct bytes compile_service_name(struct compile *k, const struct yaml_node *n, 
 const struct policy_service *compile_service_ref(struct compile *k, const struct yaml_node *n);
 const struct policy_subset *compile_subset_ref(struct compile *k, const struct policy_service *s,
                                                const struct yaml_node *n);
+/* The index of the route named here; UINT32_MAX, with a complaint, if there is none. */
+uint32_t compile_route_ref(struct compile *k, const struct policy_service *s, const struct yaml_node *n);
 /* An HTTP method; its bit is given out on first use. 0 if bad. */
 uint64_t compile_method(struct compile *k, const struct yaml_node *n);
-
-/* Keys in force, and keys that are of the language but not yet in force: neither of the two is unknown. The
- * last says why, if it is not simply for later. Complains; true if `map` is a map. */
-bool schema_keys(const struct yaml_node *map, const char *const *in_force, const char *const *later,
-                 struct complaints *c);
-/* The same for the value of an enumeration. */
-bool schema_word(const struct yaml_node *n, const char *const *in_force, const char *const *later,
-                 size_t *index, struct complaints *c);
+/* The name of the part that `n` stands in; NULL: of none. */
+const char *compile_part(const struct compile *k, const struct yaml_node *n);
+/* `name`, and before it the part that `n` stands in: names of a part are its own. NULL stays NULL. */
+const char *compile_name_in_part(struct compile *k, const struct yaml_node *n, const char *name);
+/* Complains about scalars that are there twice; the second is told about the `name`s of the maps in a list, where
+ * each part has names of its own. */
+void compile_once(struct compile *k, struct yaml_node *const *names, size_t count, const char *what);
+void compile_names_once(struct compile *k, const struct yaml_node *list, const char *what);
+/* A map? With no other keys than these? Complains of either; true if it is a map. */
+bool compile_map(struct compile *k, const struct yaml_node *n, const char *const *keys);
+/* A list of 1 to `max` entries? Complains. */
+bool compile_list(struct compile *k, const struct yaml_node *n, const char *what, size_t max);
 
 #endif

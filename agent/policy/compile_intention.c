@@ -71,7 +71,7 @@ static uint64_t compile_methods(struct compile *k, const struct yaml_node *n)
     if (!n || !yaml_is(n, YAML_LIST, "methods", k->c))
         return 0;
     if (n->count == 0)
-        complain(k->c, n, "`methods` is empty; leave it out for any method");
+        complain_of(k->c, CODE_MISSING, n, "`methods` is empty; leave it out for any method");
     for (size_t i = 0; i < n->count; i++)
         bits |= compile_method(k, n->child[i]);
     return bits;
@@ -93,7 +93,7 @@ static bool compile_path(struct compile *k, const struct yaml_node *n, struct by
     if (!fault && *is_prefix && t.len && t.at[t.len - 1] == '/')
         fault = "`//` is forwarded as `/`; write a single slash";
     if (fault) {
-        complain(k->c, n, "`%.60s` can never match: %s", n->text, fault);
+        complain_of(k->c, CODE_NEVER, n, "`%.60s` can never match: %s", n->text, fault);
         return false;
     }
     const char *copy = arena_text(&k->p->arena, t.at, t.len);
@@ -101,50 +101,107 @@ static bool compile_path(struct compile *k, const struct yaml_node *n, struct by
     return true;
 }
 
-static void compile_paths(struct compile *k, struct path_set *set, const struct yaml_node *n)
+/* The paths of one clause while they are gathered, from `paths` and from `grpc`. */
+struct path_lists {
+    struct bytes *exact, *prefix;
+    size_t exact_count, prefix_count;
+};
+
+static void add_path(struct path_lists *l, struct bytes path, bool is_prefix)
 {
+    *(is_prefix ? &l->prefix[l->prefix_count++] : &l->exact[l->exact_count++]) = path;
+}
+
+static void compile_paths(struct compile *k, struct path_lists *l, const struct yaml_node *n)
+{
+    struct bytes path;
+    bool is_prefix;
     if (!n || !yaml_is(n, YAML_LIST, "paths", k->c))
         return;
     if (n->count == 0)
-        complain(k->c, n, "`paths` is empty; leave it out for any path");
-    struct bytes *exact = calloc(n->count + 1, sizeof *exact), *prefix = calloc(n->count + 1, sizeof *prefix);
-    size_t exact_count = 0, prefix_count = 0;
-    for (size_t i = 0; exact && prefix && i < n->count; i++) {
-        struct bytes path;
-        bool is_prefix;
+        complain_of(k->c, CODE_MISSING, n, "`paths` is empty; leave it out for any path");
+    for (size_t i = 0; i < n->count; i++)
         if (compile_path(k, n->child[i], &path, &is_prefix))
-            *(is_prefix ? &prefix[prefix_count++] : &exact[exact_count++]) = path;
-    }
-    if (!exact || !prefix || !path_set_build(set, &k->p->arena, exact, exact_count, prefix, prefix_count))
-        k->p->arena.failed = true;
-    free(exact);
-    free(prefix);
+            add_path(l, path, is_prefix);
 }
 
-static void compile_clause(struct compile *k, struct clause *cl, const struct yaml_node *n, bool is_tcp)
+/* "shop.Orders/Place" is the path /shop.Orders/Place; with a star for the method, the service and all of it
+ * (gRPC over HTTP/2, "Path"). */
+static void compile_grpc(struct compile *k, struct path_lists *l, const struct yaml_node *n)
 {
-    static const char *const in_force[] = {"methods", "paths", NULL}, *const later[] = {"grpc", NULL};
-    if (!schema_keys(n, in_force, later, k->c))
+    char path[2 * POLICY_WORD_MAX + 4];
+    struct bytes t;
+    if (!yaml_string(n, "grpc", &t, k->c))
         return;
-    const struct yaml_node *methods = yaml_get(n, "methods"), *paths = yaml_get(n, "paths");
-    if (is_tcp && (methods || paths))
-        complain(k->c, n,
-                 "an HTTP rule on a tcp service, where only the caller's identity is known; remove methods "
-                 "and paths");
+    const uint8_t *slash = memchr(t.at, '/', t.len);
+    bool all = slash && strcmp((const char *)slash, "/*") == 0, good = slash && slash[1] && slash != t.at;
+    for (size_t i = 0; good && i < t.len - all; i++) {
+        uint8_t c = t.at[i], low = c | 0x20;
+        good = (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') || c == '_' || &t.at[i] == slash ||
+               (c == '.' && &t.at[i] < slash);
+    }
+    if (!good || t.len > sizeof path - 2) {
+        complain_of(
+            k->c, CODE_VALUE, n,
+            "expected a method such as shop.Orders/Place, or shop.Orders/* for all of a service; found "
+            "`%.60s`",
+            n->text);
+        return;
+    }
+    snprintf(path, sizeof path, "/%.*s", (int)(t.len - 2 * all), n->text);
+    add_path(l, compile_copy(k, bytes_str(path)), all);
+}
+
+static void compile_clause_paths(struct compile *k, struct path_set *set, const struct yaml_node *paths,
+                                 const struct yaml_node *grpc)
+{
+    size_t most = 2 + (paths && paths->kind == YAML_LIST ? paths->count : 0);
+    struct path_lists l = {.exact = calloc(most, sizeof(struct bytes)),
+                           .prefix = calloc(most, sizeof(struct bytes))};
+    if (l.exact && l.prefix) {
+        compile_paths(k, &l, paths);
+        if (grpc)
+            compile_grpc(k, &l, grpc);
+    }
+    if (!l.exact || !l.prefix ||
+        !path_set_build(set, &k->p->arena, l.exact, l.exact_count, l.prefix, l.prefix_count))
+        k->p->arena.failed = true;
+    free(l.exact);
+    free(l.prefix);
+}
+
+static void compile_clause(struct compile *k, struct clause *cl, const struct yaml_node *n,
+                           const struct policy_service *to)
+{
+    static const char *const keys[] = {"methods", "paths", "grpc", NULL};
+    if (!compile_map(k, n, keys))
+        return;
+    const struct yaml_node *methods = yaml_get(n, "methods"), *paths = yaml_get(n, "paths"),
+                           *grpc = yaml_get(n, "grpc");
+    if (to && to->protocol == POLICY_TCP && (methods || paths || grpc))
+        complain_of(
+            k->c, CODE_PROTOCOL, n,
+            "an HTTP rule on a tcp service, where only the caller's identity is known; remove methods "
+            "and paths");
+    else if (to && grpc && to->protocol != POLICY_GRPC && !to->is_vague)
+        complain_of(k->c, CODE_PROTOCOL, grpc, "`%s` is no grpc service; use methods and paths", to->name);
+    if (grpc && (methods || paths))
+        complain_of(k->c, CODE_CONFLICT, n, "`grpc` is method and path in one; remove the other keys");
     cl->methods = compile_methods(k, methods);
-    compile_paths(k, &cl->paths, paths);
+    compile_clause_paths(k, &cl->paths, paths, grpc);
 }
 
 static const struct clause *compile_clauses(struct compile *k, const struct yaml_node *n, const char *what,
-                                            bool is_tcp, size_t *count)
+                                            const struct policy_service *to, size_t *count)
 {
     if (!n || !yaml_is(n, YAML_LIST, what, k->c))
         return NULL;
     if (n->count == 0)
-        complain(k->c, n, "`%s` is empty, so it does nothing; write [{}] for every request", what);
+        complain_of(k->c, CODE_MISSING, n, "`%s` is empty, so it does nothing; write [{}] for every request",
+                    what);
     struct clause *cl = arena_take(&k->p->arena, n->count, sizeof *cl);
     for (size_t i = 0; cl && i < n->count; i++)
-        compile_clause(k, &cl[i], n->child[i], is_tcp);
+        compile_clause(k, &cl[i], n->child[i], to);
     *count = cl ? n->count : 0;
     return cl;
 }
@@ -155,10 +212,9 @@ static void compile_effect(struct compile *k, struct intention *r, const struct 
     static const char *const modes[] = {"audit", NULL};
     const struct yaml_node *allow = yaml_get(n, "allow"), *deny = yaml_get(n, "deny"),
                            *mode = yaml_get(n, "mode");
-    bool is_tcp = to && to->protocol == POLICY_TCP;
     size_t i;
-    r->allow = compile_clauses(k, allow, "allow", is_tcp, &r->allow_count);
-    r->deny = compile_clauses(k, deny, "deny", is_tcp, &r->deny_count);
+    r->allow = compile_clauses(k, allow, "allow", to, &r->allow_count);
+    r->deny = compile_clauses(k, deny, "deny", to, &r->deny_count);
     if (!allow && !deny) { /* {from, to} alone allows everything */
         r->allow = arena_take(&k->p->arena, 1, sizeof *r->allow);
         r->allow_count = 1;
@@ -190,10 +246,11 @@ static void compile_except(struct compile *k, struct intention *r, const struct 
     for (size_t i = 0; id && i < n->count; i++) {
         const struct yaml_node *name = n->child[i];
         if (is_star(name))
-            complain(k->c, name, "`except` names services; with a star the rule would concern nobody");
+            complain_of(k->c, CODE_CONFLICT, name,
+                        "`except` names services; with a star the rule would concern nobody");
         else if (name->kind == YAML_SCALAR && !list_names(from, "*") && !list_names(from, name->text))
-            complain(k->c, name, "`%.60s` is not in `from`, so there is nothing to except; remove it",
-                     name->text);
+            complain_of(k->c, CODE_CONFLICT, name,
+                        "`%.60s` is not in `from`, so there is nothing to except; remove it", name->text);
         else if (name->kind == YAML_SCALAR)
             id[r->except_count++] = policy_caller_id(k->p, bytes_of(name->text, name->text_len));
     }
@@ -231,7 +288,8 @@ static void place_all(struct intention_build *b, const struct policy_service *to
     size_t concerned = 0;
     if (list_names(from, "*")) {
         if (from->count > 1)
-            complain(c, from, "`from` has a star, which is everybody; remove the other names");
+            complain_of(c, CODE_CONFLICT, from,
+                        "`from` has a star, which is everybody; remove the other names");
         place(b, to, CALLER_ANYONE, r);
         return;
     }
@@ -242,25 +300,26 @@ static void place_all(struct intention_build *b, const struct policy_service *to
         concerned++;
         for (size_t j = 0; j < i; j++)
             if (from->child[j]->kind == YAML_SCALAR && strcmp(from->child[j]->text, n->text) == 0)
-                complain(c, n, "`%.60s` is named twice", n->text);
+                complain_of(c, CODE_REPEATED, n, "`%.60s` is named twice", n->text);
         place(b, to, policy_caller_id(b->k->p, bytes_of(n->text, n->text_len)), r);
     }
     if (concerned == 0 && except)
-        complain(c, from, "all of `from` is excepted, so the rule concerns nobody");
+        complain_of(c, CODE_NEVER, from, "all of `from` is excepted, so the rule concerns nobody");
 }
 
 static const char *compile_rule_name(struct compile *k, const struct yaml_node *n, const struct yaml_node *at)
 {
     if (!n) {
-        complain(k->c, at, "an intention needs a `name`; refusals, logs and tests show it");
+        complain_of(k->c, CODE_MISSING, at, "an intention needs a `name`; refusals, logs and tests show it");
         return NULL;
     }
     const char *name = compile_word(k, n, "rule");
     if (name && strcmp(name, "unmatched") == 0) {
-        complain(k->c, n, "`unmatched` is what is said when no rule matches; choose another name");
+        complain_of(k->c, CODE_NAME, n,
+                    "`unmatched` is what is said when no rule matches; choose another name");
         return NULL;
     }
-    return name;
+    return compile_name_in_part(k, n, name);
 }
 
 /* Each name is looked for in the other list and among those before it, so the lists are short. */
@@ -270,29 +329,32 @@ static bool lists_are_short(struct compile *k, const struct yaml_node *from, con
                                        : count_names(except) > POLICY_CALLERS_MAX ? except
                                                                                   : NULL;
     if (too_long)
-        complain(k->c, too_long, "more than %d names in one list; split the rule", POLICY_CALLERS_MAX);
+        complain_of(k->c, CODE_LIMIT, too_long, "more than %d names in one list; split the rule",
+                    POLICY_CALLERS_MAX);
     return !too_long;
 }
 
-static void compile_intention(struct intention_build *b, const struct yaml_node *n)
+static void compile_intention(struct intention_build *b, const struct yaml_node *n, uint32_t order)
 {
-    static const char *const in_force[] = {"name", "from", "except", "to", "allow", "deny", "mode", NULL},
-                             *const later[] = {NULL};
+    static const char *const keys[] = {"name", "from", "except", "to", "allow", "deny", "mode", NULL};
     struct compile *k = b->k;
-    if (!schema_keys(n, in_force, later, k->c))
+    if (!compile_map(k, n, keys))
         return;
     const struct yaml_node *from = yaml_get(n, "from"), *to_name = yaml_get(n, "to");
     const struct policy_service *to = to_name ? compile_service_ref(k, to_name) : NULL;
+    if (to && !compile_in_reach(k, to_name, bytes_str(to->name)))
+        return;
     struct intention *r = &b->rule[b->rule_count];
-    *r = (struct intention){.order = (uint32_t)b->rule_count,
-                            .name = compile_rule_name(k, yaml_get(n, "name"), n)};
+    *r = (struct intention){.order = order, .name = compile_rule_name(k, yaml_get(n, "name"), n)};
     compile_effect(k, r, n, to);
     if (!from)
-        complain(k->c, n, "`from` is missing; list the calling services, or [\"*\"] for all");
+        complain_of(k->c, CODE_MISSING, n,
+                    "`from` is missing; list the calling services, or [\"*\"] for all");
     else if (yaml_is(from, YAML_LIST, "from", k->c) && from->count == 0)
-        complain(k->c, from, "`from` is empty; list the calling services, or [\"*\"] for all");
+        complain_of(k->c, CODE_MISSING, from,
+                    "`from` is empty; list the calling services, or [\"*\"] for all");
     if (!to_name)
-        complain(k->c, n, "`to` is missing; name the service that is called");
+        complain_of(k->c, CODE_MISSING, n, "`to` is missing; name the service that is called");
     const struct yaml_node *except = yaml_get(n, "except");
     if (from && from->kind == YAML_LIST && lists_are_short(k, from, except)) {
         compile_except(k, r, except, from);
@@ -358,38 +420,6 @@ static void build_index(struct intention_build *b)
     }
 }
 
-struct named {
-    const char *name;
-    const struct yaml_node *at;
-};
-
-static int named_by_name(const void *a, const void *b)
-{
-    const struct named *x = a, *y = b;
-    int d = strcmp(x->name, y->name);
-    return d ? d : (x->at->line > y->at->line) - (x->at->line < y->at->line);
-}
-
-static void refuse_repeated_names(struct compile *k, const struct yaml_node *list)
-{
-    struct named *all = calloc(list->count + 1, sizeof *all);
-    size_t count = 0;
-    for (size_t i = 0; all && i < list->count; i++) {
-        const struct yaml_node *n = yaml_get(list->child[i], "name");
-        if (n && n->kind == YAML_SCALAR)
-            all[count++] = (struct named){n->text, n};
-    }
-    if (all)
-        qsort(all, count, sizeof *all, named_by_name);
-    else
-        k->p->arena.failed = true;
-    for (size_t i = 1; i < count; i++)
-        if (strcmp(all[i].name, all[i - 1].name) == 0)
-            complain(k->c, all[i].at, "an intention `%.60s` exists already, in line %u; rename one",
-                     all[i].name, all[i - 1].at->line);
-    free(all);
-}
-
 void compile_intentions(struct compile *k, const struct yaml_node *intentions)
 {
     struct intention_build b = {.k = k};
@@ -399,8 +429,8 @@ void compile_intentions(struct compile *k, const struct yaml_node *intentions)
     if (!b.rule || !build_callers(k, intentions))
         return;
     for (size_t i = 0; i < intentions->count; i++)
-        compile_intention(&b, intentions->child[i]);
-    refuse_repeated_names(k, intentions);
+        compile_intention(&b, intentions->child[i], (uint32_t)i);
+    compile_names_once(k, intentions, "an intention");
     if (!k->p->arena.failed)
         build_index(&b);
     free(b.placed);

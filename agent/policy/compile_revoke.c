@@ -8,14 +8,14 @@ static void compile_key(struct compile *k, struct policy_revocation *r, const st
         return;
     enum err e = node_id_parse(&r->key, n->text);
     if (e == ERR_MALFORMED)
-        complain(
-            k->c, n,
+        complain_of(
+            k->c, CODE_VALUE, n,
             "`%.80s` is no key; write ed25519: and its 64 lower-case hex digits, as `starling members` and "
             "`token create` show it",
             n->text);
     else if (e != ERR_OK)
-        complain(k->c, n, "`%.80s` cannot be anybody's key: a point of small order or not canonical",
-                 n->text);
+        complain_of(k->c, CODE_VALUE, n,
+                    "`%.80s` cannot be anybody's key: a point of small order or not canonical", n->text);
 }
 
 static void compile_reason(struct compile *k, struct policy_revocation *r, const struct yaml_node *n)
@@ -24,7 +24,8 @@ static void compile_reason(struct compile *k, struct policy_revocation *r, const
     if (!yaml_string(n, "reason", &t, k->c))
         return;
     if (t.len > POLICY_REASON_MAX)
-        complain(k->c, n, "a reason has at most %d bytes; this one has %zu", POLICY_REASON_MAX, t.len);
+        complain_of(k->c, CODE_LIMIT, n, "a reason has at most %d bytes; this one has %zu", POLICY_REASON_MAX,
+                    t.len);
     r->reason = arena_text(&k->p->arena, t.at, t.len);
 }
 
@@ -37,7 +38,8 @@ static void compile_entry(struct compile *k, struct policy_revocation *r, const 
     const struct yaml_node *key = yaml_get(n, "key"), *reason = yaml_get(n, "reason"),
                            *at = yaml_get(n, "at");
     if (!key || !reason || !at)
-        complain(k->c, n, "a revocation says which `key`, for what `reason` and since when (`at`)");
+        complain_of(k->c, CODE_MISSING, n,
+                    "a revocation says which `key`, for what `reason` and since when (`at`)");
     if (key)
         compile_key(k, r, key);
     if (reason)
@@ -58,8 +60,8 @@ static void refuse_repeated(struct compile *k, const struct yaml_node *list,
     char text[NODE_ID_TEXT_MAX];
     for (size_t i = 1; i < count; i++)
         if (node_id_eq(&r[i - 1].key, &r[i].key) && !node_id_is_zero(&r[i].key))
-            complain(k->c, list, "%s is revoked twice; keep the first of the two",
-                     node_id_text(&r[i].key, text));
+            complain_of(k->c, CODE_REPEATED, list, "%s is revoked twice; keep the first of the two",
+                        node_id_text(&r[i].key, text));
 }
 
 void compile_revoke(struct compile *k, const struct yaml_node *list)
@@ -67,10 +69,12 @@ void compile_revoke(struct compile *k, const struct yaml_node *list)
     if (!yaml_is(list, YAML_LIST, "revoke", k->c))
         return;
     if (list->count > POLICY_REVOKED_MAX) {
-        complain(k->c, list, "more than %d revocations; drop those that have outlived what they revoke",
-                 POLICY_REVOKED_MAX);
+        complain_of(k->c, CODE_LIMIT, list,
+                    "more than %d revocations; drop those that have outlived what they revoke",
+                    POLICY_REVOKED_MAX);
         return;
     }
+    compile_need(k, FEATURE_REVOKE, list);
     struct policy_revocation *r = arena_take(&k->p->arena, list->count, sizeof *r);
     if (!r)
         return;

@@ -10,14 +10,24 @@ static int service_by_name(const void *a, const void *b)
 static void compile_protocol(struct compile *k, struct policy_service *s, const struct yaml_node *at,
                              const struct yaml_node *n)
 {
-    static const char *const words[] = {"http", "tcp", NULL}, *const later[] = {"http2", "grpc", NULL};
+    static const char *const words[] = {"http", "tcp", "http2", "grpc", NULL};
+    static const struct {
+        enum policy_protocol protocol;
+        enum policy_feature need;
+    } means[] = {{POLICY_HTTP, FEATURE_NONE},
+                 {POLICY_TCP, FEATURE_NONE},
+                 {POLICY_HTTP2, FEATURE_HTTP2},
+                 {POLICY_GRPC, FEATURE_GRPC}};
     size_t i = 0;
     s->is_vague = true;
     if (!n)
-        complain(k->c, at, "`protocol` is missing; say http or tcp, it is never guessed");
+        complain_of(k->c, CODE_MISSING, at,
+                    "`protocol` is missing; say http, http2, grpc or tcp, it is never guessed");
     else
-        s->is_vague = !schema_word(n, words, later, &i, k->c);
-    s->protocol = s->is_vague || i == 0 ? POLICY_HTTP : POLICY_TCP;
+        s->is_vague = !yaml_one_of(n, words, &i, k->c);
+    s->protocol = means[i].protocol;
+    if (n)
+        compile_need(k, means[i].need, n);
 }
 
 static int label_by_key(const void *a, const void *b)
@@ -33,9 +43,9 @@ static bool compile_label(struct compile *k, struct label *l, const struct yaml_
     if (!yaml_string(value, key->text, &v, k->c))
         return false;
     if (!label_is_sound(bytes_of(key->text, key->text_len)) || !label_is_sound(v)) {
-        complain(k->c, key,
-                 "no instance has this label: key and value are 1 to %d letters, digits or -_./:+@",
-                 LABEL_MAX);
+        complain_of(k->c, CODE_NAME, key,
+                    "no instance has this label: key and value are 1 to %d letters, digits or -_./:+@",
+                    LABEL_MAX);
         return false;
     }
     const char *kt = arena_text(&k->p->arena, key->text, key->text_len),
@@ -51,8 +61,9 @@ static const struct labels *compile_labels(struct compile *k, const struct yaml_
     if (!ls || !yaml_is(n, YAML_MAP, "subset", k->c))
         return ls;
     if (n->count == 0 || n->count > LABELS_MAX) {
-        complain(k->c, n, "a subset names 1 to %d labels; to reach any instance leave `subset` out of `to`",
-                 LABELS_MAX);
+        complain_of(k->c, CODE_LIMIT, n,
+                    "a subset names 1 to %d labels; to reach any instance leave `subset` out of `to`",
+                    LABELS_MAX);
         return ls;
     }
     for (size_t i = 0; i < n->count; i++)
@@ -66,7 +77,7 @@ static void compile_subsets(struct compile *k, struct policy_service *s, const s
     if (!n || !yaml_is(n, YAML_MAP, "subsets", k->c))
         return;
     if (n->count > POLICY_SUBSETS_MAX) {
-        complain(k->c, n, "more than %d subsets", POLICY_SUBSETS_MAX);
+        complain_of(k->c, CODE_LIMIT, n, "more than %d subsets", POLICY_SUBSETS_MAX);
         return;
     }
     struct policy_subset *subset = arena_take(&k->p->arena, n->count, sizeof *subset);
@@ -92,57 +103,67 @@ const struct policy_subset *compile_subset_ref(struct compile *k, const struct p
     }
     const char *near = yaml_nearest(n->text, words);
     if (near)
-        complain(k->c, n, "service `%s` has no subset `%.60s`; did you mean `%s`?", s->name, n->text, near);
+        complain_of(k->c, CODE_UNKNOWN, n, "service `%s` has no subset `%.60s`; did you mean `%s`?", s->name,
+                    n->text, near);
     else
-        complain(k->c, n, "service `%s` has no subset `%.60s`; define it under `subsets`", s->name, n->text);
+        complain_of(k->c, CODE_UNKNOWN, n, "service `%s` has no subset `%.60s`; define it under `subsets`",
+                    s->name, n->text);
     return NULL;
 }
 
 static void compile_service(struct compile *k, struct policy_service *s, const struct yaml_node *at,
                             const struct yaml_node *n)
 {
-    static const char *const in_force[] = {"protocol", "port",    "encryption", "unmatched",
-                                           "timeouts", "subsets", "routes",     NULL};
-    static const char *const later[] = {"loadBalancer",     "locality", "retry", "circuitBreaker",
-                                        "outlierDetection", "limits",   "drain", "failover",
-                                        "rateLimits",       NULL};
+    static const char *const keys[] = {
+        "protocol", "port",         "encryption", "unmatched",      "timeouts",         "subsets", "routes",
+        "retry",    "loadBalancer", "locality",   "circuitBreaker", "outlierDetection", "limits",  "drain",
+        "failover", "rateLimits",   NULL};
     const struct yaml_node *port;
     uint64_t port_number = 0;
-    if (!schema_keys(n, in_force, later, k->c))
+    if (!compile_map(k, n, keys))
         return;
     compile_protocol(k, s, at, yaml_get(n, "protocol"));
     if ((port = yaml_get(n, "port")) && yaml_u64(port, &port_number, 1, 65535, k->c))
         s->port = (uint16_t)port_number;
-    compile_encryption(k, yaml_get(n, "encryption"));
-    compile_unmatched(k, yaml_get(n, "unmatched"), &s->unmatched);
-    if (s->protocol == POLICY_TCP)
-        s->timeouts.request_ms = 0;
-    compile_timeouts(k, yaml_get(n, "timeouts"), s->protocol == POLICY_TCP, &s->timeouts);
+    compile_settings(k, n, s->protocol == POLICY_TCP, &s->settings);
     compile_subsets(k, s, yaml_get(n, "subsets"));
     compile_routes(k, s, yaml_get(n, "routes"));
 }
 
-/* Names first, so that whatever refers to a service finds it; then each, in the order of the file. */
-void compile_services(struct compile *k, const struct yaml_node *services)
+/* Names first, so that whatever refers to a service finds it. */
+static void name_services(struct compile *k, const struct yaml_node *services)
 {
     struct policy *p = k->p;
-    if (!yaml_is(services, YAML_MAP, "services", k->c))
-        return;
     p->service = arena_take(&p->arena, services->count, sizeof *p->service);
     for (size_t i = 0; p->service && i < services->count; i++) {
         struct bytes name = compile_service_name(k, services->key[i], "service");
-        if (name.len)
-            p->service[p->service_count++] = (struct policy_service){.policy = p,
-                                                                     .name = (const char *)name.at,
-                                                                     .unmatched = k->unmatched,
-                                                                     .timeouts = k->timeouts};
+        if (name.len && compile_in_reach(k, services->key[i], name))
+            p->service[p->service_count++] =
+                (struct policy_service){.policy = p, .name = (const char *)name.at, .settings = k->defaults};
     }
+    if (k->src_count > 1) /* within one text a repeated key is refused already */
+        compile_once(k, services->key, services->count, "service");
     if (p->service_count)
         qsort(p->service, p->service_count, sizeof *p->service, service_by_name);
-    for (size_t i = 0; i < services->count; i++) {
-        const struct policy_service *s =
-            policy_service(p, bytes_of(services->key[i]->text, services->key[i]->text_len));
-        if (s)
-            compile_service(k, &p->service[s - p->service], services->key[i], services->child[i]);
-    }
+}
+
+static struct policy_service *service_of(struct compile *k, const struct yaml_node *key)
+{
+    const struct policy_service *s = policy_service(k->p, bytes_of(key->text, key->text_len));
+    return s ? &k->p->service[s - k->p->service] : NULL;
+}
+
+/* Each in the order of the file; then what one says of another, when all protocols and routes are known. */
+void compile_services(struct compile *k, const struct yaml_node *services)
+{
+    struct policy_service *s;
+    if (!yaml_is(services, YAML_MAP, "services", k->c))
+        return;
+    name_services(k, services);
+    for (size_t i = 0; i < services->count; i++)
+        if ((s = service_of(k, services->key[i])) && s->route_count == 0)
+            compile_service(k, s, services->key[i], services->child[i]);
+    for (size_t i = 0; i < services->count; i++)
+        if ((s = service_of(k, services->key[i])) && services->child[i]->kind == YAML_MAP)
+            compile_service_links(k, s, services->child[i]);
 }

@@ -28,7 +28,15 @@ enum {
     POLICY_METHODS_MAX = 64,   /* different methods named in one policy: one bit each */
     POLICY_CALLERS_MAX = 1024, /* names in one `from`, and in one `except` */
     POLICY_WEIGHT_MAX = 1000000,
-    POLICY_WORD_MAX = 63, /* bytes of the name of a route, rule or subset */
+    POLICY_WORD_MAX = 63,         /* bytes of the name of a route, rule or subset */
+    POLICY_RATE_LIMITS_MAX = 256, /* of one service; each request walks them */
+    POLICY_FAILOVER_MAX = 8,
+    POLICY_EDITS_MAX = 64,    /* headers set, and headers removed, by one route */
+    POLICY_FAULTS_MAX = 1024, /* of one policy */
+    POLICY_PORTS_MAX = 64,    /* of one egress rule */
+    POLICY_STEPS_MAX = 32,    /* of a rollout */
+    POLICY_MODULES_MAX = 64,  /* with a log level of their own */
+    POLICY_VALUE_MAX = 4096,  /* bytes of a header's value that a route sets */
 };
 
 enum field_test { FIELD_EXACT, FIELD_PREFIX, FIELD_PRESENT, FIELD_ABSENT };
@@ -53,7 +61,7 @@ struct clause {            /* one entry of `allow` or `deny`: all that is given 
 };
 struct intention {
     const char *name;
-    uint32_t order; /* place in the file */
+    uint32_t order; /* place in the list */
     bool audit;
     size_t deny_count, allow_count;
     const struct clause *deny, *allow;
@@ -65,20 +73,32 @@ struct rule_list { /* rules of kind k are at[k ? end[k-1] : 0] up to end[k] */
     const struct intention *const *at;
     uint32_t end[RULE_KINDS];
 };
+static inline uint32_t rule_list_begin(const struct rule_list *l, enum rule_kind kind)
+{
+    return kind == RULE_DENY ? 0 : l->end[kind - 1];
+}
 struct caller_rules {
     uint32_t caller;
     struct rule_list list;
 };
 
-enum unmatched { UNMATCHED_DENY, UNMATCHED_AUDIT };
+struct fault { /* one entry of `faults` */
+    struct policy_fault said;
+    size_t match_count; /* 0: every request */
+    const struct route_match *match;
+};
+struct rate_limit {
+    struct policy_rate_limit said;
+    uint32_t route; /* index; UINT32_MAX: every route */
+};
+
 struct policy_service {
     const struct policy *policy;
     const char *name;
     enum policy_protocol protocol;
     bool is_vague; /* the protocol was bad: complain of nothing that would follow from it */
     uint16_t port; /* 0: not said */
-    enum unmatched unmatched;
-    struct policy_timeouts timeouts;
+    struct policy_settings settings;
     size_t subset_count, route_count, match_count;
     const struct policy_subset *subset;
     const struct policy_route *route;
@@ -86,6 +106,10 @@ struct policy_service {
     struct rule_list anyone;
     size_t caller_count;
     const struct caller_rules *caller; /* sorted by caller id */
+    size_t fault_count, limit_count, failover_count;
+    const struct fault *fault; /* in the order of the file */
+    const struct rate_limit *limit;
+    const struct policy_service *const *failover;
 };
 
 struct self_test { /* one entry of `tests` */
@@ -98,10 +122,15 @@ struct self_test { /* one entry of `tests` */
     const char *const *subset;
 };
 
+struct source_said { /* what one of several texts says of itself */
+    uint64_t version;
+    wall_s expires;
+};
+
 struct policy {
     atomic_uint refs;
     struct arena arena;
-    const char *mesh;
+    const char *mesh, *part; /* `part` NULL: the policy itself */
     uint64_t version;
     wall_s expires;
     size_t service_count, caller_count, method_count, test_count;
@@ -111,10 +140,22 @@ struct policy {
     const struct self_test *test;
     size_t revoked_count;
     const struct policy_revocation *revoked; /* sorted by key */
+    size_t fault_count, egress_count, source_count;
+    const struct fault *fault; /* sorted by service */
+    const struct policy_egress *egress;
+    struct policy_observability observability;
+    struct policy_audit audit;
+    struct policy_rollout rollout;
+    struct source_said *source;
+    const struct yaml_source *source_names; /* without their texts; for the complaints of tests */
+    uint64_t features;
+    struct yaml_node need[POLICY_FEATURES]; /* the first place that needs it */
 };
 
 /* The bit of a method; 0: no rule of this policy names it. */
 uint64_t policy_method_bit(const struct policy *p, struct bytes method);
+/* Do all conditions of a match hold? `method` is the bit of rq's. */
+bool route_match_holds(const struct route_match *m, const struct policy_request *rq, uint64_t method);
 /* Place of `name` in the caller table; UINT32_MAX: no rule names it. */
 uint32_t policy_caller_id(const struct policy *p, struct bytes name);
 /* Could no request reach `later`, because `earlier` takes them all? */

@@ -3,7 +3,24 @@
  * terminal as a control sequence. */
 #include "policy/yaml.h"
 
-enum { MESSAGE_MAX = 400, SHOWN_LINE_MAX = 160 };
+enum { SHOWN_LINE_MAX = 160 };
+
+#define COMPLAINT_CODE(name, text) [CODE_##name] = text,
+const char *complaint_code_text(enum complaint_code code)
+{
+    static const char *const texts[CODES] = {COMPLAINT_CODES(COMPLAINT_CODE)};
+    return texts[code];
+}
+#undef COMPLAINT_CODE
+
+static struct yaml_source source_of(const struct complaints *c, const struct yaml_node *at)
+{
+    struct yaml_source s = {c->file, c->source};
+    if (c->source_list)
+        s = at && at->source < c->source_count ? c->source_list[at->source] : c->source_list[0];
+    s.file = s.file ? s.file : "input";
+    return s;
+}
 
 static struct bytes source_line(struct bytes source, uint32_t line)
 {
@@ -25,9 +42,9 @@ static bool starts_character(uint8_t b)
 
 /* The line, and under the column a caret. Tabs become one blank, so that both lines keep step. A line too
  * long to show is shown from its beginning, and without a caret when that lies beyond. */
-static void show_source(struct complaints *c, uint32_t line, uint32_t column)
+static void show_source(struct complaints *c, struct bytes source, uint32_t line, uint32_t column)
 {
-    struct bytes text = source_line(c->source, line);
+    struct bytes text = source_line(source, line);
     size_t shown = 0;
     if (!text.at || text.len == 0)
         return;
@@ -43,45 +60,87 @@ static void show_source(struct complaints *c, uint32_t line, uint32_t column)
     buf_add_u8(&c->text, '\n');
 }
 
-static void write_complaint(struct complaints *c, const struct yaml_node *at, const char *severity,
+/* What to do stands behind the first semicolon that is not the user's own text. */
+static const char *hint_of(const char *message)
+{
+    bool quoted = false;
+    for (const char *p = message; *p; p++) {
+        quoted ^= *p == '`';
+        if (!quoted && p[0] == ';' && p[1] == ' ')
+            return p + 2;
+    }
+    return message + strlen(message);
+}
+
+static void keep(struct complaints *c, struct complaint made)
+{
+    if (!c->list || c->list_count == COMPLAINTS_SHOWN_MAX)
+        return;
+    struct complaint *kept = &c->list[c->list_count++];
+    *kept = made;
+    kept->hint = hint_of(kept->message);
+}
+
+static void write_complaint(struct complaints *c, struct complaint *made, const struct yaml_node *at,
                             const char *fmt, va_list ap)
 {
-    char message[MESSAGE_MAX];
+    struct yaml_source from = source_of(c, at);
     if (c->count + c->warnings > COMPLAINTS_SHOWN_MAX)
         return;
     if (c->count + c->warnings == COMPLAINTS_SHOWN_MAX) {
-        buf_addf(&c->text, "%s: more errors follow; mend these first\n", c->file ? c->file : "input");
+        buf_addf(&c->text, "%s: more errors follow; mend these first\n", from.file);
         return;
     }
-    vsnprintf(message, sizeof message, fmt, ap);
-    for (char *p = message; *p; p++)
+    vsnprintf(made->message, sizeof made->message, fmt, ap);
+    for (char *p = made->message; *p; p++)
         *p = (unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p;
-    buf_add_str(&c->text, c->file ? c->file : "input");
-    if (at)
+    made->file = from.file;
+    buf_add_str(&c->text, from.file);
+    if (at) {
+        made->line = at->line;
+        made->column = at->column;
         buf_addf(&c->text, ":%u:%u", at->line, at->column);
-    buf_addf(&c->text, ": %s%s\n", severity, message);
-    if (at && c->source.len)
-        show_source(c, at->line, at->column);
+    }
+    buf_addf(&c->text, ": %s%s\n", made->is_warning ? "warning: " : "", made->message);
+    if (at && from.text.len)
+        show_source(c, from.text, at->line, at->column);
+    keep(c, *made);
 }
 
 void complain(struct complaints *c, const struct yaml_node *at, const char *fmt, ...)
 {
+    struct complaint made = {.code = CODE_OTHER};
     va_list ap;
     if (!c)
         return;
     va_start(ap, fmt);
-    write_complaint(c, at, "", fmt, ap);
+    write_complaint(c, &made, at, fmt, ap);
     va_end(ap);
     c->count++;
 }
 
-void complain_warning(struct complaints *c, const struct yaml_node *at, const char *fmt, ...)
+void complain_of(struct complaints *c, enum complaint_code code, const struct yaml_node *at, const char *fmt,
+                 ...)
 {
+    struct complaint made = {.code = code};
     va_list ap;
     if (!c)
         return;
     va_start(ap, fmt);
-    write_complaint(c, at, "warning: ", fmt, ap);
+    write_complaint(c, &made, at, fmt, ap);
+    va_end(ap);
+    c->count++;
+}
+
+void complain_warning(struct complaints *c, enum complaint_code code, const struct yaml_node *at,
+                      const char *fmt, ...)
+{
+    struct complaint made = {.code = code, .is_warning = true};
+    va_list ap;
+    if (!c)
+        return;
+    va_start(ap, fmt);
+    write_complaint(c, &made, at, fmt, ap);
     va_end(ap);
     c->warnings++;
 }

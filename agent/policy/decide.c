@@ -54,7 +54,7 @@ static bool rule_matches(const struct intention *r, enum rule_kind kind, const s
 static const struct intention *first_of(const struct rule_list *l, enum rule_kind kind,
                                         const struct question *q)
 {
-    for (uint32_t i = kind ? l->end[kind - 1] : 0; l && i < l->end[kind]; i++)
+    for (uint32_t i = rule_list_begin(l, kind); i < l->end[kind]; i++)
         if (rule_matches(l->at[i], kind, q))
             return l->at[i];
     return NULL;
@@ -95,7 +95,7 @@ static struct policy_verdict verdict_of_allow(const struct question *q, const st
 
 /* No rule in force matches. What would have been, had the audit-mode rules been in force: their deny first,
  * then their allow. */
-static struct policy_verdict verdict_of_unmatched(const struct question *q, enum unmatched unmatched)
+static struct policy_verdict verdict_of_unmatched(const struct question *q, enum policy_unmatched unmatched)
 {
     const struct intention *deny = first_match(RULE_DENY_AUDIT, q),
                            *allow = deny ? NULL : first_match(RULE_ALLOW_AUDIT, q);
@@ -109,7 +109,7 @@ static struct policy_verdict verdict_of_unmatched(const struct question *q, enum
 struct policy_verdict policy_decide(const struct policy *p, const struct policy_service *to,
                                     const struct policy_request *rq)
 {
-    struct question q = {.rq = rq, .anyone = &to->anyone, .is_http = to->protocol == POLICY_HTTP};
+    struct question q = {.rq = rq, .anyone = &to->anyone, .is_http = to->protocol != POLICY_TCP};
     const struct intention *rule;
     assert(to->policy == p);
     q.caller = policy_caller_id(p, rq->caller);
@@ -119,5 +119,5 @@ struct policy_verdict policy_decide(const struct policy *p, const struct policy_
         return (struct policy_verdict){.allowed = false, .rule = rule->name};
     if ((rule = first_match(RULE_ALLOW, &q)))
         return verdict_of_allow(&q, rule);
-    return verdict_of_unmatched(&q, to->unmatched);
+    return verdict_of_unmatched(&q, to->settings.unmatched);
 }

@@ -113,12 +113,30 @@ static bool holds(const struct bytes *sorted, size_t count, struct bytes key)
 
 /* Each segment boundary of the path is looked up among the prefixes; boundaries beyond the longest prefix
  * cannot be there, so that a request with ten thousand segments costs no more than the rules are long. */
-bool path_set_has(const struct path_set *s, struct bytes path)
+static bool is_under_one(const struct path_set *s, struct bytes path)
 {
-    if (holds(s->exact, s->exact_count, path))
-        return true;
     for (size_t i = 0; s->prefix_count && i <= path.len && i <= s->prefix_longest; i++)
         if ((i == path.len || path.at[i] == '/') && holds(s->prefix, s->prefix_count, bytes_of(path.at, i)))
             return true;
     return false;
+}
+
+bool path_set_has(const struct path_set *s, struct bytes path)
+{
+    return holds(s->exact, s->exact_count, path) || is_under_one(s, path);
+}
+
+bool path_set_covers(const struct path_set *a, const struct path_set *b)
+{
+    if (path_set_is_empty(a))
+        return true;
+    if (path_set_is_empty(b))
+        return is_under_one(a, bytes_of("", 0));
+    for (size_t i = 0; i < b->exact_count; i++)
+        if (!path_set_has(a, b->exact[i]))
+            return false;
+    for (size_t i = 0; i < b->prefix_count; i++)
+        if (!is_under_one(a, b->prefix[i]))
+            return false;
+    return true;
 }

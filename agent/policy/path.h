@@ -21,6 +21,8 @@ struct path_set {
 bool path_set_build(struct path_set *s, struct arena *a, const struct bytes *exact, size_t exact_count,
                     const struct bytes *prefix, size_t prefix_count);
 bool path_set_has(const struct path_set *s, struct bytes path);
+/* Is every path of `b` in `a`? The empty set stands for all paths, on both sides. */
+bool path_set_covers(const struct path_set *a, const struct path_set *b);
 static inline bool path_set_is_empty(const struct path_set *s)
 {
     return s->exact_count + s->prefix_count == 0;

@@ -31,6 +31,44 @@ wall_s policy_expires(const struct policy *p)
     return p->expires;
 }
 
+const char *policy_part(const struct policy *p)
+{
+    return p->part;
+}
+
+size_t policy_source_count(const struct policy *p)
+{
+    return p->source_count;
+}
+
+uint64_t policy_source_version(const struct policy *p, size_t i)
+{
+    assert(i < p->source_count);
+    return p->source[i].version;
+}
+
+wall_s policy_source_expires(const struct policy *p, size_t i)
+{
+    assert(i < p->source_count);
+    return p->source[i].expires;
+}
+
+uint64_t policy_features(const struct policy *p)
+{
+    return p->features;
+}
+
+void policy_warn_of_features(const struct policy *p, uint64_t set, struct complaints *c)
+{
+    for (int f = 0; f < POLICY_FEATURES; f++)
+        if (p->features & set & feature_bit((enum policy_feature)f))
+            complain_warning(
+                c, CODE_FEATURE, &p->need[f],
+                "this needs feature `%s`, which agents of this version do not have; they keep the "
+                "policy before",
+                feature_name((enum policy_feature)f));
+}
+
 /* strcmp of a slice with a text. */
 static int compare_text(struct bytes a, const char *b)
 {
@@ -91,6 +129,94 @@ const char *policy_service_name(const struct policy_service *s)
 enum policy_protocol policy_service_protocol(const struct policy_service *s)
 {
     return s->protocol;
+}
+
+bool policy_service_has_requests(const struct policy_service *s)
+{
+    return s->protocol != POLICY_TCP;
+}
+
+const struct policy_settings *policy_service_settings(const struct policy_service *s)
+{
+    return &s->settings;
+}
+
+size_t policy_failover(const struct policy_service *s, const struct policy_service *const **list)
+{
+    *list = s->failover;
+    return s->failover_count;
+}
+
+const struct policy_route *policy_route_next(const struct policy_service *s, size_t *cursor)
+{
+    return *cursor < s->route_count ? &s->route[(*cursor)++] : NULL;
+}
+
+const struct policy_rate_limit *policy_rate_limit_next(const struct policy_service *s,
+                                                       const struct policy_route *r, size_t *cursor)
+{
+    while (*cursor < s->limit_count) {
+        const struct rate_limit *l = &s->limit[(*cursor)++];
+        if (l->route == UINT32_MAX || &s->route[l->route] == r)
+            return &l->said;
+    }
+    return NULL;
+}
+
+const struct policy_fault *policy_fault_next(const struct policy *p, size_t *cursor)
+{
+    return *cursor < p->fault_count ? &p->fault[(*cursor)++].said : NULL;
+}
+
+const struct policy_egress *policy_egress_next(const struct policy *p, size_t *cursor)
+{
+    return *cursor < p->egress_count ? &p->egress[(*cursor)++] : NULL;
+}
+
+static bool egress_is_from(const struct policy_egress *e, struct bytes caller)
+{
+    for (size_t i = 0; i < e->from_count; i++)
+        if (bytes_eq_str(e->from[i], "*") || bytes_eq(e->from[i], caller))
+            return true;
+    return false;
+}
+
+/* "*.example" is every name below it, and not itself. */
+static bool egress_is_to(const struct policy_egress *e, struct bytes host, uint16_t port)
+{
+    struct bytes tail = e->host;
+    bool below = tail.at[0] == '*', open = false;
+    if (below)
+        tail = bytes_of(tail.at + 1, tail.len - 1);
+    for (size_t i = 0; i < e->port_count; i++)
+        open |= e->port[i] == port;
+    if (!open || host.len < tail.len + below)
+        return false;
+    return below ? bytes_eq(bytes_of(host.at + host.len - tail.len, tail.len), tail) : bytes_eq(host, tail);
+}
+
+const struct policy_egress *policy_egress_of(const struct policy *p, struct bytes caller, struct bytes host,
+                                             uint16_t port)
+{
+    for (size_t i = 0; i < p->egress_count; i++)
+        if (egress_is_from(&p->egress[i], caller) && egress_is_to(&p->egress[i], host, port))
+            return &p->egress[i];
+    return NULL;
+}
+
+const struct policy_observability *policy_observability(const struct policy *p)
+{
+    return &p->observability;
+}
+
+const struct policy_audit *policy_audit(const struct policy *p)
+{
+    return &p->audit;
+}
+
+const struct policy_rollout *policy_rollout(const struct policy *p)
+{
+    return &p->rollout;
 }
 
 uint16_t policy_service_port(const struct policy_service *s)

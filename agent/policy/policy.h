@@ -1,23 +1,69 @@
 /* The policy engine: text -> compiled, immutable, reference-counted policy -> decisions. The same code in the
- * agent, in `starling policy`, in the signer and in the simulator. No I/O. POLICY.md is the language; what of
- * it is in force is said in docs/policy.md, and a key that is not in force is an error that says so.
+ * agent, in `starling policy`, in the signer and in the simulator. No I/O. docs/policy.md is the language.
  *
- * Thread-safe once compiled: any number of loops evaluate one policy at once. */
+ * Everything of the language compiles, is validated, and is visible here. What the data plane of this version
+ * does not act on yet is a feature (feature.h): policy_features() says which ones a text needs, and an agent
+ * refuses, by name, a policy that needs one it lacks.
+ *
+ * All that is handed out lives as long as the policy. Thread-safe once compiled: any number of loops evaluate
+ * one policy at once. The structs with keys of the language are in settings.h. */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
 
 #include "base/clock.h"
+#include "policy/feature.h"
+#include "policy/settings.h"
 #include "policy/yaml.h"
 #include "trust/trust.h"
 
+enum {
+    POLICY_SOURCES_MAX = 64, /* texts of one policy */
+};
+
 struct policy;
-/* Compiles. On ERR_INVALID `c` holds every complaint. Does not run the tests inside (policy_test). */
+/* Compiles. On ERR_INVALID `c` holds every complaint; on ERR_OK it may hold warnings. Does not run the tests
+ * inside (policy_test). ERR_NOMEM. */
 must_check enum err policy_compile(struct policy **out, struct bytes text, struct complaints *c);
+
+/* What a delegation may speak of: the services that one of its patterns fits (pattern_matches()). In a text
+ * with a reach stand `services` of these names, and `intentions`, `tests` and `faults` whose `to` is one of
+ * them; whatever else it says is an error that names the delegation. */
+struct policy_reach {
+    const char *name; /* of the delegation, for complaints */
+    const struct bytes *pattern;
+    size_t pattern_count;
+};
+struct policy_source {
+    const char *file; /* for complaints; NULL: "input" */
+    struct bytes text;
+    const struct policy_reach *reach_or_null; /* NULL: may say everything */
+};
+/* Several texts that together are one policy: each service once over all of them, each of `defaults`,
+ * `rollout`, `observability` and `audit` once, lists joined in the order of the sources. The first says
+ * `policy`, `mesh`, `version` and `expires` for all; others without a reach may repeat them if they are equal.
+ * A text with a reach is a part: it has a head of its own, with `part: NAME`, the delegation's. Names of its
+ * rules and faults are its own, and known as NAME/RULE. Other rule names are there once.
+ * A part alone (one source, with or without its reach) compiles too.
+ * Everything is borrowed for the call (and complaints show places in `src[i].file`). Errors as
+ * policy_compile(); ERR_LIMIT: not 1 to POLICY_SOURCES_MAX sources. */
+must_check enum err policy_compile_sources(struct policy **out, const struct policy_source *src, size_t count,
+                                           struct complaints *c);
 struct policy *policy_ref(struct policy *p);
 void policy_unref(struct policy *p);
 const char *policy_mesh(const struct policy *p);
 uint64_t policy_version(const struct policy *p);
 wall_s policy_expires(const struct policy *p); /* 0 = never */
+const char *
+policy_part(const struct policy *p); /* of a part compiled alone: its name; NULL: the policy itself */
+size_t policy_source_count(const struct policy *p);
+/* What source `i` says of itself; 0: nothing. */
+uint64_t policy_source_version(const struct policy *p, size_t i);
+wall_s policy_source_expires(const struct policy *p, size_t i);
+/* The features this policy needs: bits of feature_bit(). A key that is written needs its feature, whatever
+ * its value; a default that nobody wrote needs none. */
+uint64_t policy_features(const struct policy *p);
+/* One warning for each feature of `set` that the policy needs, at the first place that needs it. */
+void policy_warn_of_features(const struct policy *p, uint64_t set, struct complaints *c);
 /* Runs the file's `tests`; each failure is a complaint at its place. Returns how many failed; *run how many
  * there are. */
 size_t policy_test(const struct policy *p, size_t *run, struct complaints *c);
@@ -33,14 +79,26 @@ const struct policy_revocation *policy_revocations(const struct policy *p, size_
 /* NULL: this policy does not revoke it. */
 const struct policy_revocation *policy_revocation(const struct policy *p, const struct node_id *key);
 
-enum policy_protocol { POLICY_TCP, POLICY_HTTP };
+/* -- services --------------------------------------------------------------------------------------- */
+
+/* The first two are also what members' records carry. */
+enum policy_protocol { POLICY_TCP, POLICY_HTTP, POLICY_HTTP2, POLICY_GRPC };
 struct policy_service;
 /* NULL: not a service of this policy. Valid as long as the policy. */
 const struct policy_service *policy_service(const struct policy *p, struct bytes name);
 const struct policy_service *policy_service_next(const struct policy *p, size_t *cursor);
 const char *policy_service_name(const struct policy_service *s);
 enum policy_protocol policy_service_protocol(const struct policy_service *s);
+/* Has it requests? Everything but tcp. */
+bool policy_service_has_requests(const struct policy_service *s);
 uint16_t policy_service_port(const struct policy_service *s); /* 0: not said */
+/* `defaults` and what the service says instead, key by key. */
+const struct policy_settings *policy_service_settings(const struct policy_service *s);
+/* Used in this order when too few endpoints are healthy (locality.failover_below). The failover of a failover
+ * is not followed. */
+size_t policy_failover(const struct policy_service *s, const struct policy_service *const **list);
+
+/* -- requests and routes ---------------------------------------------------------------------------- */
 
 /* What a decision may look at. All borrowed. For tcp only caller counts. */
 struct policy_header {
@@ -62,21 +120,51 @@ struct policy_target {
     const struct policy_subset *subset; /* NULL: any instance */
     uint32_t weight;
 };
-struct policy_timeouts {
-    uint64_t connect_ms, request_ms; /* 0 = off */
+struct policy_mirror {
+    const struct policy_service *to; /* NULL: no copies */
+    uint32_t share_ppm;              /* of the requests */
 };
 struct policy_route {
     const char *name; /* "default" when the service has no routes */
     size_t target_count;
     const struct policy_target *target;
     uint64_t weight_sum;
-    struct policy_timeouts timeouts;
+    struct policy_timeouts timeouts; /* of the service, and what the route says instead, key by key */
+    struct policy_retry retry;       /* likewise */
+    const char *rewrite_prefix; /* stands for the prefix that matched; without its trailing /; NULL: none */
+    struct policy_key sticky;   /* KEY_NONE: each request is a throw of its own */
+    struct policy_mirror mirror;
+    struct policy_header_edit request_headers, response_headers;
 };
 /* First match wins. NULL: the service has routes and none matches (404 NR). */
 const struct policy_route *policy_route(const struct policy_service *s, const struct policy_request *rq);
+const struct policy_route *policy_route_next(const struct policy_service *s, size_t *cursor);
 /* Picks by weight; `dice` is uniform 64 bits. */
 const struct policy_target *policy_route_pick(const struct policy_route *r, uint64_t dice);
+/* As the route says: where it is sticky and the request has the header or cookie, by the hash of that, the
+ * same on every agent; else by `dice`. Moving weights moves only those whose hash lies between. */
+const struct policy_target *policy_route_choose(const struct policy_route *r, const struct policy_request *rq,
+                                                uint64_t dice);
+/* The path to forward a request by that took route `r` of `s`: its prefix rewritten, or as it is. Appended. */
+void policy_route_rewrite(const struct policy_service *s, const struct policy_route *r,
+                          const struct policy_request *rq, struct buf *out);
 bool policy_subset_matches(const struct policy_subset *subset_or_null, const struct labels *instance);
+/* The value of a key in this request, and a hash of it that is the same on every agent. A cookie is looked
+ * for in the `cookie` headers, RFC 6265 section 5.4. False: the request has none. */
+bool policy_key_value(const struct policy_key *k, const struct policy_request *rq, struct bytes *value);
+uint64_t policy_key_hash(struct bytes value);
+
+/* The limits that apply to a request that took this route, in the order of the file; all of them must grant
+ * it. NULL: no more. `cursor` starts at 0. */
+const struct policy_rate_limit *policy_rate_limit_next(const struct policy_service *s,
+                                                       const struct policy_route *r, size_t *cursor);
+const struct policy_fault *policy_fault_next(const struct policy *p, size_t *cursor);
+/* The first fault that is on for this request at `now` (before its `until`); NULL: none. The percentages are
+ * the caller's to throw for. */
+const struct policy_fault *policy_fault_of(const struct policy_service *s, const struct policy_request *rq,
+                                           wall_s now);
+
+/* -- intentions ------------------------------------------------------------------------------------- */
 
 struct policy_verdict {
     bool allowed;
@@ -88,5 +176,15 @@ struct policy_verdict {
 /* Any deny beats every allow; no match -> the service's `unmatched`. */
 struct policy_verdict policy_decide(const struct policy *p, const struct policy_service *to,
                                     const struct policy_request *rq);
+
+/* -- the mesh as a whole ---------------------------------------------------------------------------- */
+
+const struct policy_egress *policy_egress_next(const struct policy *p, size_t *cursor);
+/* Which rule lets this caller out to this host and port; NULL: none does. `host` in lower case. */
+const struct policy_egress *policy_egress_of(const struct policy *p, struct bytes caller, struct bytes host,
+                                             uint16_t port);
+const struct policy_observability *policy_observability(const struct policy *p);
+const struct policy_audit *policy_audit(const struct policy *p);
+const struct policy_rollout *policy_rollout(const struct policy *p);
 
 #endif

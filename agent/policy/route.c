@@ -81,7 +81,7 @@ static bool path_holds(const struct route_match *m, struct bytes path)
     return m->path_test == PATH_EXACT ? bytes_eq(path, m->path) : path_is_under(path, m->path);
 }
 
-static bool match_holds(const struct route_match *m, const struct policy_request *rq, uint64_t method)
+bool route_match_holds(const struct route_match *m, const struct policy_request *rq, uint64_t method)
 {
     if ((m->method && !(m->method & method)) || !path_holds(m, rq->path))
         return false;
@@ -98,7 +98,106 @@ const struct policy_route *policy_route(const struct policy_service *s, const st
 {
     uint64_t method = policy_method_bit(s->policy, rq->method);
     for (size_t i = 0; i < s->match_count; i++)
-        if (match_holds(&s->match[i], rq, method))
+        if (route_match_holds(&s->match[i], rq, method))
             return &s->route[s->match[i].route];
+    return NULL;
+}
+
+/* -- what a request has ------------------------------------------------------------------------------ */
+
+static struct bytes trimmed(struct bytes t)
+{
+    while (t.len && (t.at[0] == ' ' || t.at[0] == '\t'))
+        t = bytes_of(t.at + 1, t.len - 1);
+    while (t.len && (t.at[t.len - 1] == ' ' || t.at[t.len - 1] == '\t'))
+        t.len--;
+    return t;
+}
+
+/* "a=1; b=2": RFC 6265 section 4.2.1. The first of a name counts. */
+static bool cookie_in(struct bytes line, struct bytes name, struct bytes *value)
+{
+    while (line.len) {
+        struct bytes rest = until(&line, ';'), got = trimmed(until(&rest, '='));
+        if (!bytes_eq(got, name))
+            continue;
+        *value = trimmed(rest);
+        return true;
+    }
+    return false;
+}
+
+bool policy_key_value(const struct policy_key *k, const struct policy_request *rq, struct bytes *value)
+{
+    if (k->kind == KEY_SOURCE)
+        *value = rq->caller;
+    if (k->kind == KEY_SOURCE || k->kind == KEY_NONE)
+        return k->kind == KEY_SOURCE;
+    for (size_t i = 0; i < rq->header_count; i++) {
+        const struct policy_header *h = &rq->header[i];
+        if (k->kind == KEY_COOKIE && bytes_eq_str(h->name, "cookie") && cookie_in(h->value, k->name, value))
+            return true;
+        if (k->kind == KEY_HEADER && bytes_eq(h->name, k->name)) {
+            *value = h->value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* FNV-1a (Fowler, Noll, Vo), then the finaliser of MurmurHash3 (Appleby): FNV alone leaves short keys that
+ * differ in the last byte close together, and the split looks at the high bits. Not a secret: who chooses the
+ * header chooses the side anyhow. */
+uint64_t policy_key_hash(struct bytes value)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < value.len; i++)
+        h = (h ^ value.at[i]) * UINT64_C(0x100000001b3);
+    h = (h ^ h >> 33) * UINT64_C(0xff51afd7ed558ccd);
+    h = (h ^ h >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return h ^ h >> 33;
+}
+
+const struct policy_target *policy_route_choose(const struct policy_route *r, const struct policy_request *rq,
+                                                uint64_t dice)
+{
+    struct bytes value;
+    return policy_route_pick(r, policy_key_value(&r->sticky, rq, &value) ? policy_key_hash(value) : dice);
+}
+
+static const struct route_match *match_of(const struct policy_service *s, const struct policy_route *r,
+                                          const struct policy_request *rq)
+{
+    uint64_t method = policy_method_bit(s->policy, rq->method);
+    for (size_t i = 0; i < s->match_count; i++)
+        if (&s->route[s->match[i].route] == r && route_match_holds(&s->match[i], rq, method))
+            return &s->match[i];
+    return NULL;
+}
+
+void policy_route_rewrite(const struct policy_service *s, const struct policy_route *r,
+                          const struct policy_request *rq, struct buf *out)
+{
+    const struct route_match *m = r->rewrite_prefix ? match_of(s, r, rq) : NULL;
+    struct bytes rest = m ? bytes_of(rq->path.at + m->path.len, rq->path.len - m->path.len) : rq->path;
+    if (m)
+        buf_add_str(out, r->rewrite_prefix);
+    if (m && rest.len == 0 && r->rewrite_prefix[0] == 0)
+        rest = bytes_str("/");
+    buf_add_bytes(out, rest);
+}
+
+const struct policy_fault *policy_fault_of(const struct policy_service *s, const struct policy_request *rq,
+                                           wall_s now)
+{
+    uint64_t method = s->fault_count ? policy_method_bit(s->policy, rq->method) : 0;
+    for (size_t i = 0; i < s->fault_count; i++) {
+        const struct fault *f = &s->fault[i];
+        bool fits = f->match_count == 0;
+        for (size_t j = 0; j < f->match_count && !fits; j++)
+            fits = route_match_holds(&f->match[j], rq, method);
+        if (fits && now < f->said.until)
+            return &f->said;
+    }
     return NULL;
 }

@@ -28,15 +28,17 @@ struct builder {
     struct complaints *c;
     struct frame frame[YAML_DEPTH_MAX];
     size_t depth, nodes, documents;
+    uint32_t source;
     bool bad, failed; /* something was complained about; out of memory */
 };
 
-static struct yaml_node place_of(yaml_mark_t mark)
+static struct yaml_node place_of(const struct builder *b, yaml_mark_t mark)
 {
-    return (struct yaml_node){.line = (uint32_t)mark.line + 1, .column = (uint32_t)mark.column + 1};
+    return (struct yaml_node){
+        .line = (uint32_t)mark.line + 1, .column = (uint32_t)mark.column + 1, .source = b->source};
 }
 
-#define REFUSE(b, place, ...) (complain((b)->c, (place), __VA_ARGS__), (b)->bad = true)
+#define REFUSE(b, code, place, ...) (complain_of((b)->c, code, (place), __VA_ARGS__), (b)->bad = true)
 
 static bool list_add(struct builder *b, struct list *l, struct yaml_node *n)
 {
@@ -89,8 +91,8 @@ static void refuse_repeated_keys(struct builder *b, const struct list *keys)
         if (strcmp(sorted[i]->text, sorted[first]->text) != 0)
             first = i;
         else
-            REFUSE(b, sorted[i], "`%s` is given twice, first in line %u; remove one", sorted[i]->text,
-                   sorted[first]->line);
+            REFUSE(b, CODE_REPEATED, sorted[i], "`%s` is given twice, first in line %u; remove one",
+                   sorted[i]->text, sorted[first]->line);
     }
     free(sorted);
 }
@@ -98,13 +100,13 @@ static void refuse_repeated_keys(struct builder *b, const struct list *keys)
 static struct yaml_node *new_node(struct builder *b, enum yaml_kind kind, yaml_mark_t mark)
 {
     struct yaml_node *n = arena_take(&b->doc->arena, 1, sizeof *n);
-    struct yaml_node place = place_of(mark);
+    struct yaml_node place = place_of(b, mark);
     if (!n)
         return NULL;
     *n = place;
     n->kind = kind;
     if (++b->nodes > YAML_NODES_MAX)
-        REFUSE(b, n, "more than %d values in one file; split it", YAML_NODES_MAX);
+        REFUSE(b, CODE_LIMIT, n, "more than %d values in one file; split it", YAML_NODES_MAX);
     return n;
 }
 
@@ -118,7 +120,7 @@ static void attach(struct builder *b, struct yaml_node *n)
     }
     bool wants_key = f->node->kind == YAML_MAP && f->key.count == f->child.count;
     if (wants_key && n->kind != YAML_SCALAR) {
-        REFUSE(b, n, "a key must be a plain word, not a map or list");
+        REFUSE(b, CODE_TYPE, n, "a key must be a plain word, not a map or list");
         return;
     }
     (void)list_add(b, wants_key ? &f->key : &f->child, n);
@@ -128,9 +130,11 @@ static void refuse_decoration(struct builder *b, const struct yaml_node *at, con
                               const yaml_char_t *tag)
 {
     if (anchor)
-        REFUSE(b, at, "anchors (&%s) are not allowed; write the value out", (const char *)anchor);
+        REFUSE(b, CODE_SUBSET, at, "anchors (&%s) are not allowed; write the value out",
+               (const char *)anchor);
     if (tag)
-        REFUSE(b, at, "tags (%s) are not allowed; the type follows from the key", (const char *)tag);
+        REFUSE(b, CODE_SUBSET, at, "tags (%s) are not allowed; the type follows from the key",
+               (const char *)tag);
 }
 
 static void on_scalar(struct builder *b, const yaml_event_t *ev)
@@ -141,14 +145,14 @@ static void on_scalar(struct builder *b, const yaml_event_t *ev)
     const char *text = (const char *)ev->data.scalar.value;
     refuse_decoration(b, n, ev->data.scalar.anchor, ev->data.scalar.tag);
     if (memchr(text, 0, ev->data.scalar.length))
-        REFUSE(b, n, "a NUL character is not allowed in a value");
+        REFUSE(b, CODE_SUBSET, n, "a NUL character is not allowed in a value");
     n->text = arena_text(&b->doc->arena, text, ev->data.scalar.length);
     n->text_len = ev->data.scalar.length;
     n->quoted = ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     struct frame *f = b->depth ? &b->frame[b->depth - 1] : NULL;
     if (n->text && !n->quoted && strcmp(n->text, "<<") == 0 && f && f->node->kind == YAML_MAP &&
         f->key.count == f->child.count)
-        REFUSE(b, n, "merge keys (<<) are not allowed; write the keys out");
+        REFUSE(b, CODE_SUBSET, n, "merge keys (<<) are not allowed; write the keys out");
     if (n->text)
         attach(b, n);
 }
@@ -162,7 +166,7 @@ static void on_open(struct builder *b, enum yaml_kind kind, yaml_mark_t mark, co
     refuse_decoration(b, n, anchor, tag);
     attach(b, n);
     if (b->depth == YAML_DEPTH_MAX) {
-        REFUSE(b, n, "nested more than %d deep", YAML_DEPTH_MAX);
+        REFUSE(b, CODE_LIMIT, n, "nested more than %d deep", YAML_DEPTH_MAX);
         b->failed = true; /* what follows cannot be placed; finish() tells it from lack of memory by `bad` */
         return;
     }
@@ -181,17 +185,17 @@ static void on_close(struct builder *b)
 
 static void on_document(struct builder *b, const yaml_event_t *ev)
 {
-    struct yaml_node at = place_of(ev->start_mark);
+    struct yaml_node at = place_of(b, ev->start_mark);
     if (++b->documents == 2)
-        REFUSE(b, &at, "a second document begins here; one file holds one");
+        REFUSE(b, CODE_SUBSET, &at, "a second document begins here; one file holds one");
     if (ev->data.document_start.version_directive ||
         ev->data.document_start.tag_directives.start != ev->data.document_start.tag_directives.end)
-        REFUSE(b, &at, "directives (%%YAML, %%TAG) are not allowed; remove them");
+        REFUSE(b, CODE_SUBSET, &at, "directives (%%YAML, %%TAG) are not allowed; remove them");
 }
 
 static void on_event(struct builder *b, const yaml_event_t *ev)
 {
-    struct yaml_node at = place_of(ev->start_mark);
+    struct yaml_node at = place_of(b, ev->start_mark);
     switch (ev->type) {
     case YAML_DOCUMENT_START_EVENT:
         on_document(b, ev);
@@ -210,7 +214,8 @@ static void on_event(struct builder *b, const yaml_event_t *ev)
         on_close(b);
         break;
     case YAML_ALIAS_EVENT:
-        REFUSE(b, &at, "aliases (*%s) are not allowed; write the value out (quote \"*\" if a star is meant)",
+        REFUSE(b, CODE_SUBSET, &at,
+               "aliases (*%s) are not allowed; write the value out (quote \"*\" if a star is meant)",
                (const char *)ev->data.alias.anchor);
         b->failed = true; /* nothing stands in its place, so keys and values would fall out of step */
         break;
@@ -220,9 +225,9 @@ static void on_event(struct builder *b, const yaml_event_t *ev)
 }
 
 /* libyaml's reader (bad UTF-8, control characters) knows only an offset. */
-static struct yaml_node place_of_offset(struct bytes text, size_t offset)
+static struct yaml_node place_of_offset(const struct builder *b, struct bytes text, size_t offset)
 {
-    struct yaml_node at = {.line = 1, .column = 1};
+    struct yaml_node at = {.line = 1, .column = 1, .source = b->source};
     for (size_t i = 0; i < offset && i < text.len; i++) {
         at.column += (text.at[i] & 0xc0) != 0x80;
         if (text.at[i] == '\n') {
@@ -236,21 +241,21 @@ static struct yaml_node place_of_offset(struct bytes text, size_t offset)
 static void refuse_syntax(struct builder *b, struct bytes text)
 {
     const yaml_parser_t *p = &b->parser;
-    struct yaml_node at = place_of(p->problem_mark);
+    struct yaml_node at = place_of(b, p->problem_mark);
     if (p->error == YAML_MEMORY_ERROR) {
         b->failed = true;
         return;
     }
     if (p->error == YAML_READER_ERROR)
-        at = place_of_offset(text, p->problem_offset);
+        at = place_of_offset(b, text, p->problem_offset);
     const char *problem = p->problem ? p->problem : "syntax error";
     if (memchr(text.at, '\t', text.len) && strstr(problem, "cannot start any token"))
-        REFUSE(b, &at, "not YAML: %s; indent with blanks, not tabs", problem);
+        REFUSE(b, CODE_SYNTAX, &at, "not YAML: %s; indent with blanks, not tabs", problem);
     else if (p->context && p->context_mark.line + 1 != at.line)
-        REFUSE(b, &at, "not YAML: %s, %s that began in line %zu", problem, p->context,
+        REFUSE(b, CODE_SYNTAX, &at, "not YAML: %s, %s that began in line %zu", problem, p->context,
                p->context_mark.line + 1);
     else
-        REFUSE(b, &at, "not YAML: %s", problem);
+        REFUSE(b, CODE_SYNTAX, &at, "not YAML: %s", problem);
 }
 
 static void build(struct builder *b, struct bytes text)
@@ -280,7 +285,8 @@ static enum err finish(struct builder *b, struct yaml_doc **out)
     else if (b->failed || b->doc->arena.failed)
         e = ERR_NOMEM;
     else if (!b->doc->root) {
-        complain(b->c, NULL, "the file is empty");
+        struct yaml_node at = {.line = 1, .column = 1, .source = b->source};
+        complain_of(b->c, CODE_MISSING, b->c && b->c->source_list ? &at : NULL, "the file is empty");
         e = ERR_MALFORMED;
     }
     if (e == ERR_OK)
@@ -290,11 +296,14 @@ static enum err finish(struct builder *b, struct yaml_doc **out)
     return e;
 }
 
-must_check enum err yaml_parse(struct yaml_doc **out, struct bytes text, struct complaints *c)
+must_check enum err yaml_parse_source(struct yaml_doc **out, struct bytes text, uint32_t source,
+                                      struct complaints *c)
 {
-    struct builder b = {.c = c};
+    struct builder b = {.c = c, .source = source};
+    struct yaml_node begin = {.line = 1, .column = 1, .source = source};
     if (text.len > YAML_BYTES_MAX) {
-        complain(c, NULL, "%zu bytes; at most %d are read", text.len, YAML_BYTES_MAX);
+        complain_of(c, CODE_LIMIT, c && c->source_list ? &begin : NULL, "%zu bytes; at most %d are read",
+                    text.len, YAML_BYTES_MAX);
         return ERR_LIMIT;
     }
     if (!(b.doc = calloc(1, sizeof *b.doc)))
@@ -309,6 +318,11 @@ must_check enum err yaml_parse(struct yaml_doc **out, struct bytes text, struct 
     build(&b, text);
     yaml_parser_delete(&b.parser);
     return finish(&b, out);
+}
+
+must_check enum err yaml_parse(struct yaml_doc **out, struct bytes text, struct complaints *c)
+{
+    return yaml_parse_source(out, text, 0, c);
 }
 
 const struct yaml_node *yaml_root(const struct yaml_doc *d)

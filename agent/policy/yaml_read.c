@@ -16,7 +16,7 @@ bool yaml_is(const struct yaml_node *n, enum yaml_kind kind, const char *what, s
                                          [YAML_MAP] = "a map ({key: value})"};
     if (n->kind == kind)
         return true;
-    complain(c, n, "`%s` must be %s; found %s", what, wanted[kind], kind_name(n));
+    complain_of(c, CODE_TYPE, n, "`%s` must be %s; found %s", what, wanted[kind], kind_name(n));
     return false;
 }
 
@@ -25,7 +25,7 @@ bool yaml_string(const struct yaml_node *n, const char *what, struct bytes *out,
     if (!yaml_is(n, YAML_SCALAR, what, c))
         return false;
     if (n->text_len == 0) {
-        complain(c, n, "`%s` is empty; give it a value or leave it out", what);
+        complain_of(c, CODE_MISSING, n, "`%s` is empty; give it a value or leave it out", what);
         return false;
     }
     *out = bytes_of(n->text, n->text_len);
@@ -35,9 +35,9 @@ bool yaml_string(const struct yaml_node *n, const char *what, struct bytes *out,
 static bool expected(const struct yaml_node *n, const char *what, struct complaints *c)
 {
     if (n->kind == YAML_SCALAR && n->text_len)
-        complain(c, n, "expected %s; found `%.60s`", what, n->text);
+        complain_of(c, CODE_VALUE, n, "expected %s; found `%.60s`", what, n->text);
     else
-        complain(c, n, "expected %s; found %s", what, kind_name(n));
+        complain_of(c, CODE_TYPE, n, "expected %s; found %s", what, kind_name(n));
     return false;
 }
 
@@ -79,6 +79,105 @@ bool yaml_duration_ms(const struct yaml_node *n, uint64_t *ms, struct complaints
     if (n->kind == YAML_SCALAR && duration_of(n->text, ms))
         return true;
     return expected(n, "a duration such as 250ms, 15s or 1h30m (0s for none)", c);
+}
+
+bool yaml_days_ms(const struct yaml_node *n, uint64_t *ms, struct complaints *c)
+{
+    uint64_t days = 0;
+    size_t digits = 0;
+    while (n->kind == YAML_SCALAR && digits < 5 && is_digit(n->text[digits]))
+        days = days * 10 + (uint64_t)(n->text[digits++] - '0');
+    if (digits && strcmp(n->text + digits, "d") == 0) {
+        *ms = days * 86400000;
+        return true;
+    }
+    if (n->kind == YAML_SCALAR && duration_of(n->text, ms))
+        return true;
+    return expected(n, "a time span such as 90d or 12h", c);
+}
+
+/* D{1,4} or D{1,4}.D{1,4}, and the percent sign. */
+static bool percent_of(const char *p, uint32_t *ppm)
+{
+    uint32_t v = 0, scale = 10000;
+    int digits = 0, decimals = 0;
+    for (; is_digit(*p) && digits < 5; digits++)
+        v = v * 10 + (uint32_t)(*p++ - '0');
+    if (digits < 1 || digits > 4)
+        return false;
+    v *= scale;
+    if (*p == '.') {
+        p++;
+        for (; is_digit(*p) && decimals < 4; decimals++)
+            v += (uint32_t)(*p++ - '0') * (scale /= 10);
+        if (decimals == 0)
+            return false;
+    }
+    *ppm = v;
+    return strcmp(p, "%") == 0;
+}
+
+bool yaml_percent_ppm(const struct yaml_node *n, uint32_t *ppm, uint32_t max_percent, struct complaints *c)
+{
+    char what[80];
+    uint32_t got;
+    if (n->kind == YAML_SCALAR && percent_of(n->text, &got) && got <= max_percent * 10000) {
+        *ppm = got;
+        return true;
+    }
+    snprintf(what, sizeof what, "a percentage from 0%% to %u%%, such as 5%%", max_percent);
+    return expected(n, what, c);
+}
+
+/* The number a text begins with, of at most nine digits; its end in *rest. */
+static bool leading_number(const char *p, uint64_t *out, const char **rest)
+{
+    uint64_t v = 0;
+    int digits = 0;
+    for (; is_digit(*p) && digits < 9; digits++)
+        v = v * 10 + (uint64_t)(*p++ - '0');
+    *out = v;
+    *rest = p;
+    return digits > 0;
+}
+
+bool yaml_size(const struct yaml_node *n, uint64_t *bytes, uint64_t min, uint64_t max, struct complaints *c)
+{
+    static const struct {
+        const char *name;
+        unsigned shift;
+    } units[] = {{"B", 0}, {"KiB", 10}, {"MiB", 20}};
+    char what[120];
+    const char *unit;
+    uint64_t v;
+    if (n->kind == YAML_SCALAR && leading_number(n->text, &v, &unit))
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+            if (strcmp(unit, units[i].name) == 0 && v << units[i].shift >= min &&
+                v << units[i].shift <= max) {
+                *bytes = v << units[i].shift;
+                return true;
+            }
+    snprintf(what, sizeof what, "a size in B, KiB or MiB, such as 64KiB, from %lluB to %lluB",
+             (unsigned long long)min, (unsigned long long)max);
+    return expected(n, what, c);
+}
+
+bool yaml_rate(const struct yaml_node *n, uint64_t *count, uint64_t *per_ms, struct complaints *c)
+{
+    static const struct {
+        const char *name;
+        uint64_t ms;
+    } units[] = {{"/s", 1000}, {"/m", 60000}, {"/h", 3600000}};
+    const char *unit;
+    uint64_t v;
+    if (n->kind == YAML_SCALAR && leading_number(n->text, &v, &unit) && v > 0)
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+            if (strcmp(unit, units[i].name) == 0) {
+                *count = v;
+                *per_ms = units[i].ms;
+                return true;
+            }
+    return expected(n, "a rate such as 100/s, 6000/m or 10/h", c);
 }
 
 static bool number_of(const char *p, uint64_t *out)
@@ -186,7 +285,7 @@ bool yaml_keys_only(const struct yaml_node *map, const char *const *known, struc
 {
     bool good = true;
     if (map->kind != YAML_MAP) {
-        complain(c, map, "expected a map ({key: value}); found %s", kind_name(map));
+        complain_of(c, CODE_TYPE, map, "expected a map ({key: value}); found %s", kind_name(map));
         return false;
     }
     for (size_t i = 0; i < map->count; i++) {
@@ -198,9 +297,10 @@ bool yaml_keys_only(const struct yaml_node *map, const char *const *known, struc
             continue;
         const char *near = yaml_nearest(key, known);
         if (near)
-            complain(c, map->key[i], "unknown key `%.60s`; did you mean `%s`?", key, near);
+            complain_of(c, CODE_UNKNOWN_KEY, map->key[i], "unknown key `%.60s`; did you mean `%s`?", key,
+                        near);
         else
-            complain(c, map->key[i], "unknown key `%.60s`; remove it", key);
+            complain_of(c, CODE_UNKNOWN_KEY, map->key[i], "unknown key `%.60s`; remove it", key);
         good = false;
     }
     return good;

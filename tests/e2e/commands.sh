@@ -63,8 +63,8 @@ echo "- offline"
 has 'mesh dir keys root_sha256 sealed' 'set(o["keys"]) == {"root", "policy", "enrol"} and o["sealed"] is False' mesh init --name x.example --dir "$T/x"
 has 'file mesh key node services labels expires credential_seconds' 'o["services"] == ["cart"] and o["credential_seconds"] == 3600' \
     token create --ca "$T/x" --service cart --node c --credential-life 1h -o "$T/x.token"
-has 'file good mesh version services tests failed complaints' 'o[0]["good"] and o[0]["services"] == 3 and o[0]["complaints"] == ""' policy check "$T/p.yaml"
-has 'file good mesh version services tests failed complaints' 'o[0]["tests"] == 1 and o[0]["failed"] == 0' policy test "$T/p.yaml"
+has 'file good mesh version services tests failed features errors warnings complaints' 'o[0]["good"] and o[0]["services"] == 3 and o[0]["errors"] == 0 and o[0]["features"] == []' policy check "$T/p.yaml"
+has 'file good mesh version services tests failed features errors warnings complaints' 'o[0]["tests"] == 1 and o[0]["failed"] == 0' policy test "$T/p.yaml"
 has 'file mesh epoch version expires hash signers' 'len(o["hash"]) == 64 and len(o["signers"]) == 1' policy sign "$T/p.yaml" --ca "$T/ca" -o "$T/p.bundle"
 has 'file mesh epoch version expires hash signers' 'o["version"] == 1 and o["expires"] == 0' policy verify "$T/p.bundle" --root "$T/ca/root.trust"
 

@@ -72,9 +72,29 @@ tests:
 P
 if "$starling" policy sign "$T/v3.yaml" --ca "$T/ca" -o "$T/x.bundle" >"$T/out" 2>&1; then fail "signed against its own test"; fi
 grep -q 'v3.yaml:[0-9]*:[0-9]*:' "$T/out" || { cat "$T/out"; fail "no place in the complaint"; }
-printf 'policy: v1\nmesh: shop.example\nversion: 9\nservices: {cart: {protocol: http, rateLimits: []}}\n' >"$T/future.yaml"
-if "$starling" policy check "$T/future.yaml" >"$T/out" 2>&1; then fail "rateLimits is not in force"; fi
-grep -q 'rateLimits.*not in force' "$T/out" || { cat "$T/out"; fail "the key is not named"; }
+
+# A key that this version's agents do not act on: `check` accepts the text and names the feature with its place, `sign` lists it in the
+# bundle and says so, and every agent refuses the bundle by the feature's name, keeps what it has, logs, counts and shows it.
+cat >"$T/future.yaml" <<'P'
+policy: v1
+mesh: shop.example
+version: 9
+services:
+  cart:
+    protocol: http
+    rateLimits: [{scope: mesh, rate: 100/s}]
+intentions:
+  - {name: front, from: [web], to: cart}
+P
+"$starling" policy check "$T/future.yaml" >"$T/out" 2>&1 || { cat "$T/out"; fail "the language is not accepted whole"; }
+grep -q 'future.yaml:7:26: warning: .*`rate-limit-mesh`' "$T/out" || { cat "$T/out"; fail "the feature is not named with its place"; }
+if "$starling" policy check --strict "$T/future.yaml" >"$T/out" 2>&1; then fail "--strict lets a warning pass"; fi
+"$starling" policy sign "$T/future.yaml" --ca "$T/ca" -o "$T/future.bundle" >"$T/out" 2>&1 || { cat "$T/out"; fail "not signed"; }
+grep -q 'needs   *rate-limit rate-limit-mesh' "$T/out" || { cat "$T/out"; fail "sign does not say what is needed"; }
+refused feature 'rate-limit-mesh' ask a policy publish "$T/future.bundle"
+in_force 2 a b c || fail "a policy that cannot be enforced changed something"
+ask a status --json | grep -q 'version 9 is not enforced here: it needs rate-limit, rate-limit-mesh' || fail "status does not say why"
+grep -q 'version 9 needs what this agent lacks (rate-limit, rate-limit-mesh)' "$T/a/log" || fail "not logged"
 
 # Under audit nothing is refused, and what would have been is counted at both ends and logged.
 cat >"$T/audit.yaml" <<'P'

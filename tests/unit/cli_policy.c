@@ -129,7 +129,7 @@ static void check_shows_the_line_and_a_caret(void **state)
     put("good.yaml", GOOD("1"));
     put("bad.yaml", "policy: v1\nmesh: shop.example\nversion: 1\nservises: {}\n");
     assert_int_equal(POLICY("check", "@/good.yaml"), EXIT_GOOD);
-    expect_said("good.yaml: mesh shop.example, version 1, 1 service: good\n");
+    expect_said("good.yaml: mesh shop.example, version 1, 1 service, 1 warning: good\n");
     assert_int_equal(POLICY("check", "@/good.yaml", "@/bad.yaml"), EXIT_REFUSED);
     expect_complained(
         "bad.yaml:4:1: unknown key `servises`; did you mean `services`?\n    servises: {}\n    ^\n");
@@ -158,7 +158,7 @@ static void test_runs_the_tests_inside(void **state)
                                 "  - {from: web, to: cart, request: GET /, expect: allow}\n");
     assert_int_equal(POLICY("check", "@/tests.yaml"), EXIT_GOOD);
     assert_int_equal(POLICY("test", "@/tests.yaml"), EXIT_REFUSED);
-    expect_said("1 of 2 tests passed: not good");
+    expect_said("1 of 2 tests passed, 1 warning: not good");
     expect_complained("tests.yaml:7:5: test failed: denied by `unmatched`, expected allow");
     assert_int_equal(POLICY("test", "@/tests.yaml", "--json"), EXIT_REFUSED);
     expect_said("\"failed\": 1");

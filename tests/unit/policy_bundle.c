@@ -10,7 +10,8 @@
 #include "trust/codec.h"
 
 #define TEXT(version)                                                                                        \
-    "policy: v1\nmesh: shop.example\nversion: " version "\nservices: {cart: {protocol: http}}\n"
+    "policy: v1\nmesh: shop.example\nversion: " version "\nservices: {cart: {protocol: http}}\n"             \
+    "intentions: [{name: web, from: [web], to: cart}]\n"
 
 enum { KEYS = 4 };
 static struct sign_key key[KEYS]; /* 0..2 are policy keys of the root, in rising order; 3 is a stranger's */
@@ -396,12 +397,12 @@ static void a_feature_that_is_lacking_is_named(void **state)
     codec_put_u64(&body, 5);
     codec_put_bin(&body, bytes_of(none.b, sizeof none.b));
     codec_put_array(&body, 1);
-    codec_put_str(&body, bytes_str("regex"));
+    codec_put_str(&body, bytes_str("teleport"));
     codec_put_str(&body, bytes_str(TEXT("5")));
     assert_int_equal(envelope_sign(&out, ENVELOPE_POLICY, buf_bytes(&body), keys, 2), ERR_OK);
     assert_int_equal(bundle_open(&b, NULL, &root, buf_bytes(&out), &c), ERR_UNSUPPORTED);
     assert_string_equal(buf_str(&c.text),
-                        "b: needs feature `regex`, which this version lacks; update the agent\n");
+                        "b: needs feature `teleport`, which this version lacks; update the agent\n");
     buf_fini(&c.text);
     buf_fini(&body);
     buf_fini(&out);
@@ -477,8 +478,8 @@ static void a_policy_that_fails_its_tests_is_not_signed(void **state)
     const struct sign_key *keys[] = {&key[0], &key[1]}, *strangers[] = {&key[0], &key[3]},
                           *twice[] = {&key[0], &key[0]};
     expect_sign_refused(ERR_INVALID,
-                        TEXT("5") "tests: [{from: web, to: cart, request: GET /, expect: allow}]\n", 1, keys,
-                        2, "p:5:9: test failed: denied by `unmatched`, expected allow\n");
+                        TEXT("5") "tests: [{from: ops, to: cart, request: GET /, expect: allow}]\n", 1, keys,
+                        2, "p:6:9: test failed: denied by `unmatched`, expected allow\n");
     expect_sign_refused(ERR_INVALID, TEXT("0"), 1, keys, 2,
                         "p:3:10: expected a whole number from 1 to 9223372036854775807; found `0`\n");
     expect_sign_refused(ERR_INVALID, TEXT("9223372036854775808"), 1, keys, 2,

@@ -1,5 +1,5 @@
-/* docs/policy.md is right: every ```yaml block compiles and passes its own tests, and what is said not to be
- * in force is refused. */
+/* docs/policy.md is right: every ```yaml block compiles without a warning and passes its own tests, and the table of
+ * features says what feature.h does. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -58,66 +58,34 @@ static void every_example_compiles_and_passes_its_tests(void **state)
     assert_int_equal(blocks, 5);
 }
 
-/* Each word of the last section, offered at the top, in defaults, in a service, a route, timeouts or a rule:
- * one of these places must answer "not in force". */
-static bool is_refused_somewhere(const char *word)
-{
-    static const char *const places[] = {
-        "%s: 1\n",
-        "defaults: {%s: 1}\n",
-        "defaults: {timeouts: {%s: 1}}\n",
-        "services: {a: {protocol: http, %s: 1}}\n",
-        "services: {a: {protocol: http, routes: [{name: r, %s: 1}]}}\n",
-        "services: {a: {protocol: http, routes: [{name: r, match: [{path: {%s: 1}}]}]}}\n",
-        "services: {a: {protocol: http}}\nintentions: [{name: i, from: [b], to: a, allow: [{%s: 1}]}]\n",
-        "defaults: {%s}\n",
-        "services: {a: {%s}}\n",
-    };
-    bool refused = false;
-    for (size_t i = 0; i < sizeof places / sizeof *places && !refused; i++) {
-        const char *hole = strstr(places[i], "%s");
-        struct buf text = {0};
-        struct complaints c = {0};
-        struct policy *p = NULL;
-        buf_addf(&text, "policy: v1\nmesh: m\nversion: 1\n%.*s%s%s", (int)(hole - places[i]), places[i], word,
-                 hole + 2);
-        refused = policy_compile(&p, buf_bytes(&text), &c) == ERR_INVALID &&
-                  strstr(buf_str(&c.text), "not in force in this version");
-        policy_unref(p);
-        buf_fini(&text);
-        buf_fini(&c.text);
-    }
-    return refused;
-}
-
-static void what_is_said_not_to_be_in_force_is_refused(void **state)
+/* The table of features is feature.h's: all of them, in order, and what is in force. */
+static void the_table_of_features_is_true(void **state)
 {
     (void)state;
-    static const char *const names_of_places[] = {"defaults", "timeouts", "allow", "deny"};
-    const char *at = strstr(buf_str(&page), "\n## Not in force yet");
-    size_t words = 0;
+    const char *at = strstr(buf_str(&page), "\n| feature | is needed by | in force |\n");
     assert_non_null(at);
-    while ((at = strchr(at, '`'))) {
-        const char *end = strchr(at + 1, '`');
-        char word[64];
-        bool is_place = false;
-        assert_non_null(end);
-        snprintf(word, sizeof word, "%.*s", (int)(end - at - 1), at + 1);
-        for (size_t i = 0; i < sizeof names_of_places / sizeof *names_of_places; i++)
-            is_place |= strcmp(word, names_of_places[i]) == 0;
-        if (!is_place && !is_refused_somewhere(word))
-            fail_msg("`%s` is documented as not in force, but is not refused as such", word);
-        words += !is_place;
-        at = end + 1;
+    at = strstr(at, "\n|---") + 1;
+    for (int f = 0; f < POLICY_FEATURES; f++) {
+        char begin[64], end[16];
+        snprintf(begin, sizeof begin, "\n| `%s` | ", feature_name((enum policy_feature)f));
+        snprintf(end, sizeof end, " | %s |", feature_in_force((enum policy_feature)f) ? "yes" : "no");
+        at = strchr(at, '\n');
+        assert_non_null(at);
+        if (strncmp(at, begin, strlen(begin)) != 0)
+            fail_msg("the row of %s is missing, or not in its place", feature_name((enum policy_feature)f));
+        const char *line_end = strchr(++at, '\n');
+        if (strncmp(line_end - strlen(end), end, strlen(end)) != 0)
+            fail_msg("docs/policy.md and feature.h differ on whether %s is in force",
+                     feature_name((enum policy_feature)f));
     }
-    assert_true(words >= 28);
+    assert_int_not_equal(strchr(at, '\n')[1], '|');
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_example_compiles_and_passes_its_tests),
-        cmocka_unit_test(what_is_said_not_to_be_in_force_is_refused),
+        cmocka_unit_test(the_table_of_features_is_true),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
