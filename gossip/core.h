@@ -119,7 +119,8 @@ enum out_type {
 struct out {
     enum out_type type;
     uint8_t hops, doc_kind;
-    uint16_t ms; /* ACK: until its next turn; PING_REQ: the word is awaited so long */
+    bool is_overdue; /* PING: somebody has waited for its ack already */
+    uint16_t ms;     /* ACK: until its next turn; PING_REQ: the word is awaited so long */
     struct member *to;
     struct member *about; /* PING_REQ, RELAYED_ACK: whom; RECORD: whose; WARNING: who accuses it */
     struct addr via;

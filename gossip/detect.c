@@ -248,7 +248,9 @@ static void probe_again(struct gossip *g, struct probe *p)
     if (member_addr_count(m) > 1)
         m->addr_used = (uint8_t)((m->addr_used + 1) % member_addr_count(m));
     if (apply_addr(g, m, &addr))
-        outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
+        outbox_put(
+            &g->urgent,
+            &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce, .is_overdue = true});
     if (p->reason == PROBE_TURN)
         probe_through_others(g, p);
     if (p->reason == PROBE_TURN || (member_suspicion(m) && member_suspicion(m)->refusers > 0))
@@ -424,7 +426,9 @@ void detect_ping_req(struct gossip *g, struct member *from, const struct addr *v
                             .nonce = rng_u64(&g->rng),
                             .nack_at = has_part(g, GOSSIP_NACK) ? g->now + d->ms * 4u / 5 : NEVER,
                             .deadline = g->now + g->cfg.probe_interval_ms};
-    outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = target, .via = addr, .nonce = relay->nonce});
+    outbox_put(&g->urgent,
+               &(struct out){
+                   .type = OUT_PING, .to = target, .via = addr, .nonce = relay->nonce, .is_overdue = true});
 }
 
 /* Turns. */

@@ -181,11 +181,18 @@ void gossip_late(struct gossip *g, uint32_t late_ms);
 void gossip_tick(struct gossip *g, mono_ms now);
 mono_ms gossip_deadline(const struct gossip *g); /* NEVER only while nothing is ever to happen */
 
+/* What silence after a packet means, for a channel whose sessions the other side may have lost without a word. */
+enum gossip_expects {
+    GOSSIP_NO_ANSWER,     /* nothing */
+    GOSSIP_ANSWER,        /* an answer is due within a round trip */
+    GOSSIP_ANSWER_OVERDUE /* it was due already: better send this by a new session too */
+};
 struct gossip_packet {
     enum gossip_lane lane;
     struct node_id to; /* zero: whoever answers at `addr` (bulk lane, seeds) */
     struct addr addr;
-    struct bytes msg; /* empty for a knock; valid until the next call into this instance */
+    struct bytes msg;            /* empty for a knock; valid until the next call into this instance */
+    enum gossip_expects expects; /* datagrams */
 };
 /* The next thing to send, or false. */
 bool gossip_poll_send(struct gossip *g, struct gossip_packet *out);

@@ -340,6 +340,13 @@ static bool needs_introduction(const struct gossip *g, const struct member *m)
             (m->state == GOSSIP_ALIVE && (int64_t)g->now - m->since < INTRODUCE_MS));
 }
 
+static enum gossip_expects expects_of(const struct out *o)
+{
+    if (o->type != OUT_PING)
+        return o->type == OUT_PING_REQ ? GOSSIP_ANSWER : GOSSIP_NO_ANSWER;
+    return o->is_overdue || o->to->state != GOSSIP_ALIVE ? GOSSIP_ANSWER_OVERDUE : GOSSIP_ANSWER;
+}
+
 static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
 {
     struct out o;
@@ -362,6 +369,7 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
     if (budget_has(&g->budget) && o.to->state == GOSSIP_ALIVE)
         tell_rumors(g, &w, o.to, false);
     send_deliver(g, out, o.to, &o.via, &w);
+    out->expects = expects_of(&o);
     return true;
 }
 

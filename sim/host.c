@@ -648,7 +648,8 @@ static void send_held(struct host *h)
     if (!d)
         return;
     h->held = NULL;
-    send_packet(h, &(struct gossip_packet){d->lane, d->to_id, d->addr, bytes_of(d->msg, d->len)});
+    send_packet(
+        h, &(struct gossip_packet){d->lane, d->to_id, d->addr, bytes_of(d->msg, d->len), GOSSIP_NO_ANSWER});
     delivery_free(d);
     host_pump(h);
 }

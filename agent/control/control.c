@@ -293,6 +293,21 @@ static enum noise_cipher cipher_for(const struct member *m)
     return both ? NOISE_AESGCM : NOISE_CHACHAPOLY;
 }
 
+static void send_datagram(struct control *c, const struct gossip_packet *p, const struct member *m,
+                          enum noise_cipher cipher)
+{
+    const uint8_t *key = m->record.credential.noise_key;
+    enum err e;
+    if (p->expects == GOSSIP_ANSWER_OVERDUE)
+        udp_doubt(c->udp, &p->to, c->now);
+    if (p->expects == GOSSIP_NO_ANSWER)
+        e = udp_tell(c->udp, &p->to, key, &p->addr, cipher, p->msg, c->now, net_wall_ms());
+    else
+        e = udp_send(c->udp, &p->to, key, &p->addr, cipher, p->msg, c->now, net_wall_ms());
+    if (e != ERR_OK)
+        log_debug("gossip", "a datagram could not be queued");
+}
+
 static void send_packet(struct control *c, const struct gossip_packet *p)
 {
     const struct member *m = node_id_is_zero(&p->to) ? NULL : roster_find(&c->roster, &p->to);
@@ -302,9 +317,8 @@ static void send_packet(struct control *c, const struct gossip_packet *p)
     else if (p->lane == GOSSIP_BULK)
         bulk_send(c->bulk, &p->to, m ? m->record.credential.noise_key : NULL, cipher, &p->addr, p->msg,
                   c->now);
-    else if (m && udp_send(c->udp, &p->to, m->record.credential.noise_key, &p->addr, cipher, p->msg, c->now,
-                           net_wall_ms()) != ERR_OK)
-        log_debug("gossip", "a datagram could not be queued");
+    else if (m)
+        send_datagram(c, p, m, cipher);
 }
 
 static void send_packets(struct control *c)

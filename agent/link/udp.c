@@ -230,9 +230,9 @@ static void rekey_if_aging(struct udp *u, struct udp_peer *p, mono_ms now, uint6
         u->stats.drop_full++; /* the next packet tries again */
 }
 
-enum err udp_send(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
-                  const struct addr *addr, enum noise_cipher cipher, struct bytes payload, mono_ms now,
-                  uint64_t wall_ms)
+static enum err send_payload(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
+                             const struct addr *addr, enum noise_cipher cipher, struct bytes payload,
+                             bool is_question, mono_ms now, uint64_t wall_ms)
 {
     struct udp_peer *p;
     if (payload.len > UDP_PAYLOAD_MAX)
@@ -248,7 +248,8 @@ enum err udp_send(struct udp *u, const struct node_id *to, const uint8_t noise_k
     bool is_doubtful = p->unanswered_at != NEVER && now - p->unanswered_at >= UDP_DOUBT_MS;
     if (is_usable) {
         rekey_if_aging(u, p, now, wall_ms);
-        p->unanswered_at = mono_min(p->unanswered_at, now);
+        if (is_question)
+            p->unanswered_at = mono_min(p->unanswered_at, now);
         e = transport_send(u, p, payload);
     }
     if (e != ERR_OK || (is_usable && !is_doubtful))
@@ -256,6 +257,27 @@ enum err udp_send(struct udp *u, const struct node_id *to, const uint8_t noise_k
     /* No session, or one that the peer seems to have forgotten: its record says where it is now. */
     e = handshake_start(u, p, addr, now, wall_ms);
     return e == ERR_OK ? stage(u, p, payload) : e;
+}
+
+enum err udp_send(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
+                  const struct addr *addr, enum noise_cipher cipher, struct bytes payload, mono_ms now,
+                  uint64_t wall_ms)
+{
+    return send_payload(u, to, noise_key, addr, cipher, payload, true, now, wall_ms);
+}
+
+enum err udp_tell(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
+                  const struct addr *addr, enum noise_cipher cipher, struct bytes payload, mono_ms now,
+                  uint64_t wall_ms)
+{
+    return send_payload(u, to, noise_key, addr, cipher, payload, false, now, wall_ms);
+}
+
+void udp_doubt(struct udp *u, const struct node_id *peer, mono_ms now)
+{
+    struct udp_peer *p = peer_find(u, peer);
+    if (p && p->current)
+        p->unanswered_at = mono_min(p->unanswered_at, now > UDP_DOUBT_MS ? now - UDP_DOUBT_MS : 0);
 }
 
 static void forget_queued(struct udp *u, struct datagram_queue *q, const struct node_id *peer)

@@ -13,9 +13,10 @@
  * initiation is padded to what the least MTU of IPv6 holds. It changes no state of a current session before
  * the first authentic transport packet of the new one. Sessions live an hour, silently; previous, current and
  * next are kept. When both sides initiate at once, the initiation of the one with the smaller Noise key is
- * answered and the other is not. A peer that restarted has lost its sessions and cannot say so: whoever sends
- * to it and hears nothing for a second makes a new one with its next packet, which then goes both ways (so a
- * payload may come twice). A peer's address follows its newest authentic packet.
+ * answered and the other is not. A peer that restarted has lost its sessions and cannot say so: whoever asks
+ * it something (udp_send(); what udp_tell() carries expects no answer) and hears nothing for a second, or has another
+ * reason to doubt (udp_doubt()), makes a new one with its next packet, which then goes both ways (so a payload may
+ * come twice). A peer's address follows its newest authentic packet.
  *
  * The WireGuard paper (Donenfeld 2017), sections 5 and 6; RFC 6479 for the window. */
 #ifndef LINK_UDP_H
@@ -40,7 +41,7 @@ enum {
     UDP_RETRY_FIRST_MS = 1000, /* an initiation is repeated after that and up to a third more, doubling ... */
     UDP_RETRY_MAX_MS = 5000,   /* ... up to that, */
     UDP_GIVE_UP_MS = 90 * 1000, /* and for so long; then what is staged is dropped */
-    UDP_DOUBT_MS = 1000, /* nothing heard for so long after we sent: the next packet makes a new session */
+    UDP_DOUBT_MS = 1000, /* nothing heard for so long after we asked: the next packet makes a new session */
     UDP_CLOCK_AHEAD_MS = 600 * 1000, /* how far an initiation's time may be ahead of ours (ADVERSARY N29) */
     UDP_INITIATION_GAP_MS = 20,      /* least time between two initiations of one peer */
     UDP_LOAD_PER_S = 200, /* initiations per second with a valid mac1 beyond which cookies are asked for */
@@ -83,6 +84,12 @@ void udp_receive(struct udp *u, const struct addr *from, uint8_t *in, size_t len
 must_check enum err udp_send(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
                              const struct addr *addr, enum noise_cipher cipher, struct bytes payload,
                              mono_ms now, uint64_t wall_ms);
+/* The same, for what the peer does not answer: that it stays silent casts no doubt on the session. */
+must_check enum err udp_tell(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
+                             const struct addr *addr, enum noise_cipher cipher, struct bytes payload,
+                             mono_ms now, uint64_t wall_ms);
+/* What was asked under this session should have been answered by now: the next packet goes by a new one too. */
+void udp_doubt(struct udp *u, const struct node_id *peer, mono_ms now);
 void udp_forget(struct udp *u,
                 const struct node_id *peer); /* revoked or forgotten: sessions are wiped at once */
 /* Forgets every peer that `keep` does not want kept (it may not call back): after a change of who is believed. */

@@ -82,9 +82,10 @@ struct udp_peer {
     struct udp_session *previous, *current, *next;
     struct udp_handshake *handshake;
     struct datagram_queue staged;
-    uint64_t timestamp;    /* greatest of its initiations */
-    mono_ms initiated_at;  /* when the last of them came */
-    mono_ms unanswered_at; /* when we first sent since we last heard from it; NEVER: not since */
+    uint64_t timestamp;   /* greatest of its initiations */
+    mono_ms initiated_at; /* when the last of them came */
+    mono_ms
+        unanswered_at; /* when we first asked it something since we last heard from it; NEVER: not since */
     uint8_t cipher;
 };
 TAILQ_HEAD(peer_list, udp_peer);

@@ -112,6 +112,14 @@ static void say(int from, int to, const char *text)
     assert_int_equal(send_as(from, to, text, NOISE_CHACHAPOLY), ERR_OK);
 }
 
+/* Says what expects no answer. */
+static void tell(int from, int to, const char *text)
+{
+    struct node *n = &w.node[from], *d = &w.node[to];
+    assert_int_equal(
+        udp_tell(n->u, &d->id, d->key, &d->addr, NOISE_CHACHAPOLY, bytes_str(text), w.now, w.wall), ERR_OK);
+}
+
 /* Takes the next datagram off a node; false: none. */
 static bool take(int from, struct held *h)
 {
@@ -668,6 +676,41 @@ static void a_peer_that_restarted_is_reached_with_the_second_packet(void **state
     assert_string_equal(w.node[1].last, "1:found");
 }
 
+static void silence_after_what_expects_no_answer_casts_no_doubt(void **state)
+{
+    (void)state;
+    say(0, 1, "x");
+    pump();
+    for (int i = 0; i < 10; i++) {
+        tell(0, 1, "news");
+        pump();
+        pass(10 * UDP_DOUBT_MS);
+    }
+    say(0, 1, "y");
+    pump();
+    assert_int_equal(stats(0)->handshakes_done, 1);
+    assert_int_equal(w.node[1].received, 12); /* nothing came twice */
+}
+
+/* Who has waited in vain need not wait for UDP_DOUBT_MS: what it repeats reaches a peer that restarted. */
+static void a_doubt_makes_the_next_packet_go_both_ways(void **state)
+{
+    (void)state;
+    udp_doubt(w.node[0].u, &w.node[1].id, w.now); /* of nobody known: nothing */
+    say(0, 1, "x");
+    pump();
+    w.node[1].received = 0;
+    reboot(1, CREDENTIAL, 0);
+    say(0, 1, "lost");
+    pump();
+    pass(150);
+    udp_doubt(w.node[0].u, &w.node[1].id, w.now);
+    say(0, 1, "found");
+    pump();
+    assert_int_equal(w.node[1].received, 1);
+    assert_string_equal(w.node[1].last, "1:found");
+}
+
 static void a_peer_that_has_nothing_to_say_costs_a_handshake_now_and_then(void **state)
 {
     (void)state;
@@ -899,6 +942,8 @@ int main(void)
         CASE(N24_rollover_by_time_and_by_count_loses_nothing),
         CASE(a_session_that_nobody_renews_ends_after_an_hour),
         CASE(a_peer_that_restarted_is_reached_with_the_second_packet),
+        CASE(silence_after_what_expects_no_answer_casts_no_doubt),
+        CASE(a_doubt_makes_the_next_packet_go_both_ways),
         CASE(a_peer_that_has_nothing_to_say_costs_a_handshake_now_and_then),
         CASE(N25_forgetting_a_peer_wipes_its_sessions_at_once),
         CASE(N29_a_clock_far_ahead_is_not_believed),
