@@ -255,6 +255,7 @@ struct gossip {
     struct watch watch;
     struct turns turns;            /* without GOSSIP_OBSERVERS */
     struct heard heard[HEARD_MAX]; /* the latest two members of different names */
+    uint16_t loss;                 /* of round trips, as loss_sample() keeps it */
     uint8_t health;                /* Lifeguard's local health multiplier, 0..HEALTH_MAX; 0 is well */
     struct member *pushed_last;    /* not pushed to twice running */
     struct outbox urgent, answers;

@@ -143,7 +143,7 @@ mono_ms relays_deadline(const struct relays *p)
 {
     mono_ms at = NEVER;
     for (uint32_t i = 0; i < p->count; i++)
-        at = mono_min(at, p->list[i].nack_at);
+        at = mono_min(at, mono_min(p->list[i].again_at, p->list[i].nack_at));
     return at;
 }
 
@@ -153,6 +153,8 @@ void relays_delay(struct relays *p, uint32_t late_ms)
         p->list[i].deadline += late_ms;
         if (p->list[i].nack_at != NEVER)
             p->list[i].nack_at += late_ms;
+        if (p->list[i].again_at != NEVER)
+            p->list[i].again_at += late_ms;
     }
 }
 
@@ -173,6 +175,21 @@ void rtt_sample(uint16_t *eighths, uint16_t *var_fourths, uint64_t ms)
 uint32_t rtt_timeout_ms(uint16_t eighths, uint16_t var_fourths)
 {
     return eighths == 0 ? 0 : eighths / 8u + var_fourths + 1;
+}
+
+void loss_sample(uint16_t *loss, bool is_lost)
+{
+    *loss = (uint16_t)(is_lost ? *loss + (UINT16_MAX - *loss) / 16 : *loss - (*loss + 15) / 16);
+}
+
+uint8_t loss_pings(uint16_t loss)
+{
+    /* in 256ths: loss^n is a thousandth at n = log(1/1000) / log(loss) */
+    static const uint8_t most[] = {8, 25, 45, 64, 80, 95, 107, 118}; /* for 2, 3, ... pings */
+    uint8_t n = LOSS_PINGS_MIN;
+    for (size_t i = 0; i < sizeof most && loss >> 8 > most[i]; i++)
+        n++;
+    return n;
 }
 
 static void draw_round(struct turns *t, struct rng *r, uint32_t count)

@@ -35,9 +35,10 @@ struct probe {
     struct member *target;
     uint64_t nonce;
     mono_ms sent_at, again_at, deadline; /* again_at: NEVER once done or never due */
+    uint8_t pings;                       /* sent so far */
     enum probe_reason reason;
     uint8_t relay_count;
-    uint8_t nacks;               /* bit k: relay[k] has heard nothing either */
+    uint8_t acks, nacks;         /* bit k: relay[k] has its ack; has heard nothing either */
     bool is_knocked, is_refused; /* its TCP port was tried too; it refused us */
     struct member *relay[PROBE_RELAYS_MAX];
 };
@@ -66,7 +67,8 @@ struct relay {
     struct member *origin, *target;
     struct addr origin_via;
     uint64_t origin_nonce, nonce;
-    mono_ms nack_at; /* NEVER once said */
+    mono_ms again_at; /* its second ping; NEVER once sent */
+    mono_ms nack_at;  /* NEVER once said */
     mono_ms deadline;
 };
 struct relays {
@@ -79,7 +81,7 @@ struct relay *relays_add(struct relays *p, const struct member *origin, mono_ms 
 /* Takes out the relay with this nonce if `target` is whom it probed. False: there is none. */
 bool relays_take(struct relays *p, uint64_t nonce, const struct member *target, struct relay *out);
 void relays_forget(struct relays *p, const struct member *m);
-mono_ms relays_deadline(const struct relays *p); /* of the next nack */
+mono_ms relays_deadline(const struct relays *p); /* of the next ping or nack */
 void relays_delay(struct relays *p, uint32_t late_ms);
 
 /* Round trips, as TCP measures them (Jacobson and Karels 1988; RFC 6298, section 2): mean and mean deviation, kept
@@ -88,6 +90,13 @@ enum { RTT_MAX_MS = 4000 };
 void rtt_sample(uint16_t *eighths, uint16_t *var_fourths, uint64_t ms);
 /* Mean plus four deviations; 0: nothing was measured yet. */
 uint32_t rtt_timeout_ms(uint16_t eighths, uint16_t var_fourths);
+
+/* The share of round trips that fail, as probes see it that end well: a mean over the last sixteen or so, in 65536ths.
+ * Those of the dead are no loss and do not count. */
+void loss_sample(uint16_t *loss, bool is_lost);
+enum { LOSS_PINGS_MIN = 2, LOSS_PINGS_MAX = 10 };
+/* How many pings a probe needs so that all of them are lost once in a thousand times. Two while hardly any is. */
+uint8_t loss_pings(uint16_t loss);
 
 struct turns {
     uint64_t at, step, left;

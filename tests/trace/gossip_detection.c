@@ -87,6 +87,33 @@ static void a_relay_that_hears_nothing_says_nack(void **state)
     world_free(w);
 }
 
+/* G22: a relay that says "it answered me" of a dead member saves no turn while the others heard nothing. */
+static void one_lying_relay_saves_no_turn(void **state)
+{
+    struct world *w = several(5, 20000, 0);
+    struct gossip *g = w->node[0].g;
+    (void)state;
+    world_stop(w, 2);
+    struct node_id dead = world_id(2);
+    gossip_link_lost(g, &dead, GOSSIP_LINK_BROKEN, w->now);
+    world_drain(w, 0);
+    for (int t = 0; t < 40 && strcmp(world_state(w, 0, 2), "alive") == 0; t++) {
+        struct probe *p = probes_of(&g->probes, members_find(&g->members, &dead));
+        for (int k = 0; p && k < p->relay_count; k++) {
+            uint8_t space[100];
+            struct wr wr = wr_init(space, sizeof space);
+            struct datagram d = {.type = MSG_RELAYED_ACK, .nonce = p->nonce, .target = dead};
+            datagram_encode(&wr, &d);
+            if (p->relay[k] == members_find(&g->members, &w->node[1].id))
+                world_put(w, 1, 0, GOSSIP_DATAGRAM, wr_done(&wr), false);
+        }
+        world_run(w, w->now + 20);
+    }
+    assert_string_equal(world_state(w, 0, 2), "suspect");
+    assert_true(w->now <= 20460);
+    world_free(w);
+}
+
 /* A nack that was not asked for, of another probe, of another member: nothing. */
 static void a_stray_nack_changes_nothing(void **state)
 {
@@ -215,6 +242,7 @@ int main(void)
         cmocka_unit_test(a_member_is_probed_once_an_interval_whoever_does_it),
         cmocka_unit_test(every_silent_death_is_suspected_soon_and_dead_after_the_pause),
         cmocka_unit_test(a_relay_that_hears_nothing_says_nack),
+        cmocka_unit_test(one_lying_relay_saves_no_turn),
         cmocka_unit_test(a_stray_nack_changes_nothing),
         cmocka_unit_test(the_local_health_falls_and_recovers),
         cmocka_unit_test(who_hears_nobody_accuses_nobody),

@@ -137,7 +137,8 @@ static void a_broken_path_is_bridged_by_the_third(void **state)
                     "[ 12275] a > b ack\n"
                     "[ 12313] a > c ping\n"
                     "[ 12495] a > c ping\n"
-                    "[ 12495] a > b ping-req c\n");
+                    "[ 12495] a > b ping-req c\n"
+                    "[ 12603] a > c ping\n");
     assert_string_equal(world_state(w, 0, 2), "alive");
     assert_string_equal(world_state(w, 2, 0), "alive");
     world_free(w);

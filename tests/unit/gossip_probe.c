@@ -148,7 +148,9 @@ static void a_relay_says_nack_once(void **state)
     assert_int_equal(relays_deadline(&p), NEVER);
     struct relay *r = relays_add(&p, &a, 0);
     assert_non_null(r);
-    *r = (struct relay){.origin = &a, .nack_at = 80, .deadline = 1000};
+    *r = (struct relay){.origin = &a, .again_at = 60, .nack_at = 80, .deadline = 1000};
+    assert_int_equal(relays_deadline(&p), 60);
+    r->again_at = NEVER;
     assert_int_equal(relays_deadline(&p), 80);
     relays_delay(&p, 30);
     assert_int_equal(relays_deadline(&p), 110);
@@ -157,6 +159,28 @@ static void a_relay_says_nack_once(void **state)
     assert_int_equal(relays_deadline(&p), NEVER);
     assert_int_equal(r->deadline, 1060);
     relays_fini(&p);
+}
+
+static void pings_follow_the_loss(void **state)
+{
+    uint16_t loss = 0;
+    uint8_t last = LOSS_PINGS_MIN;
+    (void)state;
+    assert_int_equal(loss_pings(0), LOSS_PINGS_MIN);
+    for (int i = 0; i < 200; i++) { /* one in ten is lost: 0.1^3 = 0.001 */
+        loss_sample(&loss, i % 10 == 0);
+        assert_in_range(loss_pings(loss), LOSS_PINGS_MIN, 5);
+    }
+    for (int i = 0; i < 100; i++) { /* all are */
+        loss_sample(&loss, true);
+        assert_true(loss_pings(loss) >= last);
+        last = loss_pings(loss);
+    }
+    assert_int_equal(last, LOSS_PINGS_MAX);
+    for (int i = 0; i < 200; i++)
+        loss_sample(&loss, false);
+    assert_int_equal(loss, 0);
+    assert_int_equal(loss_pings(loss), LOSS_PINGS_MIN);
 }
 
 int main(void)
@@ -169,6 +193,7 @@ int main(void)
         cmocka_unit_test(no_second_exceeds_the_budget),
         cmocka_unit_test(round_trips_make_timeouts),
         cmocka_unit_test(a_relay_says_nack_once),
+        cmocka_unit_test(pings_follow_the_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
