@@ -9,7 +9,7 @@
  *   range.c    differences found in datagrams    differ.c what two members hold, side by side
  *   seeds.c    addresses to join by              timers.c what falls due
  *   detect.c   whom to probe, what silence means  watch.c  who watches whom, and when
- *   acquaint.c instances that met long ago
+ *   acquaint.c instances that met long ago        locate.c where we are in the space of round trips
  *   event.c    what the embedder is told           catch_up.c  one that lacks much asks one after another
  *   recall.c   what others hold of us, before we say anything
  *
@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/rng.h"
 #include "gossip/budget.h"
+#include "gossip/coordinate.h"
 #include "gossip/gossip.h"
 #include "gossip/member.h"
 #include "gossip/message.h"
@@ -97,6 +98,7 @@ enum {
     RECALL_AT_ONCE = 3,          /* members asked at once, and seeds */
     RECALL_ASKED_MAX = 16,       /* asked in all; then it is over when they have failed */
     LEAVE_WAIT_MS = 2000,        /* for the left record to be pulled by those it was announced to */
+    LOCATE_MS = 5000,            /* between looks whether our record is to say something else */
     WAVE_MS = 100,               /* from a rumor's first pushes to its second, see send.c */
     WAVE_FANOUT = 3,
     RECORD_INLINE_MAX = 256, /* records up to this are always sent whole, longer ones are announced once they
@@ -253,6 +255,11 @@ struct gossip {
     struct probes probes;
     struct relays relays;
     struct watch watch;
+    struct coordinate coordinate;
+    struct coordinate_pace pace;
+    mono_ms locate_at;             /* when it is next asked whether our record is to say something else */
+    mono_us now_us;                /* exact, while its millisecond is `now` */
+    uint8_t said_protocol;         /* gossip_protocol_of_all() when our record was set */
     struct turns turns;            /* without GOSSIP_OBSERVERS */
     struct heard heard[HEARD_MAX]; /* the latest two members of different names */
     uint16_t loss;                 /* of round trips, as loss_sample() keeps it */
@@ -297,7 +304,7 @@ struct gossip {
     uint32_t forgotten_count, forgotten_cap;
     struct proof *proofs;
     uint32_t proof_count;
-    bool ev_joined, ev_left_sent, ev_want, ev_recalled;
+    bool ev_joined, ev_left_sent, ev_want, ev_recalled, ev_moved;
     struct record_blob *lent[2]; /* kept alive for the event last polled */
     struct buf lent_doc;
     /* output */
@@ -393,7 +400,7 @@ void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struc
 /* detect.c */
 void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason);
 /* Answers to probes of ours; false: it answers none. */
-bool detect_ack(struct gossip *g, struct member *from, uint64_t nonce, uint32_t turn_ms);
+bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d);
 bool detect_relayed_ack(struct gossip *g, const struct member *from, uint64_t nonce,
                         const struct node_id *target);
 bool detect_nack(struct gossip *g, const struct member *from, uint64_t nonce, const struct node_id *target);
@@ -413,6 +420,15 @@ void detect_late(struct gossip *g, uint32_t late_ms);
 void detect_forget(struct gossip *g, const struct member *m);
 void detect_tick(struct gossip *g);
 mono_ms detect_deadline(const struct gossip *g);
+
+/* locate.c */
+void locate_init(struct gossip *g);
+mono_us locate_now_us(const struct gossip *g);
+/* It answered a probe of ours that was sent once, at `sent_us`. */
+void locate_sample(struct gossip *g, const struct member *from, const struct datagram *ack, mono_us sent_us);
+void locate_said(struct gossip *g); /* our record was set */
+void locate_tick(struct gossip *g);
+mono_ms locate_deadline(const struct gossip *g);
 
 /* receive.c */
 enum err receive_datagram(struct gossip *g, const struct node_id *from, const struct addr *via,

@@ -137,18 +137,20 @@ static void next_turn(struct gossip *g, const struct member *m, mono_ms sent_at,
     ring->next_at = sent_at + with_health(g, ms < least ? least : ms > most ? most : ms);
 }
 
-bool detect_ack(struct gossip *g, struct member *from, uint64_t nonce, uint32_t turn_ms)
+bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d)
 {
-    struct probe *p = probes_find(&g->probes, nonce);
+    struct probe *p = probes_find(&g->probes, d->nonce);
     if (!p || p->target != from)
         return false;
-    if (p->pings == 1) /* Karn and Partridge 1987: which of two was answered? */
+    if (p->pings == 1) { /* Karn and Partridge 1987: which of two was answered? */
         rtt_sample(&from->rtt_8ths, &from->rtt_var_4ths, g->now - p->sent_at);
+        locate_sample(g, from, d, p->sent_us);
+    }
     if (p->reason != PROBE_RETRY)
         loss_sample(&g->loss, p->pings > 1);
     if (p->reason == PROBE_TURN)
         detect_health(g, -1);
-    next_turn(g, from, p->sent_at, turn_ms);
+    next_turn(g, from, p->sent_at, d->ms);
     probes_remove(&g->probes, p);
     hear(g, from);
     g->stats.acks_received++;

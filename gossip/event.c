@@ -171,9 +171,12 @@ bool gossip_poll_event(struct gossip *g, struct gossip_event *out)
     } else if (g->ev.count + g->ev.unlisted > 0) {
         poll_member(g, out);
     } else if (!docs_event(g, out)) {
-        if (!take_flag(&g->ev_left_sent))
+        if (take_flag(&g->ev_moved))
+            out->type = GOSSIP_EV_MOVED;
+        else if (take_flag(&g->ev_left_sent))
+            out->type = GOSSIP_EV_LEFT_SENT;
+        else
             return false;
-        out->type = GOSSIP_EV_LEFT_SENT;
     }
     return true;
 }

@@ -21,9 +21,11 @@ static void defaults(struct gossip_config *c)
     OR(seed_retry_min_ms, 500);
     OR(seed_retry_max_ms, 30000);
     OR(dead_retry_ms, 10000);
+    OR(protocol, GOSSIP_PROTOCOL_MAX);
     OR(tombstone_ms, UINT64_C(7) * 24 * 3600 * 1000);
 #undef OR
     assert(c->packet_bytes_max >= 512 && c->probe_timeout_ms < c->probe_interval_ms && c->eager_fanout < 64);
+    assert(c->protocol >= GOSSIP_PROTOCOL_MIN && c->protocol <= GOSSIP_PROTOCOL_MAX);
     assert(c->seed_retry_min_ms <= c->seed_retry_max_ms && !node_id_is_zero(&c->self));
 }
 
@@ -46,6 +48,7 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     LIST_INIT(&g->suspicions);
     budget_init(&g->budget, g->cfg.bytes_per_second_max, now);
     budget_init(&g->states, STATE_BYTES_PER_S, now);
+    locate_init(g);
     timers_start(g);
     g->packet = malloc(g->cfg.packet_bytes_max);
     if (!g->packet) {
@@ -95,6 +98,7 @@ enum err gossip_own_set(struct gossip *g, struct bytes record, mono_ms now)
         return e;
     g->self = m;
     g->own_set_at = now;
+    locate_said(g);
     if (member_incarnation(m) >= g->wanted_incarnation)
         g->wanted_incarnation = 0;
     if (m->state == GOSSIP_LEFT) {
@@ -174,12 +178,14 @@ enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct no
     enum err e = ERR_OK;
     if (is_self(g, from) || node_id_is_zero(from))
         e = ERR_MALFORMED; /* our own words reflected, or nobody's */
+    else if (msg.len > 0 && msg.at[0] > g->cfg.protocol)
+        e = ERR_UNSUPPORTED;
     else if (lane == GOSSIP_BULK)
         e = bulk_receive(g, from, via, msg);
     else
         e = receive_datagram(g, from, via, msg);
-    if (e == ERR_MALFORMED)
-        g->stats.messages_malformed++;
+    g->stats.messages_malformed += e == ERR_MALFORMED;
+    g->stats.messages_unknown += e == ERR_UNSUPPORTED;
     return e;
 }
 

@@ -36,6 +36,16 @@ enum {
     GOSSIP_DOC_MAX = 1024 * 1024,  /* bytes of one document */
     GOSSIP_MEMBERS_MAX = 20000,    /* members known at once; further records are refused, counted */
     GOSSIP_ADDRS_MAX = 2,          /* addresses of one member: usually one of IPv4 and one of IPv6 */
+    GOSSIP_PROTOCOL_MIN =
+        1, /* protocol versions that this code speaks (docs/protocol.md, Versions): the ... */
+    GOSSIP_PROTOCOL_MAX = 2, /* ... oldest and the newest */
+    COORDINATE_BYTES = 11,
+};
+
+/* Where a member is in the space of round trips (coordinate.h), as it travels: of no meaning to the embedder, who puts
+ * it into the record as it is and takes it out again. All zeros: unknown. */
+struct gossip_coordinate {
+    uint8_t b[COORDINATE_BYTES];
 };
 
 /* What a verified record says that membership must know. Filled in by `verify`. */
@@ -47,6 +57,10 @@ struct gossip_claim {
     uint8_t addr_count;   /* 1..GOSSIP_ADDRS_MAX */
     struct addr addr[GOSSIP_ADDRS_MAX];
     struct hash hash; /* of the record's exact bytes */
+    /* The newest protocol version that its owner says it speaks; 0, as whoever does not know of versions leaves it: 1.
+     * What it is sent is never in a newer one, so nobody on the way can talk two members down. */
+    uint8_t protocol_max;
+    struct gossip_coordinate coordinate;
 };
 
 /* Questions to the outside. Called synchronously, must not call back into gossip. */
@@ -77,6 +91,7 @@ struct gossip_config {
     uint32_t seed_retry_max_ms;    /* [30000] ... up to this, for ever */
     uint32_t dead_retry_ms; /* [10000] how often one dead member is tried again, so that partitions heal */
     uint64_t tombstone_ms;  /* [7 days] how long dead and left members are remembered */
+    uint8_t protocol;       /* [GOSSIP_PROTOCOL_MAX] the newest version to speak: that of our records */
     uint32_t without; /* [0] GOSSIP_ parts left out, to measure what each is worth; agents leave out none */
 };
 
@@ -146,7 +161,8 @@ enum gossip_lane {
 
 /* Applies one message that arrived on `lane` from the authenticated member `from` at address `via`. Borrows `msg` for the
  * call. Replies and events are queued; drain them with gossip_poll_send() and gossip_poll_event().
- * ERR_MALFORMED: nothing was applied; count and drop it. ERR_NOMEM: a prefix may be applied; safe to go on. */
+ * ERR_MALFORMED, ERR_UNSUPPORTED (of a version or type that we do not speak): nothing was applied, and it is counted; drop
+ * it and keep the session. ERR_NOMEM: a prefix may be applied; safe to go on. */
 must_check enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct node_id *from,
                                    const struct addr *via, struct bytes msg, mono_ms now);
 
@@ -176,6 +192,11 @@ void gossip_link_works(struct gossip *g, const struct node_id *id, mono_ms now);
  * was late has not heard yet what others said. From 100 ms on it also takes back what it was about to say of
  * others: probes under way are void, suspicions are looked into anew. */
 void gossip_late(struct gossip *g, uint32_t late_ms);
+
+/* The exact time of what comes next, for round trips below a millisecond: call it before gossip_receive() with when the
+ * datagram was read from the socket, and before gossip_poll_send(). The clock is that of `now` and may be ahead of it;
+ * without it, or when `now` has overtaken it, round trips count in whole milliseconds. */
+void gossip_time_us(struct gossip *g, mono_us now);
 
 /* Fires what is due. Call at gossip_deadline() or later; earlier calls are harmless. */
 void gossip_tick(struct gossip *g, mono_ms now);
@@ -213,7 +234,10 @@ enum gossip_event_type {
      * that another agent runs with our key: `other` is what it published. The one with the lower address goes on,
      * the other asks for no new incarnation for ten minutes, so that the name does not flap (both are told). */
     GOSSIP_EV_EQUIVOCATION,
-    GOSSIP_EV_JOINED,    /* the first full state was exchanged with another member */
+    GOSSIP_EV_JOINED, /* the first full state was exchanged with another member */
+    /* Our record is to say something else: our coordinate has changed, or gossip_protocol_of_all() is another than when it
+     * was set. Sign the next version and gossip_own_set() it. Comes seldom (coordinate.h says how seldom). */
+    GOSSIP_EV_MOVED,
     GOSSIP_EV_LEFT_SENT, /* after our own left record: it has been told to enough members to exit now */
 };
 
@@ -246,6 +270,19 @@ bool gossip_member_get(const struct gossip *g, const struct node_id *id, struct 
 /* Iterates in a stable order: start with *cursor = 0, until false. Do not change the instance meanwhile. */
 bool gossip_member_next(const struct gossip *g, size_t *cursor, struct gossip_member *out);
 
+/* Where we are now; zeros: not known yet. */
+struct gossip_coordinate gossip_own_coordinate(const struct gossip *g);
+/* Round trips, us; 0: unknown. Foretold from here to the member, by the latest that it told us or everybody; and the
+ * median of our latest probes of it. */
+struct gossip_rtt {
+    uint32_t estimated_us, measured_us;
+};
+struct gossip_rtt gossip_rtt(const struct gossip *g, const struct node_id *id);
+/* Foretold between any two members that have published where they are. */
+uint32_t gossip_rtt_between_us(const struct gossip *g, const struct node_id *a, const struct node_id *b);
+/* The newest protocol version that we and all members held alive or suspect speak; the oldest while there is no other. */
+uint8_t gossip_protocol_of_all(const struct gossip *g);
+
 struct gossip_counts {
     uint32_t alive, suspect, dead, left;
 };
@@ -265,6 +302,7 @@ struct gossip_counts gossip_counts(const struct gossip *g);
     X(records_stale)                                                                                         \
     X(records_refused)                                                                                       \
     X(messages_malformed)                                                                                    \
+    X(messages_unknown)                                                                                      \
     X(datagrams_sent)                                                                                        \
     X(datagram_bytes_sent)                                                                                   \
     X(bulk_sent)                                                                                             \
@@ -272,7 +310,8 @@ struct gossip_counts gossip_counts(const struct gossip *g);
     X(nacks_received)                                                                                        \
     X(knocks_sent)                                                                                           \
     X(lateness)                                                                                              \
-    X(equivocations)
+    X(equivocations)                                                                                         \
+    X(moved)
 struct gossip_stats {
 #define X(name) uint64_t name;
     GOSSIP_STATS(X)

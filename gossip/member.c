@@ -162,6 +162,13 @@ static uint16_t take_place(struct members *t)
     return place;
 }
 
+static void count(struct members *t, const struct member *m, int by)
+{
+    t->by_state[m->state] += (uint32_t)by;
+    if (m->state == GOSSIP_ALIVE || m->state == GOSSIP_SUSPECT)
+        t->speaking[member_protocol(m)] += (uint32_t)by;
+}
+
 struct member *members_add(struct members *t, struct record_blob *record, mono_ms now)
 {
     static_assert((int)GOSSIP_MEMBERS_MAX < UINT16_MAX, "a place and one more fit 16 bits");
@@ -175,7 +182,7 @@ struct member *members_add(struct members *t, struct record_blob *record, mono_m
                          .slot = (uint16_t)t->count,
                          .state = GOSSIP_DEAD};
     t->list[t->count++] = place;
-    t->by_state[GOSSIP_DEAD]++;
+    count(t, m, 1);
     index_put(t, place);
     return m;
 }
@@ -184,7 +191,7 @@ void members_remove(struct members *t, struct member *m)
 {
     uint16_t place = t->list[m->slot], last = t->list[t->count - 1];
     members_unsum(t, m);
-    t->by_state[m->state]--;
+    count(t, m, -1);
     index_erase(t, index_of(t, place));
     members_at_place(t, last)->slot = m->slot;
     t->list[m->slot] = last;
@@ -214,9 +221,9 @@ void member_settle(struct member *m)
 
 void members_set_state(struct members *t, struct member *m, enum gossip_state state, mono_ms now)
 {
-    t->by_state[m->state]--;
-    t->by_state[state]++;
+    count(t, m, -1);
     m->state = (uint8_t)state;
+    count(t, m, 1);
     m->since = (int64_t)now;
 }
 
@@ -260,9 +267,11 @@ void members_set_record(struct members *t, struct member *m, struct record_blob 
 {
     assert(node_id_eq(&record->id, member_id(m)));
     members_unsum(t, m);
+    count(t, m, -1);
     record_blob_ref(record);
     record_blob_unref(m->record);
     m->record = record;
+    count(t, m, 1);
     m->addr_used = 0;
     members_sum(t, m);
 }

@@ -85,6 +85,8 @@ struct members {
     uint32_t index_cap;
     uint64_t key;
     uint32_t by_state[4];
+    uint32_t
+        speaking[GOSSIP_PROTOCOL_MAX + 1]; /* of the alive and suspect, by the newest version they speak */
     uint64_t sum[SUM_LANES];
 };
 
@@ -114,6 +116,12 @@ static inline struct member *members_at(const struct members *t, uint32_t i)
 static inline const struct node_id *member_id(const struct member *m)
 {
     return &m->record->id;
+}
+/* The newest protocol version that it speaks, as far as we know that one. */
+static inline uint8_t member_protocol(const struct member *m)
+{
+    uint8_t newest = m->record->protocol_max;
+    return newest < GOSSIP_PROTOCOL_MAX ? newest : GOSSIP_PROTOCOL_MAX;
 }
 static inline uint64_t member_incarnation(const struct member *m)
 {

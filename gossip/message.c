@@ -28,9 +28,18 @@ bool doc_version_next(struct rd *r, struct doc_version *out)
 
 /* Rumors. */
 
+static uint8_t rumor_number(const struct rumor_item *i)
+{
+    if (i->layout < 2)
+        return (uint8_t)i->type;
+    return i->type == RUMOR_SUSPECT ? RUMOR_SUSPECT_2
+           : i->type == RUMOR_DEAD  ? RUMOR_DEAD_2
+                                    : (uint8_t)i->type;
+}
+
 void rumor_item_encode(struct wr *w, const struct rumor_item *i)
 {
-    wr_u8(w, (uint8_t)i->type);
+    wr_u8(w, rumor_number(i));
     switch (i->type) {
     case RUMOR_RECORD:
         wr_u8(w, i->hops);
@@ -50,7 +59,8 @@ void rumor_item_encode(struct wr *w, const struct rumor_item *i)
         wr_be64(w, i->incarnation);
         wr_be64(w, i->version);
         wr_bytes(w, i->accuser.b, ID_BYTES);
-        wr_u8(w, (uint8_t)i->reason);
+        if (i->layout >= 2)
+            wr_u8(w, (uint8_t)i->reason);
         break;
     case RUMOR_DOC:
         doc_version_encode(w, &i->doc);
@@ -83,7 +93,8 @@ static void rumor_body_decode(struct rd *r, struct rumor_item *i)
         i->incarnation = rd_be64(r);
         i->version = rd_be64(r);
         rd_copy(r, i->accuser.b, ID_BYTES);
-        i->reason = rd_u8(r) == REASON_REFUSED ? REASON_REFUSED : REASON_SILENT;
+        if (i->layout >= 2)
+            i->reason = rd_u8(r) == REASON_REFUSED ? REASON_REFUSED : REASON_SILENT;
         return;
     case RUMOR_DOC:
         doc_version_decode(r, &i->doc);
@@ -97,17 +108,22 @@ bool rumor_item_next(struct rd *r, struct rumor_item *out)
     if (!rd_ok(r) || rd_left(r) == 0)
         return false;
     memset(out, 0, sizeof *out);
-    out->type = (enum rumor_type)rd_u8(r);
+    uint8_t number = rd_u8(r);
+    bool is_opinion_2 = number == RUMOR_SUSPECT_2 || number == RUMOR_DEAD_2;
+    out->layout = is_opinion_2 ? 2 : 1;
+    if (is_opinion_2)
+        number = number == RUMOR_SUSPECT_2 ? RUMOR_SUSPECT : RUMOR_DEAD;
+    out->type = (enum rumor_type)number;
     rumor_body_decode(r, out);
     return rd_ok(r);
 }
 
-static bool rumors_are_whole(struct bytes rumors)
+static bool rumors_are_whole(struct bytes rumors, uint8_t version)
 {
     struct rd r = rd_init(rumors);
     struct rumor_item i;
-    while (rumor_item_next(&r, &i)) {
-    }
+    while (rumor_item_next(&r, &i))
+        r.overran |= i.layout > version;
     return rd_done(&r);
 }
 
@@ -129,22 +145,34 @@ static bool docs_decode(struct rd *r, struct bytes *out)
 
 /* Datagrams. */
 
-static void header_encode(struct wr *w, enum message_type type)
+static void header_encode(struct wr *w, uint8_t version, enum message_type type)
 {
-    wr_u8(w, MESSAGE_VERSION);
+    wr_u8(w, version > GOSSIP_PROTOCOL_MIN ? version : GOSSIP_PROTOCOL_MIN);
     wr_u8(w, (uint8_t)type);
 }
 
-static bool header_decode(struct rd *r, enum message_type *type)
+/* The version in which each type came. */
+static const uint8_t since[] = {
+    [MSG_PING] = 1, [MSG_ACK] = 1,   [MSG_PING_REQ] = 1, [MSG_RELAYED_ACK] = 1, [MSG_NACK] = 1,
+    [MSG_PUSH] = 1, [MSG_GET] = 1,   [MSG_DIGEST] = 1,   [MSG_RANGE] = 1,       [MSG_SYNC] = 1,
+    [MSG_LIST] = 1, [MSG_STATE] = 1, [MSG_FETCH] = 1,    [MSG_DOC_GET] = 1,     [MSG_DOC] = 1,
+};
+
+static enum err header_decode(struct rd *r, uint8_t *version, enum message_type *type)
 {
-    uint8_t version = rd_u8(r);
-    *type = (enum message_type)rd_u8(r);
-    return rd_ok(r) && version == MESSAGE_VERSION;
+    *version = rd_u8(r);
+    uint8_t t = rd_u8(r);
+    *type = (enum message_type)t;
+    if (!rd_ok(r))
+        return ERR_MALFORMED;
+    if (*version < GOSSIP_PROTOCOL_MIN || *version > GOSSIP_PROTOCOL_MAX)
+        return ERR_UNSUPPORTED;
+    return t < sizeof since && since[t] > 0 && since[t] <= *version ? ERR_OK : ERR_UNSUPPORTED;
 }
 
 void datagram_encode(struct wr *w, const struct datagram *d)
 {
-    header_encode(w, d->type);
+    header_encode(w, d->version, d->type);
     switch (d->type) {
     case MSG_PING:
     case MSG_ACK:
@@ -152,6 +180,8 @@ void datagram_encode(struct wr *w, const struct datagram *d)
         wr_bytes(w, d->summary.b, SUMMARY_BYTES);
         if (d->type == MSG_ACK)
             wr_be16(w, d->ms);
+        if (d->type == MSG_ACK && d->version >= 2)
+            wr_bytes(w, d->coordinate.b, COORDINATE_BYTES);
         break;
     case MSG_PING_REQ:
     case MSG_RELAYED_ACK:
@@ -241,6 +271,8 @@ static bool datagram_body_decode(struct rd *r, struct datagram *d)
         rd_copy(r, d->summary.b, SUMMARY_BYTES);
         if (d->type == MSG_ACK)
             d->ms = rd_be16(r);
+        if (d->type == MSG_ACK && d->version >= 2)
+            rd_copy(r, d->coordinate.b, COORDINATE_BYTES);
         break;
     case MSG_PING_REQ:
     case MSG_RELAYED_ACK:
@@ -264,14 +296,17 @@ static bool datagram_body_decode(struct rd *r, struct datagram *d)
         return false;
     }
     d->rumors = rd_bytes(r, rd_left(r));
-    return rd_done(r) && rumors_are_whole(d->rumors);
+    return rd_done(r) && rumors_are_whole(d->rumors, d->version);
 }
 
 enum err datagram_decode(struct datagram *out, struct bytes msg)
 {
     struct rd r = rd_init(msg);
     struct datagram d = {0};
-    if (!header_decode(&r, &d.type) || !datagram_body_decode(&r, &d))
+    enum err e = header_decode(&r, &d.version, &d.type);
+    if (e)
+        return e;
+    if (!datagram_body_decode(&r, &d))
         return ERR_MALFORMED;
     *out = d;
     return ERR_OK;
@@ -351,7 +386,7 @@ static size_t listed_bytes(uint8_t bits)
 
 void bulk_encode(struct wr *w, const struct bulk *b)
 {
-    header_encode(w, b->type);
+    header_encode(w, b->version, b->type);
     switch (b->type) {
     case MSG_SYNC:
         assert(b->bits <= DIGEST_BITS_MAX && b->digests.len == (size_t)8 << b->bits);
@@ -473,7 +508,10 @@ enum err bulk_decode(struct bulk *out, struct bytes msg)
 {
     struct rd r = rd_init(msg);
     struct bulk b = {0};
-    if (msg.len > GOSSIP_BULK_MAX || !header_decode(&r, &b.type) || !bulk_body_decode(&r, &b))
+    enum err e = msg.len > GOSSIP_BULK_MAX ? ERR_MALFORMED : header_decode(&r, &b.version, &b.type);
+    if (e)
+        return e;
+    if (!bulk_body_decode(&r, &b))
         return ERR_MALFORMED;
     *out = b;
     return ERR_OK;

@@ -1,11 +1,15 @@
 /* message.h: the bytes of gossip, both lanes. Fixed layouts, big-endian; docs/protocol.md draws the same
  * pictures.
  *
- * Every message is `u8 version=1 | u8 type | body`. A decoder checks the whole message, every rumor and entry
- * in it, before it returns ERR_OK; the iterators over what it borrowed then cannot fail. Another version, an
- * unknown type or rumor, a type on the wrong lane, a byte too many or too few: ERR_MALFORMED, nothing applied
- * (ADVERSARY G11, G12, G39, G45). Counts are checked against the bytes that are there; nothing is allocated
- * here. */
+ * Every message is `u8 version | u8 type | body`. The version is that of the layout: what a version has said once
+ * stays so for ever; another layout, type or rumor is of a later version, and is sent only to members whose signed
+ * record says that they speak it. What has not changed since version 1 still says 1.
+ *
+ * A decoder checks the whole message, every rumor and entry in it, before it returns ERR_OK; the iterators over what it
+ * borrowed then cannot fail. ERR_UNSUPPORTED: a version or type that we do not know, in a message of which nothing else
+ * was looked at. An unknown rumor, a type on the wrong lane, a byte too many or too few: ERR_MALFORMED. Nothing is
+ * applied of either, both are counted, and the session stays (ADVERSARY G11, G12, G39, G45). Counts are checked
+ * against the bytes that are there; nothing is allocated here. */
 #ifndef GOSSIP_MESSAGE_H
 #define GOSSIP_MESSAGE_H
 
@@ -14,7 +18,6 @@
 #include "gossip/gossip.h"
 
 enum {
-    MESSAGE_VERSION = 1,
     MESSAGE_HEADER = 2,
     SUMMARY_BYTES = 16,
     DIGEST_BITS_MAX = 8, /* at most 256 buckets in a SYNC */
@@ -49,7 +52,9 @@ enum message_type {
     MSG_DOC = 21,
 };
 
+/* What an opinion is on the wire is said by its number: version 1 has 3 and 4, version 2 has 6 and 7 besides. */
 enum rumor_type { RUMOR_RECORD = 1, RUMOR_NOTICE = 2, RUMOR_SUSPECT = 3, RUMOR_DEAD = 4, RUMOR_DOC = 5 };
+enum { RUMOR_SUSPECT_2 = 6, RUMOR_DEAD_2 = 7 };
 /* Why its accuser thinks so. Another number is read as SILENT: it may mean something to a later version. */
 enum opinion_reason {
     REASON_SILENT = 0,
@@ -70,12 +75,14 @@ struct doc_version {
 /* One rumor. Which fields count depends on the type.
  *   RECORD   u8 1 | u8 hops | be16 len | record
  *   NOTICE   u8 2 | u8 hops | subject 32 | be64 incarnation | be64 version | hash 32 | be16 record_bytes
- *   SUSPECT  u8 3 | subject 32 | be64 incarnation | be64 version | accuser 32 | u8 reason
- *   DEAD     u8 4 | as SUSPECT
+ *   SUSPECT  u8 3 | subject 32 | be64 incarnation | be64 version | accuser 32
+ *            u8 6 | as 3 | u8 reason        version 2
+ *   DEAD     u8 4 or 7 | as SUSPECT
  *   DOC      u8 5 | u8 kind | be64 epoch | be64 version | hash 32                           */
 struct rumor_item {
     enum rumor_type type;
-    uint8_t hops; /* how many members passed it on; a hint for how to push, never trusted for more */
+    uint8_t layout; /* SUSPECT, DEAD: the version in which it is said; 0: 1, without a reason */
+    uint8_t hops;   /* how many members passed it on; a hint for how to push, never trusted for more */
     struct bytes record;
     struct node_id subject, accuser;
     uint64_t incarnation, version;
@@ -95,6 +102,7 @@ bool rumor_item_next(struct rd *r, struct rumor_item *out); /* false: at the end
 
 /* PING           be64 nonce | summary 16 | rumors
  * ACK            be64 nonce | summary 16 | be16 ms | rumors    ms: until the prober's next turn (watch.h); 0: none
+ * ACK, version 2 be64 nonce | summary 16 | be16 ms | coordinate 11 | rumors      where its sender is (coordinate.h)
  * PING_REQ       be64 nonce | target 32 | be16 ms | rumors     ms: the relay's word is awaited so long
  * RELAYED_ACK    be64 nonce | target 32 | rumors
  * NACK           be64 nonce | target 32 | rumors
@@ -108,10 +116,12 @@ bool rumor_item_next(struct rd *r, struct rumor_item *out); /* false: at the end
  * holds in its ranges. docs: as below, what the sender holds. */
 struct datagram {
     enum message_type type;
-    uint64_t nonce; /* DIGEST, RANGE: the salt */
+    uint8_t version; /* to encode in; 0: 1 */
+    uint64_t nonce;  /* DIGEST, RANGE: the salt */
     struct summary summary;
     struct node_id target;
     uint16_t ms;
+    struct gossip_coordinate coordinate;
     struct bytes rumors; /* borrowed; walk with rumor_item_next() */
     struct bytes ids;    /* borrowed; a multiple of ID_BYTES */
     struct bytes docs;   /* borrowed; a multiple of DOC_BYTES */
@@ -159,6 +169,7 @@ enum {
  *          document: empty if it is not held any more                                     */
 struct bulk {
     enum message_type type;
+    uint8_t version; /* to encode in; 0: 1 */
     uint64_t salt;
     uint8_t flags, bits;
     struct bytes docs;    /* SYNC, LIST, STATE; a multiple of DOC_BYTES */

@@ -34,6 +34,7 @@ enum probe_reason {
 struct probe {
     struct member *target;
     uint64_t nonce;
+    mono_us sent_us;                     /* when it really went out; 0: not yet */
     mono_ms sent_at, again_at, deadline; /* again_at: NEVER once done or never due */
     uint8_t pings;                       /* sent so far */
     enum probe_reason reason;

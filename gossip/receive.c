@@ -81,7 +81,7 @@ static void on_ack(struct gossip *g, struct member *from, const struct datagram 
                                              .about = from,
                                              .via = relay.origin_via,
                                              .nonce = relay.origin_nonce});
-    } else if (!detect_ack(g, from, d->nonce, d->ms)) {
+    } else if (!detect_ack(g, from, d)) {
         g->stats.acks_unmatched++;
         return;
     }

@@ -79,7 +79,9 @@ struct record_blob *record_blob_new(struct bytes record, const struct gossip_cla
                               .hash = claim->hash,
                               .id = claim->id,
                               .incarnation = claim->incarnation,
-                              .version = claim->version};
+                              .version = claim->version,
+                              .protocol_max = claim->protocol_max > 0 ? claim->protocol_max : 1,
+                              .coordinate = claim->coordinate};
     memcpy(b->addr, claim->addr, addrs);
     if (record.len > 0)
         memcpy(b->addr + b->addr_count, record.at, record.len);

@@ -8,12 +8,7 @@
 #ifndef GOSSIP_RECORD_BLOB_H
 #define GOSSIP_RECORD_BLOB_H
 
-#include "base/addr.h"
-#include "base/bytes.h"
-#include "base/id.h"
-
-struct gossip_claim;
-struct gossip_pool;
+#include "gossip/gossip.h"
 
 struct record_blob {
     struct gossip_pool *pool; /* that knows of it, or NULL */
@@ -22,6 +17,8 @@ struct record_blob {
     struct hash hash; /* of the bytes, and the rest of what `verify` told of them */
     struct node_id id;
     uint64_t incarnation, version;
+    uint8_t protocol_max; /* 1 if nothing was told */
+    struct gossip_coordinate coordinate;
     uint8_t addr_count;
     struct addr addr[]; /* and then the bytes */
 };

@@ -168,9 +168,19 @@ static size_t room(const struct wr *w)
     return (size_t)(w->end - w->at);
 }
 
-static struct rumor_item opinion_of(const struct member *m, const struct node_id *accuser, bool is_refused)
+/* The newest version that both speak, by what the other has signed. */
+static uint8_t version_for(const struct gossip *g, const struct member *to)
 {
-    return (struct rumor_item){.type = m->state == GOSSIP_DEAD ? RUMOR_DEAD : RUMOR_SUSPECT,
+    uint8_t theirs = member_protocol(to);
+    return theirs < g->cfg.protocol ? theirs : g->cfg.protocol;
+}
+
+/* `layout`: the version to say it in. */
+static struct rumor_item opinion_of(const struct member *m, const struct node_id *accuser, bool is_refused,
+                                    uint8_t layout)
+{
+    return (struct rumor_item){.layout = layout,
+                               .type = m->state == GOSSIP_DEAD ? RUMOR_DEAD : RUMOR_SUSPECT,
                                .subject = *member_id(m),
                                .accuser = *accuser,
                                .incarnation = member_incarnation(m),
@@ -235,31 +245,31 @@ static bool doc_tell(const struct gossip *g, struct wr *w, const struct rumor *r
 }
 
 /* Its accuser's word, and that of each whose dial was refused. */
-static bool opinion_tell(const struct gossip *g, struct wr *w, const struct rumor *r)
+static bool opinion_tell(const struct gossip *g, struct wr *w, const struct rumor *r, uint8_t layout)
 {
     const struct suspicion *s = member_suspicion(r->subject);
     bool is_ours = is_self(g, &r->accuser), is_among = false;
     if (room(w) < OPINION_BYTES * (1u + (s ? s->refusers : 0)))
         return false;
     for (int i = 0; s && i < s->refusers; i++) {
-        struct rumor_item item = opinion_of(r->subject, &s->refuser[i], true);
+        struct rumor_item item = opinion_of(r->subject, &s->refuser[i], true, layout);
         rumor_item_encode(w, &item);
         is_among |= node_id_eq(&s->refuser[i], &r->accuser);
     }
     if (is_among)
         return true;
     struct rumor_item item =
-        opinion_of(r->subject, &r->accuser, r->is_refused || (is_ours && s && s->is_refused));
+        opinion_of(r->subject, &r->accuser, r->is_refused || (is_ours && s && s->is_refused), layout);
     rumor_item_encode(w, &item);
     return true;
 }
 
 /* False: no room for it in this packet. */
-static bool tell(const struct gossip *g, struct wr *w, const struct rumor *r, bool eager)
+static bool tell(const struct gossip *g, struct wr *w, const struct rumor *r, uint8_t layout, bool eager)
 {
     if (r->class >= RUMORS_LEAVE)
         return record_tell(g, w, r, eager);
-    return r->class == RUMORS_DOC ? doc_tell(g, w, r) : opinion_tell(g, w, r);
+    return r->class == RUMORS_DOC ? doc_tell(g, w, r) : opinion_tell(g, w, r, layout);
 }
 
 static bool is_for(const struct rumor *r, const struct member *to)
@@ -291,7 +301,7 @@ static uint32_t tell_rumors(struct gossip *g, struct wr *w, const struct member 
         for (int c = 0; c < RUMOR_CLASSES; c++) {
             if (!at[c] || count == PACKET_RUMORS_MAX)
                 continue;
-            if (!tell(g, w, at[c], eager)) {
+            if (!tell(g, w, at[c], version_for(g, to), eager)) {
                 at[c] = NULL;
                 continue;
             }
@@ -325,11 +335,23 @@ static struct datagram head_of(const struct gossip *g, const struct out *o)
         [OUT_PING_REQ] = MSG_PING_REQ, [OUT_RELAYED_ACK] = MSG_RELAYED_ACK,
         [OUT_NACK] = MSG_NACK,         [OUT_RECORD] = MSG_PUSH,
         [OUT_DOC] = MSG_PUSH,          [OUT_WARNING] = MSG_PUSH};
-    struct datagram d = {
-        .type = type[o->type], .nonce = o->nonce, .summary = bulk_summary(g, o->nonce), .ms = o->ms};
+    struct datagram d = {.type = type[o->type],
+                         .version = version_for(g, o->to),
+                         .nonce = o->nonce,
+                         .summary = bulk_summary(g, o->nonce),
+                         .ms = o->ms};
     if (o->about)
         d.target = *member_id(o->about);
+    if (o->type == OUT_ACK)
+        d.coordinate = coordinate_say(&g->coordinate);
     return d;
+}
+
+static void note_ping(struct gossip *g, uint64_t nonce)
+{
+    struct probe *p = probes_find(&g->probes, nonce);
+    if (p && p->sent_us == 0)
+        p->sent_us = locate_now_us(g);
 }
 
 /* Who does not hold our record yet cannot answer. Anything it ever sent us shows that it does. */
@@ -355,6 +377,8 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
     struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
     struct datagram d = head_of(g, &o);
     datagram_encode(&w, &d);
+    if (o.type == OUT_PING)
+        note_ping(g, o.nonce);
     if (o.type == OUT_PING && needs_introduction(g, o.to) && 4 + g->self->record->len <= room(&w)) {
         struct rumor_item i = record_of(g->self, UINT8_MAX);
         rumor_item_encode(&w, &i);
@@ -362,7 +386,7 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
     /* Lifeguard, Buddy System: the suspect is told first, so that it can refute. */
     if (!(g->cfg.without & GOSSIP_TELL_SUSPECT) && room(&w) >= OPINION_BYTES &&
         (o.to->state == GOSSIP_SUSPECT || o.to->state == GOSSIP_DEAD)) {
-        struct rumor_item i = opinion_of(o.to, &g->cfg.self, false);
+        struct rumor_item i = opinion_of(o.to, &g->cfg.self, false, d.version);
         rumor_item_encode(&w, &i);
     }
     /* Who is suspected is likely to hear nothing: rumors told to it would be spent for nothing. */
@@ -377,7 +401,7 @@ static struct rumor_item answer_of(const struct gossip *g, const struct out *o)
 {
     if (o->type == OUT_DOC)
         return doc_of(g, o->doc_kind);
-    return o->type == OUT_WARNING ? opinion_of(o->to, member_id(o->about), false)
+    return o->type == OUT_WARNING ? opinion_of(o->to, member_id(o->about), false, version_for(g, o->to))
                                   : record_of(o->about, o->hops);
 }
 
@@ -454,7 +478,7 @@ static bool poll_eager(struct gossip *g, struct gossip_packet *out)
             return false;
         }
         struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
-        struct datagram d = {.type = MSG_PUSH};
+        struct datagram d = {.type = MSG_PUSH, .version = version_for(g, to)};
         datagram_encode(&w, &d);
         if (!apply_addr(g, to, &addr) || tell_rumors(g, &w, to, true) == 0) {
             pay_unwanted(g); /* so that this ends, even if the only member told us itself */

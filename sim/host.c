@@ -27,10 +27,15 @@ const char *host_state_text(enum host_state s)
 
 /* ---- its clock ---- */
 
-mono_ms host_ms(const struct host *h)
+static mono_us host_us(const struct host *h)
 {
     int64_t elapsed = (int64_t)(h->world->now - h->world->began);
-    return (mono_ms)((int64_t)h->world->now + elapsed * h->drift_ppm / 1000000) / 1000;
+    return (mono_us)((int64_t)h->world->now + elapsed * h->drift_ppm / 1000000);
+}
+
+mono_ms host_ms(const struct host *h)
+{
+    return host_us(h) / 1000;
 }
 
 mono_us host_when(const struct host *h, mono_ms at)
@@ -76,10 +81,18 @@ const struct signed_record *host_remembers(const struct host *h, uint32_t member
 
 /* ---- gossip's questions ---- */
 
+static bool is_of_layout_2(const struct host *h, const struct gossip_claim *claim)
+{
+    const struct signed_record *r = signer_find(h->world->signer, &claim->hash);
+    return r && r->words.layout >= 2;
+}
+
 static enum err verify_record(void *arg, struct bytes record, struct gossip_claim *out)
 {
     struct host *h = arg;
     enum err e = signer_verify(h->world->signer, record, out);
+    if (e == ERR_OK && h->protocol == 1 && is_of_layout_2(h, out))
+        return ERR_MALFORMED; /* as its code of that time says */
     if (e == ERR_OK)
         oracle_verified(h->world, h->index, out);
     else
@@ -96,13 +109,22 @@ static struct bytes find_document(void *arg, const struct hash *hash)
 
 /* ---- the own record ---- */
 
+static uint8_t protocol_of(const struct host *h)
+{
+    return h->protocol ? h->protocol : GOSSIP_PROTOCOL_MAX;
+}
+
 /* Version 1 of a new incarnation, the next version of the current one. */
 static void publish(struct host *h, bool left)
 {
     struct world *w = h->world;
     uint64_t incarnation = h->disk.incarnation;
     uint64_t version = h->own && h->own->incarnation == incarnation ? h->own->version + 1 : 1;
-    const struct signed_record *r = signer_sign(w->signer, h->index, incarnation, version, left, h->door);
+    struct signed_words words = {protocol_of(h), gossip_protocol_of_all(h->gossip), {{0}}};
+    if (words.layout >= 2)
+        words.coordinate = gossip_own_coordinate(h->gossip);
+    const struct signed_record *r =
+        signer_sign(w->signer, h->index, incarnation, version, left, h->door, &words);
     if (!r) {
         world_fail(w, "host %u signs incarnation %llu version %llu a second time", h->index,
                    (unsigned long long)incarnation, (unsigned long long)version);
@@ -238,6 +260,10 @@ static void on_event(struct host *h, const struct gossip_event *ev)
         break;
     case GOSSIP_EV_JOINED:
         trace_line(&w->trace, w->now, "%u has joined", h->index);
+        break;
+    case GOSSIP_EV_MOVED:
+        trace_line(&w->trace, w->now, "%u has moved", h->index);
+        publish(h, h->wants_to_leave);
         break;
     case GOSSIP_EV_FORGOTTEN:
     case GOSSIP_EV_RECALLED: /* hosts of the simulator begin with what their disk says */
@@ -393,6 +419,7 @@ void host_pump(struct host *h)
     struct gossip_event ev;
     struct gossip_packet p;
     bool any = true;
+    gossip_time_us(h->gossip, host_us(h));
     while (any) {
         any = false;
         while (gossip_poll_event(h->gossip, &ev)) {
@@ -433,6 +460,7 @@ static void take_in(struct host *h, const struct delivery *d)
                   d->lane == GOSSIP_BULK ? "bulk" : "datagram", msg);
     if (w->liars && liars_answer(w, h->index, d->from, d->lane, msg))
         return;
+    gossip_time_us(h->gossip, host_us(h));
     enum err e = gossip_receive(h->gossip, d->lane, from, &via, msg, host_ms(h));
     if (e == ERR_NOMEM)
         abort();
@@ -542,6 +570,7 @@ void host_begin(struct world *w, uint32_t host)
     struct host *h = &w->host[host];
     struct gossip_config config = w->config.gossip;
     config.self = *signer_id(w->signer, host);
+    config.protocol = h->protocol;
     h->generation++;
     config.seed = w->config.seed * 1000003u + (uint64_t)host * 1009u + h->generation;
     struct gossip_verify verify = {verify_record, find_document, h};

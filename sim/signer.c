@@ -234,7 +234,9 @@ struct draft {
     struct addr addr;
     uint64_t incarnation, version;
     bool left, is_twin;
+    struct signed_words words;
 };
+static const struct signed_words plain = {.protocol = GOSSIP_PROTOCOL_MAX, .layout = 1};
 
 static void make_record(const struct identity *owner, const struct draft *d, const struct sign_key *by,
                         struct buf *out)
@@ -244,7 +246,12 @@ static void make_record(const struct identity *owner, const struct draft *d, con
                        .left = d->left,
                        .addr_count = 1,
                        .addr = {d->addr},
-                       .service_count = 1};
+                       .protocol_min = GOSSIP_PROTOCOL_MIN,
+                       .protocol_max = d->words.protocol,
+                       .service_count = 1,
+                       .layout = d->words.layout};
+    static_assert(sizeof r.coordinate == sizeof d->words.coordinate, "the record's is gossip's");
+    memcpy(r.coordinate, d->words.coordinate.b, sizeof r.coordinate);
     r.credential.bytes = buf_bytes(&owner->credential);
     r.service[0] = (struct record_service){.name = bytes_str("web"),
                                            .port = (uint16_t)(WEB_PORT + d->is_twin),
@@ -298,8 +305,12 @@ static struct signed_record *sign(const struct signed_record *like)
 {
     struct buf bytes = {0};
     struct identity *who = &notary->identity[like->owner];
-    const struct draft d = {signer_addr(like->owner, like->door), like->incarnation, like->version,
-                            like->left, like->is_twin};
+    const struct draft d = {signer_addr(like->owner, like->door),
+                            like->incarnation,
+                            like->version,
+                            like->left,
+                            like->is_twin,
+                            like->words};
     make_record(who, &d, &who->key, &bytes);
     struct signed_record *r = must(malloc(sizeof *r + bytes.len));
     memcpy(r + 1, bytes.at, bytes.len);
@@ -317,25 +328,38 @@ static struct signed_record *sign(const struct signed_record *like)
     return who->records = r;
 }
 
+static bool says(const struct signed_record *r, const struct signed_words *words)
+{
+    const struct signed_words *w = &r->words;
+    return w->protocol == words->protocol && w->layout == words->layout &&
+           memcmp(&w->coordinate, &words->coordinate, sizeof w->coordinate) == 0;
+}
+
 /* From memory, if any run has signed it before. */
 static const struct signed_record *signed_like(const struct signed_record *like)
 {
     struct signed_record *r = notary->identity[like->owner].records;
-    while (r && (r->incarnation != like->incarnation || r->version != like->version ||
-                 r->left != like->left || r->door != like->door || r->is_twin != like->is_twin))
+    while (r &&
+           (r->incarnation != like->incarnation || r->version != like->version || r->left != like->left ||
+            r->door != like->door || r->is_twin != like->is_twin || !says(r, &like->words)))
         r = r->next;
     return r ? r : sign(like);
 }
 
 const struct signed_record *signer_sign(struct signer *s, uint32_t host, uint64_t incarnation,
-                                        uint64_t version, bool left, uint8_t door)
+                                        uint64_t version, bool left, uint8_t door,
+                                        const struct signed_words *words_or_null)
 {
     struct highest *h = &s->highest[host];
     if (incarnation < h->incarnation || (incarnation == h->incarnation && version <= h->version))
         return NULL;
     *h = (struct highest){incarnation, version, left};
-    const struct signed_record like = {
-        .owner = host, .incarnation = incarnation, .version = version, .left = left, .door = door};
+    const struct signed_record like = {.owner = host,
+                                       .incarnation = incarnation,
+                                       .version = version,
+                                       .left = left,
+                                       .door = door,
+                                       .words = words_or_null ? *words_or_null : plain};
     const struct signed_record *r = signed_like(&like);
     remember(s, r);
     return r;
@@ -426,6 +450,8 @@ static enum err judge(struct bytes record, struct gossip_claim *out)
     out->incarnation = r.incarnation;
     out->version = r.version;
     out->left = r.left;
+    out->protocol_max = (uint8_t)r.protocol_max;
+    memcpy(out->coordinate.b, r.coordinate, sizeof r.coordinate);
     out->addr_count = (uint8_t)r.addr_count;
     memcpy(out->addr, r.addr, r.addr_count * sizeof r.addr[0]);
     return ERR_OK;
@@ -469,7 +495,7 @@ void signer_forge(struct signer *s, uint32_t victim, uint32_t liar, uint64_t inc
 {
     /* At the liar's address: what the forger of a record wants is the victim's traffic (memberlist#370). */
     (void)s;
-    const struct draft d = {signer_addr(liar, 0), incarnation, 1, left, false};
+    const struct draft d = {signer_addr(liar, 0), incarnation, 1, left, false, plain};
     make_record(&notary->identity[victim], &d, &notary->identity[liar].key, out);
 }
 
@@ -477,6 +503,6 @@ void signer_forge_outsider(struct signer *s, uint64_t incarnation, struct buf *o
 {
     (void)s;
     const struct identity *outsider = &notary->outsider;
-    const struct draft d = {signer_addr(0, 0), incarnation, 1, false, false};
+    const struct draft d = {signer_addr(0, 0), incarnation, 1, false, false, plain};
     make_record(outsider, &d, &outsider->key, out);
 }

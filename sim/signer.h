@@ -13,14 +13,21 @@
 
 struct signer;
 
+/* What the record of a version says besides. */
+struct signed_words {
+    uint8_t protocol, layout; /* the newest version that the owner speaks; that of the record itself */
+    struct gossip_coordinate coordinate;
+};
+
 struct signed_record {
     struct hash hash;
     uint32_t owner;
     uint32_t number; /* from 1 on, over all records of the process */
     uint64_t incarnation, version;
     bool left;
-    bool is_twin;               /* the second with these numbers: its owner lies */
-    uint8_t door;               /* which of its owner's addresses it names */
+    bool is_twin; /* the second with these numbers: its owner lies */
+    uint8_t door; /* which of its owner's addresses it names */
+    struct signed_words words;
     struct bytes bytes;         /* live as long as the process */
     struct signed_record *next; /* of the same owner, in any world */
 };
@@ -39,7 +46,8 @@ uint32_t signer_host_at(const struct signer *s, const struct addr *a, uint8_t *d
 /* The owner's record, at its address of this number. NULL: these numbers are not above all that it has signed, which
  * must never be. */
 const struct signed_record *signer_sign(struct signer *s, uint32_t host, uint64_t incarnation,
-                                        uint64_t version, bool left, uint8_t door);
+                                        uint64_t version, bool left, uint8_t door,
+                                        const struct signed_words *words_or_null);
 /* Another with the numbers that `first` has and other contents, by the same owner: equivocation (G7). */
 const struct signed_record *signer_twin(struct signer *s, const struct signed_record *first);
 /* What was really signed under this hash, or NULL: then it is a forgery. */

@@ -71,6 +71,7 @@ struct host {
     mono_us timer_at;     /* of the timer in the heap */
     mono_us stable_since; /* last start, stop, pause or resume */
     struct fault fault;
+    uint8_t protocol;        /* the newest version that it speaks from its next start on; 0: this code's */
     int32_t drift_ppm;       /* its clock against true time */
     bool is_blocked;         /* pauses at its next send or receive */
     struct delivery *held;   /* the send it was blocked in front of */

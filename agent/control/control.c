@@ -119,6 +119,8 @@ void control_publish_view(struct control *c)
 void control_announce(struct control *c)
 {
     struct buf record = {0};
+    c->own.layout = gossip_protocol_of_all(c->gossip);
+    c->own.coordinate = gossip_own_coordinate(c->gossip);
     enum err e = own_sign(&c->own, &c->config, &c->identity, &record);
     if (e == ERR_OK)
         e = gossip_own_set(c->gossip, buf_bytes(&record), c->now);
@@ -280,6 +282,9 @@ void control_take_events(struct control *c)
             c->joined = true;
             log_info("gossip", "joined the mesh");
             break;
+        case GOSSIP_EV_MOVED:
+            c->own_dirty = true;
+            break;
         case GOSSIP_EV_LEFT_SENT:
             c->leave_by = c->now;
             break;
@@ -324,6 +329,7 @@ static void send_packet(struct control *c, const struct gossip_packet *p)
 static void send_packets(struct control *c)
 {
     struct gossip_packet p;
+    gossip_time_us(c->gossip, net_now_us());
     while (gossip_poll_send(c->gossip, &p))
         send_packet(c, &p);
 }
@@ -331,6 +337,7 @@ static void send_packets(struct control *c)
 static void hand_to_gossip(struct control *c, enum gossip_lane lane, const struct node_id *from,
                            const struct addr *via, struct bytes msg)
 {
+    gossip_time_us(c->gossip, net_now_us());
     if (gossip_receive(c->gossip, lane, from, via, msg, c->now) != ERR_OK)
         log_debug("gossip", "a message was dropped");
 }

@@ -67,11 +67,15 @@ enum err own_sign(struct own *o, const struct config *config, const struct ident
         .draining = o->draining,
         .addr_count = config->advertise_count,
         .features = noise_cipher_is_available(NOISE_AESGCM) ? FEATURE_AESGCM : 0,
+        .protocol_min = GOSSIP_PROTOCOL_MIN,
+        .protocol_max = GOSSIP_PROTOCOL_MAX,
+        .layout = o->layout,
         .policy_epoch = o->policy_epoch,
         .policy_version = o->policy_version,
         .policy_hash = o->policy_hash,
         .service_count = config->service_count,
     };
+    memcpy(r.coordinate, o->coordinate.b, sizeof r.coordinate);
     for (size_t i = 0; i < config->advertise_count; i++)
         r.addr[i] = config->advertise[i];
     /* Without a policy everything is denied here: a host that has just joined is sent nobody until it has one. */

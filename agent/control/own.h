@@ -8,6 +8,7 @@
 
 #include "control/config.h"
 #include "control/identity.h"
+#include "gossip/gossip.h"
 #include "store/store.h"
 
 enum { OWN_INCARNATIONS_AHEAD = 64 };
@@ -18,6 +19,8 @@ struct own {
     uint64_t asked;  /* highest incarnation asked to be made durable; == reserved when nothing is under way */
     uint64_t wanted; /* an incarnation we could not take yet because it is not durable; 0 = none */
     bool left, draining;
+    uint8_t layout; /* of the record: what all members read */
+    struct gossip_coordinate coordinate;
     uint64_t policy_epoch, policy_version;
     struct hash policy_hash;
     bool healthy[CONFIG_SERVICES_MAX]; /* in the order of config->service */

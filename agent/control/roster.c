@@ -19,7 +19,10 @@ enum err claim_of_record(struct trust_cache *t, struct bytes bytes, wall_s now, 
         .left = r.left,
         .addr_count = (uint8_t)r.addr_count,
         .hash = hash_of(bytes),
+        .protocol_max = (uint8_t)(r.protocol_max < UINT8_MAX ? r.protocol_max : UINT8_MAX),
     };
+    static_assert(sizeof out->coordinate.b == sizeof r.coordinate, "the record's is gossip's");
+    memcpy(out->coordinate.b, r.coordinate, sizeof r.coordinate);
     for (size_t i = 0; i < r.addr_count; i++)
         out->addr[i] = r.addr[i];
     return ERR_OK;

@@ -237,6 +237,53 @@ struct bytes codec_key(struct codec *c, const char *field, struct bytes previous
     return key;
 }
 
+/* What kind of value is next, by its first byte. */
+static bool is_next(const struct codec *c, const struct spelling *s)
+{
+    uint8_t first = *c->in.at;
+    return (uint8_t)(first - s->fix) < s->fix_count || (uint8_t)(first - s->wide) < s->wide_count;
+}
+
+/* The elements of a list or the pairs of a map, nested `depth` deep at most. */
+static void skip(struct codec *c, const char *field, unsigned depth)
+{
+    if (codec_ok(c) && rd_left(&c->in) == 0)
+        codec_refuse(c, ERR_MALFORMED, field, "missing");
+    if (!codec_ok(c))
+        return;
+    if (is_next(c, &uint_spelling)) {
+        codec_u64(c, field, UINT64_MAX);
+    } else if (is_next(c, &str_spelling)) {
+        codec_str(c, field, SIZE_MAX);
+    } else if (is_next(c, &bin_spelling)) {
+        codec_bin(c, field, 0, SIZE_MAX);
+    } else if (depth > 0 && is_next(c, &array_spelling)) {
+        for (size_t n = codec_array(c, field, 0, SIZE_MAX); n > 0 && codec_ok(c); n--)
+            skip(c, field, depth - 1);
+    } else if (depth > 0 && is_next(c, &map_spelling)) {
+        struct bytes last = {0};
+        for (size_t n = codec_map(c, field, SIZE_MAX); n > 0 && codec_ok(c); n--) {
+            last = codec_key(c, field, last, SIZE_MAX);
+            skip(c, field, depth - 1);
+        }
+    } else {
+        codec_bool(c, field);
+    }
+}
+
+struct bytes codec_unknown(struct codec *c, const char *field, size_t count)
+{
+    const uint8_t *start = c->in.at;
+    for (; count > 0 && codec_ok(c); count--)
+        skip(c, field, CODEC_UNKNOWN_DEPTH);
+    return codec_ok(c) ? bytes_of(start, (size_t)(c->in.at - start)) : bytes_of(NULL, 0);
+}
+
+void codec_put_unknown(struct buf *out, struct bytes values)
+{
+    buf_add_bytes(out, values);
+}
+
 enum err codec_end(struct codec *c, struct refusal *why_or_null)
 {
     if (codec_ok(c) && rd_left(&c->in) != 0)

@@ -59,6 +59,12 @@ size_t codec_map(struct codec *c, const char *field, size_t max);
  * empty itself). */
 struct bytes codec_key(struct codec *c, const char *field, struct bytes previous, size_t max);
 
+/* The next `count` values as they are spelled, whatever they are: what a later version has added (ADVERSARY R10). They
+ * are held to the same rules of spelling, and nest CODEC_UNKNOWN_DEPTH deep at most. */
+enum { CODEC_UNKNOWN_DEPTH = 4 };
+struct bytes codec_unknown(struct codec *c, const char *field, size_t count);
+void codec_put_unknown(struct buf *out, struct bytes values);
+
 /* Refuses by a rule of the caller's, unless something was refused before. `field` and `reason` are static
  * texts. */
 void codec_refuse(struct codec *c, enum err err, const char *field, const char *reason);

@@ -1,11 +1,23 @@
 /* A record: what a node says of itself. It rises by (incarnation, version).
- *   body      [credential, incarnation, version, left, draining, [addr, ...], features, policy, [service,
- * ...]] addr      6 bytes (IPv4, be16 port) or 18 bytes (IPv6, be16 port); a mapped IPv4 address takes the
- * short form policy    [] when none is in force, else [epoch, version, hash] service   [name, port, protocol,
- * healthy, {label}]      rising by name */
+ *   body       [credential, incarnation, version, left, draining, [addr, ...], features, policy, [service, ...]], and in
+ *              layout 2 [..., coordinate, root epoch, and whatever later versions add]
+ *   addr       6 bytes (IPv4, be16 port) or 18 bytes (IPv6, be16 port); a mapped IPv4 address takes the short form
+ *   features   bits 8 to 15: protocol_min - 1, 16 to 23: protocol_max - 1, so that layout 1 can say it
+ *   policy     [] when none is in force, else [epoch, version, hash]
+ *   service    [name, port, protocol, healthy, {label}]      rising by name
+ *   coordinate empty, or 11 bytes that are not all zero */
 #include "trust/body.h"
 
-enum { ADDR4_BYTES = 6, ADDR6_BYTES = 18, V4_AT = 12 };
+enum {
+    ADDR4_BYTES = 6,
+    ADDR6_BYTES = 18,
+    V4_AT = 12,
+    ELEMENTS_1 = 9, /* of layout 1 */
+    ELEMENTS_2 = 11,
+    PROTOCOL_MIN_SHIFT = 8,
+    PROTOCOL_MAX_SHIFT = 16,
+    PROTOCOL_BITS = 0xff,
+};
 
 static void put_addr(struct buf *out, const struct addr *a)
 {
@@ -112,9 +124,58 @@ static void read_services(struct codec *c, struct record *r)
     }
 }
 
+/* What record_decode() finds: 1..256. */
+static uint32_t protocol_bits(uint16_t version, unsigned shift)
+{
+    return version > 1 ? (uint32_t)((version - 1) & PROTOCOL_BITS) << shift : 0;
+}
+
+static void put_features(struct buf *out, const struct record *r)
+{
+    uint32_t versions = (uint32_t)PROTOCOL_BITS << PROTOCOL_MIN_SHIFT | (uint32_t)PROTOCOL_BITS
+                                                                            << PROTOCOL_MAX_SHIFT;
+    codec_put_u64(out, (r->features & ~versions) | protocol_bits(r->protocol_min, PROTOCOL_MIN_SHIFT) |
+                           protocol_bits(r->protocol_max, PROTOCOL_MAX_SHIFT));
+}
+
+static void read_features(struct codec *c, struct record *r)
+{
+    uint32_t bits = (uint32_t)codec_u64(c, "record.features", UINT32_MAX);
+    r->protocol_min = (uint16_t)((bits >> PROTOCOL_MIN_SHIFT & PROTOCOL_BITS) + 1);
+    r->protocol_max = (uint16_t)((bits >> PROTOCOL_MAX_SHIFT & PROTOCOL_BITS) + 1);
+    r->features = bits & ~((uint32_t)PROTOCOL_BITS << PROTOCOL_MIN_SHIFT | (uint32_t)PROTOCOL_BITS
+                                                                               << PROTOCOL_MAX_SHIFT);
+}
+
+static bool has_coordinate(const struct record *r)
+{
+    static const uint8_t none[RECORD_COORDINATE_BYTES];
+    return memcmp(r->coordinate, none, sizeof none) != 0;
+}
+
+static void put_layout_2(struct buf *out, const struct record *r)
+{
+    codec_put_bin(out, bytes_of(r->coordinate, has_coordinate(r) ? sizeof r->coordinate : 0));
+    codec_put_u64(out, r->root_epoch);
+    codec_put_unknown(out, r->unknown);
+}
+
+static void read_layout_2(struct codec *c, struct record *r, size_t elements)
+{
+    struct bytes at = codec_bin(c, "record.coordinate", 0, RECORD_COORDINATE_BYTES);
+    if (at.len == RECORD_COORDINATE_BYTES)
+        memcpy(r->coordinate, at.at, at.len);
+    if (at.len > 0 && !has_coordinate(r))
+        codec_refuse(c, ERR_MALFORMED, "record.coordinate",
+                     "neither empty nor 11 bytes that are not all zero");
+    r->root_epoch = codec_u64(c, "record.root_epoch", NUMBER_MAX);
+    r->unknown_count = elements - ELEMENTS_2;
+    r->unknown = codec_unknown(c, "record.unknown", r->unknown_count);
+}
+
 static void record_encode(struct buf *out, const struct record *r)
 {
-    codec_put_array(out, 9);
+    codec_put_array(out, r->layout < 2 ? ELEMENTS_1 : ELEMENTS_2 + r->unknown_count);
     codec_put_bin(out, r->credential.bytes);
     codec_put_u64(out, r->incarnation);
     codec_put_u64(out, r->version);
@@ -123,21 +184,27 @@ static void record_encode(struct buf *out, const struct record *r)
     codec_put_array(out, r->addr_count);
     for (size_t i = 0; i < r->addr_count; i++)
         put_addr(out, &r->addr[i]);
-    codec_put_u64(out, r->features);
+    put_features(out, r);
     put_policy(out, r);
     put_services(out, r);
+    if (r->layout >= 2)
+        put_layout_2(out, r);
 }
 
 /* All of a record that is read before it is known to be authentic. */
-static struct bytes read_credential(struct codec *c)
+static struct bytes read_credential(struct codec *c, size_t *elements)
 {
-    codec_array(c, "record", 9, 9);
+    *elements = codec_array(c, "record", ELEMENTS_1, ELEMENTS_2 + RECORD_UNKNOWN_MAX);
+    if (*elements > ELEMENTS_1 && *elements < ELEMENTS_2)
+        codec_refuse(c, ERR_MALFORMED, "record", "too few elements for layout 2");
     return codec_bin(c, "record.credential", 1, CREDENTIAL_BYTES_MAX);
 }
 
 void record_decode(struct codec *c, struct record *r)
 {
-    read_credential(c);
+    size_t elements;
+    read_credential(c, &elements);
+    r->layout = elements > ELEMENTS_1 ? 2 : 1;
     r->incarnation = codec_u64(c, "record.incarnation", UINT64_MAX);
     r->version = codec_u64(c, "record.version", UINT64_MAX);
     r->left = codec_bool(c, "record.left");
@@ -145,9 +212,11 @@ void record_decode(struct codec *c, struct record *r)
     r->addr_count = codec_array(c, "record.addresses", 0, RECORD_ADDRS_MAX);
     for (size_t i = 0; i < r->addr_count && codec_ok(c); i++)
         read_addr(c, &r->addr[i]);
-    r->features = (uint32_t)codec_u64(c, "record.features", UINT32_MAX);
+    read_features(c, r);
     read_policy(c, r);
     read_services(c, r);
+    if (r->layout == 2)
+        read_layout_2(c, r, elements);
 }
 
 enum err record_create_why(struct buf *out, const struct record *r, const struct sign_key *identity,
@@ -176,7 +245,8 @@ static enum err check_owner(const struct judging *j, bool vouched, const struct 
                             struct credential *owner)
 {
     struct codec c = codec_of(e->body);
-    struct bytes inside = read_credential(&c);
+    size_t elements;
+    struct bytes inside = read_credential(&c, &elements);
     if (!codec_ok(&c)) /* the rest of the body stays unread; only these two were asked */
         return body_refuse(j->why, c.err, c.why.field, c.why.reason);
     enum err err = credential_judge(j, vouched, inside, owner);

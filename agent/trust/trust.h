@@ -224,18 +224,30 @@ struct record_service {
 };
 enum service_protocol { PROTOCOL_TCP, PROTOCOL_HTTP };
 enum { FEATURE_AESGCM = 1 }; /* record.features: the host has AES-GCM in hardware */
+enum {
+    RECORD_COORDINATE_BYTES = 11, /* gossip's, of no meaning here */
+    RECORD_UNKNOWN_MAX = 16,      /* elements that a later version of the record has added */
+};
 
 struct record {
     struct credential credential;
     uint64_t incarnation, version;
     bool left, draining;
     size_t addr_count;
-    struct addr addr[RECORD_ADDRS_MAX]; /* dialable; loopback is for the caller to judge */
-    uint32_t features;
+    struct addr addr[RECORD_ADDRS_MAX];    /* dialable; loopback is for the caller to judge */
+    uint32_t features;                     /* FEATURE_ bits; unknown ones are kept */
+    uint16_t protocol_min, protocol_max;   /* versions that the host speaks, 1..256; 0 is written as 1 */
     uint64_t policy_epoch, policy_version; /* in force; 0,0 = none, and then the hash is zeros */
     struct hash policy_hash;
     size_t service_count;
     struct record_service service[RECORD_SERVICES_MAX]; /* sorted by name, each name once */
+    /* 1: the record ends here, and every agent reads it. 2: the rest is in it too; a reader of version 1 refuses it, so it
+     * is signed only while all members speak 2 (docs/protocol.md, Versions). 0 is written as 1. */
+    uint8_t layout;
+    uint8_t coordinate[RECORD_COORDINATE_BYTES]; /* zeros: none */
+    uint64_t root_epoch;                         /* of the root that the host trusts; 0: not said */
+    struct bytes unknown;                        /* spelled as it came, in a record that was read */
+    size_t unknown_count;
 };
 /* Of `r->credential` only `bytes` is read: the envelope that goes in. */
 must_check enum err record_create(struct buf *out, const struct record *r, const struct sign_key *identity);

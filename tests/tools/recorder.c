@@ -322,7 +322,7 @@ int main(void)
     recording_must(trust_init() == ERR_OK && prim_init() == ERR_OK);
     printf("# Protocol version %d, written by tests/tools/recorder.c; how to read it is said in "
            "tests/unit/recording.h.\n",
-           MESSAGE_VERSION);
+           GOSSIP_PROTOCOL_MAX);
     puts("\n# Signed things.");
     put_signed();
     puts("\n# How a begins a link to b, and a session. The ephemeral key is in tests/unit/recording.h.");

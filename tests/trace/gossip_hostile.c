@@ -268,17 +268,24 @@ static void probes_for_others_are_limited(void **state)
 /* G45: what we do not understand is dropped and counted, and changes nothing. */
 static void unknown_messages_are_dropped_and_counted(void **state)
 {
-    static const uint8_t bad[][4] = {{1, 0}, {1, 5}, {1, 99}, {2, 6}, {0, 6}, {1, 6, 77}, {1, 16}};
+    static const uint8_t bad[][4] = {{1, 5}, {1, 6, 77}, {1, 16}},
+                         unknown[][2] = {{1, 0}, {1, 99}, {GOSSIP_PROTOCOL_MAX + 1, 6}, {0, 6}};
     struct world *w = three(WORLD_EVENTS | WORLD_PACKETS | WORLD_BULK);
     (void)state;
     struct addr via = world_addr(1);
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
         for (int lane = 0; lane < 2; lane++)
             assert_int_equal(gossip_receive(w->node[0].g, (enum gossip_lane)lane, &w->node[1].id, &via,
-                                            bytes_of(bad[k], k == 5 ? 3 : 2), w->now),
+                                            bytes_of(bad[k], k == 1 ? 3 : 2), w->now),
                              ERR_MALFORMED);
+    for (size_t k = 0; k < sizeof unknown / sizeof *unknown; k++)
+        for (int lane = 0; lane < 2; lane++)
+            assert_int_equal(gossip_receive(w->node[0].g, (enum gossip_lane)lane, &w->node[1].id, &via,
+                                            bytes_of(unknown[k], 2), w->now),
+                             ERR_UNSUPPORTED);
     EXPECT_TRACE(w, "");
-    assert_int_equal(gossip_stats(w->node[0].g)->messages_malformed, 14);
+    assert_int_equal(gossip_stats(w->node[0].g)->messages_malformed, 6);
+    assert_int_equal(gossip_stats(w->node[0].g)->messages_unknown, 8);
     world_free(w);
 }
 

@@ -33,8 +33,9 @@ static void claim(struct world *w, int liar, int to, enum rumor_type type, int s
 {
     uint8_t space[200];
     struct wr wr = wr_init(space, sizeof space);
-    struct datagram d = {.type = MSG_PUSH};
+    struct datagram d = {.type = MSG_PUSH, .version = 2};
     struct rumor_item i = {.type = type,
+                           .layout = 2,
                            .subject = world_id(subject),
                            .accuser = world_id(accuser),
                            .incarnation = w->node[subject].incarnation,

@@ -66,7 +66,8 @@ static void speaking_before_storing_is_seen(void **state)
 {
     (void)state;
     struct world *w = small_mesh();
-    const struct signed_record *r = signer_sign(w->signer, 2, w->host[2].disk.incarnation + 1, 1, false, 0);
+    const struct signed_record *r =
+        signer_sign(w->signer, 2, w->host[2].disk.incarnation + 1, 1, false, 0, NULL);
     struct gossip_claim claim = {
         .id = *signer_id(w->signer, 2), .incarnation = r->incarnation, .hash = r->hash};
     oracle_verified(w, 0, &claim);
@@ -155,7 +156,7 @@ static void an_honest_hosts_malformed_message_is_seen(void **state)
 {
     (void)state;
     struct world *w = small_mesh();
-    const uint8_t nonsense[] = {0xff, 0xff, 0xff, 0xff};
+    const uint8_t nonsense[] = {1, 6, 0xff, 0xff};
     world_inject(w, 3, false, 1, GOSSIP_DATAGRAM, bytes_of(nonsense, sizeof nonsense));
     world_run(w, SEC(1));
     expect_failure(w, "host 1 finds a message of host 3 malformed");

@@ -145,6 +145,7 @@ static inline enum err world_verify(void *arg, struct bytes record, struct gossi
     out->left = rd_u8(&r);
     rd_addr(&r, &out->addr[0]);
     out->addr_count = 1;
+    out->protocol_max = GOSSIP_PROTOCOL_MAX;
     rd_bytes(&r, rd_be16(&r));
     uint64_t sum = rd_be64(&r);
     if (!rd_done(&r) || !bytes_eq_str(magic, "FAKE"))
@@ -369,6 +370,8 @@ static inline void world_log_event(struct world *w, int n, const struct gossip_e
         break;
     case GOSSIP_EV_EQUIVOCATION:
         world_log(w, "%c * %c signed two records", me, it);
+        break;
+    case GOSSIP_EV_MOVED:
         break;
     case GOSSIP_EV_JOINED:
         world_log(w, "%c * joined", me);

@@ -191,6 +191,14 @@ static void make_ack(struct buf *out)
     make_datagram(out, (struct datagram){.type = MSG_ACK, .ms = 750}, NULL);
 }
 
+static void make_ack_2(struct buf *out)
+{
+    struct datagram d = {.type = MSG_ACK, .version = 2, .ms = 750};
+    static const struct gossip_coordinate at = {{0, 1, 0xff, 0xff, 0, 0, 0, 2, 0, 15, 17}};
+    d.coordinate = at;
+    make_datagram(out, d, NULL);
+}
+
 static void make_ping_req(struct buf *out)
 {
     make_datagram(out, (struct datagram){.type = MSG_PING_REQ, .ms = 250}, NULL);
@@ -204,12 +212,13 @@ static void make_nack(struct buf *out)
 static void make_push(struct buf *out)
 {
     struct rumor_item suspect = {.type = RUMOR_SUSPECT,
+                                 .layout = 2,
                                  .subject = id_of(0xbb),
                                  .incarnation = 7,
                                  .version = 2,
                                  .accuser = id_of(0xcc),
                                  .reason = REASON_REFUSED};
-    make_datagram(out, (struct datagram){.type = MSG_PUSH}, &suspect);
+    make_datagram(out, (struct datagram){.type = MSG_PUSH, .version = 2}, &suspect);
 }
 
 static const struct example {
@@ -228,6 +237,7 @@ static const struct example {
     {"frames", make_frames},
     {"ping", make_ping},
     {"ack", make_ack},
+    {"ack-2", make_ack_2},
     {"ping-req", make_ping_req},
     {"nack", make_nack},
     {"push", make_push},

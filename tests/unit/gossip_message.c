@@ -24,12 +24,17 @@ static void rumors_of_every_type(struct wr *w)
          .hash = {{7}},
          .record_bytes = 900},
         {.type = RUMOR_SUSPECT,
+         .layout = 2,
          .subject = id_of(2),
          .incarnation = 7,
          .version = 8,
          .accuser = id_of(3),
          .reason = REASON_REFUSED},
-        {.type = RUMOR_DEAD, .subject = id_of(4), .incarnation = UINT64_MAX, .accuser = id_of(5)},
+        {.type = RUMOR_DEAD,
+         .layout = 2,
+         .subject = id_of(4),
+         .incarnation = UINT64_MAX,
+         .accuser = id_of(5)},
         {.type = RUMOR_DOC, .doc = {1, 2, 3, {{4}}}},
     };
     for (size_t k = 0; k < sizeof i / sizeof *i; k++)
@@ -40,7 +45,7 @@ static void a_ping_carries_rumors_of_every_type(void **state)
 {
     uint8_t space[1000];
     struct wr w = wr_init(space, sizeof space);
-    struct datagram d = {.type = MSG_PING, .nonce = 0x0102030405060708, .summary = {{9}}}, back;
+    struct datagram d = {.type = MSG_PING, .version = 2, .nonce = 0x0102030405060708, .summary = {{9}}}, back;
     (void)state;
     datagram_encode(&w, &d);
     assert_int_equal(wr_len(&w), 2 + 8 + 16);
@@ -64,7 +69,7 @@ static void a_cut_message_is_refused(void **state)
 {
     uint8_t space[1000];
     struct wr w = wr_init(space, sizeof space);
-    struct datagram d = {.type = MSG_ACK}, back;
+    struct datagram d = {.type = MSG_ACK, .version = 2}, back;
     int whole = 0;
     (void)state;
     datagram_encode(&w, &d);
@@ -79,7 +84,7 @@ static void a_cut_message_is_refused(void **state)
 /* G45 */
 static void other_versions_types_and_lanes_are_refused(void **state)
 {
-    uint8_t msg[64] = {MESSAGE_VERSION, MSG_PUSH};
+    uint8_t msg[64] = {GOSSIP_PROTOCOL_MAX, MSG_PUSH};
     struct datagram d;
     struct bulk b;
     (void)state;
@@ -88,12 +93,65 @@ static void other_versions_types_and_lanes_are_refused(void **state)
     for (int type = 0; type < 256; type++) {
         msg[1] = (uint8_t)type;
         if (type != MSG_PUSH)
-            assert_int_equal(datagram_decode(&d, bytes_of(msg, 2)), ERR_MALFORMED);
+            assert_int_not_equal(datagram_decode(&d, bytes_of(msg, 2)), ERR_OK);
     }
-    msg[0] = MESSAGE_VERSION + 1;
+    msg[1] = 200; /* no type that we know */
+    assert_int_equal(datagram_decode(&d, bytes_of(msg, 2)), ERR_UNSUPPORTED);
+    assert_int_equal(bulk_decode(&b, bytes_of(msg, 2)), ERR_UNSUPPORTED);
+    msg[0] = GOSSIP_PROTOCOL_MAX + 1;
     msg[1] = MSG_PUSH;
-    assert_int_equal(datagram_decode(&d, bytes_of(msg, 2)), ERR_MALFORMED);
+    assert_int_equal(datagram_decode(&d, bytes_of(msg, 2)), ERR_UNSUPPORTED);
+    msg[0] = 0;
+    assert_int_equal(datagram_decode(&d, bytes_of(msg, 2)), ERR_UNSUPPORTED);
     assert_int_equal(datagram_decode(&d, bytes_of(NULL, 0)), ERR_MALFORMED);
+}
+
+/* What version 2 says of a suspect has no place in version 1, and what version 1 says stays as it was. */
+static void an_opinion_has_a_reason_from_version_2_on(void **state)
+{
+    uint8_t space[128];
+    struct rumor_item told = {.type = RUMOR_SUSPECT,
+                              .subject = id_of(2),
+                              .accuser = id_of(3),
+                              .reason = REASON_REFUSED},
+                      heard;
+    struct datagram back;
+    (void)state;
+    for (uint8_t layout = 1; layout <= 2; layout++)
+        for (uint8_t version = 1; version <= 2; version++) {
+            struct wr w = wr_init(space, sizeof space);
+            told.layout = layout;
+            datagram_encode(&w, &(struct datagram){.type = MSG_PUSH, .version = version});
+            rumor_item_encode(&w, &told);
+            assert_int_equal(wr_len(&w), 2 + OPINION_BYTES - (layout == 1));
+            assert_int_equal(datagram_decode(&back, wr_done(&w)), layout > version ? ERR_MALFORMED : ERR_OK);
+            if (layout > version)
+                continue;
+            struct rd r = rd_init(back.rumors);
+            assert_true(rumor_item_next(&r, &heard));
+            assert_int_equal(heard.type, RUMOR_SUSPECT);
+            assert_int_equal(heard.reason, layout == 2 ? REASON_REFUSED : REASON_SILENT);
+        }
+}
+
+/* The same ack in both versions; the coordinate is in the newer one only. */
+static void an_ack_says_where_its_sender_is_from_version_2_on(void **state)
+{
+    uint8_t space[64];
+    struct datagram ack = {.type = MSG_ACK, .nonce = 5, .ms = 750, .coordinate = {{1, 2, 3, [10] = 9}}}, back;
+    static const struct gossip_coordinate none;
+    (void)state;
+    for (uint8_t version = 1; version <= 2; version++) {
+        struct wr w = wr_init(space, sizeof space);
+        ack.version = version;
+        datagram_encode(&w, &ack);
+        assert_int_equal(wr_len(&w), 2 + 8 + 16 + 2 + (version == 2 ? COORDINATE_BYTES : 0));
+        assert_int_equal(datagram_decode(&back, wr_done(&w)), ERR_OK);
+        assert_int_equal(back.version, version);
+        assert_int_equal(back.ms, 750);
+        assert_memory_equal(&back.coordinate, version == 2 ? &ack.coordinate : &none, sizeof none);
+        assert_int_equal(datagram_decode(&back, bytes_of(space, wr_len(&w) - 1)), ERR_MALFORMED);
+    }
 }
 
 /* G11, G39: what a header claims is checked against what is there and what is allowed; nothing is allocated.
@@ -246,6 +304,8 @@ int main(void)
         cmocka_unit_test(a_ping_carries_rumors_of_every_type),
         cmocka_unit_test(a_cut_message_is_refused),
         cmocka_unit_test(other_versions_types_and_lanes_are_refused),
+        cmocka_unit_test(an_opinion_has_a_reason_from_version_2_on),
+        cmocka_unit_test(an_ack_says_where_its_sender_is_from_version_2_on),
         cmocka_unit_test(sizes_and_counts_are_capped),
         cmocka_unit_test(a_sync_and_its_answers),
         cmocka_unit_test(digests_of_ranges),
