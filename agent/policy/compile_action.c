@@ -164,7 +164,7 @@ static void compile_sticky(struct compile *k, struct policy_route *r, const stru
     size_t chosen = 0;
     for (size_t i = 0; i < r->target_count; i++)
         chosen += r->target[i].weight > 0;
-    if (chosen == 1)
+    if (chosen == 1 && r->sticky.kind != KEY_NONE)
         complain_warning(
             k->c, CODE_NO_EFFECT, n,
             "`sticky` keeps users on one side of a split, and this route has only one; remove it");

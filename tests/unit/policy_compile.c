@@ -1,37 +1,10 @@
 /* The compiler: what of the language is in force, what is refused and in which words. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "policy/policy.h"
-
-#define HEAD "policy: v1\nmesh: shop.example\nversion: 7\n"
+#include "policy_world.h"
 
 static struct policy *compiled(const char *text)
 {
-    struct complaints c = {.file = "p.yaml"};
-    struct policy *p = NULL;
-    if (policy_compile(&p, bytes_str(text), &c) != ERR_OK)
-        fail_msg("%s", buf_str(&c.text));
-    assert_int_equal(c.count, 0);
-    buf_fini(&c.text);
-    return p;
-}
-
-/* HEAD has three lines, so the first line of `text` is line 4. */
-static void expect_complaint(const char *text, const char *complaint)
-{
-    struct complaints c = {.file = "p.yaml"};
-    struct policy *p = NULL;
-    struct buf whole = {0};
-    buf_addf(&whole, "%s%s", HEAD, text);
-    assert_int_equal(policy_compile(&p, buf_bytes(&whole), &c), ERR_INVALID);
-    assert_null(p);
-    assert_string_equal(buf_str(&c.text), complaint);
-    buf_fini(&c.text);
-    buf_fini(&whole);
+    assert_memory_equal(text, HEAD, strlen(HEAD));
+    return policy_of(text + strlen(HEAD));
 }
 
 static void the_smallest_policy_denies_by_knowing_nobody(void **state)
