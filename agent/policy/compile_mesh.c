@@ -74,28 +74,28 @@ static void read_otlp(struct compile *k, const struct yaml_node *n, void *field)
 static const struct key log_keys[] = {
     {"level", TYPE_WORD, AT(log_level), .words = level_words, .feature = FEATURE_NONE},
     {"modules", TYPE_OWN, .read = read_modules, .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key access_keys[] = {
     {"format", TYPE_WORD, AT(access_format), .words = format_words, .feature = FEATURE_NONE},
     {"sample", TYPE_SHARE, AT(access_sample_ppm), .max = 100, .feature = FEATURE_NONE},
     {"always", TYPE_BITS, AT(access_always), .words = always_words, .feature = FEATURE_NONE},
     {"redact", TYPE_OWN, .read = read_redact, .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key tracing_keys[] = {
     {"sample", TYPE_SHARE, AT(tracing_sample_ppm), .max = 100, .feature = FEATURE_NONE},
     {"propagate", TYPE_BITS, AT(tracing_propagate), .words = propagate_words, .feature = FEATURE_NONE},
     {"otlp", TYPE_OWN, AT(tracing_otlp), .read = read_otlp, .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key metrics_keys[] = {
     {"labels", TYPE_BITS, AT(metric_labels), .words = label_words, .feature = FEATURE_NONE},
     {"maxSeries", TYPE_NUMBER, AT(metric_series_max), 100, 1000000, .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key observability_keys[] = {
     {"log", TYPE_MAP, .keys = log_keys, .feature = FEATURE_LOG},
     {"accessLog", TYPE_MAP, .keys = access_keys, .feature = FEATURE_ACCESS_LOG},
     {"tracing", TYPE_MAP, .keys = tracing_keys, .feature = FEATURE_TRACING},
     {"metrics", TYPE_MAP, .keys = metrics_keys, .feature = FEATURE_METRICS},
-    {NULL}};
+    {.name = NULL}};
 #undef AT
 
 static void observability_defaults(struct policy_observability *o)
@@ -133,7 +133,7 @@ static const struct key audit_keys[] = {
     {"keep", TYPE_DAYS, AT(keep_ms), .feature = FEATURE_NONE},
     {"witnesses", TYPE_NUMBER, AT(witnesses), .max = 16, .feature = FEATURE_NONE},
     {"every", TYPE_DURATION, AT(every_ms), .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 #undef AT
 
 void compile_audit(struct compile *k, const struct yaml_node *n)
@@ -155,11 +155,11 @@ static const struct key halt_keys[] = {
     {"p99", TYPE_RISE, AT(halt_p99_ppm), .max = 1000, .feature = FEATURE_NONE},
     {"denied", TYPE_RISE, AT(halt_denied_ppm), .max = 100, .feature = FEATURE_NONE},
     {"minRequests", TYPE_NUMBER, AT(halt_min_requests), 1, 1000000000, .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key rollout_keys[] = {{"steps", TYPE_OWN, .read = read_steps, .feature = FEATURE_NONE},
                                           {"pause", TYPE_DURATION, AT(pause_ms), .feature = FEATURE_NONE},
                                           {"haltIf", TYPE_MAP, .keys = halt_keys, .feature = FEATURE_NONE},
-                                          {NULL}};
+                                          {.name = NULL}};
 #undef AT
 
 /* "10%", or "ring=canary". */

@@ -29,12 +29,12 @@ static const struct key load_balancer_keys[] = {
     {"key", TYPE_OWN, AT(load_balancer.key), .read = read_balance_key, .feature = FEATURE_NONE},
     {"decay", TYPE_DURATION, AT(load_balancer.decay_ms), .feature = FEATURE_NONE},
     {"slowStart", TYPE_DURATION, AT(load_balancer.slow_start_ms), .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key locality_keys[] = {
     {"prefer", TYPE_OWN, AT(locality), .read = read_prefer, .feature = FEATURE_NONE},
     {"failoverBelow", TYPE_SHARE, AT(locality.failover_below_ppm), .max = 100, .feature = FEATURE_NONE},
     {"panicBelow", TYPE_SHARE, AT(locality.panic_below_ppm), .max = 100, .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key timeouts_keys[] = {
     {"connect", TYPE_DURATION, AT(timeouts.connect_ms), .feature = FEATURE_NONE},
     {"request", TYPE_DURATION, AT(timeouts.request_ms), .feature = FEATURE_NONE, .wants_requests = true},
@@ -42,52 +42,52 @@ static const struct key timeouts_keys[] = {
      .wants_requests = true},
     {"idle", TYPE_DURATION, AT(timeouts.idle_ms), .feature = FEATURE_TIMEOUT_IDLE},
     {"stream", TYPE_DURATION, AT(timeouts.stream_ms), .feature = FEATURE_TIMEOUT_STREAM},
-    {NULL}};
+    {.name = NULL}};
 static const struct key backoff_keys[] = {
     {"base", TYPE_DURATION, AT(retry.backoff_base_ms), .feature = FEATURE_NONE},
     {"max", TYPE_DURATION, AT(retry.backoff_max_ms), .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key budget_keys[] = {
     {"percent", TYPE_NUMBER, AT(retry.budget_percent), .max = 100, .feature = FEATURE_NONE},
     {"interval", TYPE_DURATION, AT(retry.budget_interval_ms), .feature = FEATURE_NONE},
     {"minPerSecond", TYPE_NUMBER, AT(retry.budget_min_per_second), .max = COUNT_MAX, .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key retry_keys[] = {
     {"attempts", TYPE_NUMBER, AT(retry.attempts), .max = 10, .feature = FEATURE_NONE},
     {"on", TYPE_OWN, AT(retry), .read = read_retry_on, .feature = FEATURE_NONE},
     {"backoff", TYPE_MAP, .keys = backoff_keys, .feature = FEATURE_NONE},
     {"budget", TYPE_MAP, .keys = budget_keys, .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key breaker_keys[] = {
     {"maxConnections", TYPE_NUMBER, AT(circuit_breaker.max_connections), 1, COUNT_MAX,
      .feature = FEATURE_NONE},
     {"maxPending", TYPE_NUMBER, AT(circuit_breaker.max_pending), 1, COUNT_MAX, .feature = FEATURE_NONE},
     {"maxRequests", TYPE_NUMBER, AT(circuit_breaker.max_requests), 1, COUNT_MAX, .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key success_keys[] = {
     {"below", TYPE_SHARE, AT(outlier_detection.success_below_ppm), .max = 100, .feature = FEATURE_NONE},
     {"interval", TYPE_DURATION, AT(outlier_detection.success_interval_ms), .feature = FEATURE_NONE},
     {"minRequests", TYPE_NUMBER, AT(outlier_detection.success_min_requests), 1, COUNT_MAX,
      .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key ejection_keys[] = {
     {"base", TYPE_DURATION, AT(outlier_detection.ejection_base_ms), .feature = FEATURE_NONE},
     {"max", TYPE_DURATION, AT(outlier_detection.ejection_max_ms), .feature = FEATURE_NONE},
     {"maxPercent", TYPE_NUMBER, AT(outlier_detection.ejection_max_percent), .max = 100,
      .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key outlier_keys[] = {
     {"consecutive5xx", TYPE_NUMBER, AT(outlier_detection.consecutive_5xx), .max = COUNT_MAX,
      .feature = FEATURE_NONE},
     {"successRate", TYPE_MAP, .keys = success_keys, .feature = FEATURE_NONE},
     {"ejection", TYPE_MAP, .keys = ejection_keys, .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 static const struct key limits_keys[] = {
     {"headerBytes", TYPE_SIZE, AT(limits.header_bytes), HEADER_BYTES_MIN, HEADER_BYTES_MAX,
      .feature = FEATURE_NONE},
     {"headers", TYPE_NUMBER, AT(limits.headers), 1, 1000, .feature = FEATURE_NONE},
     {"replayBody", TYPE_SIZE, AT(limits.replay_body_bytes), 0, REPLAY_BODY_MAX, .feature = FEATURE_NONE},
-    {NULL}};
+    {.name = NULL}};
 
 const struct key compile_settings_keys[] = {
     {"encryption", TYPE_OWN, AT(encryption), .read = read_encryption, .feature = FEATURE_NONE},
@@ -100,13 +100,13 @@ const struct key compile_settings_keys[] = {
     {"outlierDetection", TYPE_MAP, .keys = outlier_keys, .feature = FEATURE_OUTLIER_DETECTION},
     {"limits", TYPE_MAP, .keys = limits_keys, .feature = FEATURE_LIMITS, .wants_requests = true},
     {"drain", TYPE_DURATION, AT(drain_ms), .feature = FEATURE_DRAIN},
-    {NULL}};
+    {.name = NULL}};
 
 /* Those of them that a route may say. */
 static const struct key route_keys[] = {
     {"timeouts", TYPE_MAP, .keys = timeouts_keys, .feature = FEATURE_NONE},
     {"retry", TYPE_MAP, .keys = retry_keys, .feature = FEATURE_RETRY},
-    {NULL}};
+    {.name = NULL}};
 
 /* What holds where nobody says otherwise. */
 static const struct policy_settings built_in = {
