@@ -288,32 +288,34 @@ struct gossip_counts {
 };
 struct gossip_counts gossip_counts(const struct gossip *g);
 
-/* Counters since creation; names are what the metrics call them. */
-#define GOSSIP_STATS(X)                                                                                      \
-    X(probes_sent)                                                                                           \
-    X(probes_failed)                                                                                         \
-    X(acks_received)                                                                                         \
-    X(acks_unmatched)                                                                                        \
-    X(indirect_probes_sent)                                                                                  \
-    X(suspicions)                                                                                            \
-    X(refutations)                                                                                           \
-    X(deaths)                                                                                                \
-    X(records_applied)                                                                                       \
-    X(records_stale)                                                                                         \
-    X(records_refused)                                                                                       \
-    X(messages_malformed)                                                                                    \
-    X(messages_unknown)                                                                                      \
-    X(datagrams_sent)                                                                                        \
-    X(datagram_bytes_sent)                                                                                   \
-    X(bulk_sent)                                                                                             \
-    X(budget_deferred)                                                                                       \
-    X(nacks_received)                                                                                        \
-    X(knocks_sent)                                                                                           \
-    X(lateness)                                                                                              \
-    X(equivocations)                                                                                         \
-    X(moved)
+/* Counters since creation: their names, as the metrics call them, and what they count. */
+/* clang-format off */
+#define GOSSIP_STATS(X) \
+    X(probes_sent, "Probes of other members begun.") \
+    X(probes_failed, "Probes that brought no answer, neither directly nor through others.") \
+    X(acks_received, "Probes that were answered.") \
+    X(acks_unmatched, "Answers to no probe under way: late ones, second ones, and forged ones.") \
+    X(indirect_probes_sent, "Members asked to probe another one for us.") \
+    X(suspicions, "Times that a member was held suspect.") \
+    X(refutations, "Times that we had to refute what others said of us.") \
+    X(deaths, "Times that a member was held dead.") \
+    X(records_applied, "Records of members that were newer than what was known.") \
+    X(records_stale, "Records that were older than what was known.") \
+    X(records_refused, "Records that were not authentic, not in time, too large, or without an address that may be dialled.") \
+    X(messages_malformed, "Messages that could not be decoded; nothing of them was applied.") \
+    X(messages_unknown, "Messages of a version or type that this agent does not know.") \
+    X(datagrams_sent, "Datagrams of gossip sent.") \
+    X(datagram_bytes_sent, "Bytes of these datagrams, before they are sealed.") \
+    X(bulk_sent, "Messages sent over the bulk lane.") \
+    X(budget_deferred, "Times that news waited because the byte budget of the second was used up.") \
+    X(nacks_received, "Relays that said that the member to be probed does not answer them either.") \
+    X(knocks_sent, "Dials to the TCP port of a suspect, to see whether its process is there.") \
+    X(lateness, "Times that the loop was late, and deadlines were moved.") \
+    X(equivocations, "Members that signed two records with one number.") \
+    X(moved, "Members that were heard from another address than their record names.")
+/* clang-format on */
 struct gossip_stats {
-#define X(name) uint64_t name;
+#define X(name, help) uint64_t name;
     GOSSIP_STATS(X)
 #undef X
 };

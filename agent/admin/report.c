@@ -71,6 +71,27 @@ static void warn_of_silence(json_t *list, const struct control *c)
             list, json_sprintf("no other member answers: do UDP and TCP %u pass between the hosts?", port));
 }
 
+/* Members that are alive and that no request reaches. */
+static void warn_of_reach(json_t *list, const struct control *c)
+{
+    enum { NAMED_MAX = 3 };
+    struct buf names = {0};
+    unsigned lost = 0;
+    for (const struct member *m = control_roster(c)->by_id; m; m = m->hh.next) {
+        char at[ADDR_TEXT_MAX];
+        if (!control_is_lost_to_traffic(c, m) || lost++ >= NAMED_MAX)
+            continue;
+        buf_addf(&names, "%s%.*s (%s)", names.len ? ", " : "", (int)m->record.credential.node.len,
+                 (const char *)m->record.credential.node.at, addr_text(&m->addr, at));
+    }
+    if (lost > 0)
+        json_array_append_new(
+            list, json_sprintf("unreachable for traffic from here, though alive: %s%s; does TCP pass "
+                               "between the hosts?",
+                               buf_str(&names), lost > NAMED_MAX ? " and others" : ""));
+    buf_fini(&names);
+}
+
 static void warn_of_revocation(json_t *list, const struct control *c)
 {
     struct buf why = {0};
@@ -113,6 +134,7 @@ static json_t *warnings_of(const struct control *c)
                                            left >= 7200 ? "hours" : "seconds"));
     warn_of_root(list, c, now);
     warn_of_silence(list, c);
+    warn_of_reach(list, c);
     if (control_store_health(c) != ERR_OK)
         json_array_append_new(list,
                               json_sprintf("state cannot be written: %s", err_text(control_store_health(c))));
@@ -143,7 +165,7 @@ json_t *report_status(const struct control *c)
 
 /* -- members and services ---------------------------------------------------------------------- */
 
-static json_t *member_of(const struct member *m)
+static json_t *member_of(const struct control *c, const struct member *m)
 {
     json_t *o = json_object();
     json_object_set_new(o, "id", id_of(&m->id));
@@ -162,6 +184,10 @@ static json_t *member_of(const struct member *m)
     if (member_is_live(m) && roster_name_is_taken(m))
         json_object_set_new(o, "conflict",
                             json_string("another living member holds this name; not routed to"));
+    if (control_is_lost_to_traffic(c, m))
+        json_object_set_new(o, "unreachable",
+                            json_string(m->reach.is_refused ? "TCP connections from here are refused"
+                                                            : "TCP connections from here are not answered"));
     return o;
 }
 
@@ -169,7 +195,7 @@ json_t *report_members(const struct control *c)
 {
     json_t *list = json_array();
     for (const struct member *m = control_roster(c)->by_id; m; m = m->hh.next)
-        json_array_append_new(list, member_of(m));
+        json_array_append_new(list, member_of(c, m));
     return list;
 }
 

@@ -72,9 +72,10 @@ static void print_members(const json_t *list)
     const json_t *m;
     size_t i;
     printf("%-24s %-8s %-28s %-6s %s\n", "NAME", "STATE", "ADDRESS", "POLICY", "LABELS");
-    json_array_foreach(list, i, m) printf("%-24s %-8s %-28s %-6lld %s%s\n", text(m, "name"), text(m, "state"),
-                                          text(m, "address"), number(m, "policy"), labels(m, &l),
-                                          json_object_get(m, "conflict") ? "  (name held by another)" : "");
+    json_array_foreach(list, i, m) printf(
+        "%-24s %-8s %-28s %-6lld %s%s%s\n", text(m, "name"), text(m, "state"), text(m, "address"),
+        number(m, "policy"), labels(m, &l), json_object_get(m, "conflict") ? "  (name held by another)" : "",
+        json_object_get(m, "unreachable") ? "  (unreachable for traffic from here)" : "");
     buf_fini(&l);
 }
 

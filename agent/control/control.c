@@ -224,6 +224,9 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
         say_member(m, ev->after);
     if (e == ERR_OK && (ev->is_new || ev->record_changed) && !is_self)
         store_member(c, &ev->id, ev->record);
+    if (ev->after != GOSSIP_ALIVE)
+        m->reach =
+            (struct reach){.said_at = m->reach.said_at}; /* it is not only its TCP port that is silent */
     c->expiry_at = mono_min(c->expiry_at, expiry_of(c, m));
     c->view_dirty = true;
 }
@@ -242,9 +245,6 @@ static void note_equivocation(struct control *c, const struct node_id *id)
 {
     char text[NODE_ID_TEXT_MAX];
     struct member *m = roster_find(&c->roster, id);
-    metric_add(metric_counter(c->metrics, "starling_gossip_equivocations_total",
-                              "Members that signed two records with one number.", NULL, 0),
-               1);
     if (m && m->has_equivocated)
         return;
     if (m)
@@ -607,11 +607,38 @@ void control_on_bulk_link(void *arg, int fd_take, struct buf *read_take)
     bulk_accept(c->bulk, fd_take, read_take, net_now(c->loop));
 }
 
+/* A member that is alive, yet no request gets there: nobody else would say so. */
+static void note_reach(struct control *c, const struct node_id *peer, enum worker_link_news news, mono_ms now)
+{
+    struct member *m = roster_find(&c->roster, peer);
+    char at[ADDR_TEXT_MAX];
+    if (!m)
+        return;
+    struct reach *r = &m->reach;
+    struct bytes node = m->record.credential.node;
+    reach_note(r, news, now);
+    if (r->is_said && news == WORKER_LINK_WORKS) {
+        r->is_said = false;
+        log_info("link", "traffic reaches %.*s again", (int)node.len, (const char *)node.at);
+    } else if (!r->is_said && m->state == GOSSIP_ALIVE && reach_is_lost(r, now) &&
+               (r->said_at == 0 || now >= r->said_at + REACH_SAY_EVERY_MS)) {
+        r->is_said = true;
+        r->said_at = now;
+        log_info(
+            "link",
+            "member %.*s answers over UDP, but traffic does not reach it: TCP connections to %s %s; is a "
+            "firewall between the hosts closed to TCP %u?",
+            (int)node.len, (const char *)node.at, addr_text(&m->addr, at),
+            r->is_refused ? "are refused" : "are not answered", m->addr.port);
+    }
+}
+
 void control_on_link(void *arg, const struct node_id *peer, enum worker_link_news news)
 {
     struct control *c = arg;
     mono_ms now = net_now(c->loop);
-    if (news == WORKER_LINK_WORKS)
+    note_reach(c, peer, news, now);
+    if (news == WORKER_LINK_WORKS || news == WORKER_LINK_HEARD)
         gossip_link_works(c->gossip, peer, now);
     else
         gossip_link_lost(c->gossip, peer,

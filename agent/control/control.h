@@ -60,6 +60,8 @@ bool control_is_revoked(const struct control *c); /* this host's credential stan
 /* Which key this credential stands on is revoked, by which policy and why: half a sentence, appended. */
 void control_say_revoked(const struct control *c, const struct credential *k, struct buf *out);
 bool control_is_joined(const struct control *c); /* has met another member, or has no seeds to meet */
+/* Is it alive, and yet no request from here reaches it (reach.h)? */
+bool control_is_lost_to_traffic(const struct control *c, const struct member *m);
 enum err control_store_health(const struct control *c);
 /* Is this service of ours healthy? `index` as in the configuration. */
 bool control_service_is_healthy(const struct control *c, size_t index);

@@ -11,6 +11,7 @@
 #include <uthash.h>
 
 #include "base/list.h"
+#include "control/reach.h"
 #include "discovery/view.h"
 #include "gossip/gossip.h"
 #include "trust/cache.h"
@@ -26,6 +27,7 @@ struct member {
     struct record record; /* borrows from `bytes` */
     struct addr addr;
     enum gossip_state state;
+    struct reach reach;   /* whether our traffic gets there */
     bool is_revoked;      /* it is out; forgotten when it has heard so, or a moment later */
     bool has_equivocated; /* an alarm was given */
     wall_s cut_at;        /* end of the credential for which its sessions were cut; 0: none was */

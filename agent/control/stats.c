@@ -74,27 +74,42 @@ bool control_service_is_healthy(const struct control *c, size_t index)
     return c->own.healthy[index];
 }
 
+bool control_is_lost_to_traffic(const struct control *c, const struct member *m)
+{
+    return m->state == GOSSIP_ALIVE && reach_is_lost(&m->reach, c->now);
+}
+
+static uint64_t count_lost(const struct control *c)
+{
+    uint64_t n = 0;
+    for (const struct member *m = c->roster.by_id; m; m = m->hh.next)
+        n += control_is_lost_to_traffic(c, m);
+    return n;
+}
+
 static void export_stats(struct control *c)
 {
     struct gossip_counts n = gossip_counts(c->gossip);
-    static const char help[] = "Members known, by state.";
+    static const char known[] = "Members known, by state.";
     const struct {
         const char *state;
         uint32_t count;
     } by_state[] = {{"alive", n.alive}, {"suspect", n.suspect}, {"dead", n.dead}, {"left", n.left}};
     for (size_t i = 0; i < 4; i++) {
         struct metric_label label = {"state", bytes_str(by_state[i].state)};
-        metric_set(metric_gauge(c->metrics, "starling_members", help, &label, 1), by_state[i].count);
+        metric_set(metric_gauge(c->metrics, "starling_members", known, &label, 1), by_state[i].count);
     }
-#define X(name)                                                                                              \
-    metric_set(metric_counter(c->metrics, "starling_gossip_" #name "_total", "Gossip: " #name ".", NULL, 0), \
+    metric_set(metric_gauge(c->metrics, "starling_members_unreachable",
+                            "Members that are alive and that no request from here reaches.", NULL, 0),
+               count_lost(c));
+#define X(name, help)                                                                                        \
+    metric_set(metric_counter(c->metrics, "starling_gossip_" #name "_total", help, NULL, 0),                 \
                gossip_stats(c->gossip)->name);
     GOSSIP_STATS(X)
 #undef X
-#define X(name)                                                                                              \
-    metric_set(                                                                                              \
-        metric_counter(c->metrics, "starling_udp_" #name "_total", "UDP sessions: " #name ".", NULL, 0),     \
-        udp_stats(c->udp)->name);
+#define X(name, help)                                                                                        \
+    metric_set(metric_counter(c->metrics, "starling_udp_" #name "_total", help, NULL, 0),                    \
+               udp_stats(c->udp)->name);
     UDP_STATS(X)
 #undef X
 }

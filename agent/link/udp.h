@@ -104,15 +104,31 @@ bool udp_poll_send(struct udp *u, struct addr *to, struct bytes *datagram);
 /* Next authentic payload; bytes valid until the next call. */
 bool udp_poll_packet(struct udp *u, struct node_id *from, struct addr *via, struct bytes *payload);
 
+/* Counters since creation: their names, as the metrics call them, and what they count. */
 /* clang-format off */
 #define UDP_STATS(X) \
-    X(packets_in) X(packets_out) X(bytes_in) X(bytes_out) X(drop_malformed) \
-    X(drop_mac1) X(drop_cookie) X(drop_handshake) X(drop_credential) X(drop_replay) \
-    X(drop_auth) X(drop_index) X(drop_rate) X(drop_full) X(drop_crossed) \
-    X(handshakes_started) X(handshakes_done) X(handshakes_given_up) X(cookies_sent)
+    X(packets_in, "Datagrams received.") \
+    X(packets_out, "Datagrams sent.") \
+    X(bytes_in, "Bytes of the datagrams received.") \
+    X(bytes_out, "Bytes of the datagrams sent.") \
+    X(drop_malformed, "Datagrams dropped: of no known form.") \
+    X(drop_mac1, "Handshakes dropped: made without knowing this agent's key.") \
+    X(drop_cookie, "Initiations over the rates, answered with a cookie; and cookies that did not fit.") \
+    X(drop_handshake, "Handshakes dropped: not authentic, or of a time far ahead.") \
+    X(drop_credential, "Handshakes dropped: the credential is not accepted.") \
+    X(drop_replay, "Datagrams dropped: seen before, or too old.") \
+    X(drop_auth, "Sealed datagrams dropped: not authentic.") \
+    X(drop_index, "Datagrams dropped: of no session or handshake that there is, as after a restart.") \
+    X(drop_rate, "Initiations dropped: too many of one source or peer.") \
+    X(drop_full, "Datagrams dropped: a queue or table is full.") \
+    X(drop_crossed, "Initiations dropped because both sides began at once and ours stands.") \
+    X(handshakes_started, "Handshakes begun by this agent.") \
+    X(handshakes_done, "Handshakes completed, whoever began them.") \
+    X(handshakes_given_up, "Handshakes given up: no answer for 90 seconds.") \
+    X(cookies_sent, "Cookies sent to sources over the rates.")
 /* clang-format on */
 struct udp_stats {
-#define X(name) uint64_t name;
+#define X(name, help) uint64_t name;
     UDP_STATS(X)
 #undef X
 };

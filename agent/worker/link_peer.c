@@ -51,7 +51,7 @@ static void report_works(struct link_peer *l)
     if (now < l->report_at)
         return;
     l->report_at = now + LINK_REPORT_MS;
-    report(l, WORKER_LINK_WORKS);
+    report(l, l->outgoing ? WORKER_LINK_WORKS : WORKER_LINK_HEARD);
 }
 
 struct bulk_note {

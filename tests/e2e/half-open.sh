@@ -1,0 +1,47 @@
+# A firewall lets UDP pass between two hosts and not TCP: both are alive to each other, and no request gets through. Each place where an operator
+# looks says so, and says when it is over.
+. tests/e2e/lib.sh
+needs_namespaces
+
+mesh
+http_app 9001 app
+cat >"$T/p.yaml" <<'P'
+policy: v1
+mesh: shop.example
+version: 1
+services: {cart: {protocol: http}}
+intentions: [{name: a, from: [web], to: cart}]
+P
+agent a 7000 --caller web=7085
+agent b 7100 --seed 127.0.0.1:7000 --service cart=9001
+eventually 10 all_alive 2 a b
+publish a "$T/p.yaml"
+eventually 5 in_force 1 a b
+eventually 5 is a services '[s["state"] for s in o]' "['healthy']"
+is a status 'o["warnings"]' '[]' || fail "a warning without a cause"
+
+code() { curl -s -o /dev/null -w '%{http_code}' -m 12 -H 'Host: cart' http://127.0.0.1:7085/; }
+fails() { [ "$(code)" = 503 ]; }
+works() { [ "$(code)" = 200 ]; }
+lost() { fails && is a members '[m["name"] for m in o if "unreachable" in m]' "['b']"; }
+metric() { curl -s http://127.0.0.1:7001/metrics | sed -n "s/^$1 //p"; }
+
+for verdict in drop 'reject with tcp reset'; do
+    nft -f - <<N
+table inet wall {
+    chain in { type filter hook input priority 0; tcp dport 7100 $verdict; }
+}
+N
+    eventually 30 lost
+    is a members '[m["state"] for m in o if m["name"] == "b"]' "['alive']" || fail "b is not alive"
+    is a status 'len([w for w in o["warnings"] if "unreachable for traffic" in w and "b (127.0.0.1:7100)" in w])' 1 || fail "status is silent"
+    [ "$(metric starling_members_unreachable)" = 1 ] || fail "the metric is $(metric starling_members_unreachable)"
+    ask a members | grep -q '^b .*unreachable for traffic' || fail "members is silent"
+    nft delete table inet wall
+    eventually 15 works
+    eventually 5 is a status 'o["warnings"]' '[]'
+    [ "$(metric starling_members_unreachable)" = 0 ] || fail "the metric stays"
+done
+# Once, however often it was tried; the second time within ten minutes not at all.
+[ "$(grep -c 'member b answers over UDP, but traffic does not reach it.*127.0.0.1:7100 are not answered.*TCP 7100' "$T/a/log")" = 1 ] || fail "the log does not say it once"
+[ "$(grep -c 'traffic reaches b again' "$T/a/log")" = 1 ] || fail "the log does not say that it is over"
