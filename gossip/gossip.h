@@ -312,7 +312,7 @@ struct gossip_counts gossip_counts(const struct gossip *g);
     X(knocks_sent, "Dials to the TCP port of a suspect, to see whether its process is there.") \
     X(lateness, "Times that the loop was late, and deadlines were moved.") \
     X(equivocations, "Members that signed two records with one number.") \
-    X(moved, "Members that were heard from another address than their record names.")
+    X(moved, "Times that our own record was made anew because our coordinate had moved.")
 /* clang-format on */
 struct gossip_stats {
 #define X(name, help) uint64_t name;
