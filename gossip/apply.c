@@ -95,6 +95,16 @@ void apply_refute(struct gossip *g, uint64_t above)
     detect_health(g, 1); /* Lifeguard: who has to refute was probably slow */
 }
 
+/* Somebody says that we are suspect or dead. An answer costs every member a record: liars could have it given all the time
+ * (ADVERSARY G4). So who was wrong about us twice is not answered again for a while; our acks show meanwhile that we live. */
+static void accused(struct gossip *g, const struct node_id *accuser)
+{
+    if (is_leaving(g) || accusers_strikes(&g->accusers, accuser, g->now) >= 2)
+        return;
+    accusers_strike(&g->accusers, accuser, g->now);
+    apply_refute(g, member_incarnation(g->self));
+}
+
 static void own_alarm(struct gossip *g, const struct gossip_claim *claim, struct bytes record)
 {
     struct record_blob *other = record_blob_of(g->cfg.pool, record, claim);
@@ -371,6 +381,43 @@ static void hasten(struct gossip *g, struct member *m)
     reschedule(g, s);
 }
 
+/* Who was wrong, or has said more than we have looked into so far, has to wait for what we see ourselves. */
+static bool is_believed(const struct gossip *g, const struct member *m, const struct node_id *accuser)
+{
+    const struct suspicion *s;
+    int open = 0;
+    if (accusers_strikes(&g->accusers, accuser, g->now) > 0)
+        return false;
+    if (m->state == GOSSIP_SUSPECT)
+        return true;
+    LIST_FOREACH (s, &g->suspicions, link)
+        open += !s->is_own && s->accusers > 0 && node_id_eq(&s->accuser[0], accuser);
+    return open < ACCUSATIONS_OPEN_MAX;
+}
+
+/* One such look per interval, whoever causes it: should it fail, the suspicion is our own. */
+static void look_quietly(struct gossip *g, struct member *m)
+{
+    if (m->state != GOSSIP_ALIVE || g->now < g->doubtful_look_at || probes_has_target(&g->probes, m))
+        return;
+    g->doubtful_look_at = g->now + g->cfg.probe_interval_ms;
+    detect_probe(g, m, PROBE_TURN);
+}
+
+/* Our first look found the accused well. */
+static void strike_accusers(struct gossip *g, const struct suspicion *s)
+{
+    for (int i = 0; !s->is_own && s->tries <= 1 && i < s->accusers; i++)
+        if (!is_self(g, &s->accuser[i]))
+            accusers_strike(&g->accusers, &s->accuser[i], g->now);
+}
+
+static void clear_accusers(struct gossip *g, const struct suspicion *s)
+{
+    for (int i = 0; s->is_own && i < s->accusers; i++)
+        accusers_clear(&g->accusers, &s->accuser[i]);
+}
+
 /* Its process is gone, as we and others have seen: nothing is left to wait for. */
 static void judge(struct gossip *g, struct suspicion *s)
 {
@@ -429,7 +476,7 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
     if (is_self(g, &i->subject)) {
         /* An accusation never raises our number beyond what we signed (memberlist#358, ADVERSARY G5). */
         if (g->self && i->incarnation == member_incarnation(g->self))
-            apply_refute(g, i->incarnation);
+            accused(g, &i->accuser);
         return;
     }
     struct member *m = members_find(&g->members, &i->subject);
@@ -438,7 +485,9 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
     /* Nor does the word of one whom we hold dead count: it may have been cut off, and just comes back. */
     if (is_self(g, &i->accuser) || node_id_eq(&i->accuser, &i->subject) || source->state != GOSSIP_ALIVE)
         return;
-    if (g->now < member_vouched_until(m) || g->now < member_works_until(m))
+    if (!is_believed(g, m, &i->accuser))
+        look_quietly(g, m);
+    else if (g->now < member_vouched_until(m) || g->now < member_works_until(m))
         defend(g, m, i, source);
     else
         believe(g, m, i, source);
@@ -497,6 +546,7 @@ void apply_death(struct gossip *g, struct member *m)
     uint8_t eager = member_suspicion(m)->is_hastened
                         ? 0
                         : (uint8_t)g->cfg.eager_fanout; /* others have pushed it already */
+    clear_accusers(g, member_suspicion(m));
     move(g, m, GOSSIP_DEAD);
     event_member(g, m, GOSSIP_SUSPECT, false, false);
     g->stats.deaths++;
@@ -524,6 +574,8 @@ void apply_evidence(struct gossip *g, struct member *m)
     apply_speak(g, m);
     if (before == GOSSIP_ALIVE)
         return;
+    if (before == GOSSIP_SUSPECT)
+        strike_accusers(g, member_suspicion(m));
     struct member_busy *busy = member_busy(m);
     if (busy) /* without memory it may be accused a little early */
         busy->vouched_until = g->now + VOUCH_MS;

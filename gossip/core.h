@@ -21,6 +21,7 @@
 
 #include "base/buf.h"
 #include "base/rng.h"
+#include "gossip/accuser.h"
 #include "gossip/budget.h"
 #include "gossip/coordinate.h"
 #include "gossip/gossip.h"
@@ -76,6 +77,7 @@ enum {
     LINK_FRESH_MS = 1500,         /* a link that works is told of once a second */
     REFUSED_OTHERS = 2,           /* whose dials must be refused too before a pause is cut short */
     KNOCKS_MAX = 64,              /* waiting to be polled; one more is dropped */
+    ACCUSATIONS_OPEN_MAX = 2,     /* of one accuser that we have not looked into; more we look into quietly */
     /* own probes after a foreign accusation are spread over so much, or a millisecond per member */
     VERIFY_JITTER_MS = 400,
     VERIFY_JITTER_MAX_MS = 2000,
@@ -287,6 +289,8 @@ struct gossip {
     mono_ms unheard_since;       /* our first probe since anybody answered us; NEVER: none is unanswered */
     mono_ms ask_ok_at;           /* when we may ask again whether we are heard */
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
+    struct accusers accusers;    /* who were wrong */
+    mono_ms doubtful_look_at;    /* when the next look on the word of a doubted one may be taken */
     uint8_t sync_backoff;
     struct catch_up catch_up;
     struct recall recall;

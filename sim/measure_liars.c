@@ -50,7 +50,8 @@ static uint64_t honest_bytes(const struct world *w, double *members)
     *members = 0;
     for (uint32_t h = 0; h < w->config.hosts; h++)
         if (w->host[h].gossip && !liars_has(w, h)) {
-            bytes += gossip_stats(w->host[h].gossip)->datagram_bytes_sent;
+            const struct gossip_stats *sent = gossip_stats(w->host[h].gossip);
+            bytes += sent->datagram_bytes_sent + WIRE_OVERHEAD_BYTES * sent->datagrams_sent;
             *members += 1;
         }
     return bytes;
