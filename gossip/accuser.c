@@ -10,36 +10,47 @@ static struct accuser *find(struct accusers *a, const struct node_id *id)
     return NULL;
 }
 
-uint8_t accusers_strikes(const struct accusers *a, const struct node_id *id, mono_ms now)
+bool accusers_doubt(const struct accusers *a, const struct node_id *id, mono_ms now)
 {
     for (uint32_t i = 0; i < a->count; i++)
         if (node_id_eq(&a->at[i].id, id))
-            return now < a->at[i].until ? a->at[i].strikes : 0;
-    return 0;
+            return now < a->at[i].until;
+    return false;
 }
 
-static struct accuser *least_doubted(struct accusers *a)
+static bool is_less(const struct accuser *a, const struct accuser *b)
+{
+    return a->until != b->until ? a->until < b->until : a->struck_at < b->struck_at;
+}
+
+static struct accuser *place_for(struct accusers *a, const struct node_id *id)
 {
     struct accuser *least = &a->at[0];
-    for (uint32_t i = 1; i < a->count; i++)
-        if (a->at[i].until < least->until)
+    if (a->count < ACCUSERS_MAX)
+        least = &a->at[a->count++];
+    for (uint32_t i = 0; a->count == ACCUSERS_MAX && i < a->count; i++)
+        if (is_less(&a->at[i], least))
             least = &a->at[i];
+    *least = (struct accuser){.id = *id};
     return least;
 }
 
 void accusers_strike(struct accusers *a, const struct node_id *id, mono_ms now)
 {
     struct accuser *who = find(a, id);
-    if (!who) {
-        who = a->count < ACCUSERS_MAX ? &a->at[a->count++] : least_doubted(a);
-        *who = (struct accuser){.id = *id};
-    }
+    if (!who)
+        who = place_for(a, id);
     if (now < who->until)
         return; /* said before it was doubted: the same offence */
+    uint64_t forgiven = (now - who->struck_at) / STRIKE_FORGIVEN_MS;
+    who->strikes -= (uint8_t)(forgiven < who->strikes ? forgiven : who->strikes);
+    who->struck_at = now;
+    if (++who->strikes <= STRIKES_FREE)
+        return;
     if (who->until + DOUBT_FORGOTTEN_MS < now)
-        who->strikes = 0;
-    who->strikes += who->strikes < DOUBT_STRIKES_MAX;
-    who->until = now + ((mono_ms)DOUBT_MIN_MS << 3 * (who->strikes - 1));
+        who->doubts = 0;
+    who->until = now + ((mono_ms)DOUBT_MIN_MS << 3 * who->doubts);
+    who->doubts += who->doubts < DOUBTS_MAX - 1;
 }
 
 void accusers_clear(struct accusers *a, const struct node_id *id)

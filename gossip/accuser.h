@@ -2,11 +2,11 @@
  * say of anybody that it is dead, under anybody's name. What an accuser is worth follows from what our own looks found
  * (ADVERSARY G4, G15: a flood of accusations must cost the accuser's credit, not everybody's bandwidth).
  *
- * A strike: we looked, and the accused answered the first look; or we are the accused. Whoever has strikes is doubted
- * for ten seconds after the first, eight times as long after each further one, up to 85 minutes; a death that our own
- * probes confirm clears its accusers. The word of a doubted one makes nobody suspect and is not passed on: it may at
- * most cause a quiet probe of ours. So a lie costs little, and a true word of one who was doubted is found true a moment
- * later.
+ * A strike: we looked, and the accused answered the first look. In a bad network the honest get some too, so three are
+ * free, and one is forgiven every fifteen seconds. One more, and the accuser is doubted for ten seconds, the next time for
+ * eight times as long, up to 85 minutes; a death that our own probes confirm clears its accusers. The word of a doubted
+ * one makes nobody suspect and is not passed on: it may at most cause a quiet probe of ours. So a lie costs little, and a
+ * true word of one who was doubted is found true a moment later.
  *
  * A fixed table: when it is full, who is least doubted goes. Pure; belongs to one instance. */
 #ifndef GOSSIP_ACCUSER_H
@@ -20,15 +20,19 @@
 
 enum {
     ACCUSERS_MAX = 256, /* doubted at once; beyond, who is doubted for the shortest time is believed again */
+    STRIKES_FREE = 3,
+    STRIKE_FORGIVEN_MS = 15 * 1000,
     DOUBT_MIN_MS = 10 * 1000,
-    DOUBT_STRIKES_MAX = 4,            /* strikes that count: 10 s * 8^(4 - 1) is 85 minutes */
-    DOUBT_FORGOTTEN_MS = 3600 * 1000, /* strikes are forgotten so long after the doubt has ended */
+    DOUBTS_MAX = 4,                   /* doubts that count: 10 s * 8^(4 - 1) is 85 minutes */
+    DOUBT_FORGOTTEN_MS = 3600 * 1000, /* doubts are forgotten so long after the last has ended */
 };
 
 struct accuser {
     struct node_id id;
-    mono_ms until; /* doubted before this; 0: the place is free */
-    uint8_t strikes;
+    mono_ms until;     /* doubted before this */
+    mono_ms struck_at; /* last */
+    uint8_t strikes;   /* not forgiven yet, at that time */
+    uint8_t doubts;    /* how often it was doubted */
 };
 
 struct accusers {
@@ -36,8 +40,7 @@ struct accusers {
     struct accuser at[ACCUSERS_MAX];
 };
 
-/* Its strikes while it is doubted, else 0. */
-uint8_t accusers_strikes(const struct accusers *a, const struct node_id *id, mono_ms now);
+bool accusers_doubt(const struct accusers *a, const struct node_id *id, mono_ms now);
 void accusers_strike(struct accusers *a, const struct node_id *id, mono_ms now);
 void accusers_clear(struct accusers *a, const struct node_id *id); /* its word was true */
 

@@ -95,16 +95,6 @@ void apply_refute(struct gossip *g, uint64_t above)
     detect_health(g, 1); /* Lifeguard: who has to refute was probably slow */
 }
 
-/* Somebody says that we are suspect or dead. An answer costs every member a record: liars could have it given all the time
- * (ADVERSARY G4). So who was wrong about us twice is not answered again for a while; our acks show meanwhile that we live. */
-static void accused(struct gossip *g, const struct node_id *accuser)
-{
-    if (is_leaving(g) || accusers_strikes(&g->accusers, accuser, g->now) >= 2)
-        return;
-    accusers_strike(&g->accusers, accuser, g->now);
-    apply_refute(g, member_incarnation(g->self));
-}
-
 static void own_alarm(struct gossip *g, const struct gossip_claim *claim, struct bytes record)
 {
     struct record_blob *other = record_blob_of(g->cfg.pool, record, claim);
@@ -386,22 +376,13 @@ static bool is_believed(const struct gossip *g, const struct member *m, const st
 {
     const struct suspicion *s;
     int open = 0;
-    if (accusers_strikes(&g->accusers, accuser, g->now) > 0)
+    if (accusers_doubt(&g->accusers, accuser, g->now))
         return false;
     if (m->state == GOSSIP_SUSPECT)
         return true;
     LIST_FOREACH (s, &g->suspicions, link)
         open += !s->is_own && s->accusers > 0 && node_id_eq(&s->accuser[0], accuser);
     return open < ACCUSATIONS_OPEN_MAX;
-}
-
-/* One such look per interval, whoever causes it: should it fail, the suspicion is our own. */
-static void look_quietly(struct gossip *g, struct member *m)
-{
-    if (m->state != GOSSIP_ALIVE || g->now < g->doubtful_look_at || probes_has_target(&g->probes, m))
-        return;
-    g->doubtful_look_at = g->now + g->cfg.probe_interval_ms;
-    detect_probe(g, m, PROBE_TURN);
 }
 
 /* Our first look found the accused well. */
@@ -469,6 +450,16 @@ static void defend(struct gossip *g, struct member *m, const struct rumor_item *
     outbox_put(&g->answers, &warning);
 }
 
+/* The word of a doubted one makes us look for ourselves, once per interval, whoever says it: should the look fail, the
+ * suspicion is our own. */
+static void look_quietly(struct gossip *g, struct member *m)
+{
+    if (m->state != GOSSIP_ALIVE || g->now < g->doubtful_ok_at || probes_has_target(&g->probes, m))
+        return;
+    g->doubtful_ok_at = g->now + g->cfg.probe_interval_ms;
+    detect_probe(g, m, PROBE_TURN);
+}
+
 void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *source)
 {
     assert(i->type == RUMOR_SUSPECT || i->type == RUMOR_DEAD);
@@ -476,7 +467,7 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
     if (is_self(g, &i->subject)) {
         /* An accusation never raises our number beyond what we signed (memberlist#358, ADVERSARY G5). */
         if (g->self && i->incarnation == member_incarnation(g->self))
-            accused(g, &i->accuser);
+            apply_refute(g, i->incarnation);
         return;
     }
     struct member *m = members_find(&g->members, &i->subject);

@@ -290,7 +290,7 @@ struct gossip {
     mono_ms ask_ok_at;           /* when we may ask again whether we are heard */
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
     struct accusers accusers;    /* who were wrong */
-    mono_ms doubtful_look_at;    /* when the next look on the word of a doubted one may be taken */
+    mono_ms doubtful_ok_at;      /* when the word of a doubted one may cost something again */
     uint8_t sync_backoff;
     struct catch_up catch_up;
     struct recall recall;
