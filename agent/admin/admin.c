@@ -64,6 +64,12 @@ static void do_publish(struct door_conn *k, const struct admin_request *r)
     buf_fini(&bundle);
 }
 
+static void do_root(struct door_conn *k, const struct admin_request *r)
+{
+    (void)r;
+    answer_report(k, report_root(k->door->control));
+}
+
 static void do_why(struct door_conn *k, const struct admin_request *r)
 {
     struct buf why = {0};
@@ -122,7 +128,7 @@ static void obey(struct door_conn *k, const struct admin_request *r)
     static void (*const run[ADMIN_COMMANDS])(struct door_conn * k, const struct admin_request *r) = {
         [ADMIN_STATUS] = do_status, [ADMIN_MEMBERS] = do_members, [ADMIN_SERVICES] = do_services,
         [ADMIN_POLICY] = do_policy, [ADMIN_WHY] = do_why,         [ADMIN_PUBLISH] = do_publish,
-        [ADMIN_RELOAD] = do_reload, [ADMIN_LEAVE] = do_leave,
+        [ADMIN_ROOT] = do_root,     [ADMIN_RELOAD] = do_reload,   [ADMIN_LEAVE] = do_leave,
     };
     run[r->command](k, r);
 }

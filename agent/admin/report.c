@@ -252,6 +252,32 @@ json_t *report_policy(const struct control *c)
     return o;
 }
 
+static json_t *hex_of(struct bytes b)
+{
+    char *text = malloc(2 * b.len + 1);
+    if (!text)
+        return NULL;
+    hex_encode(b.at, b.len, text);
+    json_t *o = json_string(text);
+    free(text);
+    return o;
+}
+
+json_t *report_root(const struct control *c)
+{
+    const struct anchor *a = control_anchor(c);
+    struct chain roots;
+    json_t *o = json_object();
+    if (chain_open(&roots, buf_bytes(&a->chain), NULL, NULL) != ERR_OK)
+        return o;
+    json_object_set_new(o, "epoch", number(a->epoch));
+    json_object_set_new(o, "chain", number(a->count));
+    json_object_set_new(o, "root", hex_of(roots.envelope[roots.count - 1]));
+    if (roots.count > 1)
+        json_object_set_new(o, "before", hex_of(roots.envelope[roots.count - 2]));
+    return o;
+}
+
 /* -- why --------------------------------------------------------------------------------------- */
 
 json_t *report_why(const struct control *c, const json_t *request, struct buf *told)

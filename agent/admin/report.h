@@ -11,6 +11,7 @@ json_t *report_status(const struct control *c);
 json_t *report_members(const struct control *c);
 json_t *report_services(const struct control *c);
 json_t *report_policy(const struct control *c);
+json_t *report_root(const struct control *c); /* {epoch, chain, root: hex, before: hex} */
 /* What would become of a request: why_answer() with this agent's view and credential, and the policy in force. */
 json_t *report_why(const struct control *c, const json_t *request, struct buf *told);
 

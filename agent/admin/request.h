@@ -12,6 +12,7 @@ enum admin_command {
     ADMIN_MEMBERS,
     ADMIN_SERVICES,
     ADMIN_POLICY,
+    ADMIN_ROOT,
     ADMIN_WHY,
     ADMIN_PUBLISH,
     ADMIN_RELOAD,
@@ -26,7 +27,7 @@ struct admin_request {
 /* `line` without its end. ERR_INVALID: `fault` is a static sentence for the asker. Finish it in either case. */
 must_check enum err admin_request_read(struct admin_request *out, struct bytes line);
 void admin_request_fini(struct admin_request *r);
-/* The bundle of a publish, decoded and appended. ERR_INVALID: none, too long, or not hex. ERR_NOMEM. */
+/* The bundle or root of a publish, decoded and appended. ERR_INVALID: none, too long, or not hex. ERR_NOMEM. */
 must_check enum err admin_request_bundle(const struct admin_request *r, struct buf *out);
 
 #endif

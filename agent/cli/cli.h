@@ -9,7 +9,12 @@
 
 enum { EXIT_GOOD = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
-int cli_mesh(int argc, char **argv);  /* mesh init */
+int cli_mesh(int argc, char **argv); /* mesh init|key|rotate|sign|show (offline), publish (at an agent) */
+int cli_mesh_key(int argc, char **argv);
+int cli_mesh_rotate(int argc, char **argv);
+int cli_mesh_sign(int argc, char **argv);
+int cli_mesh_show(int argc, char **argv);
+int cli_mesh_publish(int argc, char **argv);
 int cli_token(int argc, char **argv); /* token create */
 int cli_policy(int argc,
                char **argv); /* policy check|test|sign|verify (offline), publish|show (at an agent) */

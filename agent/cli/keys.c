@@ -6,6 +6,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "cli/args.h"
 #include "store/file.h"
 
 enum { ATTEMPTS = 3 };
@@ -131,9 +132,9 @@ bool keys_passphrase_is_at_hand(const char *file_or_null)
     return file_or_null || getenv("STARLING_PASSPHRASE");
 }
 
-enum err keys_passphrase(struct buf *out, const char *file_or_null, bool confirm, struct buf *why)
+static enum err passphrase_of(struct buf *out, const char *file_or_null, const char *env, bool confirm,
+                              struct buf *why)
 {
-    const char *env = getenv("STARLING_PASSPHRASE");
     enum err err = ERR_OK;
     out->max = KEYS_PASSPHRASE_MAX + 1;
     if (!buf_reserve(out, KEYS_PASSPHRASE_MAX + 1)) /* all of it now: growing would leave copies behind */
@@ -155,6 +156,16 @@ enum err keys_passphrase(struct buf *out, const char *file_or_null, bool confirm
         err = ERR_INVALID;
     }
     return err;
+}
+
+enum err keys_passphrase(struct buf *out, const char *file_or_null, bool confirm, struct buf *why)
+{
+    return passphrase_of(out, file_or_null, getenv("STARLING_PASSPHRASE"), confirm, why);
+}
+
+enum err keys_passphrase_new(struct buf *out, const char *file_or_null, struct buf *why)
+{
+    return passphrase_of(out, file_or_null, NULL, true, why);
 }
 
 /* Key files. */
@@ -238,21 +249,68 @@ enum err keys_load(struct sign_key *out, const char *what, const struct keys_pla
     return err;
 }
 
-enum err keys_save(const char *dir, const char *what, const struct sign_key *key,
-                   const char *passphrase_or_null, bool replace, struct buf *why)
+enum err keys_load_any(struct sign_key *out, const char **kind, const char *path, const char *passphrase_file,
+                       struct buf *why)
 {
-    char path[KEYS_PATH_MAX];
     struct buf text = {0};
-    enum err err = path_of(path, what, &(struct keys_place){.ca = dir}, why);
-    if (err)
-        return err;
-    err = key_text_encode(&text, what, key->sec, passphrase_or_null);
+    enum err err = file_read_secret(&text, path, KEY_TEXT_MAX, why);
+    if (!err && !(*kind = key_text_kind(buf_bytes(&text)))) {
+        buf_addf(why, "%s: not a key file (one line, \"starling-key-1 ...\")", path);
+        err = ERR_MALFORMED;
+    }
+    if (!err)
+        err = key_of_text(out, buf_bytes(&text), *kind, path, passphrase_file, why);
+    secret_fini(&text);
+    return err;
+}
+
+enum err keys_save_at(const char *path, const char *what, const struct sign_key *key,
+                      const char *passphrase_or_null, bool replace, struct buf *why)
+{
+    struct buf text = {0};
+    enum err err = key_text_encode(&text, what, key->sec, passphrase_or_null);
     if (err)
         buf_addf(why, "%s: sealing a key takes 64 MiB of memory, which are not free", path);
     else
         err = file_write(path, buf_bytes(&text), 0600, replace, why);
     secret_fini(&text);
     return err;
+}
+
+enum err keys_save(const char *dir, const char *name, const char *what, const struct sign_key *key,
+                   const char *passphrase_or_null, bool replace, struct buf *why)
+{
+    char path[KEYS_PATH_MAX];
+    enum err err = path_of(path, name, &(struct keys_place){.ca = dir}, why);
+    return err ? err : keys_save_at(path, what, key, passphrase_or_null, replace, why);
+}
+
+enum err keys_ring_load(struct keys_ring *out, const char *what, const struct args_list *files,
+                        const char *ca, const char *passphrase_file, struct buf *why)
+{
+    size_t count = files->count ? files->count : 1;
+    out->count = 0;
+    if (count > ROLE_KEYS_MAX) {
+        buf_addf(why, "more than %d keys; a root lists no more for a role", ROLE_KEYS_MAX);
+        return ERR_LIMIT;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct keys_place place = {
+            .ca = ca, .key_file = files->count ? files->at[i] : NULL, .passphrase_file = passphrase_file};
+        enum err err = path_of(out->path[i], what, &place, why);
+        if (!err)
+            err = keys_load(&out->key[i], what, &place, why);
+        if (err)
+            return err;
+        out->by[out->count++] = &out->key[i];
+    }
+    return ERR_OK;
+}
+
+void keys_ring_fini(struct keys_ring *r)
+{
+    secret_wipe(r->key, sizeof r->key);
+    r->count = 0;
 }
 
 enum err keys_root(struct root *root, struct buf *bytes, const char *ca, const char *root_file,

@@ -20,9 +20,26 @@ struct keys_place {
  * ERR_NOT_FOUND, ERR_INVALID, ERR_MALFORMED, ERR_IO. End it with sign_key_fini(). */
 must_check enum err keys_load(struct sign_key *out, const char *what, const struct keys_place *place,
                               struct buf *why);
-/* Writes <dir>/<what>.key, 0600. */
-must_check enum err keys_save(const char *dir, const char *what, const struct sign_key *key,
+/* The same for a file of any kind; *kind is a static text. */
+must_check enum err keys_load_any(struct sign_key *out, const char **kind, const char *path,
+                                  const char *passphrase_file, struct buf *why);
+/* Writes <dir>/<name>.key, a key of the kind `what`, 0600. */
+must_check enum err keys_save(const char *dir, const char *name, const char *what, const struct sign_key *key,
                               const char *passphrase_or_null, bool replace, struct buf *why);
+must_check enum err keys_save_at(const char *path, const char *what, const struct sign_key *key,
+                                 const char *passphrase_or_null, bool replace, struct buf *why);
+
+/* All that --key named (at most ROLE_KEYS_MAX), or else <ca>/<what>.key. End it with keys_ring_fini(), also after an error. */
+struct keys_ring {
+    size_t count;
+    struct sign_key key[ROLE_KEYS_MAX];
+    const struct sign_key *by[ROLE_KEYS_MAX]; /* into `key` */
+    char path[ROLE_KEYS_MAX][KEYS_PATH_MAX];
+};
+struct args_list;
+must_check enum err keys_ring_load(struct keys_ring *out, const char *what, const struct args_list *files,
+                                   const char *ca, const char *passphrase_file, struct buf *why);
+void keys_ring_fini(struct keys_ring *r);
 
 /* <ca>/root.trust, or `root_file` when that is given; checked against its own signatures. *root borrows from
  * *bytes. */
@@ -36,6 +53,8 @@ must_check enum err keys_path(char out[KEYS_PATH_MAX], const char *dir, const ch
  * ERR_DENIED: there is no file, no STARLING_PASSPHRASE and no terminal; ERR_INVALID: empty, or the two
  * differ. */
 must_check enum err keys_passphrase(struct buf *out, const char *file_or_null, bool confirm, struct buf *why);
+/* The same for a passphrase that takes the place of another: $STARLING_PASSPHRASE is the other's. */
+must_check enum err keys_passphrase_new(struct buf *out, const char *file_or_null, struct buf *why);
 bool keys_passphrase_is_at_hand(const char *file_or_null); /* without asking anybody */
 
 #endif

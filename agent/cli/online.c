@@ -52,6 +52,8 @@ static void print_status(const json_t *o)
            text(o, "state"), text(o, "id"), text(o, "version"));
     printf("members   %lld alive, %lld suspect, %lld dead, %lld left\n", number(m, "alive"),
            number(m, "suspect"), number(m, "dead"), number(m, "left"));
+    printf("root      epoch %lld, %.16s\n", number(json_object_get(o, "root"), "epoch"),
+           text(json_object_get(o, "root"), "hash"));
     if (number(p, "version") == 0)
         puts("policy    none in force");
     else
@@ -330,15 +332,15 @@ static json_t *publish_request(const struct args_command *cmd, const char *path)
     return o;
 }
 
-int cli_policy_publish(int argc, char **argv)
+/* A bundle or a root: the agent sees which. */
+static int publish(int argc, char **argv, const char *name, const char *operand, const char *about)
 {
     struct ask a = {0};
     struct args_list operands = {0};
     const struct args_option options[] = {ASK_OPTIONS(a)};
-    const struct args_command cmd = {.name = "policy publish",
-                                     .operands = "FILE.bundle",
-                                     .about = "Hands a signed bundle to this agent, which checks, stores and "
-                                              "enforces it; gossip takes it to all others.",
+    const struct args_command cmd = {.name = name,
+                                     .operands = operand,
+                                     .about = about,
                                      .option = options,
                                      .option_count = sizeof options / sizeof *options,
                                      .operands_min = 1,
@@ -355,6 +357,22 @@ int cli_policy_publish(int argc, char **argv)
     puts(json_string_value(result));
     json_decref(result);
     return EXIT_GOOD;
+}
+
+int cli_policy_publish(int argc, char **argv)
+{
+    return publish(
+        argc, argv, "policy publish", "FILE.bundle",
+        "Hands a signed bundle to this agent, which checks, stores and enforces it; gossip takes it to all "
+        "others.");
+}
+
+int cli_mesh_publish(int argc, char **argv)
+{
+    return publish(
+        argc, argv, "mesh publish", "ROOT",
+        "Hands the next root of trust to this agent, which checks it, stores it and judges everything by it; "
+        "gossip\ntakes it to all others. One step at a time: each root follows the one before it.");
 }
 
 static void print_policy(const json_t *o)

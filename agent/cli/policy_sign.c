@@ -15,46 +15,27 @@
 struct sign_options {
     const char *ca, *root_file, *passphrase_file, *epoch, *previous, *out;
     struct args_list keys;
-    bool force, json;
+    bool force, json, lower;
 };
 struct signing { /* all that signing opens and has to close again */
+    const struct sign_options *o;
+    const char *file;
     struct root root;
-    struct buf root_bytes, text, previous_bytes, bundle, why;
-    struct sign_key key[ROLE_KEYS_MAX];
-    size_t key_count;
+    struct buf root_bytes, in, previous_bytes, bundle, why;
+    struct keys_ring ring;
     struct bundle previous;
-    bool has_previous;
+    bool has_previous, is_draft;
     uint64_t epoch;
 };
 
 static void signing_fini(struct signing *s)
 {
-    for (size_t i = 0; i < s->key_count; i++)
-        sign_key_fini(&s->key[i]);
+    keys_ring_fini(&s->ring);
     buf_fini(&s->root_bytes);
-    buf_fini(&s->text);
+    buf_fini(&s->in);
     buf_fini(&s->previous_bytes);
     buf_fini(&s->bundle);
     buf_fini(&s->why);
-}
-
-/* Every --key, or else policy.key of the folder. */
-static enum err load_keys(struct signing *s, const struct sign_options *o)
-{
-    struct keys_place place = {.ca = o->ca, .passphrase_file = o->passphrase_file};
-    size_t count = o->keys.count ? o->keys.count : 1;
-    if (count > ROLE_KEYS_MAX) {
-        buf_addf(&s->why, "more than %d keys; a root lists no more for a role", ROLE_KEYS_MAX);
-        return ERR_LIMIT;
-    }
-    for (size_t i = 0; i < count; i++) {
-        place.key_file = o->keys.count ? o->keys.at[i] : NULL;
-        enum err e = keys_load(&s->key[i], "policy", &place, &s->why);
-        if (e != ERR_OK)
-            return e;
-        s->key_count++;
-    }
-    return ERR_OK;
 }
 
 static enum err load_previous(struct signing *s, const char *file)
@@ -71,15 +52,19 @@ static enum err load_previous(struct signing *s, const char *file)
     return e;
 }
 
-static enum err load(struct signing *s, const struct sign_options *o, const char *file)
+/* A text to begin with, or a bundle that others have signed before. */
+static enum err load(struct signing *s)
 {
-    enum err e = keys_root(&s->root, &s->root_bytes, o->ca, o->root_file, &s->why);
-    if (e == ERR_OK)
-        e = file_read(&s->text, file, YAML_BYTES_MAX, &s->why);
-    if (e == ERR_OK && o->previous)
-        e = load_previous(s, o->previous);
+    const struct sign_options *o = s->o;
+    struct envelope e;
+    enum err err = keys_root(&s->root, &s->root_bytes, o->ca, o->root_file, &s->why);
+    if (err == ERR_OK)
+        err = file_read(&s->in, s->file, BUNDLE_BYTES_MAX, &s->why);
+    s->is_draft = err == ERR_OK && envelope_parse(&e, buf_bytes(&s->in)) == ERR_OK;
+    if (err == ERR_OK && o->previous)
+        err = load_previous(s, o->previous);
     s->epoch = o->epoch ? s->epoch : s->root.epoch;
-    return e == ERR_OK ? load_keys(s, o) : e;
+    return err ? err : keys_ring_load(&s->ring, "policy", &o->keys, o->ca, o->passphrase_file, &s->why);
 }
 
 json_t *cli_features_json(uint64_t set)
@@ -102,6 +87,8 @@ static void print_features(const char *what, uint64_t set)
     putchar('\n');
 }
 
+/* -- reports ----------------------------------------------------------------------------------- */
+
 static void report_json(const struct bundle *b, const struct policy *p, const char *file,
                         struct buf *difference_or_null)
 {
@@ -110,9 +97,11 @@ static void report_json(const struct bundle *b, const struct policy *p, const ch
     hex_encode(b->hash.b, HASH_BYTES, hash);
     for (size_t i = 0; i < b->signer_count; i++)
         json_array_append_new(signers, json_string(node_id_text(&b->signer[i], key)));
-    json_t *all = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "file", file, "mesh", policy_mesh(p),
-                            "epoch", (json_int_t)b->epoch, "version", (json_int_t)b->version, "expires",
-                            (json_int_t)policy_expires(p), "hash", hash, "signers", signers);
+    json_t *all =
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:o, s:I, s:b}", "file", file, "mesh", policy_mesh(p),
+                  "epoch", (json_int_t)b->epoch, "version", (json_int_t)b->version, "expires",
+                  (json_int_t)policy_expires(p), "hash", hash, "signers", signers, "signers_wanted",
+                  (json_int_t)b->signers_wanted, "complete", b->signer_count >= b->signers_wanted);
     json_object_set_new(all, "features", cli_features_json(b->features));
     if (difference_or_null)
         json_object_set_new(all, "difference", json_string(buf_str(difference_or_null)));
@@ -136,33 +125,168 @@ static void report(const struct bundle *b, const struct policy *p, const char *f
     print_features("lacking", features_lacking(b->features));
     if (features_lacking(b->features))
         puts("  agents of this version lack what stands above, and keep the policy before");
+    if (b->signer_count < b->signers_wanted)
+        printf("  a draft: %zu of the %zu signatures that it needs\n", b->signer_count, b->signers_wanted);
 }
 
-/* Opened again as an agent will: nothing leaves that an agent would refuse. */
-static enum err finish(struct signing *s, const struct sign_options *o)
+/* -- what a key has signed before -------------------------------------------------------------- */
+
+/* Beside each key lies the last that it signed, "starling-signed-1 EPOCH VERSION HASH": nobody is talked into signing a
+ * lower version, or a second text of one, without meaning it (ADVERSARY B24, B12). */
+static enum err signed_path(char path[KEYS_PATH_MAX], const char *key_path, struct buf *why)
+{
+    size_t len = strlen(key_path);
+    bool suffix = len > 4 && strcmp(key_path + len - 4, ".key") == 0;
+    int n = snprintf(path, KEYS_PATH_MAX, "%.*s.signed", (int)(suffix ? len - 4 : len), key_path);
+    if (n > 0 && n < KEYS_PATH_MAX)
+        return ERR_OK;
+    buf_addf(why, "the path of %s is too long; use a shorter one", key_path);
+    return ERR_LIMIT;
+}
+
+/* One line, or nothing is believed of it. */
+static bool parse_signed(const char *text, struct bundle *last)
+{
+    static const char head[] = "starling-signed-1 ";
+    char *end = NULL;
+    if (strncmp(text, head, sizeof head - 1) != 0)
+        return false;
+    last->epoch = strtoull(text + sizeof head - 1, &end, 10);
+    last->version = strtoull(end, &end, 10);
+    if (*end++ != ' ')
+        return false;
+    return hex_decode(end, strcspn(end, "\n"), last->hash.b, HASH_BYTES);
+}
+
+static enum err read_signed(const char *path, struct bundle *last, struct buf *why)
+{
+    enum { SIGNED_BYTES_MAX = 160 };
+    struct buf text = {0}, none = {0};
+    enum err e = file_read(&text, path, SIGNED_BYTES_MAX, &none);
+    if (e == ERR_OK && !parse_signed(buf_str(&text), last))
+        e = ERR_MALFORMED;
+    if (e != ERR_OK && e != ERR_NOT_FOUND)
+        buf_addf(why, "%s, in which is noted what this key signed last, cannot be read: %s", path,
+                 none.len ? buf_str(&none) : err_text(e));
+    buf_fini(&text);
+    buf_fini(&none);
+    return e;
+}
+
+static enum err check_signed(struct signing *s, const struct bundle *b, const char *path)
+{
+    struct bundle last = {.epoch = 0};
+    enum err e = read_signed(path, &last, &s->why);
+    if (e == ERR_NOT_FOUND || (e == ERR_OK && s->o->lower))
+        return ERR_OK;
+    if (e != ERR_OK)
+        return e;
+    e = bundle_succeeds(b, last.epoch, last.version, &last.hash);
+    bool same = b->epoch == last.epoch && b->version == last.version;
+    if (e == ERR_OK || e == ERR_EXISTS)
+        return ERR_OK;
+    buf_addf(
+        &s->why,
+        "%s epoch %llu, version %llu, with this key before; raise `version`, or say --lower if you mean it",
+        same ? "another text was signed as" : "a higher one was signed,", (unsigned long long)last.epoch,
+        (unsigned long long)last.version);
+    return ERR_STALE;
+}
+
+static enum err note_signed(struct signing *s, const struct bundle *b, const char *path)
+{
+    struct buf line = {0};
+    char hex[HASH_TEXT_MAX];
+    hex_encode(b->hash.b, HASH_BYTES, hex);
+    buf_addf(&line, "starling-signed-1 %llu %llu %s\n", (unsigned long long)b->epoch,
+             (unsigned long long)b->version, hex);
+    enum err e = file_write(path, buf_bytes(&line), 0644, true, &s->why);
+    buf_fini(&line);
+    return e;
+}
+
+/* All keys may, and then all have. */
+static enum err remember(struct signing *s, const struct bundle *b)
+{
+    char path[KEYS_PATH_MAX];
+    enum err e = ERR_OK;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < s->ring.count && e == ERR_OK; i++) {
+            e = signed_path(path, s->ring.path[i], &s->why);
+            if (e == ERR_OK)
+                e = pass == 0 ? check_signed(s, b, path) : note_signed(s, b, path);
+        }
+    return e;
+}
+
+/* -- signing ----------------------------------------------------------------------------------- */
+
+static enum err add_signatures(struct signing *s, struct complaints *c)
+{
+    enum err e = ERR_OK;
+    buf_add_bytes(&s->bundle, buf_bytes(&s->in));
+    for (size_t i = 0; i < s->ring.count && e == ERR_OK; i++) {
+        struct buf more = {0};
+        e = bundle_cosign(&more, &s->root, buf_bytes(&s->bundle), s->ring.by[i], c);
+        if (e == ERR_OK) {
+            buf_fini(&s->bundle);
+            s->bundle = more;
+        } else {
+            buf_fini(&more);
+        }
+    }
+    return e;
+}
+
+static enum err make_signatures(struct signing *s, struct complaints *c)
+{
+    if (s->is_draft)
+        return add_signatures(s, c);
+    c->source = buf_bytes(&s->in);
+    return bundle_sign(&s->bundle, &s->root, s->epoch, buf_bytes(&s->in),
+                       s->has_previous ? &s->previous.hash : NULL, s->ring.by, s->ring.count, c);
+}
+
+static enum err check_previous(struct signing *s, const struct bundle *b)
+{
+    if (!s->has_previous ||
+        bundle_succeeds(b, s->previous.epoch, s->previous.version, &s->previous.hash) == ERR_OK)
+        return ERR_OK;
+    buf_addf(&s->why, "version %llu does not follow version %llu of --previous; raise `version`",
+             (unsigned long long)b->version, (unsigned long long)s->previous.version);
+    return ERR_STALE;
+}
+
+/* Into the file that was named, or back into the draft. */
+static enum err write_bundle(struct signing *s, const char *out)
+{
+    enum err e = file_write(out, buf_bytes(&s->bundle), 0644, s->o->force || !s->o->out, &s->why);
+    if (e == ERR_EXISTS)
+        buf_addf(&s->why, "; --force replaces it");
+    return e;
+}
+
+/* Opened again as the next signer or an agent will: nothing leaves that they would refuse. */
+static enum err finish(struct signing *s)
 {
     struct bundle b;
     struct policy *p = NULL;
     struct buf difference = {0};
-    enum err e = bundle_open(&b, &p, &s->root, buf_bytes(&s->bundle), NULL);
+    const char *out = s->o->out ? s->o->out : s->file;
+    enum err e = bundle_read(&b, &p, &s->root, buf_bytes(&s->bundle), NULL);
     if (e != ERR_OK) {
         buf_addf(&s->why, "the bundle does not verify against its own root: %s", err_text(e));
         return e;
     }
-    if (s->has_previous &&
-        bundle_succeeds(&b, s->previous.epoch, s->previous.version, &s->previous.hash) != ERR_OK) {
-        buf_addf(&s->why, "version %llu does not follow version %llu of --previous; raise `version`",
-                 (unsigned long long)b.version, (unsigned long long)s->previous.version);
-        e = ERR_STALE;
-    }
+    e = check_previous(s, &b);
     if (e == ERR_OK)
-        e = file_write(o->out, buf_bytes(&s->bundle), 0644, o->force, &s->why);
-    if (e == ERR_EXISTS)
-        buf_addf(&s->why, "; --force replaces it");
+        e = remember(s, &b);
+    if (e == ERR_OK)
+        e = write_bundle(s, out);
     if (s->has_previous)
         difference_write(&difference, s->previous.text, b.text);
     if (e == ERR_OK)
-        (o->json ? report_json : report)(&b, p, o->out, s->has_previous ? &difference : NULL);
+        (s->o->json ? report_json : report)(&b, p, out, s->has_previous ? &difference : NULL);
     buf_fini(&difference);
     policy_unref(p);
     return e;
@@ -171,21 +295,20 @@ static enum err finish(struct signing *s, const struct sign_options *o)
 static int sign(const struct args_command *cmd, const struct sign_options *o, const char *file,
                 uint64_t epoch)
 {
-    struct signing s = {.epoch = epoch};
+    struct signing s = {.o = o, .file = file, .epoch = epoch};
     struct complaints c = {.file = file};
-    const struct sign_key *keys[ROLE_KEYS_MAX];
-    enum err e = load(&s, o, file);
+    enum err e = load(&s);
     bool told = false;
+    if (e == ERR_OK && !s.is_draft && !o->out) {
+        buf_add_str(&s.why, "say by -o FILE where the bundle is to go");
+        e = ERR_INVALID;
+    }
     if (e == ERR_OK) {
-        for (size_t i = 0; i < s.key_count; i++)
-            keys[i] = &s.key[i];
-        c.source = buf_bytes(&s.text);
-        e = bundle_sign(&s.bundle, &s.root, s.epoch, buf_bytes(&s.text),
-                        s.has_previous ? &s.previous.hash : NULL, keys, s.key_count, &c);
+        e = make_signatures(&s, &c);
         told = c.count > 0;
         fputs(buf_str(&c.text), stderr);
         if (e == ERR_OK)
-            e = finish(&s, o);
+            e = finish(&s);
     }
     if (e != ERR_OK)
         (void)args_refused(cmd, "%s",
@@ -211,22 +334,23 @@ int cli_policy_sign(int argc, char **argv)
     const struct args_option options[] = {
         {"ca", 0, "DIR", "folder that `mesh init` made", .text = &o.ca},
         {"root", 0, "FILE", "root of trust, instead of DIR/root.trust", .text = &o.root_file},
-        {"key", 0, "FILE",
-         "policy key, instead of DIR/policy.key; repeat it as often as the root wants signatures",
-         .list = &o.keys},
+        {"key", 0, "FILE", "policy key, instead of DIR/policy.key; may be repeated", .list = &o.keys},
         {"passphrase-file", 0, "FILE", "passphrase of the keys (else $STARLING_PASSPHRASE, or asked for)",
          .text = &o.passphrase_file},
         {"epoch", 0, "N", "epoch of the policy (that of the root)", .text = &o.epoch},
         {"previous", 0, "BUNDLE", "what this one replaces: must be older, and the difference is shown",
          .text = &o.previous},
-        {"out", 'o', "FILE", "where the bundle goes", .text = &o.out, .required = true},
+        {"out", 'o', "FILE", "where the bundle goes (a draft: into the same file)", .text = &o.out},
         {"force", 0, NULL, "replace FILE if it exists", .flag = &o.force},
+        {"lower", 0, NULL, "sign although this key has signed a higher version", .flag = &o.lower},
         {"json", 0, NULL, "print JSON", .flag = &o.json},
     };
     const struct args_command command = {
         .name = "policy sign",
         .operands = "FILE",
-        .about = "Compiles a policy, runs the tests inside it, and signs it. Offline: never the network.",
+        .about = "Compiles a policy, runs the tests inside it, and signs it. FILE is the policy's text, or a "
+                 "bundle that\n"
+                 "others have signed: then another signature is added. Offline: never the network.",
         .option = options,
         .option_count = sizeof options / sizeof *options,
         .operands_min = 1,
@@ -246,6 +370,7 @@ struct verify_options {
     bool json, text;
 };
 
+/* ERR_DENIED, with nothing in `why`: a draft, of which all was said. */
 static enum err verify(const struct verify_options *o, const char *file, struct buf *why)
 {
     struct root root;
@@ -256,12 +381,14 @@ static enum err verify(const struct verify_options *o, const char *file, struct 
     enum err e = keys_root(&root, &root_bytes, o->ca, o->root_file, why);
     if (e == ERR_OK)
         e = file_read(&in, file, BUNDLE_BYTES_MAX, why);
-    if (e == ERR_OK && (e = bundle_open(&b, &p, &root, buf_bytes(&in), &c)) != ERR_OK)
+    if (e == ERR_OK && (e = bundle_read(&b, &p, &root, buf_bytes(&in), &c)) != ERR_OK)
         buf_addf(why, "%s", c.text.len ? buf_str(&c.text) : err_text(e));
     if (e == ERR_OK && o->text)
         fwrite(b.text.at, 1, b.text.len, stdout);
     else if (e == ERR_OK)
         (o->json ? report_json : report)(&b, p, file, NULL);
+    if (e == ERR_OK && b.signer_count < b.signers_wanted)
+        e = ERR_DENIED;
     policy_unref(p);
     buf_fini(&c.text);
     buf_fini(&in);
@@ -301,10 +428,9 @@ int cli_policy_verify(int argc, char **argv)
         return status;
     if (!o.ca && !o.root_file)
         return args_usage(&command, "give --root FILE, the root of trust of the mesh");
-    if (verify(&o, files.at[0], &why) != ERR_OK)
-        status = args_refused(&command, "%s", without_newline(&why));
-    else
-        status = EXIT_GOOD;
+    status = verify(&o, files.at[0], &why) == ERR_OK ? EXIT_GOOD : EXIT_REFUSED;
+    if (status != EXIT_GOOD)
+        (void)args_refused(&command, "%s", why.len ? without_newline(&why) : "signatures are missing");
     buf_fini(&why);
     return status;
 }

@@ -108,8 +108,8 @@ void control_roots_stored(struct control *c, enum err outcome)
         refuse_publisher(c, TICKET_ROOTS, "trust", "root", outcome);
         return;
     }
+    control_announce_roots(c); /* before anybody falls by it: he is told of it */
     control_take_trust(c, fresh);
-    control_announce_roots(c);
     rejudge_policy(c);
     c->own_dirty = c->view_dirty = true;
     control_publish_view(c);

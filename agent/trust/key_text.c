@@ -84,13 +84,14 @@ static bool starts_with(struct bytes s, const char *head)
     return s.len >= strlen(head) && memcmp(s.at, head, strlen(head)) == 0;
 }
 
-static bool is_kind(struct bytes what)
+/* The static name of the kind; NULL: there is none such. */
+static const char *kind_of(struct bytes what)
 {
     static const char *const kind[] = {"root", "policy", "enrol", "identity", "noise"};
     for (size_t i = 0; i < sizeof kind / sizeof *kind; i++)
         if (bytes_eq_str(what, kind[i]))
-            return true;
-    return false;
+            return kind[i];
+    return NULL;
 }
 
 static bool split(struct line *out, struct bytes text)
@@ -109,7 +110,7 @@ static bool split(struct line *out, struct bytes text)
         l.what.len -= suffix;
     }
     *out = l;
-    return is_kind(l.what);
+    return kind_of(l.what) != NULL;
 }
 
 /* Exactly `len` bytes of canonical base64 and nothing else. */
@@ -150,4 +151,10 @@ bool key_text_is_sealed(struct bytes text)
 {
     struct line l;
     return split(&l, text) && l.sealed;
+}
+
+const char *key_text_kind(struct bytes text)
+{
+    struct line l;
+    return split(&l, text) ? kind_of(l.what) : NULL;
 }

@@ -54,6 +54,8 @@ must_check enum err key_text_encode(struct buf *out, const char *what, const uin
 must_check enum err key_text_decode(struct bytes text, const char *what, const char *passphrase_or_null,
                                     uint8_t secret[32]);
 bool key_text_is_sealed(struct bytes text);
+/* "root", "policy" ...: what kind of key the line is; NULL: it is no such line. */
+const char *key_text_kind(struct bytes text);
 /* ERR_INVALID: all zeros. */
 must_check enum err sign_key_of_seed(struct sign_key *k, const uint8_t seed[32]);
 must_check enum err dh_key_of_secret(struct dh_key *k, const uint8_t sec[32]);

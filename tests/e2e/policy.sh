@@ -42,7 +42,7 @@ refused() { # METRIC-REASON WORDS COMMAND...
     grep -q "$words" "$T/out" || { cat "$T/out"; fail "wrong reason: $*"; }
     curl -s http://127.0.0.1:7001/metrics | grep -q "^starling_policy_refused_total{reason=\"$reason\"} [1-9]" || fail "no metric for $reason"
 }
-"$starling" policy sign "$T/v1.yaml" --ca "$T/ca" -o "$T/v1.bundle" >/dev/null
+"$starling" policy sign "$T/v1.yaml" --ca "$T/ca" --lower -o "$T/v1.bundle" >/dev/null
 refused version 'not above' ask a policy publish "$T/v1.bundle"
 policy 3 web
 "$starling" mesh init --name shop.example --dir "$T/ca2" >/dev/null
