@@ -29,6 +29,7 @@ static enum err know_all(struct gossip *g, struct gossip *const *all, size_t cou
         if (all[i] != g && !know(g, all[i]->self->record))
             return ERR_NOMEM;
     memcpy(g->members.sum, sum, sizeof g->members.sum);
+    g->members.sum_changes++;
     rumors_drop(&g->rumors, member_fresh(g->self)); /* everybody knows */
     g->wave_at = NEVER;
     g->watch.is_stale = true;

@@ -236,7 +236,7 @@ enum err bulk_receive(struct gossip *g, const struct node_id *from, const struct
 }
 
 /* Of all we hold: members' records, and documents, so that a lost announcement is found too. */
-struct summary bulk_summary(const struct gossip *g, uint64_t nonce)
+static struct summary fold(const struct gossip *g, uint64_t nonce)
 {
     uint64_t sum[SUM_LANES];
     memcpy(sum, g->members.sum, sizeof sum);
@@ -244,6 +244,24 @@ struct summary bulk_summary(const struct gossip *g, uint64_t nonce)
         if (g->doc_kinds[i].is_held)
             sum_add(sum, &g->doc_kinds[i].held.hash, true);
     return sum_fold(sum, nonce);
+}
+
+void bulk_docs_changed(struct gossip *g)
+{
+    memset(&g->folds, 0, sizeof g->folds);
+}
+
+struct summary bulk_summary(struct gossip *g, uint64_t nonce)
+{
+    struct folds *f = &g->folds;
+    if (f->sum_changes != g->members.sum_changes)
+        *f = (struct folds){.sum_changes = g->members.sum_changes};
+    for (int i = 0; i < FOLDS_KEPT && nonce != 0; i++)
+        if (f->nonce[i] == nonce)
+            return f->summary[i];
+    uint32_t at = f->next++ % FOLDS_KEPT;
+    f->nonce[at] = nonce;
+    return f->summary[at] = fold(g, nonce);
 }
 
 void bulk_compare(struct gossip *g, struct member *m, uint64_t nonce, const struct summary *theirs)

@@ -45,6 +45,7 @@ enum {
     SEEDS_MAX = 64,         /* addresses beyond are ignored */
     DOC_KINDS_MAX = 8,      /* kinds of documents; further kinds are ignored */
     DOC_OFFERS_MAX = 8,     /* per kind; a worse offer is dropped for a better one */
+    FOLDS_KEPT = 8,         /* summaries remembered; one more is computed again */
     SYNCS_SENT_MAX = 16,    /* syncs of ours whose answers are awaited; the oldest is given up */
     SYNC_ANSWERS_MAX = 512, /* messages accepted in answer to one */
     PROOFS_MAX = 64,        /* equivocations waiting to be polled; found again later if there are more */
@@ -191,6 +192,14 @@ struct seed {
     uint32_t backoff_ms;
 };
 
+/* The latest summaries, since each is asked for twice: a nonce comes back with its ack, or its ack is made of it. */
+struct folds {
+    uint64_t sum_changes; /* of the members when these were made */
+    uint32_t next;
+    uint64_t nonce[FOLDS_KEPT];
+    struct summary summary[FOLDS_KEPT];
+};
+
 struct sync_sent { /* a SYNC of ours whose answer may come */
     uint64_t salt;
     uint32_t messages_left; /* that may still answer it */
@@ -296,8 +305,9 @@ struct gossip {
     struct recall recall;
     struct budget states;            /* full states for joiners */
     uint32_t mismatches, agreements; /* of summaries, in a row */
-    uint64_t applied_at_digest;      /* stats.records_applied when the last one was begun */
-    struct range_out *ranges;        /* [DIGESTS_WAITING_MAX] once the first is needed */
+    struct folds folds;
+    uint64_t applied_at_digest; /* stats.records_applied when the last one was begun */
+    struct range_out *ranges;   /* [DIGESTS_WAITING_MAX] once the first is needed */
     uint32_t range_count;
     struct sync_sent syncs[SYNCS_SENT_MAX]; /* the latest, round about */
     uint32_t sync_next;
@@ -440,7 +450,8 @@ enum err receive_datagram(struct gossip *g, const struct node_id *from, const st
 
 /* bulk.c */
 enum err bulk_receive(struct gossip *g, const struct node_id *from, const struct addr *via, struct bytes msg);
-struct summary bulk_summary(const struct gossip *g, uint64_t nonce);
+struct summary bulk_summary(struct gossip *g, uint64_t nonce);
+void bulk_docs_changed(struct gossip *g); /* what we hold of documents: summaries are others now */
 /* A summary came with a ping or ack of this nonce. */
 void bulk_compare(struct gossip *g, struct member *m, uint64_t nonce, const struct summary *theirs);
 /* Whether `m` may be given `cost` more answers this second (ADVERSARY G19). */

@@ -343,6 +343,8 @@ bool jobs_poll(struct gossip *g, struct gossip_packet *out)
     }
     unlist_large(g, job);
     g->bulk.len = 0;
+    if (g->bulk.cap < space_for(job))
+        buf_fini(&g->bulk); /* else what it held would be copied */
     uint8_t *space = buf_reserve(&g->bulk, space_for(job));
     if (!space) {
         buf_fini(&g->bulk);

@@ -251,15 +251,19 @@ struct summary sum_fold(const uint64_t sum[SUM_LANES], uint64_t nonce)
 
 void members_sum(struct members *t, struct member *m)
 {
-    if (!(m->flags & MEMBER_SUMMED))
-        sum_add(t->sum, &m->record->hash, true);
+    if (m->flags & MEMBER_SUMMED)
+        return;
+    sum_add(t->sum, &m->record->hash, true);
+    t->sum_changes++;
     m->flags |= MEMBER_SUMMED;
 }
 
 void members_unsum(struct members *t, struct member *m)
 {
-    if (m->flags & MEMBER_SUMMED)
-        sum_add(t->sum, &m->record->hash, false);
+    if (!(m->flags & MEMBER_SUMMED))
+        return;
+    sum_add(t->sum, &m->record->hash, false);
+    t->sum_changes++;
     m->flags &= (uint16_t)~MEMBER_SUMMED;
 }
 

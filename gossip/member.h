@@ -88,6 +88,7 @@ struct members {
     uint32_t
         speaking[GOSSIP_PROTOCOL_MAX + 1]; /* of the alive and suspect, by the newest version they speak */
     uint64_t sum[SUM_LANES];
+    uint64_t sum_changes; /* how often it has */
 };
 
 void members_init(struct members *t, uint64_t key);

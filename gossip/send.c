@@ -328,18 +328,17 @@ void send_deliver(struct gossip *g, struct gossip_packet *out, const struct memb
     g->stats.datagram_bytes_sent += out->msg.len;
 }
 
-static struct datagram head_of(const struct gossip *g, const struct out *o)
+static struct datagram head_of(struct gossip *g, const struct out *o)
 {
     static const enum message_type type[] = {
         [OUT_PING] = MSG_PING,         [OUT_ACK] = MSG_ACK,
         [OUT_PING_REQ] = MSG_PING_REQ, [OUT_RELAYED_ACK] = MSG_RELAYED_ACK,
         [OUT_NACK] = MSG_NACK,         [OUT_RECORD] = MSG_PUSH,
         [OUT_DOC] = MSG_PUSH,          [OUT_WARNING] = MSG_PUSH};
-    struct datagram d = {.type = type[o->type],
-                         .version = version_for(g, o->to),
-                         .nonce = o->nonce,
-                         .summary = bulk_summary(g, o->nonce),
-                         .ms = o->ms};
+    struct datagram d = {
+        .type = type[o->type], .version = version_for(g, o->to), .nonce = o->nonce, .ms = o->ms};
+    if (o->type == OUT_PING || o->type == OUT_ACK)
+        d.summary = bulk_summary(g, o->nonce);
     if (o->about)
         d.target = *member_id(o->about);
     if (o->type == OUT_ACK)

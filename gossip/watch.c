@@ -110,8 +110,8 @@ mono_ms watch_deadline(const struct watch *w)
 {
     mono_ms at = NEVER;
     for (uint32_t k = 0; k < WATCH_RINGS; k++)
-        if (watch_is_first(w, &w->ring[k]))
-            at = mono_min(at, w->ring[k].next_at);
+        if (w->ring[k].next_at < at && watch_is_first(w, &w->ring[k])) /* asked after every message */
+            at = w->ring[k].next_at;
     return at;
 }
 

@@ -304,17 +304,17 @@ static void send_datagram(struct host *h, const struct gossip_packet *p, uint32_
     meter_add(&h->meter, w->now, (uint32_t)p->msg.len);
     unsigned n = to == UINT32_MAX ? 0 : wire_datagram(&w->wire, h->index, to, bytes, w->now, at);
     for (unsigned i = 0; i < n; i++)
-        heap_push(&w->heap, (struct happening){
+        heap_push(&w->heap, &(struct happening){
                                 .at = at[i], .kind = HAPPENS_ARRIVAL, .delivery = delivery_of(h, p, to)});
 }
 
 static void fail_bulk(struct world *w, struct delivery *d_take, mono_us after)
 {
-    heap_push(&w->heap, (struct happening){.at = w->now + after,
-                                           .kind = HAPPENS_BULK_FAILURE,
-                                           .host = d_take->from,
-                                           .generation = w->host[d_take->from].generation,
-                                           .delivery = d_take});
+    heap_push(&w->heap, &(struct happening){.at = w->now + after,
+                                            .kind = HAPPENS_BULK_FAILURE,
+                                            .host = d_take->from,
+                                            .generation = w->host[d_take->from].generation,
+                                            .delivery = d_take});
 }
 
 /* The way to `to` as a connection sees it now: 0, or the time until its failure is known. */
@@ -356,7 +356,7 @@ static void send_bulk(struct host *h, const struct gossip_packet *p, uint32_t to
         return;
     }
     mono_us at = wire_bulk(&w->wire, h->index, h->generation, to, d->to_generation, p->msg.len, w->now);
-    heap_push(&w->heap, (struct happening){.at = at, .kind = HAPPENS_ARRIVAL, .delivery = d});
+    heap_push(&w->heap, &(struct happening){.at = at, .kind = HAPPENS_ARRIVAL, .delivery = d});
 }
 
 /* A record ends with its signature, which no other message contains. */
@@ -403,7 +403,7 @@ static void set_timer(struct host *h)
     h->timer_at = at;
     if (at != NEVER)
         heap_push(&h->world->heap,
-                  (struct happening){
+                  &(struct happening){
                       .at = at, .kind = HAPPENS_TIMER, .host = h->index, .generation = h->generation});
 }
 
@@ -418,16 +418,12 @@ void host_pump(struct host *h)
 {
     struct gossip_event ev;
     struct gossip_packet p;
-    bool any = true;
     gossip_time_us(h->gossip, host_us(h));
-    while (any) {
-        any = false;
-        while (gossip_poll_event(h->gossip, &ev)) {
-            any = true;
+    bool any = gossip_poll_event(h->gossip, &ev);
+    do {
+        for (; any; any = gossip_poll_event(h->gossip, &ev))
             on_event(h, &ev);
-        }
         while (gossip_poll_send(h->gossip, &p)) {
-            any = true;
             if (h->is_blocked) { /* the process stands before this send, and with it all the rest */
                 h->held = delivery_of(h, &p, whoever_is_at(h->world, &p.addr));
                 change(h, HOST_PAUSED, "blocks before a send");
@@ -435,7 +431,8 @@ void host_pump(struct host *h)
             }
             send_packet(h, &p);
         }
-    }
+        any = gossip_poll_event(h->gossip, &ev);
+    } while (any);
     set_timer(h);
 }
 

@@ -255,7 +255,7 @@ static void note_failure(struct grid *g, uint32_t run, const char *failure)
 {
     const struct cell c = cell_of(g, run);
     printf("FAILED: C %u D %u ms I %u ms seed %llu: %s\n", c.paused, c.on_ms, c.off_ms,
-           (unsigned long long)(g->o->seed + run % g->repeats), failure);
+           (unsigned long long)g->o->seed + run % g->repeats, failure);
     g->failed++;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/rng.h"
+#include "sim/quick_hash.h"
 #include "trust/trust.h"
 
 enum { PORT = 7400, DOORS_MAX = 256, WEB_PORT = 8080, DAY_S = 86400, VERDICTS_MAX = 1 << 20 };
@@ -391,21 +392,6 @@ const struct signed_record *signer_get(const struct signer *s, size_t i)
 
 /* ---- verdicts ---- */
 
-static uint64_t quick_hash(struct bytes b)
-{
-    uint64_t h = b.len + 1;
-    size_t i = 0;
-    for (; i + 8 <= b.len; i += 8) {
-        uint64_t v;
-        memcpy(&v, b.at + i, 8);
-        h = (h ^ v) * 0x9e3779b97f4a7c15u;
-        h ^= h >> 29;
-    }
-    for (; i < b.len; i++)
-        h = (h ^ b.at[i]) * 0x9e3779b97f4a7c15u;
-    return h | 1;
-}
-
 static struct verdict *verdict_slot(struct verdict *table, size_t slots, uint64_t quick, struct bytes b)
 {
     size_t i = (quick >> 20) & (slots - 1);
@@ -462,7 +448,7 @@ static const struct verdict *verdict_of(struct bytes record)
     static_assert((int)RECORD_ADDRS_MAX == (int)GOSSIP_ADDRS_MAX, "one list of addresses");
     if (2 * notary->verdicts >= notary->verdict_slots)
         grow_verdicts(notary);
-    uint64_t quick = quick_hash(record);
+    uint64_t quick = quick_hash(0, record) | 1;
     struct verdict *v = verdict_slot(notary->verdict, notary->verdict_slots, quick, record);
     if (v->quick)
         return v;

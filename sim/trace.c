@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "sim/quick_hash.h"
+
 void trace_init(struct trace *t, bool is_printed)
 {
     *t = (struct trace){.hash = 0x5741524c494e4731u, .is_printed = is_printed};
@@ -18,18 +20,9 @@ static void mix(struct trace *t, uint64_t v)
     t->hash = z ^ (z >> 31);
 }
 
-/* One multiplication for eight bytes; the finaliser then spreads what gathered in the high bits. */
 static void mix_bytes(struct trace *t, struct bytes b)
 {
-    uint64_t h = t->hash + b.len;
-    size_t i = 0;
-    for (; i + 8 <= b.len; i += 8) {
-        h = (h ^ load_be64(b.at + i)) * 0x9e3779b97f4a7c15u;
-        h ^= h >> 32;
-    }
-    for (; i < b.len; i++)
-        h = (h ^ b.at[i]) * 0x9e3779b97f4a7c15u;
-    mix(t, h);
+    mix(t, quick_hash(t->hash, b));
 }
 
 static void print_time(const struct trace *t, mono_us now)
@@ -57,12 +50,12 @@ void trace_line(struct trace *t, mono_us now, const char *fmt, ...)
 void trace_message(struct trace *t, mono_us now, const char *verb, uint32_t from, uint32_t to,
                    const char *lane, struct bytes msg)
 {
+    uint64_t seed = quick_word(quick_word(t->hash, now), (uint64_t)from << 32 | to);
     t->lines++;
-    mix(t, now);
-    mix(t, (uint64_t)from << 32 | to);
-    mix(t, (uint64_t)(uint8_t)verb[0] << 32 | msg.len);
-    if (*verb != 'r') /* what is received was sent: its bytes are in the hash already */
-        mix_bytes(t, msg);
+    if (*verb == 'r') /* what is received was sent: its bytes are in the hash already */
+        t->hash = quick_word(seed, msg.len);
+    else
+        mix(t, quick_hash(quick_word(seed, (uint8_t)verb[0]), msg));
     if (!t->is_printed)
         return;
     print_time(t, now);

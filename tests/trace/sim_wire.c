@@ -15,7 +15,7 @@ static void things_happen_in_order_of_time_and_then_of_insertion(void **state)
     struct rng r = rng_seeded(5);
     struct happening x, before = {0};
     for (uint32_t i = 0; i < 5000; i++)
-        heap_push(&h, (struct happening){.at = rng_below(&r, 300), .kind = HAPPENS_TIMER, .host = i});
+        heap_push(&h, &(struct happening){.at = rng_below(&r, 300), .kind = HAPPENS_TIMER, .host = i});
     assert_true(heap_pop(&h, 300, &before));
     for (size_t n = 1; n < 5000; n++) {
         assert_true(heap_pop(&h, 300, &x));
@@ -23,7 +23,7 @@ static void things_happen_in_order_of_time_and_then_of_insertion(void **state)
         before = x;
     }
     assert_false(heap_pop(&h, NEVER, &x));
-    heap_push(&h, (struct happening){.at = 10});
+    heap_push(&h, &(struct happening){.at = 10});
     assert_false(heap_pop(&h, 9, &x));
     assert_true(heap_pop(&h, 10, &x));
     heap_fini(&h);
