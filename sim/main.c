@@ -54,7 +54,8 @@ static void play_one(void *arg, uint32_t i, struct buf *out)
                      .trace = w->trace.hash,
                      .virtual_s = (double)(w->now - w->began) / 1e6,
                      .real_s = seconds_now() - start};
-    t.bytes_per_s = (double)(f->datagram_bytes + f->bulk_bytes) / t.virtual_s / t.hosts;
+    if (t.virtual_s > 0)
+        t.bytes_per_s = (double)(f->datagram_bytes + f->bulk_bytes) / t.virtual_s / t.hosts;
     memcpy(t.failure, w->failure, sizeof t.failure);
     buf_add(out, &t, sizeof t);
     samples_write(&f->detection, out);

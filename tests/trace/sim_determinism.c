@@ -35,7 +35,7 @@ static void the_same_seed_gives_the_same_trace_in_every_scenario(void **state)
     for (size_t i = 0; (s = scenario_get(i)); i++) {
         struct outcome a = play(s->name, 9, 0x5eed + i), b = play(s->name, 9, 0x5eed + i);
         assert_true(a.hash == b.hash && a.lines == b.lines && a.events == b.events);
-        assert_true(a.lines > 100);
+        assert_true(a.lines > 100 || a.events == 0); /* `mangled` needs no mesh */
         assert_true(play(s->name, 9, 0xbee5 + i).hash != a.hash);
     }
 }
