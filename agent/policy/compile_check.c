@@ -48,16 +48,19 @@ static bool clauses_cover(struct check *ch, struct clauses a, struct clauses b)
     return true;
 }
 
-/* Does `a` concern this caller (UINT32_MAX: all that `b` concerns)? */
-static bool concerns(const struct intention *a, const struct intention *b, uint32_t caller)
+/* Does `a` concern this caller (UINT32_MAX: all that `b` concerns)? Both lists of exceptions are sorted. */
+static bool concerns(struct check *ch, const struct intention *a, const struct intention *b, uint32_t caller)
 {
+    size_t j = 0;
     for (size_t i = 0; i < a->except_count; i++) {
-        bool excepted_too = false;
-        for (size_t j = 0; caller == UINT32_MAX && j < b->except_count; j++)
-            excepted_too |= a->except[i] == b->except[j];
-        if (caller == UINT32_MAX ? !excepted_too : a->except[i] == caller)
+        if (caller != UINT32_MAX && a->except[i] == caller)
+            return false;
+        while (caller == UINT32_MAX && j < b->except_count && b->except[j] < a->except[i])
+            j++;
+        if (caller == UINT32_MAX && (j == b->except_count || b->except[j] != a->except[i]))
             return false;
     }
+    ch->left -= ch->left < a->except_count ? ch->left : a->except_count;
     return true;
 }
 
@@ -71,7 +74,7 @@ static const struct intention *coverer(struct check *ch, const struct rule_list 
         if (a == r || (kind == own && a->order > r->order))
             continue;
         ch->left--;
-        if (concerns(a, r, caller) && clauses_cover(ch, clauses_of(a, kind), clauses_of(r, own)))
+        if (concerns(ch, a, r, caller) && clauses_cover(ch, clauses_of(a, kind), clauses_of(r, own)))
             return a;
     }
     return NULL;

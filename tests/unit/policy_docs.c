@@ -55,7 +55,7 @@ static void every_example_compiles_and_passes_its_tests(void **state)
         compile_block(begin, end + 1, ++blocks);
         at = end;
     }
-    assert_int_equal(blocks, 5);
+    assert_int_equal(blocks, 6);
 }
 
 /* The table of features is feature.h's: all of them, in order, and what is in force. */
@@ -81,11 +81,44 @@ static void the_table_of_features_is_true(void **state)
     assert_int_not_equal(strchr(at, '\n')[1], '|');
 }
 
+/* The page's whole file shows all of the language but what would be bad advice, or stands in other examples. */
+static void the_whole_file_is_nearly_whole(void **state)
+{
+    (void)state;
+    struct policy *p = NULL;
+    const char *begin = strstr(buf_str(&page), "## A whole file\n\n```yaml\n");
+    assert_non_null(begin);
+    begin = strstr(begin, "policy: v1");
+    struct bytes text = bytes_of(begin, (size_t)(strstr(begin, "\n```\n") + 1 - begin));
+    assert_int_equal(policy_compile(&p, text, NULL), ERR_OK);
+    uint64_t all = (UINT64_C(1) << POLICY_FEATURES) - 1;
+    assert_int_equal(all & ~policy_features(p), feature_bit(FEATURE_ENCRYPTION_OFF) |
+                                                    feature_bit(FEATURE_ENCRYPTION_PERMISSIVE) |
+                                                    feature_bit(FEATURE_HTTP2) | feature_bit(FEATURE_REGEX) |
+                                                    feature_bit(FEATURE_RESPONSE_HEADERS));
+    policy_unref(p);
+}
+
+static void every_code_of_a_complaint_is_explained(void **state)
+{
+    (void)state;
+    const char *section = strstr(buf_str(&page), "\n## Complaints\n");
+    assert_non_null(section);
+    for (int i = 0; i < CODES; i++) {
+        char row[64];
+        snprintf(row, sizeof row, "`%s`", complaint_code_text((enum complaint_code)i));
+        if (!strstr(section, row))
+            fail_msg("docs/policy.md does not explain %s", row);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_example_compiles_and_passes_its_tests),
         cmocka_unit_test(the_table_of_features_is_true),
+        cmocka_unit_test(the_whole_file_is_nearly_whole),
+        cmocka_unit_test(every_code_of_a_complaint_is_explained),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
