@@ -19,6 +19,7 @@ static const struct command {
     {"services", "the services of the mesh and where they run", cli_services},
     {"why", "which rule and which endpoints decide about a request", cli_why},
     {"reload", "have the agent read its agent.yaml again", cli_reload},
+    {"renew", "renew this host's credential, without a restart", cli_renew},
     {"leave", "leave the mesh and stop", cli_leave},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };

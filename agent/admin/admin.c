@@ -43,7 +43,7 @@ static void answer_report(struct door_conn *k, json_t *result_take)
     answer(k, result_take, result_take ? NULL : "out of memory");
 }
 
-static void on_published(void *arg, enum err outcome, const char *text)
+static void on_done(void *arg, enum err outcome, const char *text)
 {
     struct door_conn *k = arg;
     answer(k, outcome == ERR_OK ? json_string(text) : NULL, outcome == ERR_OK ? NULL : text);
@@ -56,7 +56,7 @@ static void do_publish(struct door_conn *k, const struct admin_request *r)
     enum err e = admin_request_bundle(r, &bundle);
     if (e == ERR_OK) {
         k->busy = true;
-        control_publish(k->door->control, buf_bytes(&bundle), on_published, k);
+        control_publish(k->door->control, buf_bytes(&bundle), on_done, k);
     } else {
         answer(k, NULL,
                e == ERR_INVALID ? "publish needs a bundle of at most 1 MiB, in hex" : "out of memory");
@@ -88,6 +88,21 @@ static void do_reload(struct door_conn *k, const struct admin_request *r)
            : told.len  ? buf_str(&told)
                        : err_text(e));
     buf_fini(&told);
+}
+
+static struct bytes text_of(const struct admin_request *r, const char *key)
+{
+    const json_t *text = json_object_get(r->json, key);
+    return bytes_of(json_string_value(text), json_string_length(text));
+}
+
+static void do_renew(struct door_conn *k, const struct admin_request *r)
+{
+    struct control_renewal ask = {.token = text_of(r, "token"),
+                                  .credential = text_of(r, "credential"),
+                                  .roll_noise_key = json_is_true(json_object_get(r->json, "roll"))};
+    k->busy = true;
+    control_renew(k->door->control, &ask, on_done, k);
 }
 
 static void do_status(struct door_conn *k, const struct admin_request *r)
@@ -129,6 +144,7 @@ static void obey(struct door_conn *k, const struct admin_request *r)
         [ADMIN_STATUS] = do_status, [ADMIN_MEMBERS] = do_members, [ADMIN_SERVICES] = do_services,
         [ADMIN_POLICY] = do_policy, [ADMIN_WHY] = do_why,         [ADMIN_PUBLISH] = do_publish,
         [ADMIN_ROOT] = do_root,     [ADMIN_RELOAD] = do_reload,   [ADMIN_LEAVE] = do_leave,
+        [ADMIN_RENEW] = do_renew,
     };
     run[r->command](k, r);
 }

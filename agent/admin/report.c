@@ -126,12 +126,15 @@ static json_t *warnings_of(const struct control *c)
         warn_of_revocation(list, c);
     wall_s left = control_identity(c)->credential_open.expires - now;
     if (left <= 0)
-        json_array_append_new(list, json_string("this agent's credential has expired; give it a new token"));
+        json_array_append_new(
+            list,
+            json_string(
+                "this agent's credential has expired; give it a fresh token: starling renew --token FILE"));
     else if (identity_expires_soon(control_identity(c), now))
-        json_array_append_new(list,
-                              json_sprintf("this agent's credential expires in %lld %s; give it a new token",
-                                           (long long)(left >= 7200 ? left / 3600 : left),
-                                           left >= 7200 ? "hours" : "seconds"));
+        json_array_append_new(list, json_sprintf("this agent's credential expires in %lld %s; give it a "
+                                                 "fresh token: starling renew --token FILE",
+                                                 (long long)(left >= 7200 ? left / 3600 : left),
+                                                 left >= 7200 ? "hours" : "seconds"));
     warn_of_root(list, c, now);
     warn_of_silence(list, c);
     warn_of_reach(list, c);

@@ -17,6 +17,7 @@ enum admin_command {
     ADMIN_PUBLISH,
     ADMIN_RELOAD,
     ADMIN_LEAVE,
+    ADMIN_RENEW,
     ADMIN_COMMANDS
 };
 struct admin_request {

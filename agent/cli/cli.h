@@ -25,6 +25,7 @@ int cli_members(int argc, char **argv);
 int cli_services(int argc, char **argv);
 int cli_why(int argc, char **argv);
 int cli_leave(int argc, char **argv);
+int cli_renew(int argc, char **argv); /* enrol.c */
 int cli_reload(int argc, char **argv);
 /* The verbs of policy that policy.c does not do itself: offline in policy_sign.c, at an agent in online.c. */
 int cli_policy_sign(int argc, char **argv);

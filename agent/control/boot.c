@@ -16,6 +16,21 @@ static void load_member(void *arg, const struct node_id *id, struct bytes record
         log_info("store", "the stored record of %s is not used: %s", node_id_text(id, text), err_text(e));
 }
 
+/* If it was the token's key, another token helps. */
+static void renew_revoked(struct control *c)
+{
+    struct renewal r = {.config = &c->config, .of = &c->identity};
+    struct proof *p = NULL;
+    struct buf why = {0};
+    if (identity_renew(&p, &r, control_wall(), &why) == ERR_OK)
+        identity_take_proof(&c->identity, p);
+    else
+        log_warn("trust", "the credential is not renewed: %s", buf_str(&why));
+    proof_unref(p);
+    buf_fini(&why);
+    control_judge_own(c);
+}
+
 /* What was revoked before is in force before any peer answers. A host that is out itself does not start: nobody would
  * answer it. */
 static enum err open_revocations(struct control *c, struct buf *why)
@@ -26,6 +41,8 @@ static enum err open_revocations(struct control *c, struct buf *why)
     control_take_revocations(c);
     if (c->rejudge_at != NEVER)
         return ERR_NOMEM;
+    if (c->is_revoked && c->config.token_path[0])
+        renew_revoked(c);
     if (!c->is_revoked)
         return ERR_OK;
     buf_addf(why, "node %s is no member any more: ", c->config.node);
@@ -94,8 +111,8 @@ static enum err make_udp(struct control *c, struct buf *why)
     enum err e = store_number_get(c->store, "udp_timestamp", &floor);
     struct udp_setup setup = {
         .mesh = bytes_str(c->mesh),
-        .credential = buf_bytes(&c->identity.credential),
-        .noise_secret = c->identity.noise.sec,
+        .credential = c->identity.credential_open.bytes,
+        .noise_secret = proof_now(c->identity.proof)->noise.sec,
         .verify = {control_verify_credential, c},
         .timestamp_floor = floor,
     };
@@ -166,8 +183,8 @@ static enum err make_parts(struct control *c, struct buf *why)
 {
     struct link_setup link = {
         .mesh = bytes_str(c->mesh),
-        .credential = buf_bytes(&c->identity.credential),
-        .noise_secret = c->identity.noise.sec,
+        .credential = c->identity.credential_open.bytes,
+        .noise_secret = proof_now(c->identity.proof)->noise.sec,
         .verify = {control_verify_credential, c},
     };
     static const struct bulk_events bulk_events = {control_on_bulk_message, control_on_bulk_undelivered,
@@ -178,6 +195,8 @@ static enum err make_parts(struct control *c, struct buf *why)
     if (!c->bulk || !c->seeds || !c->health)
         return ERR_NOMEM;
     enum err e = make_udp(c, why);
+    if (e == ERR_OK)
+        control_prove(c);
     if (e == ERR_OK)
         e = open_sockets(c, why);
     return e == ERR_OK ? make_gossip(c, why) : e;
@@ -194,8 +213,6 @@ static enum err start_workers(struct control *c, struct buf *why)
         .upstream = c->config.upstream,
         .caller = c->config.caller,
         .mesh = bytes_str(c->mesh),
-        .credential = buf_bytes(&c->identity.credential),
-        .noise_secret = c->identity.noise.sec,
         .drain_ms = c->config.drain_ms,
         .control = c->loop,
         .on_bulk = control_on_bulk_link,
@@ -277,6 +294,7 @@ void control_free(struct control *c)
     gossip_free(c->gossip);
     roster_fini(&c->roster);
     enforced_fini(&c->enforced);
+    control_renewal_fini(c);
     revocations_fini(&c->revocations);
     trust_unref(c->farewell);
     anchor_fini(&c->anchor);

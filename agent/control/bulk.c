@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "control/assembly.h"
 #include "observe/log.h"
+#include "worker/prove.h"
 
 enum {
     RECORD_FILL_MAX = 16 * 1024,
@@ -17,6 +18,7 @@ struct bulk_link {
     struct bulk *bulk;
     struct net_conn *conn;
     struct link *link;
+    struct proof *proof;      /* ours, as its handshake uses it */
     struct node_id to;        /* whom we dialled; zero: a seed, or an accepted link */
     struct addr addr;         /* dialled, or the peer's end */
     struct buf in;            /* bytes from the socket */
@@ -43,6 +45,7 @@ struct knock {
 struct bulk {
     struct net_loop *loop;
     struct link_setup setup;
+    struct proof *proof; /* what of the setup is replaced at run time; NULL: nothing yet */
     struct bulk_events ev;
     void *arg;
     struct list links; /* oldest first */
@@ -65,6 +68,22 @@ struct bulk *bulk_new(struct net_loop *loop, const struct link_setup *setup, con
     return b;
 }
 
+void bulk_prove(struct bulk *b, struct proof *p)
+{
+    struct proof *before = b->proof;
+    b->proof = proof_ref(p);
+    proof_unref(before);
+}
+
+static struct link_setup setup_of(struct bulk_link *l)
+{
+    struct link_setup s = l->bulk->setup;
+    l->proof = proof_ref(l->bulk->proof);
+    if (l->proof)
+        link_setup_prove(&s, l->proof);
+    return s;
+}
+
 static void free_link(struct bulk_link *l)
 {
     list_remove(&l->node);
@@ -72,6 +91,7 @@ static void free_link(struct bulk_link *l)
     if (l->conn)
         net_conn_free_flush(l->conn, BULK_DIAL_TIMEOUT_MS);
     link_free(l->link);
+    proof_unref(l->proof);
     buf_fini(&l->in);
     assembly_fini(&l->assembly);
     buf_fini(&l->out);
@@ -94,6 +114,7 @@ void bulk_free(struct bulk *b)
         free_knock(list_entry(b->knocks.head.next, struct knock, node));
     while (!list_is_empty(&b->links))
         free_link(list_entry(b->links.head.next, struct bulk_link, node));
+    proof_unref(b->proof);
     free(b);
 }
 
@@ -157,7 +178,7 @@ static struct bulk_link *dial(struct bulk *b, const struct node_id *to, const ui
     struct bulk_link *l = add_link(b, addr, now);
     if (!l)
         return NULL;
-    struct link_setup s = b->setup;
+    struct link_setup s = setup_of(l);
     s.remote_key = noise_key;
     s.remote_id = node_id_is_zero(to) ? NULL : to;
     s.cipher = noise_key ? cipher : NOISE_CHACHAPOLY;
@@ -192,7 +213,8 @@ static struct bulk_link *make_accepted(struct bulk *b, int *fd_take, mono_ms now
     struct bulk_link *l = add_link(b, &none, now);
     if (!l)
         return NULL;
-    l->link = link_accept(&b->setup, now);
+    struct link_setup s = setup_of(l);
+    l->link = link_accept(&s, now);
     if (l->link && net_conn_adopt(&l->conn, b->loop, *fd_take) == ERR_OK) {
         *fd_take = -1;
         return l;

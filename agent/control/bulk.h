@@ -14,6 +14,7 @@
 #include "gossip/gossip.h"
 #include "link/link.h"
 #include "net/net.h"
+#include "trust/proof.h"
 
 enum {
     BULK_IDLE_MS = 30000,
@@ -43,6 +44,9 @@ struct bulk_stats {
 struct bulk *bulk_new(struct net_loop *loop, const struct link_setup *setup, const struct bulk_events *ev,
                       void *arg);
 void bulk_free(struct bulk *b);
+/* What this host proves itself with from now on, instead of the setup's credential and key; takes a reference. Links that
+ * are up go on. */
+void bulk_prove(struct bulk *b, struct proof *p);
 /* Queues a copy of `msg` (not empty) for `to` (zero: whoever answers at `addr`). noise_key NULL: XX. Failures come as
  * `undelivered`, in a later step or, when nothing could be queued, before this returns. */
 void bulk_send(struct bulk *b, const struct node_id *to, const uint8_t *noise_key, enum noise_cipher cipher,

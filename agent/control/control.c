@@ -77,9 +77,10 @@ static enum err add_members(struct control *c, struct view_builder *b)
 {
     enum err e = ERR_OK;
     for (struct member *m = c->roster.by_id; e == ERR_OK && m; m = m->hh.next)
-        if (belongs_in_view(c, m))
-            e = view_builder_member(b, &m->record, &m->addr, m->state == GOSSIP_ALIVE,
-                                    m->state == GOSSIP_SUSPECT);
+        if (belongs_in_view(c, m) &&
+            (e = view_builder_member(b, &m->record, &m->addr, m->state == GOSSIP_ALIVE,
+                                     m->state == GOSSIP_SUSPECT)) == ERR_OK)
+            view_builder_vouched(b, m->vouched);
     return e;
 }
 
@@ -88,6 +89,7 @@ struct view *control_build_view(struct control *c)
     struct view_builder *b = view_builder_new(c->mesh, &c->identity.sign.pub, c->identity.trust);
     if (!b)
         return NULL;
+    view_builder_proof(b, c->identity.proof);
     enum err e = c->is_revoked ? ERR_OK : add_locals(c, b);
     if (e == ERR_OK && !c->is_revoked)
         e = add_members(c, b);
@@ -496,9 +498,12 @@ static void watch_expiry(struct control *c)
     wall_s now = control_wall(), credential = c->identity.credential_open.expires;
     wall_s policy = c->enforced.policy ? policy_expires(c->enforced.policy) : 0;
     if (credential < now)
-        log_error("trust", "this agent's credential has expired: give it a new token with --token");
+        log_error("trust",
+                  "this agent's credential has expired: give it a fresh token (starling renew --token FILE)");
     else if (identity_expires_soon(&c->identity, now))
-        log_warn("trust", "this agent's credential expires in %lld hours: give it a new token with --token",
+        log_warn("trust",
+                 "this agent's credential expires in %lld hours: give it a fresh token (starling renew "
+                 "--token FILE)",
                  (long long)(credential - now) / 3600);
     watch_root(c, now);
     if (policy && policy < now)
@@ -548,6 +553,7 @@ static void set_deadline(struct control *c)
     at = mono_min(at, c->also_at);
     at = mono_min(at, mono_min(c->raise_at, c->expiry_at));
     at = mono_min(at, mono_min(c->rejudge_at, c->evict_at));
+    at = mono_min(at, c->renewing ? NEVER : c->renew_at);
     if (c->view_dirty)
         at = mono_min(at, c->view_pace.not_before);
     if (c->phase == CONTROL_LEAVING)
@@ -591,6 +597,7 @@ void control_turn(void *arg, mono_ms now)
     send_datagrams(c);
     cut_expired(c);
     control_judge_step(c);
+    control_renewal_step(c);
     if (c->view_dirty && pace_allows(&c->view_pace, now))
         control_publish_view(c);
     keep_house(c);

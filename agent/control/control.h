@@ -45,6 +45,17 @@ enum err control_reload(struct control *c, struct buf *told);
 void control_publish(struct control *c, struct bytes document,
                      void (*done)(void *arg, enum err outcome, const char *text), void *arg);
 
+/* Renews this host's credential: with a token (its text; empty: the file that --token named), or with one that was signed
+ * elsewhere (text of `starling enrol sign`). `done` is called once, later or at once, on the loop, with a sentence. */
+struct control_renewal {
+    struct bytes token, credential;
+    bool must_extend; /* refuse what does not end later than the one there is */
+    bool
+        roll_noise_key; /* make a new Noise key, too; the one of before is answered for as long as its credential lasts */
+};
+void control_renew(struct control *c, const struct control_renewal *ask,
+                   void (*done)(void *arg, enum err outcome, const char *text), void *arg);
+
 enum control_phase { CONTROL_RUNNING, CONTROL_LEAVING, CONTROL_DRAINING, CONTROL_STOPPED };
 
 struct net_loop *control_loop(const struct control *c);

@@ -6,6 +6,7 @@
 #include "observe/log.h"
 #include "store/file.h"
 #include "trust/enrol.h"
+#include "trust/request.h"
 
 enum { PATH_CAP = 256 };
 
@@ -25,14 +26,14 @@ static bool is_there(const struct config *config, const char *name)
 /* -- files ------------------------------------------------------------------------------------- */
 
 static enum err save_key(const struct config *config, const char *name, const char *what,
-                         const uint8_t secret[32], struct buf *why)
+                         const uint8_t secret[32], bool replace, struct buf *why)
 {
     char path[PATH_CAP];
     struct buf text = {0};
     path_of(path, config, name);
     enum err e = buf_reserve(&text, KEY_TEXT_MAX) ? key_text_encode(&text, what, secret, NULL) : ERR_NOMEM;
     if (e == ERR_OK)
-        e = file_write(path, buf_bytes(&text), 0600, false, why);
+        e = file_write(path, buf_bytes(&text), 0600, replace, why);
     secret_fini(&text);
     return e;
 }
@@ -104,21 +105,25 @@ static void close_token(struct opened_token *t)
     secret_fini(&t->text);
 }
 
-static enum err open_token(struct opened_token *t, const struct config *config, wall_s now, struct buf *why)
+static enum err decode_token(struct opened_token *t, struct bytes text, const char *where, wall_s now,
+                             struct buf *why)
 {
     struct refusal refusal = {0};
-    enum err e = buf_reserve(&t->text, TOKEN_TEXT_MAX + 1)
-                     ? file_read_secret(&t->text, config->token_path, TOKEN_TEXT_MAX, why)
-                     : ERR_NOMEM;
-    if (e != ERR_OK)
-        return e;
-    e = token_decode_why(&t->token, &t->space, buf_bytes(&t->text), now, &refusal);
+    enum err e = token_decode_why(&t->token, &t->space, text, now, &refusal);
     if (e != ERR_OK) {
         char what[600];
-        snprintf(what, sizeof what, "the token in %s is not accepted", config->token_path);
+        snprintf(what, sizeof what, "the token%s%s is not accepted", *where ? " in " : "", where);
         say_refusal(why, what, e, &refusal);
     }
     return e;
+}
+
+static enum err open_token(struct opened_token *t, const struct config *config, wall_s now, struct buf *why)
+{
+    enum err e = buf_reserve(&t->text, TOKEN_TEXT_MAX + 1)
+                     ? file_read_secret(&t->text, config->token_path, TOKEN_TEXT_MAX, why)
+                     : ERR_NOMEM;
+    return e == ERR_OK ? decode_token(t, buf_bytes(&t->text), config->token_path, now, why) : e;
 }
 
 /* Labels of the host are asked for; services are all that the token allows. */
@@ -145,9 +150,9 @@ static enum err save_all(const struct config *config, const struct enrolment *en
     if (e == ERR_OK)
         e = save_public(config, "credential", buf_bytes(&en->credential), why);
     if (e == ERR_OK)
-        e = save_key(config, "noise.key", "noise", en->noise.sec, why);
+        e = save_key(config, "noise.key", "noise", en->noise.sec, false, why);
     /* The identity last: its being there says that the enrolment is whole. */
-    return e == ERR_OK ? save_key(config, "identity.key", "identity", en->identity.sec, why) : e;
+    return e == ERR_OK ? save_key(config, "identity.key", "identity", en->identity.sec, false, why) : e;
 }
 
 /* An enrolment that was cut off left no identity.key, so nobody has seen its keys: they are made anew. */
@@ -191,21 +196,48 @@ static enum err first_start(const struct config *config, wall_s now, struct buf 
 
 /* -- later starts ------------------------------------------------------------------------------ */
 
-static enum err load(struct identity *id, const struct config *config, struct buf *why)
+/* What the folder holds, before it is judged. */
+struct stored {
+    struct dh_key noise;
+    struct buf credential; /* envelope */
+};
+
+static void stored_fini(struct stored *s)
+{
+    dh_key_fini(&s->noise);
+    buf_fini(&s->credential);
+}
+
+static enum err load_noise(struct dh_key *out, const struct config *config, const char *name, struct buf *why)
 {
     uint8_t secret[32];
-    enum err e = load_key(config, "identity.key", "identity", secret, why);
+    enum err e = load_key(config, name, "noise", secret, why);
     if (e == ERR_OK)
-        e = sign_key_of_seed(&id->sign, secret);
-    if (e == ERR_OK)
-        e = load_key(config, "noise.key", "noise", secret, why);
-    if (e == ERR_OK)
-        e = dh_key_of_secret(&id->noise, secret);
+        e = dh_key_of_secret(out, secret);
     secret_wipe(secret, sizeof secret);
+    return e;
+}
+
+static enum err load_sign(struct sign_key *out, const struct config *config, const char *name,
+                          struct buf *why)
+{
+    uint8_t secret[32];
+    enum err e = load_key(config, name, "identity", secret, why);
+    if (e == ERR_OK)
+        e = sign_key_of_seed(out, secret);
+    secret_wipe(secret, sizeof secret);
+    return e;
+}
+
+static enum err load(struct identity *id, struct stored *st, const struct config *config, struct buf *why)
+{
+    enum err e = load_sign(&id->sign, config, "identity.key", why);
+    if (e == ERR_OK)
+        e = load_noise(&st->noise, config, "noise.key", why);
     if (e == ERR_OK)
         e = load_public(config, "root.trust", &id->root, ROOT_BYTES_MAX, why);
     if (e == ERR_OK)
-        e = load_public(config, "credential", &id->credential, CREDENTIAL_BYTES_MAX, why);
+        e = load_public(config, "credential", &st->credential, CREDENTIAL_BYTES_MAX, why);
     if (e == ERR_OK && (e = trust_new(&id->trust, buf_bytes(&id->root), NULL)) != ERR_OK)
         buf_addf(why, "%s/root.trust is not a sound root (%s); restore it", config->data, err_text(e));
     return e;
@@ -221,15 +253,164 @@ static bool labels_differ(const struct config *config, const struct credential *
     return false;
 }
 
-static bool services_differ(const struct config *config, const struct credential *c)
+/* The first service of this host that the credential does not allow; NULL: it allows all. */
+static const char *service_missing(const struct config *config, const struct credential *c)
 {
     for (size_t i = 0; i < config->service_count; i++)
         if (!credential_allows(c, bytes_str(config->service[i].name)))
-            return true;
+            return config->service[i].name;
     for (size_t i = 0; i < config->caller_count; i++)
         if (!credential_allows(c, bytes_str(config->caller[i].service)))
-            return true;
-    return false;
+            return config->caller[i].service;
+    return NULL;
+}
+
+/* What keeps this host from using its credential, or NULL. (Which services it may not offer is said by name,
+ * later.) */
+static const char *is_unusable(const struct credential *c, const struct config *config, enum err opened)
+{
+    if (opened == ERR_EXPIRED)
+        return "this host's credential has expired, or its clock is wrong";
+    if (opened != ERR_OK)
+        return "this host's credential is not accepted";
+    if (!bytes_eq_str(c->node, config->node))
+        return "the node's name differs from the one in its credential";
+    return labels_differ(config, c) ? "the labels differ from those in the credential" : NULL;
+}
+
+/* -- renewal ----------------------------------------------------------------------------------- */
+
+/* The token's own answer, with the Noise key that it is to name. */
+static enum err ask_token(struct buf *out, struct dh_key *noise, const struct renewal *r, wall_s now,
+                          struct buf *why)
+{
+    struct opened_token t = {.text = {0}};
+    struct enrolment en = {.identity = r->of->sign, .noise = *noise};
+    struct enrol_wish wish;
+    struct refusal refusal = {0};
+    enum err e =
+        r->token.len ? decode_token(&t, r->token, "", now, why) : open_token(&t, r->config, now, why);
+    if (e == ERR_OK)
+        e = make_wish(&wish, r->config, now, why);
+    if (e == ERR_OK && r->roll_noise_key)
+        dh_key_new(&en.noise);
+    if (e == ERR_OK && (e = enrol_renew(&en, &t.token, &wish, &refusal)) != ERR_OK)
+        say_refusal(why, "the token does not allow this host", e, &refusal);
+    if (e == ERR_OK) {
+        *out = en.credential;
+        en.credential = (struct buf){0};
+        *noise = en.noise;
+    }
+    enrolment_fini(&en);
+    close_token(&t);
+    return e;
+}
+
+/* Whatever came, and from whom: is it for this very host, and no step back? */
+static enum err check_fresh(const struct credential *c, const struct dh_key *noise, const struct renewal *r,
+                            struct buf *why)
+{
+    const char *missing = service_missing(r->config, c), *wrong = is_unusable(c, r->config, ERR_OK);
+    if (!node_id_eq(&c->id, &r->of->sign.pub) || memcmp(c->noise_key, noise->pub, sizeof noise->pub) != 0) {
+        buf_add_str(why, "the credential is for other keys than those of this host");
+        return ERR_DENIED;
+    }
+    if (wrong || missing) {
+        buf_addf(why, "the new credential cannot be used: %s%s",
+                 wrong ? wrong : "it does not allow the service ", wrong ? "" : missing);
+        return ERR_DENIED;
+    }
+    if (r->must_extend && c->expires <= r->of->credential_open.expires) {
+        buf_add_str(why, "the new credential would not last longer than the one there is");
+        return ERR_STALE;
+    }
+    return ERR_OK;
+}
+
+/* At any moment the credential in the folder goes with noise.key or with noise.key.next. */
+static enum err save_fresh(struct bytes credential, const struct dh_key *noise, bool is_rolled,
+                           const struct config *config, struct buf *why)
+{
+    char next[PATH_CAP];
+    enum err e = ERR_OK;
+    path_of(next, config, "noise.key.next");
+    if (is_rolled)
+        e = save_key(config, "noise.key.next", "noise", noise->sec, true, why);
+    if (e == ERR_OK)
+        e = save_public(config, "credential", credential, why);
+    if (e == ERR_OK && is_rolled) {
+        e = save_key(config, "noise.key", "noise", noise->sec, true, why);
+        if (e == ERR_OK)
+            (void)remove(next);
+    }
+    return e;
+}
+
+static enum err judge_fresh(struct credential *out, struct bytes envelope, const struct renewal *r,
+                            wall_s now, struct buf *why)
+{
+    struct refusal refusal = {0};
+    enum err e = trust_credential_why(r->of->trust, envelope, now, out, &refusal);
+    if (e != ERR_OK)
+        say_refusal(why, "the new credential would be accepted by nobody", e, &refusal);
+    return e;
+}
+
+static enum err renew_with(struct proof **out, struct bytes envelope, const struct dh_key *noise,
+                           bool is_rolled, const struct renewal *r, wall_s now, struct buf *why)
+{
+    struct credential c;
+    struct vouched *v = NULL;
+    struct proof *p = NULL;
+    enum err e = judge_fresh(&c, envelope, r, now, why);
+    if (e == ERR_OK)
+        e = check_fresh(&c, noise, r, why);
+    if (e == ERR_OK)
+        e = vouched_new(&v, &c);
+    if (e == ERR_OK)
+        e = proof_new(&p, v, noise, r->of->proof);
+    if (e == ERR_OK)
+        e = save_fresh(envelope, noise, is_rolled, r->config, why);
+    vouched_unref(v);
+    if (e == ERR_OK)
+        *out = p;
+    else
+        proof_unref(p);
+    return e;
+}
+
+/* With the Noise key there is. */
+static enum err renew(struct proof **out, const struct dh_key *now_noise, const struct renewal *r, wall_s now,
+                      struct buf *why)
+{
+    struct buf envelope = {0}, root = {0};
+    struct dh_key noise = *now_noise;
+    enum err e = r->credential.len ? credential_text_decode(&envelope, &root, r->credential)
+                                   : ask_token(&envelope, &noise, r, now, why);
+    if (e != ERR_OK && r->credential.len)
+        buf_add_str(why, "that is no credential of `starling enrol sign`, or it was cut");
+    if (e == ERR_OK)
+        e = renew_with(out, buf_bytes(&envelope), &noise, r->roll_noise_key, r, now, why);
+    dh_key_fini(&noise);
+    buf_fini(&envelope);
+    buf_fini(&root);
+    return e;
+}
+
+enum err identity_renew(struct proof **out, const struct renewal *r, wall_s now, struct buf *why)
+{
+    enum err e = renew(out, &proof_now(r->of->proof)->noise, r, now, why);
+    if (e != ERR_OK && why->len == 0)
+        buf_add_str(why, err_text(e));
+    return e;
+}
+
+void identity_take_proof(struct identity *id, struct proof *p)
+{
+    struct proof *before = id->proof;
+    id->proof = proof_ref(p);
+    id->credential_open = *vouched_credential(proof_now(p)->credential);
+    proof_unref(before);
 }
 
 /* In its last third. */
@@ -239,96 +420,91 @@ bool identity_expires_soon(const struct identity *id, wall_s now)
     return c->expires - now < (c->expires - c->not_before) / 3;
 }
 
-/* What keeps this host from using its credential, or NULL. (Which services it may not offer is said by name,
- * later.) */
-static const char *is_unusable(const struct identity *id, const struct config *config, enum err opened)
+/* -- at the start ------------------------------------------------------------------------------ */
+
+static bool names_key(const struct credential *c, const struct dh_key *noise)
 {
-    if (opened == ERR_EXPIRED)
-        return "this host's credential has expired, or its clock is wrong";
-    if (opened != ERR_OK)
-        return "this host's credential is not accepted";
-    if (!bytes_eq_str(id->credential_open.node, config->node))
-        return "the node's name differs from the one in its credential";
-    return labels_differ(config, &id->credential_open) ? "the labels differ from those in the credential"
-                                                       : NULL;
+    return memcmp(c->noise_key, noise->pub, sizeof noise->pub) == 0;
 }
 
-static bool wants_renewal(const struct identity *id, const struct config *config, enum err opened, wall_s now)
+/* A roll of the Noise key that was cut off between its files is brought to its end. */
+static enum err settle_noise(struct stored *st, const struct credential *c, const struct config *config,
+                             struct buf *why)
 {
-    return is_unusable(id, config, opened) || services_differ(config, &id->credential_open) ||
-           identity_expires_soon(id, now);
-}
-
-static enum err renew(struct identity *id, const struct config *config, wall_s now, struct buf *why)
-{
-    struct opened_token t = {.text = {0}};
-    struct enrolment en = {.identity = id->sign, .noise = id->noise};
-    struct enrol_wish wish;
-    struct refusal refusal = {0};
-    enum err e = open_token(&t, config, now, why);
-    if (e == ERR_OK)
-        e = make_wish(&wish, config, now, why);
-    if (e == ERR_OK && (e = enrol_renew(&en, &t.token, &wish, &refusal)) != ERR_OK)
-        say_refusal(why, "the token does not allow this host", e, &refusal);
-    if (e == ERR_OK)
-        e = save_public(config, "credential", buf_bytes(&en.credential), why);
-    if (e == ERR_OK) {
-        buf_fini(&id->credential);
-        id->credential = en.credential;
-        en.credential = (struct buf){0};
-        log_info("trust", "the credential was renewed with the token");
+    struct dh_key next;
+    if (names_key(c, &st->noise))
+        return ERR_OK;
+    enum err e =
+        is_there(config, "noise.key.next") ? load_noise(&next, config, "noise.key.next", why) : ERR_CONFLICT;
+    if (e == ERR_OK && names_key(c, &next)) {
+        st->noise = next;
+        e = save_fresh(buf_bytes(&st->credential), &next, true, config, why);
+    } else if (e == ERR_OK) {
+        e = ERR_CONFLICT;
     }
-    enrolment_fini(&en);
-    close_token(&t);
     return e;
 }
 
-static enum err open_credential(struct identity *id, wall_s now)
+/* The credential in the folder, if it is good as it is: the proof is made of it. */
+static enum err use_stored(struct identity *id, struct stored *st, const struct config *config, wall_s now,
+                           struct buf *why)
 {
-    return trust_credential(id->trust, buf_bytes(&id->credential), now, &id->credential_open);
-}
-
-static bool keys_match(const struct identity *id)
-{
-    return node_id_eq(&id->credential_open.id, &id->sign.pub) &&
-           memcmp(id->credential_open.noise_key, id->noise.pub, sizeof id->noise.pub) == 0;
+    struct credential c;
+    struct vouched *v = NULL;
+    enum err e = trust_credential(id->trust, buf_bytes(&st->credential), now, &c);
+    const char *wrong = is_unusable(&c, config, e);
+    if (wrong) {
+        buf_addf(why, "%s: start with --token FILE of a token that allows it", wrong);
+        return e == ERR_OK ? ERR_DENIED : e;
+    }
+    if (!node_id_eq(&c.id, &id->sign.pub) || settle_noise(st, &c, config, why) != ERR_OK) {
+        buf_fini(why);
+        buf_addf(why, "%s/credential is for other keys than those beside it; restore them together",
+                 config->data);
+        return ERR_CONFLICT;
+    }
+    e = vouched_new(&v, &c);
+    if (e == ERR_OK)
+        e = proof_new(&id->proof, v, &st->noise, NULL);
+    if (e == ERR_OK)
+        id->credential_open = *vouched_credential(v);
+    vouched_unref(v);
+    return e;
 }
 
 /* A token stays in the configuration for longer than it is good for: that it renews nothing any more stops only a
  * host that cannot do without. */
-static enum err renew_if_wanted(struct identity *id, const struct config *config, enum err opened, wall_s now,
-                                struct buf *why)
+static enum err renew_at_start(struct identity *id, struct stored *st, const struct config *config,
+                               wall_s now, bool is_needed, struct buf *why)
 {
+    struct renewal r = {.config = config, .of = id};
     struct buf refused = {0};
-    if (!config->token_path[0] || !wants_renewal(id, config, opened, now))
-        return opened;
-    bool needed = is_unusable(id, config, opened) != NULL;
-    enum err e = renew(id, config, now, &refused);
+    struct proof *p = NULL;
+    enum err e = renew(&p, &st->noise, &r, now, &refused);
     if (e == ERR_OK) {
-        e = open_credential(id, now);
-    } else if (needed) {
+        identity_take_proof(id, p);
+        proof_unref(p);
+        log_info("trust", "the credential was renewed with the token");
+        buf_fini(why);
+    } else if (is_needed) {
+        buf_fini(why);
         buf_add_bytes(why, buf_bytes(&refused));
     } else {
         log_warn("trust", "the credential is not renewed, the one there is goes on: %s", buf_str(&refused));
-        e = opened;
     }
     buf_fini(&refused);
-    return e;
+    return e == ERR_OK || !is_needed ? ERR_OK : e;
 }
 
-static enum err check(struct identity *id, const struct config *config, wall_s now, struct buf *why)
+static enum err check(struct identity *id, struct stored *st, const struct config *config, wall_s now,
+                      struct buf *why)
 {
-    enum err e = renew_if_wanted(id, config, open_credential(id, now), now, why);
-    const char *wrong = is_unusable(id, config, e);
-    if (wrong && why->len == 0)
-        buf_addf(why, "%s: start with --token FILE of a token that allows it", wrong);
-    if (wrong)
-        return e == ERR_OK ? ERR_DENIED : e;
-    if (keys_match(id))
-        return ERR_OK;
-    buf_addf(why, "%s/credential is for other keys than those beside it; restore them together",
-             config->data);
-    return ERR_CONFLICT;
+    enum err e = use_stored(id, st, config, now, why);
+    if (!config->token_path[0] || e == ERR_NOMEM)
+        return e;
+    bool is_wanted =
+        e != ERR_OK || service_missing(config, &id->credential_open) || identity_expires_soon(id, now);
+    return is_wanted ? renew_at_start(id, st, config, now, e != ERR_OK, why) : e;
 }
 
 enum err identity_is_there(const struct config *config, struct buf *why)
@@ -345,20 +521,23 @@ enum err identity_is_there(const struct config *config, struct buf *why)
 
 enum err identity_open(struct identity *out, const struct config *config, wall_s now, struct buf *why)
 {
+    struct stored st = {.credential = {0}};
     enum err e = ERR_OK;
     *out = (struct identity){.trust = NULL};
     if (!is_there(config, "identity.key"))
         e = first_start(config, now, why);
     if (e == ERR_OK)
-        e = load(out, config, why);
-    return e == ERR_OK ? check(out, config, now, why) : e;
+        e = load(out, &st, config, why);
+    if (e == ERR_OK)
+        e = check(out, &st, config, now, why);
+    stored_fini(&st);
+    return e;
 }
 
 void identity_fini(struct identity *id)
 {
     sign_key_fini(&id->sign);
-    dh_key_fini(&id->noise);
+    proof_unref(id->proof);
     trust_unref(id->trust);
-    buf_fini(&id->credential);
     buf_fini(&id->root);
 }

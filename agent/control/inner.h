@@ -1,5 +1,5 @@
 /* The conductor's insides, shared by its files only: control.c (the turn), boot.c (putting together, taking
- * apart), judge.c (who is still believed), reload.c (signals and SIGHUP), stats.c (metrics and what admin reads). */
+ * apart), judge.c (who is still believed), renewal.c (our own credential), reload.c (signals and SIGHUP), stats.c (metrics and what admin reads). */
 #ifndef CONTROL_INNER_H
 #define CONTROL_INNER_H
 
@@ -53,10 +53,13 @@ struct control {
     struct enforced enforced;
     struct anchor anchor;
     struct revocations revocations;
-    struct trust *farewell; /* the trust of before, for those who were just cut; NULL: nobody was */
-    bool is_revoked;        /* we ourselves */
-    mono_ms evict_at;       /* end of the farewell */
-    mono_ms rejudge_at;     /* a judgement that failed is tried again; NEVER: none has */
+    struct trust *farewell;    /* the trust of before, for those who were just cut; NULL: nobody was */
+    bool is_revoked;           /* we ourselves */
+    struct renewing *renewing; /* of our credential, under way; NULL: none */
+    struct buf renewal_said;   /* why the last one came to nothing */
+    mono_ms renew_at;          /* when to look whether it is time; NEVER: there is no token */
+    mono_ms evict_at;          /* end of the farewell */
+    mono_ms rejudge_at;        /* a judgement that failed is tried again; NEVER: none has */
     struct own own;
     struct view *view;
     uint64_t view_serial;
@@ -109,6 +112,13 @@ void control_enforce(struct control *c); /* takes the policy in force over into 
 void control_policy_stored(struct control *c, enum err outcome);
 void control_announce_roots(struct control *c);
 void control_roots_stored(struct control *c, enum err outcome);
+
+void control_judge_own(struct control *c);
+
+/* Of renewal.c. */
+void control_prove(struct control *c); /* tells sessions and the bulk lane what we show from now on */
+void control_renewal_step(struct control *c);
+void control_renewal_fini(struct control *c);
 
 /* Of reload.c. */
 void control_on_signal(void *arg, int signum);

@@ -60,7 +60,7 @@ void control_say_revoked(const struct control *c, const struct credential *k, st
 /* -- ourselves ---------------------------------------------------------------------------------- */
 
 /* We say nothing for our services any more and take nothing for them: the view holds neither them nor anybody else. */
-static void judge_own(struct control *c)
+void control_judge_own(struct control *c)
 {
     struct buf why = {0};
     enum err e = trust_recheck(c->identity.trust, &c->identity.credential_open, control_wall());
@@ -159,7 +159,7 @@ void control_take_trust(struct control *c, struct trust *trust_take)
     struct trust *before = c->identity.trust;
     c->identity.trust = trust_take;
     trust_cache_set(c->verified, trust_take);
-    judge_own(c);
+    control_judge_own(c);
     if (c->gossip && mark_fallen(c) > 0) {
         trust_unref(c->farewell);
         c->farewell = trust_ref(before);

@@ -15,6 +15,7 @@ static void take_over(struct control *c, const struct config *now, struct buf *t
         buf_addf(told, "these settings take effect at the next start: %s. ", buf_str(&names));
     buf_fini(&names);
     c->config.log_level = now->log_level;
+    memcpy(c->config.token_path, now->token_path, sizeof c->config.token_path);
     c->config.seed_count = now->seed_count;
     memcpy(c->config.seed, now->seed, sizeof c->config.seed);
     c->config.advertise_count = now->advertise_count;
@@ -62,6 +63,7 @@ enum err control_reload(struct control *c, struct buf *told)
         e = ERR_DENIED;
     if (e == ERR_OK) {
         take_over(c, now, told);
+        c->renew_at = net_now(c->loop); /* a fresh token may have come */
         if (c->flags->config)
             buf_addf(told, "%s was read again", c->flags->config);
         else

@@ -82,6 +82,15 @@ bool roster_name_is_taken(const struct member *of)
 
 /* -- records and states ------------------------------------------------------------------------ */
 
+/* A reference: that of before, if the credential is the same, as it is in most new records. */
+static struct vouched *vouched_of(const struct member *mb, const struct credential *c)
+{
+    struct vouched *v = NULL;
+    if (mb->vouched && bytes_eq(vouched_credential(mb->vouched)->bytes, c->bytes))
+        return vouched_ref(mb->vouched);
+    return vouched_new(&v, c) == ERR_OK ? v : NULL;
+}
+
 /* Takes the record over, and queues for its name if that is another than before. */
 static enum err replace_record(struct roster *m, struct member *mb, struct trust_cache *t, struct bytes bytes,
                                wall_s now)
@@ -90,11 +99,15 @@ static enum err replace_record(struct roster *m, struct member *mb, struct trust
     struct record r;
     buf_add_bytes(&copy, bytes);
     enum err e = buf_ok(&copy) ? trust_cache_record(t, buf_bytes(&copy), now, &r) : ERR_NOMEM;
-    struct namesakes *n = e == ERR_OK ? find_or_add_name(m, r.credential.node) : NULL;
+    struct vouched *v = e == ERR_OK ? vouched_of(mb, &r.credential) : NULL;
+    struct namesakes *n = v ? find_or_add_name(m, r.credential.node) : NULL;
     if (!n) {
+        vouched_unref(v);
         buf_fini(&copy);
         return e == ERR_OK ? ERR_NOMEM : e;
     }
+    vouched_unref(mb->vouched);
+    mb->vouched = v;
     buf_fini(&mb->bytes);
     mb->bytes = copy;
     mb->record = r;
@@ -139,6 +152,7 @@ static void free_member(struct roster *m, struct member *mb)
     list_remove(&mb->same_name);
     drop_name_if_unused(m, mb->namesakes);
     buf_fini(&mb->bytes);
+    vouched_unref(mb->vouched);
     free(mb);
 }
 

@@ -23,8 +23,9 @@ struct member {
     UT_hash_handle hh;
     struct namesakes *namesakes;
     struct list_node same_name;
-    struct buf bytes;     /* the signed record */
-    struct record record; /* borrows from `bytes` */
+    struct buf bytes;        /* the signed record */
+    struct record record;    /* borrows from `bytes` */
+    struct vouched *vouched; /* its credential, for views and links that outlive the record */
     struct addr addr;
     enum gossip_state state;
     struct reach reach;   /* whether our traffic gets there */

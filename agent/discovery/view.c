@@ -150,6 +150,18 @@ must_check enum err view_builder_member(struct view_builder *b, const struct rec
     return ERR_OK;
 }
 
+void view_builder_vouched(struct view_builder *b, struct vouched *v)
+{
+    assert(b->node_count > 0 && !b->node[b->node_count - 1].vouched);
+    b->node[b->node_count - 1].vouched = vouched_ref(v);
+}
+
+void view_builder_proof(struct view_builder *b, struct proof *p)
+{
+    assert(!b->view->proof);
+    b->view->proof = proof_ref(p);
+}
+
 static int node_by_id(const void *a, const void *b)
 {
     return node_id_cmp(&((const struct view_node *)a)->id, &((const struct view_node *)b)->id);
@@ -245,6 +257,8 @@ struct view *view_builder_finish(struct view_builder *b, struct policy *policy, 
     v->policy_epoch = policy ? epoch : 0;
     v->policy_version = policy ? policy_version(policy) : 0;
     v->serial = serial;
+    for (size_t i = 0; v->node_count == 0 && i < b->node_count; i++) /* the view has not taken them over */
+        vouched_unref(b->node[i].vouched);
     free(b->node);
     free(b->offer);
     free(b->local);
@@ -266,8 +280,11 @@ void view_unref(struct view *v)
 {
     if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1)
         return;
+    for (size_t i = 0; i < v->node_count; i++)
+        vouched_unref(v->node[i].vouched);
     policy_unref(v->policy);
     trust_unref(v->trust);
+    proof_unref(v->proof);
     arena_fini(v->blocks);
     free(v->blocks);
     free(v);

@@ -8,12 +8,13 @@
 #include <sys/types.h>
 
 #include "policy/policy.h"
-#include "trust/trust.h"
+#include "trust/proof.h"
 
 struct view_node { /* another agent */
     struct node_id id;
     char name[NODE_NAME_MAX + 1];
     uint8_t noise_key[32];
+    struct vouched *vouched; /* its newest credential; NULL: not given */
     struct addr addr;
     uint32_t features;
     bool alive; /* alive or suspect: still routed to when suspect, unless others are alive */
@@ -52,6 +53,7 @@ struct view {
     size_t local_count;
     struct view_local *local;
     struct trust *trust; /* for peers' credentials */
+    struct proof *proof; /* what this host shows to peers; NULL: nothing, it can make no link */
     void *blocks;        /* what the slices point into */
 };
 struct view *view_ref(struct view *v);
@@ -74,6 +76,9 @@ must_check enum err view_builder_local(struct view_builder *b, struct bytes name
  * nothing. ERR_NOMEM. */
 must_check enum err view_builder_member(struct view_builder *b, const struct record *r,
                                         const struct addr *addr, bool alive, bool suspect);
+/* Take references. The credential is that of the member added last. */
+void view_builder_vouched(struct view_builder *b, struct vouched *v);
+void view_builder_proof(struct view_builder *b, struct proof *p);
 /* Takes a reference to the policy (may be NULL). Frees the builder. NULL: no memory. The same members in any
  * order give the same view: services by name, within one this host first, then by node id. */
 struct view *view_builder_finish(struct view_builder *b, struct policy *policy, uint64_t epoch,

@@ -43,6 +43,12 @@ must_check enum err body_seal(struct buf *out, const char *type, const struct bu
                               const struct sign_key *const *keys, size_t key_count, size_t max,
                               struct refusal *why);
 
+/* The text form of what people carry about: `head` and the base64 of `raw`. */
+must_check enum err body_wrap(struct buf *out, const char *head, struct bytes raw);
+/* Back into `space`. White space around it is ignored: it gets pasted. ERR_MALFORMED, ERR_NOMEM. */
+must_check enum err body_unwrap(struct buf *space, const char *head, struct bytes text, size_t max,
+                                const char *field, struct refusal *why);
+
 /* The root's view of a body: everything but the signatures. */
 void root_decode(struct codec *c, struct root *out);
 /* `vouched`: these very bytes were accepted before, the keys in them need not be examined again. */

@@ -9,6 +9,18 @@
 
 enum { SEED_BYTES = 32, BASE64 = sodium_base64_VARIANT_ORIGINAL };
 
+enum err body_wrap(struct buf *out, const char *head, struct bytes raw)
+{
+    size_t text_len = sodium_base64_encoded_len(raw.len, BASE64); /* with a NUL */
+    uint8_t *to = buf_reserve(out, strlen(head) + text_len);
+    if (to) {
+        buf_add_str(out, head);
+        sodium_bin2base64((char *)to + strlen(head), text_len, raw.at, raw.len, BASE64);
+        out->len += text_len - 1;
+    }
+    return buf_ok(out) ? ERR_OK : ERR_NOMEM;
+}
+
 enum err token_encode(struct buf *out, struct bytes root, struct bytes grant, const struct sign_key *key)
 {
     struct buf raw = {0};
@@ -18,15 +30,9 @@ enum err token_encode(struct buf *out, struct bytes root, struct bytes grant, co
     codec_put_bin(&raw, root);
     codec_put_bin(&raw, grant);
     codec_put_bin(&raw, bytes_of(key->sec, SEED_BYTES));
-    size_t text_len = sodium_base64_encoded_len(raw.len, BASE64); /* with a NUL */
-    uint8_t *to = buf_reserve(out, strlen(HEAD) + text_len);
-    if (to) {
-        buf_add_str(out, HEAD);
-        sodium_bin2base64((char *)to + strlen(HEAD), text_len, raw.at, raw.len, BASE64);
-        out->len += text_len - 1;
-    }
+    enum err err = body_wrap(out, HEAD, buf_bytes(&raw));
     secret_fini(&raw);
-    return buf_ok(out) ? ERR_OK : ERR_NOMEM;
+    return err;
 }
 
 static bool is_space(uint8_t b)
@@ -43,21 +49,21 @@ static struct bytes trimmed(struct bytes s)
     return s;
 }
 
-/* The text's bytes into `space`. */
-static enum err unwrap(struct buf *space, struct bytes text, struct refusal *why)
+enum err body_unwrap(struct buf *space, const char *head, struct bytes text, size_t max, const char *field,
+                     struct refusal *why)
 {
     text = trimmed(text);
-    if (text.len > TOKEN_TEXT_MAX)
-        return body_refuse(why, ERR_MALFORMED, "token", "too long");
-    if (text.len < strlen(HEAD) || memcmp(text.at, HEAD, strlen(HEAD)) != 0)
-        return body_refuse(why, ERR_MALFORMED, "token", "does not begin with " HEAD);
-    text = bytes_of(text.at + strlen(HEAD), text.len - strlen(HEAD));
+    if (text.len > max)
+        return body_refuse(why, ERR_MALFORMED, field, "too long");
+    if (text.len < strlen(head) || memcmp(text.at, head, strlen(head)) != 0)
+        return body_refuse(why, ERR_MALFORMED, field, "does not begin as it should");
+    text = bytes_of(text.at + strlen(head), text.len - strlen(head));
     uint8_t *to = buf_reserve(space, text.len + 1);
     if (!to)
-        return body_refuse(why, ERR_NOMEM, "token", "out of memory");
+        return body_refuse(why, ERR_NOMEM, field, "out of memory");
     size_t n = 0;
     if (!base64_decode(to, text.len + 1, &n, text))
-        return body_refuse(why, ERR_MALFORMED, "token", "not base64: was it cut?");
+        return body_refuse(why, ERR_MALFORMED, field, "not base64: was it cut?");
     space->len += n;
     return ERR_OK;
 }
@@ -103,7 +109,7 @@ enum err token_decode_why(struct token *out, struct buf *space, struct bytes tex
     uint8_t seed[SEED_BYTES];
     *out = t;
     space->len = 0;
-    enum err err = unwrap(space, text, why);
+    enum err err = body_unwrap(space, HEAD, text, TOKEN_TEXT_MAX, "token", why);
     if (err)
         return err;
     struct codec c = codec_of(buf_bytes(space));

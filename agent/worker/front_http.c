@@ -138,7 +138,7 @@ static void begin(struct front_http *f)
         .caller = f->caller ? bytes_str(f->caller) : (struct bytes){0},
         .service = f->service ? bytes_str(f->service) : h.authority,
         .hops = hops_of(&h),
-        .vouch = f->w->own_is_known ? &f->w->own : NULL,
+        .vouch = own_credential(f->w),
     };
     http_strip_edge_headers(&h);
     flow_start(flow, &ask, &h);

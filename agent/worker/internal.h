@@ -32,12 +32,13 @@ enum {
     LINK_QUEUE_BYTES = 1024 * 1024, /* sealed and not taken by the kernel; then nothing more is sealed */
     /* Of a refused request's body this much is read and thrown away, to keep the connection; else it closes. */
     DRAIN_BODY_MAX = 64 * 1024,
-    HEAD_MS = 10000,       /* from a head's first byte to its last (P22), unless configured */
-    IDLE_MS = 300000,      /* between requests */
-    LINK_REPORT_MS = 1000, /* between two notes that a link works */
-    LINGER_MS = 2000,      /* after our last byte, for the other side to close */
-    LINK_IDLE_MS = 600000, /* a link without streams is closed */
-    BACKOFF_MIN_MS = 100,  /* after a link failed; doubled up to: */
+    HEAD_MS = 10000,          /* from a head's first byte to its last (P22), unless configured */
+    IDLE_MS = 300000,         /* between requests */
+    LINK_REPORT_MS = 1000,    /* between two notes that a link works */
+    LINGER_MS = 2000,         /* after our last byte, for the other side to close */
+    LINK_IDLE_MS = 600000,    /* a link without streams is closed */
+    CREDENTIAL_LOOK_S = 3600, /* how often a link's credential is looked at, besides at its end */
+    BACKOFF_MIN_MS = 100,     /* after a link failed; doubled up to: */
     BACKOFF_MAX_MS = 2000,
     POOL_IDLE_MS = 4000,    /* less than the keep-alive of common servers (node: 5 s): we close first */
     POOL_FRESH_MS = 1000,   /* how long idle a connection may be for a request that must not be sent twice */
@@ -74,8 +75,6 @@ struct worker {
     bool has_thread;
     struct net_loop *loop;
     struct view *view;
-    struct credential own; /* parsed from the configuration; slices point there */
-    bool own_is_known;
     struct traffic *traffic;
     struct rng rng;
     struct wheel wheel;
@@ -138,6 +137,12 @@ static inline size_t sink_room(const struct net_conn *c, const struct buf *out)
 must_check enum err listeners_open(struct worker *w, struct buf *why);
 void listeners_close(struct worker *w);
 
+/* What our own agent says of the callers here; NULL: not known. */
+static inline const struct credential *own_credential(const struct worker *w)
+{
+    return w->view->proof ? vouched_credential(proof_now(w->view->proof)->credential) : NULL;
+}
+
 /* identify.c */
 const char *caller_by_uid(const struct worker *w, const struct net_conn *c); /* NULL: nobody we know */
 
@@ -191,12 +196,13 @@ struct link_peer {
     struct peer *peer; /* outgoing: the table's entry while this is its link */
     struct node_id id; /* outgoing: whom we dial; incoming: once up */
     bool outgoing, is_known, dead, goaway, handshaking;
-    uint8_t source;               /* incoming: its address's bucket in handshakes_from */
-    bool ending;                  /* no connection any more; streams are reading what had come */
-    struct credential credential; /* of the peer, once up */
-    struct list streams;          /* struct stream_side */
-    struct list waiting;          /* struct flow */
-    struct buf preface;           /* of an accepted connection, until its kind is known */
+    uint8_t source;             /* incoming: its address's bucket in handshakes_from */
+    bool ending;                /* no connection any more; streams are reading what had come */
+    struct vouched *credential; /* of the peer, once up: the newest that is known, as its records bring it */
+    struct proof *proof;        /* ours, as the handshake uses it */
+    struct list streams;        /* struct stream_side */
+    struct list waiting;        /* struct flow */
+    struct buf preface;         /* of an accepted connection, until its kind is known */
     struct buf out;
     struct task flush;
     struct timer timer;

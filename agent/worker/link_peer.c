@@ -5,12 +5,15 @@
 
 #include "observe/log.h"
 #include "worker/internal.h"
+#include "worker/prove.h"
 
 static void bury_link(struct grave *g)
 {
     struct link_peer *l = list_entry(g, struct link_peer, grave);
     link_free(l->link);
     mux_free(l->mux);
+    vouched_unref(l->credential);
+    proof_unref(l->proof);
     buf_fini(&l->preface);
     worker_buf_return(l->w, &l->out);
     free(l);
@@ -165,8 +168,27 @@ enum err link_verify_credential(void *arg, struct bytes credential, const uint8_
         return e;
     if (memcmp(c.noise_key, noise_key, 32) != 0)
         return ERR_AUTH; /* a credential of somebody else */
+    if (node_id_eq(&c.id, &l->w->view->self))
+        return ERR_DENIED; /* a clone of us, under whichever of our Noise keys (N16) */
     *id = c.id;
     return ERR_OK;
+}
+
+static wall_s wall_now(void)
+{
+    return (wall_s)(net_wall_ms() / 1000);
+}
+
+/* When to look again whether the peer's credential has ended: then, and within the hour, for the clock may be set. */
+static mono_ms credential_look(const struct link_peer *l)
+{
+    wall_s left = vouched_credential(l->credential)->expires - wall_now();
+    return worker_now(l->w) + (left < 0 ? 0 : left > CREDENTIAL_LOOK_S ? CREDENTIAL_LOOK_S : left) * 1000;
+}
+
+static bool has_lapsed(const struct link_peer *l)
+{
+    return vouched_credential(l->credential)->expires <= wall_now();
 }
 
 static void rearm(struct link_peer *l)
@@ -174,6 +196,8 @@ static void rearm(struct link_peer *l)
     mono_ms at = l->mux ? mux_deadline(l->mux) : link_deadline(l->link);
     if (l->mux && l->outgoing && list_is_empty(&l->streams))
         at = mono_min(at, l->idle_since + LINK_IDLE_MS);
+    if (l->mux)
+        at = mono_min(at, credential_look(l));
     wheel_set_sooner(&l->w->wheel, &l->timer, at);
 }
 
@@ -182,8 +206,10 @@ static void came_up(struct link_peer *l)
     not_handshaking(l);
     l->id = *link_peer(l->link);
     l->is_known = view_node(l->w->view, &l->id) != NULL;
-    enum err e = trust_credential(l->w->view->trust, link_peer_credential(l->link),
-                                  (wall_s)(net_wall_ms() / 1000), &l->credential);
+    struct credential c;
+    enum err e = trust_credential(l->w->view->trust, link_peer_credential(l->link), wall_now(), &c);
+    if (!e)
+        e = vouched_new(&l->credential, &c);
     struct mux *m = e ? NULL : mux_new(l->outgoing, worker_now(l->w));
     if (!m) {
         fail(l, e ? e : ERR_NOMEM);
@@ -193,8 +219,8 @@ static void came_up(struct link_peer *l)
     l->idle_since = worker_now(l->w);
     metric_add(l->w->links_up, 1);
     report_works(l);
-    log_debug("link", "%s link is up with %.*s", l->outgoing ? "outgoing" : "incoming",
-              (int)l->credential.node.len, (const char *)l->credential.node.at);
+    log_debug("link", "%s link is up with %.*s", l->outgoing ? "outgoing" : "incoming", (int)c.node.len,
+              (const char *)c.node.at);
     if (l->w->draining)
         mux_goaway(m);
     peer_link_up(l);
@@ -317,6 +343,13 @@ static void on_timer(struct timer *t)
         link_cut(l, true);
         return;
     }
+    if (has_lapsed(l)) {
+        log_info("link", "the credential of %.*s has ended and no newer one has come: its link is cut",
+                 (int)vouched_credential(l->credential)->node.len,
+                 (const char *)vouched_credential(l->credential)->node.at);
+        link_cut(l, false);
+        return;
+    }
     worker_flush(l->w, &l->flush);
     rearm(l);
 }
@@ -385,21 +418,21 @@ static struct link_peer *link_new(struct worker *w, bool outgoing)
 
 static struct link_setup setup_of(struct link_peer *l)
 {
-    const struct worker_config *g = &l->w->all->config;
-    return (struct link_setup){
+    struct link_setup s = {
         .kind = LINK_TRAFFIC,
-        .mesh = g->mesh,
-        .credential = g->credential,
-        .noise_secret = g->noise_secret,
+        .mesh = l->w->all->config.mesh,
         .verify = {link_verify_credential, l},
     };
+    link_setup_prove(&s, l->proof);
+    return s;
 }
 
 struct link_peer *link_dial(struct worker *w, const struct view_node *node)
 {
-    struct link_peer *l = link_new(w, true);
+    struct link_peer *l = w->view->proof ? link_new(w, true) : NULL;
     if (!l)
         return NULL;
+    l->proof = proof_ref(w->view->proof);
     struct link_setup s = setup_of(l);
     bool aes = (node->features & FEATURE_AESGCM) && noise_cipher_is_available(NOISE_AESGCM);
     s.cipher = aes ? NOISE_AESGCM : NOISE_CHACHAPOLY;
@@ -411,6 +444,7 @@ struct link_peer *link_dial(struct worker *w, const struct view_node *node)
     if (!l->link ||
         net_dial(&l->conn, w->loop, &node->addr, LINK_HANDSHAKE_TIMEOUT_MS, &link_conn_events, l) != ERR_OK) {
         link_free(l->link);
+        proof_unref(l->proof);
         free(l);
         return NULL;
     }
@@ -458,8 +492,11 @@ static void on_preface(void *arg, struct bytes in)
         hand_over(l);
         return;
     }
-    struct link_setup s = setup_of(l);
-    l->link = link_accept(&s, worker_now(l->w));
+    l->proof = proof_ref(l->w->view->proof);
+    if (l->proof) {
+        struct link_setup s = setup_of(l);
+        l->link = link_accept(&s, worker_now(l->w));
+    }
     if (!l->link) {
         fail(l, ERR_NOMEM);
         return;
@@ -530,14 +567,29 @@ void link_accept_conn(struct worker *w, struct net_conn *c_take)
 /* A peer may have a link before its record has come; then only its credential says who it is. */
 static bool is_believed(const struct link_peer *l)
 {
-    enum err e = trust_recheck(l->w->view->trust, &l->credential, (wall_s)(net_wall_ms() / 1000));
+    enum err e = trust_recheck(l->w->view->trust, vouched_credential(l->credential), wall_now());
     return e == ERR_OK || e == ERR_EXPIRED;
+}
+
+/* A link goes on under the newest credential of its peer's identity, which its records bring: so a renewal costs no link. */
+static void take_newest(struct link_peer *l, const struct view_node *n)
+{
+    if (!n || !n->vouched || !l->mux)
+        return;
+    const struct credential *has = vouched_credential(l->credential), *now = vouched_credential(n->vouched);
+    if (now->not_before < has->not_before ||
+        (now->not_before == has->not_before && now->expires <= has->expires))
+        return;
+    vouched_unref(l->credential);
+    l->credential = vouched_ref(n->vouched);
 }
 
 void links_judge(struct worker *w, bool is_other_trust)
 {
     list_each_safe (struct link_peer, l, &w->links, in_worker) {
-        bool known = l->outgoing || l->mux ? view_node(w->view, &l->id) != NULL : true;
+        const struct view_node *node = l->outgoing || l->mux ? view_node(w->view, &l->id) : NULL;
+        bool known = node || !(l->outgoing || l->mux);
+        take_newest(l, node);
         if ((l->is_known && !known) || (is_other_trust && l->mux && !is_believed(l)))
             link_cut(l, false); /* revoked or forgotten: at once, with all its streams (G35, P33) */
         else

@@ -271,7 +271,7 @@ void raw_front_open(struct worker *w, struct net_conn *c_take, const char *calle
         .protocol = PROTOCOL_TCP,
         .caller = caller ? bytes_str(caller) : (struct bytes){0},
         .service = bytes_str(service),
-        .vouch = w->own_is_known ? &w->own : NULL,
+        .vouch = own_credential(w),
     };
     flow_start(f, &ask, NULL);
 }

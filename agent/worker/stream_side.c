@@ -235,7 +235,7 @@ static bool read_request(struct stream_side *s, struct bytes payload)
         .service = call.service,
         .deadline_ms = call.deadline_ms,
         .hops = call.hops,
-        .vouch = &s->link->credential,
+        .vouch = vouched_credential(s->link->credential),
     };
     /* The names point into the head's text; the exchange takes the head, and keeps it for longer than it
      * needs them. */

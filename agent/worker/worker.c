@@ -185,8 +185,6 @@ enum err worker_init(struct worker *w, struct workers *all, unsigned index, stru
         return e;
     wheel_init(&w->wheel, worker_now(w));
     w->view = view_ref(view);
-    w->own_is_known = trust_credential(view->trust, all->config.credential, (wall_s)(net_wall_ms() / 1000),
-                                       &w->own) == ERR_OK;
     return listeners_open(w, why);
 }
 

@@ -40,11 +40,10 @@ struct worker_config {
     size_t upstream_count, caller_count;
     const struct worker_upstream *upstream; /* borrowed for the workers' life, as all pointers here */
     const struct worker_caller *caller;
-    struct bytes mesh, credential;
-    const uint8_t *noise_secret; /* 32 bytes */
-    uint32_t head_ms;            /* from the first byte of a client's head to its last (P22); 0 = 10 s */
-    uint32_t drain_ms;           /* how long requests in flight may take to finish at the stop */
-    struct net_loop *control;    /* where the functions below run (by net_post) */
+    struct bytes mesh;        /* what else this host shows to peers is in the view (view.proof) */
+    uint32_t head_ms;         /* from the first byte of a client's head to its last (P22); 0 = 10 s */
+    uint32_t drain_ms;        /* how long requests in flight may take to finish at the stop */
+    struct net_loop *control; /* where the functions below run (by net_post) */
     /* A bulk link arrived: its socket and the bytes already read (the preface on). Takes both. */
     void (*on_bulk)(void *arg, int fd_take, struct buf *read_take);
     /* What a traffic link showed of its peer: hints for the failure detector, dropped when there is no memory. */

@@ -266,6 +266,7 @@ struct agent {
     struct sign_key identity;
     struct dh_key noise;
     struct buf credential;
+    struct proof *proof;
     struct credential parsed;
     struct worker_config config;
     struct workers *workers;
@@ -342,12 +343,14 @@ static void make_agent(struct mesh *m, struct agent *a, const char *name, const 
         c.service[c.service_count++] = bytes_str(*services);
     assert_int_equal(credential_create(&a->credential, &c, (struct bytes){0}, &m->key), ERR_OK);
     assert_int_equal(trust_credential(m->trust, buf_bytes(&a->credential), now, &a->parsed), ERR_OK);
+    struct vouched *v;
+    assert_int_equal(vouched_new(&v, &a->parsed), ERR_OK);
+    assert_int_equal(proof_new(&a->proof, v, &a->noise, NULL), ERR_OK);
+    vouched_unref(v);
     a->config = (struct worker_config){.count = 2,
                                        .mesh_addr_count = 1,
                                        .mesh_addr = {free_port()},
                                        .mesh = bytes_str("test.mesh"),
-                                       .credential = buf_bytes(&a->credential),
-                                       .noise_secret = a->noise.sec,
                                        .head_ms = HEAD_DEADLINE_MS,
                                        .drain_ms = 3000,
                                        .control = m->control,
@@ -410,6 +413,7 @@ static struct view *view_of(struct mesh *m, struct agent *a, struct agent *other
     struct record r = {.credential = other->parsed, .features = FEATURE_AESGCM};
     struct addr nowhere = free_port();
     assert_non_null(b);
+    view_builder_proof(b, a->proof);
     if (a == &m->far) {
         assert_int_equal(view_builder_local(b, bytes_str("cart"), &m->cart.at, PROTOCOL_HTTP, &v1, true),
                          ERR_OK);
@@ -490,6 +494,7 @@ static void agent_fini(struct agent *a)
     agent_stop(a);
     view_unref(a->view);
     buf_fini(&a->credential);
+    proof_unref(a->proof);
 }
 
 static void mesh_stop(struct mesh *m)
