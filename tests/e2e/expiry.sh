@@ -18,6 +18,7 @@ eventually 10 all_alive 1 a
 cp "$T/short" "$T/token"
 agent b 7100 --seed 127.0.0.1:7000 --service cart=9001 --caller web=7185
 eventually 8 all_alive 2 a b
+rm "$T/token" # or it would renew by itself
 publish a "$T/p.yaml"
 eventually 5 in_force 1 a b
 code() { curl -s -o /dev/null -w '%{http_code}' -H "Host: $2" "http://127.0.0.1:$1/"; }
