@@ -83,7 +83,7 @@ bool apply_addr(const struct gossip *g, const struct member *m, struct addr *out
 
 void apply_refute(struct gossip *g, uint64_t above)
 {
-    if (above >= NUMBER_MAX - 1 || is_leaving(g) || g->now < g->yield_until)
+    if (above >= NUMBER_MAX - 1 || is_silent(g))
         return;
     if (g->wanted_incarnation <= above)
         g->wanted_incarnation = above + 1;
@@ -126,6 +126,13 @@ static bool is_other_first(const struct gossip *g, const struct gossip_claim *cl
     return order < 0 || (order == 0 && theirs->port < ours->port);
 }
 
+static void yield(struct gossip *g)
+{
+    g->yield_until = g->now + CLONE_YIELD_MS;
+    g->wanted_incarnation = 0;
+    g->probes.count = g->relays.count = 0; /* nobody is blamed for answers that we do not take any more */
+}
+
 /* Our own record came back to us. Newer than ours: an old disk image, or a clone of our key (ADVERSARY G32,
  * G33, G46). */
 static void own_heard(struct gossip *g, const struct gossip_claim *claim, struct bytes record)
@@ -143,10 +150,8 @@ static void own_heard(struct gossip *g, const struct gossip_claim *claim, struct
     }
     if (is_cloned(g, claim)) {
         own_alarm(g, claim, record);
-        if (is_other_first(g, claim)) {
-            g->yield_until = g->now + CLONE_YIELD_MS;
-            g->wanted_incarnation = 0;
-        }
+        if (is_other_first(g, claim))
+            yield(g);
     }
     apply_refute(g, claim->incarnation);
 }

@@ -43,7 +43,7 @@ void catch_up_tick(struct gossip *g)
         return;
     const struct member * not [] = {g->self};
     struct member *m = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 1);
-    if (!m || !g->self || is_leaving(g)) {
+    if (!m || !g->self || is_silent(g)) {
         g->catch_up.is_on = false; /* nobody to ask: seeds or pings will begin it anew */
         return;
     }

@@ -89,7 +89,7 @@ enum {
     CLONE_SIGNS =
         3, /* times that our number is overtaken within CLONE_WINDOW_MS: somebody else has our key */
     CLONE_WINDOW_MS = 60 * 1000,
-    CLONE_YIELD_MS = 600 * 1000, /* who gives way says nothing new for so long */
+    CLONE_YIELD_MS = 600 * 1000, /* who gives way is silent for so long */
     ASK_SPACING_MS = 100,        /* between asking whether we are heard */
     LATE_ALOUD_MS = 100,         /* a loop later than this accuses nobody for now */
     BULK_WAIT_MS = 5000,         /* for an answer over the bulk lane */
@@ -340,6 +340,16 @@ static inline bool is_cut_off(const struct gossip *g)
 static inline bool is_leaving(const struct gossip *g)
 {
     return g->self && g->self->state == GOSSIP_LEFT;
+}
+/* Another agent runs with our key and goes before us: until then we say nothing and hear nothing, or the two would take each
+ * other's sessions away, and the answers with them (ADVERSARY G33). */
+static inline bool is_yielding(const struct gossip *g)
+{
+    return g->now < g->yield_until;
+}
+static inline bool is_silent(const struct gossip *g)
+{
+    return is_leaving(g) || is_yielding(g);
 }
 static inline uint32_t live_count(const struct gossip *g) /* ourselves included */
 {

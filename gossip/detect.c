@@ -65,7 +65,7 @@ static bool hears_others(const struct gossip *g, const struct member *m, mono_ms
 
 bool detect_may_tell(const struct gossip *g, const struct member *m)
 {
-    return !(m->flags & MEMBER_QUIET) && !is_leaving(g) && hears_others(g, m, member_suspicion(m)->start);
+    return !(m->flags & MEMBER_QUIET) && !is_silent(g) && hears_others(g, m, member_suspicion(m)->start);
 }
 
 /* How long to wait. */
@@ -366,7 +366,7 @@ static void probe_failed(struct gossip *g, const struct probe *p)
 {
     struct member *m = p->target;
     g->stats.probes_failed++;
-    if (p->reason == PROBE_RETRY || is_leaving(g))
+    if (p->reason == PROBE_RETRY || is_silent(g))
         return;
     if (m->state == GOSSIP_ALIVE &&
         g->now < member_works_until(m)) { /* only datagrams are lost; look again */
@@ -505,7 +505,7 @@ static void watch_turns(struct gossip *g)
 
 static void turns_due(struct gossip *g)
 {
-    if (!g->self || is_leaving(g))
+    if (!g->self || is_silent(g))
         return;
     if (has_part(g, GOSSIP_OBSERVERS))
         watch_turns(g);
@@ -645,7 +645,7 @@ void detect_tick(struct gossip *g)
 
 static mono_ms turns_deadline(const struct gossip *g)
 {
-    if (!g->self || is_leaving(g))
+    if (!g->self || is_silent(g))
         return NEVER;
     if (!has_part(g, GOSSIP_OBSERVERS))
         return g->probe_at;

@@ -136,7 +136,7 @@ void gossip_link_lost(struct gossip *g, const struct node_id *id, enum gossip_lo
 {
     advance(g, now);
     struct member *m = members_find(&g->members, id);
-    if (m && m != g->self && g->self && !is_leaving(g))
+    if (m && m != g->self && g->self && !is_silent(g))
         detect_link_lost(g, m, how);
 }
 
@@ -178,6 +178,8 @@ enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct no
     enum err e = ERR_OK;
     if (is_self(g, from) || node_id_is_zero(from))
         e = ERR_MALFORMED; /* our own words reflected, or nobody's */
+    else if (is_yielding(g))
+        return ERR_OK;
     else if (msg.len > 0 && msg.at[0] > g->cfg.protocol)
         e = ERR_UNSUPPORTED;
     else if (lane == GOSSIP_BULK)
@@ -220,6 +222,11 @@ bool gossip_member_next(const struct gossip *g, size_t *cursor, struct gossip_me
         return false;
     show(g, members_at(&g->members, (*cursor)++), out);
     return true;
+}
+
+bool gossip_is_yielding(const struct gossip *g)
+{
+    return is_yielding(g);
 }
 
 struct gossip_counts gossip_counts(const struct gossip *g)

@@ -232,7 +232,7 @@ enum gossip_event_type {
     GOSSIP_EV_DOC_RECEIVED, /* a pulled document arrived: check it, store it, then gossip_doc_set() */
     /* `id` signed two records with one number; `record` and `other` are the proof. If `id` is ourselves, it may also be
      * that another agent runs with our key: `other` is what it published. The one with the lower address goes on,
-     * the other asks for no new incarnation for ten minutes, so that the name does not flap (both are told). */
+     * the other says and hears nothing for ten minutes, so that nothing flaps (both are told). */
     GOSSIP_EV_EQUIVOCATION,
     GOSSIP_EV_JOINED, /* the first full state was exchanged with another member */
     /* Our record is to say something else: our coordinate has changed, or gossip_protocol_of_all() is another than when it
@@ -287,6 +287,8 @@ struct gossip_counts {
     uint32_t alive, suspect, dead, left;
 };
 struct gossip_counts gossip_counts(const struct gossip *g);
+/* Another agent runs with our key and goes before us: we are silent for ten minutes (GOSSIP_EV_EQUIVOCATION told it). */
+bool gossip_is_yielding(const struct gossip *g);
 
 /* Counters since creation: their names, as the metrics call them, and what they count. */
 /* clang-format off */

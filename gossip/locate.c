@@ -65,7 +65,7 @@ void locate_tick(struct gossip *g)
     if (g->now < g->locate_at)
         return;
     g->locate_at = g->now + LOCATE_MS / 2 + rng_below(&g->coordinate.rng, LOCATE_MS);
-    if (!g->self || is_leaving(g) || g->ev_moved || !is_record_due(g))
+    if (!g->self || is_silent(g) || g->ev_moved || !is_record_due(g))
         return;
     g->ev_moved = true;
     g->said_protocol = gossip_protocol_of_all(g);

@@ -58,7 +58,7 @@ void seeds_tick(struct gossip *g)
 {
     for (uint32_t i = 0; i < g->seed_count; i++) {
         struct seed *seed = &g->seeds[i];
-        if (seed->next_at > g->now || !g->self || is_leaving(g))
+        if (seed->next_at > g->now || !g->self || is_silent(g))
             continue;
         if (is_live(g, seed) || is_live_address(g, &seed->addr))
             seed->next_at = g->now + g->cfg.seed_retry_max_ms;
@@ -70,7 +70,7 @@ void seeds_tick(struct gossip *g)
 mono_ms seeds_deadline(const struct gossip *g)
 {
     mono_ms at = NEVER;
-    for (uint32_t i = 0; i < g->seed_count && g->self && !is_leaving(g); i++)
+    for (uint32_t i = 0; i < g->seed_count && g->self && !is_silent(g); i++)
         at = mono_min(at, g->seeds[i].next_at);
     return at;
 }
@@ -97,7 +97,7 @@ void seeds_failed(struct gossip *g, const struct addr *addr)
 void seeds_join_by(struct gossip *g, const struct addr *via)
 {
     static const struct node_id whoever;
-    if (!g->self || is_leaving(g) || g->now < g->join_ok_at || !apply_may_dial(g, via))
+    if (!g->self || is_silent(g) || g->now < g->join_ok_at || !apply_may_dial(g, via))
         return;
     g->join_ok_at = g->now + g->cfg.seed_retry_min_ms;
     jobs_add(g, JOB_SYNC, &whoever, via);

@@ -30,7 +30,7 @@ static void retry_dead(struct gossip *g)
         return;
     g->dead_retry_at = g->now + g->cfg.dead_retry_ms;
     struct member *m = members_pick(&g->members, &g->rng, state_bit(GOSSIP_DEAD), NULL, 0);
-    if (m && g->self && !is_leaving(g) && !probes_has_target(&g->probes, m))
+    if (m && g->self && !is_silent(g) && !probes_has_target(&g->probes, m))
         detect_probe(g, m, PROBE_RETRY);
 }
 
@@ -41,7 +41,7 @@ static void sync_at_random(struct gossip *g)
     g->sync_at = g->now + g->cfg.sync_interval_ms;
     const struct member * not [] = {g->self};
     struct member *m = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 1);
-    if (m && g->self && !is_leaving(g))
+    if (m && g->self && !is_silent(g))
         range_begin(g, m);
 }
 
@@ -121,6 +121,8 @@ mono_ms timers_deadline(const struct gossip *g)
     at = mono_min(at, locate_deadline(g));
     at = mono_min(at, mono_min(g->sweep_at, g->wave_at));
     at = mono_min(at, leave_deadline(g));
+    if (is_yielding(g))
+        at = mono_min(at, g->yield_until);
     if (g->wanted_incarnation != 0 && !is_leaving(g))
         at = mono_min(at, g->refute_ok_at);
     if (send_is_waiting(g) && !budget_has(&g->budget))

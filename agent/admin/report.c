@@ -138,6 +138,10 @@ static json_t *warnings_of(const struct control *c)
     warn_of_root(list, c, now);
     warn_of_silence(list, c);
     warn_of_reach(list, c);
+    if (gossip_is_yielding(control_gossip(c)))
+        json_array_append_new(list,
+                              json_string("another agent runs with the key of this host and goes before it: "
+                                          "this one is silent; stop one of them and enrol it anew"));
     if (control_store_health(c) != ERR_OK)
         json_array_append_new(list,
                               json_sprintf("state cannot be written: %s", err_text(control_store_health(c))));

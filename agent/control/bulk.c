@@ -307,13 +307,19 @@ static bool leads_to(const struct bulk_link *l, const struct node_id *to, const 
     return link_is_up(l->link) ? node_id_eq(link_peer(l->link), to) : l->dialled && node_id_eq(&l->to, to);
 }
 
+/* An answer goes back where the question came from, if it still can: after a restart an old link may linger, and where two agents
+ * have one key the other one would get it. */
 static struct bulk_link *find(struct bulk *b, const struct node_id *to, const struct addr *addr)
 {
+    struct bulk_link *other = NULL;
     list_each (struct bulk_link, l, &b->links, node) {
-        if (leads_to(l, to, addr))
+        if (!leads_to(l, to, addr))
+            continue;
+        if (addr_eq(&l->addr, addr))
             return l;
+        other = other ? other : l;
     }
-    return NULL;
+    return other;
 }
 
 void bulk_send(struct bulk *b, const struct node_id *to, const uint8_t *noise_key, enum noise_cipher cipher,

@@ -242,11 +242,32 @@ void control_forget_member(struct control *c, const struct node_id *id)
     c->view_dirty = true;
 }
 
+/* Somebody else runs with our key (ADVERSARY G33). */
+static void note_double(struct control *c, struct bytes record)
+{
+    struct gossip_claim claim;
+    char at[ADDR_TEXT_MAX] = "an address that is not known";
+    if (claim_of_record(c->verified, record, control_wall(), &claim) == ERR_OK)
+        addr_text(&claim.addr[0], at);
+    log_error(
+        "gossip", "another agent runs with the key of this host, at %s: a copied data folder, or a theft. %s",
+        at,
+        gossip_is_yielding(c->gossip)
+            ? "It goes before this one (the lower address does), which is silent for ten minutes: stop one "
+              "of them, and enrol it anew"
+            : "Stop one of them, and enrol it anew");
+}
+
 /* Told once of each member: the two of them may go on for ever. */
-static void note_equivocation(struct control *c, const struct node_id *id)
+static void note_equivocation(struct control *c, const struct gossip_event *ev)
 {
     char text[NODE_ID_TEXT_MAX];
+    const struct node_id *id = &ev->id;
     struct member *m = roster_find(&c->roster, id);
+    if (node_id_eq(id, &c->identity.sign.pub)) {
+        note_double(c, ev->other);
+        return;
+    }
     if (m && m->has_equivocated)
         return;
     if (m)
@@ -278,7 +299,7 @@ void control_take_events(struct control *c)
             control_document_received(c, &ev);
             break;
         case GOSSIP_EV_EQUIVOCATION:
-            note_equivocation(c, &ev.id);
+            note_equivocation(c, &ev);
             break;
         case GOSSIP_EV_JOINED:
             c->joined = true;

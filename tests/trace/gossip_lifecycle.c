@@ -239,6 +239,10 @@ static void two_agents_with_one_identity(void **state)
     world_run(w, w->now + 120000);
     assert_int_equal(w->node[2].incarnation, last);
     assert_null(strstr(buf_str(&w->log), "wants incarnation"));
+    assert_true(gossip_is_yielding(w->node[20].g));
+    assert_false(gossip_is_yielding(w->node[2].g));
+    struct gossip_counts seen = gossip_counts(w->node[20].g); /* it blames nobody for what it does not hear */
+    assert_int_equal(seen.alive, 5);
     for (int at = 0; at < 5; at++) {
         struct gossip_member m = member(w, at, 2);
         assert_int_equal(m.incarnation, last);

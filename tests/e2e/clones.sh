@@ -1,0 +1,47 @@
+# Two agents run with one identity, from a copied data folder (ADVERSARY G33): both are told, the one with the lower address goes on, the
+# other's services are not routed to, and nothing alternates.
+. tests/e2e/lib.sh
+
+mesh
+http_app 9001 right
+http_app 9002 wrong
+cat >"$T/p.yaml" <<'P'
+policy: v1
+mesh: shop.example
+version: 1
+services: {cart: {protocol: http}}
+intentions: [{name: a, from: [web], to: cart}]
+P
+agent a 7000 --caller web=7085
+agent b 7100 --seed 127.0.0.1:7000
+agent c 7200 --seed 127.0.0.1:7000 --service cart=9001
+eventually 10 all_alive 3 a b c
+publish a "$T/p.yaml"
+eventually 5 in_force 1 a b c
+answer() { curl -s -m 10 -H 'Host: cart' http://127.0.0.1:7085/ | cut -d' ' -f1; }
+right() { [ "$(answer)" = right ]; }
+eventually 5 right
+
+mkdir -p "$T/twin"
+crash c
+cp -r "$T/c/data" "$T/twin/data"
+rm -f "$T/twin/data/agent.sock"
+agent c 7200 --seed 127.0.0.1:7000 --service cart=9001
+eventually 10 all_alive 3 a b c
+eventually 5 right
+"$starling" agent --data "$T/twin/data" --node c --port-base 7300 --listen 127.0.0.1:7300 --seed 127.0.0.1:7000 --service cart=9002 >>"$T/twin/log" 2>&1 &
+pids="$pids $!"
+
+alarmed() { grep -q 'another agent runs with the key of this host' "$T/$1/log"; }
+eventually 60 alarmed c
+eventually 60 alarmed twin
+of() { json "$1" members "[m['$2'] for m in o if m['name']=='c'][0]"; }
+settled() { for n in a b; do [ "$(of $n address)" = 127.0.0.1:7200 ] && [ "$(of $n state)" = alive ] || return 1; done; right; }
+eventually 60 settled
+before=$(of a incarnation)
+end=$(($(date +%s) + 8 * slower))
+while [ "$(date +%s)" -lt "$end" ]; do
+    settled || fail "it alternates: $(of a address) $(of a state), answer: $(answer)"
+done
+[ "$(of a incarnation)" = "$before" ] && [ "$(of b incarnation)" = "$before" ] || fail "the numbers go on rising: $before, $(of a incarnation)"
+is a services '[s["port"] for s in o]' '[9001]' || fail "the twin's service is offered"
