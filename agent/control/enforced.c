@@ -94,9 +94,10 @@ static void note_lacking(struct enforced *f, const struct bundle *b)
     for (int i = 0; i < POLICY_FEATURES; i++)
         if (features_lacking(b->features) & feature_bit((enum policy_feature)i))
             add_word(f->lacking.what, bytes_str(feature_name((enum policy_feature)i)));
-    log_error("policy",
-              "version %llu needs what this agent lacks (%s): version %llu stays in force; update the agent",
-              (unsigned long long)b->version, f->lacking.what, (unsigned long long)f->version);
+    log_error("policy", "version %llu needs what this agent lacks (%s): %s; update the agent",
+              (unsigned long long)b->version, f->lacking.what,
+              f->policy ? "the version before stays in force"
+                        : "no policy is in force, everything is denied");
 }
 
 /* Opens `bytes` in the form that this root wants, which replaces them: it may ask for fewer signatures than an earlier one. */

@@ -58,20 +58,28 @@ static int end(void **state)
     return world_end(state);
 }
 
+static struct buf bundle_of_text(const char *text, const struct sign_key *key)
+{
+    struct buf out = {0};
+    struct complaints c = {0};
+    struct root root = *trust_root(world.trust);
+    root.policy.key[0] = key->pub;
+    if (bundle_sign(&out, &root, 1, bytes_str(text), NULL, &key, 1, &c) != ERR_OK)
+        fail_msg("%s", buf_str(&c.text));
+    buf_fini(&c.text);
+    return out;
+}
+
 /* A bundle of this version; `service` makes the difference between two of one version. */
 static struct buf bundle_of(unsigned version, const char *service, const struct sign_key *key)
 {
-    struct buf out = {0}, text = {0};
-    struct complaints c = {0};
+    struct buf text = {0};
     buf_addf(
         &text,
         "policy: v1\nmesh: shop.example\nversion: %u\nservices:\n  %s:\n    protocol: http\nintentions:\n"
         "  - {name: a, from: [web], to: %s, allow: [{methods: [GET]}]}\n",
         version, service, service);
-    struct root root = *trust_root(world.trust);
-    root.policy.key[0] = key->pub;
-    if (bundle_sign(&out, &root, 1, buf_bytes(&text), NULL, &key, 1, &c) != ERR_OK)
-        fail_msg("%s", buf_str(&c.text));
+    struct buf out = bundle_of_text(buf_str(&text), key);
     buf_fini(&text);
     return out;
 }
@@ -348,10 +356,52 @@ static void under_an_expired_root_the_policy_stays_and_none_is_taken_B8(void **s
     buf_fini(&b);
 }
 
+/* Everything that this version's agents do not do, told once for each version, until a version comes that they can follow. */
+static void a_policy_that_needs_more_than_this_agent_has_is_refused_by_name(void **state)
+{
+    (void)state;
+    struct buf b = bundle_of_text("policy: v1\nmesh: shop.example\nversion: 4\n"
+                                  "services: {cart: {protocol: http, encryption: off}}\n",
+                                  &world.policy_key);
+    if (feature_in_force(FEATURE_ENCRYPTION_OFF))
+        fail_msg("take a feature here that agents lack");
+    assert_int_equal(offer(3, "cart"), ERR_OK);
+    assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_UNSUPPORTED);
+    assert_true(says("needs feature `encryption-off`, which this version lacks"));
+    assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_UNSUPPORTED);
+    assert_int_equal(f.version, 3);
+    assert_int_equal(f.floor_version, 3);
+    assert_true(f.lacking.seen);
+    assert_int_equal(f.lacking.version, 4);
+    assert_string_equal(f.lacking.what, "encryption-off");
+    assert_true(counted("starling_policy_refused_total{reason=\"feature\"} 2"));
+    assert_int_equal(offer(5, "cart"), ERR_OK);
+    assert_false(f.lacking.seen);
+    buf_fini(&b);
+}
+
+/* The agent was set back to this version: what it cannot do, it does not half do. */
+static void a_stored_policy_that_needs_more_denies_everything(void **state)
+{
+    (void)state;
+    struct buf b = bundle_of_text("policy: v1\nmesh: shop.example\nversion: 4\n"
+                                  "services: {cart: {protocol: http, encryption: off, unmatched: audit}}\n",
+                                  &world.policy_key);
+    assert_int_equal(store_policy_activate(store, 1, 4, buf_bytes(&b), TICKET), ERR_OK);
+    stop();
+    start();
+    assert_true(f.damaged);
+    assert_null(f.policy);
+    assert_true(says("encryption-off"));
+    buf_fini(&b);
+}
+
 int main(void)
 {
 #define STORY(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
     const struct CMUnitTest tests[] = {
+        STORY(a_policy_that_needs_more_than_this_agent_has_is_refused_by_name),
+        STORY(a_stored_policy_that_needs_more_denies_everything),
         STORY(a_bundle_is_enforced_when_the_store_has_it_and_not_before),
         STORY(what_the_store_cannot_keep_is_not_enforced),
         STORY(lower_versions_are_refused_across_restarts),

@@ -408,6 +408,51 @@ static void a_feature_that_is_lacking_is_named(void **state)
     buf_fini(&out);
 }
 
+#define NEEDY                                                                                                \
+    "policy: v1\nmesh: shop.example\nversion: 5\nservices: {cart: {protocol: http, drain: 1s, retry: "       \
+    "{attempts: 0}}}\n"                                                                                      \
+    "intentions: [{name: web, from: [web], to: cart}]\n"
+
+/* Signed ahead of the agents: the list is in the bundle, in order, and only who enforces minds. */
+static void what_a_text_needs_is_listed(void **state)
+{
+    (void)state;
+    struct buf out = signed_with(NEEDY, 1, 0, 1);
+    struct bundle b;
+    struct complaints c = {.file = "b"};
+    static const uint8_t list[] = "\x92\xa5"
+                                  "drain\xa5"
+                                  "retry";
+    assert_int_equal(bundle_open(&b, NULL, &root, buf_bytes(&out), NULL), ERR_OK);
+    assert_int_equal(b.features, feature_bit(FEATURE_DRAIN) | feature_bit(FEATURE_RETRY));
+    assert_non_null(memmem(out.at, out.len, list, sizeof list - 1));
+    assert_int_equal(bundle_suits(&b, &c), features_lacking(b.features) ? ERR_UNSUPPORTED : ERR_OK);
+    for (int f = 0; f < POLICY_FEATURES; f++) {
+        char said[100];
+        snprintf(said, sizeof said, "b: needs feature `%s`, which this version lacks; update the agent\n",
+                 feature_name((enum policy_feature)f));
+        bool lacking = features_lacking(b.features) & feature_bit((enum policy_feature)f);
+        assert_int_equal(strstr(buf_str(&c.text), said) != NULL, lacking);
+    }
+    buf_fini(&c.text);
+    buf_fini(&out);
+}
+
+/* The signers' list may be empty where the text needs much: what the text needs counts. */
+static void an_empty_list_hides_nothing(void **state)
+{
+    (void)state;
+    const struct sign_key *keys[] = {&key[0], &key[1]};
+    struct buf body = {0}, out = {0};
+    struct bundle b;
+    body_of(&body, "shop.example", 1, 5, NEEDY);
+    assert_int_equal(envelope_sign(&out, ENVELOPE_POLICY, buf_bytes(&body), keys, 2), ERR_OK);
+    assert_int_equal(bundle_open(&b, NULL, &root, buf_bytes(&out), NULL), ERR_OK);
+    assert_int_equal(b.features, feature_bit(FEATURE_DRAIN) | feature_bit(FEATURE_RETRY));
+    buf_fini(&body);
+    buf_fini(&out);
+}
+
 /* Signed by the right keys, and still: one spelling, or nothing. */
 static void only_canonical_bodies_are_taken_B16(void **state)
 {
@@ -530,6 +575,8 @@ int main(void)
         cmocka_unit_test(a_thief_cannot_outrun_a_new_root_B6),
         cmocka_unit_test(another_mesh_is_refused_B11),
         cmocka_unit_test(a_feature_that_is_lacking_is_named),
+        cmocka_unit_test(what_a_text_needs_is_listed),
+        cmocka_unit_test(an_empty_list_hides_nothing),
         cmocka_unit_test(only_canonical_bodies_are_taken_B16),
         cmocka_unit_test(a_policy_that_fails_its_tests_is_not_signed),
         cmocka_unit_test(size_is_bounded),
