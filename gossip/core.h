@@ -110,6 +110,8 @@ enum {
 
 /* Numbers that only a liar signs: no room above them to refute (ADVERSARY G6). */
 #define NUMBER_MAX (UINT64_C(1) << 62)
+#define DOC_NUMBER_MAX                                                                                       \
+    (UINT64_C(1) << 63) /* of documents nothing is counted on: a thief's highest version is a version */
 
 enum out_type {
     OUT_PING,

@@ -172,7 +172,7 @@ static void hurry(struct gossip *g, struct doc_kind *k)
 void docs_offered(struct gossip *g, struct member *from, const struct doc_version *doc)
 {
     struct doc_kind *k = find_or_add(g, doc->kind);
-    if (!k || is_barred(g, from) || doc->epoch >= NUMBER_MAX || doc->version >= NUMBER_MAX)
+    if (!k || is_barred(g, from) || doc->epoch >= DOC_NUMBER_MAX || doc->version >= DOC_NUMBER_MAX)
         return;
     if (k->is_held && doc_cmp(doc, &k->held) <= 0)
         return;
@@ -190,7 +190,7 @@ void docs_received(struct gossip *g, const struct node_id *from, const struct bu
     if (!k || k->fetch != FETCH_ASKED || !node_id_eq(&k->asked_of, from))
         return;
     bool is_asked = hash_eq(&k->asked.hash, &b->doc.hash), is_newer = doc_cmp(&b->doc, &k->asked) > 0;
-    if (!is_asked && !(is_newer && b->doc.epoch < NUMBER_MAX && b->doc.version < NUMBER_MAX))
+    if (!is_asked && !(is_newer && b->doc.epoch < DOC_NUMBER_MAX && b->doc.version < DOC_NUMBER_MAX))
         return;
     buf_add_bytes(&k->received, b->document);
     if (b->document.len == 0 || !buf_ok(&k->received)) {

@@ -182,6 +182,7 @@ static json_t *member_of(const struct control *c, const struct member *m)
     json_object_set_new(o, "incarnation", number(m->record.incarnation));
     json_object_set_new(o, "labels", json_of_labels(&m->record.credential.labels));
     json_object_set_new(o, "policy", number(m->record.policy_version));
+    json_object_set_new(o, "root", m->record.root_epoch ? number(m->record.root_epoch) : json_null());
     json_object_set_new(o, "credential_expires", json_integer(m->record.credential.expires));
     struct node_id token;
     if (credential_token(&m->record.credential, &token))

@@ -148,8 +148,12 @@ void control_publish(struct control *c, struct bytes document, void (*done)(void
 static enum err offer(struct control *c, const struct gossip_event *ev, struct buf *why)
 {
     switch (ev->doc_kind) {
-    case DOC_POLICY:
-        return offer_policy(c, ev->doc, why);
+    case DOC_POLICY: {
+        enum err e = offer_policy(c, ev->doc, why);
+        if (e == ERR_DENIED || e == ERR_EXPIRED)
+            enforced_wait(&c->enforced, ev->doc);
+        return e;
+    }
     case DOC_ROOTS:
         return anchor_offer(&c->anchor, c->store, c->identity.trust, ev->doc, TICKET_ROOTS, why);
     default:

@@ -234,12 +234,12 @@ static enum err check(struct enforced *f, const struct root *root, struct buf *b
     return e;
 }
 
-/* Gossip brings roots and policies apart, in any order. */
-static void keep_waiting(struct enforced *f, struct buf *bytes_take)
+void enforced_wait(struct enforced *f, struct bytes bundle)
 {
-    buf_fini(&f->waiting);
-    f->waiting = *bytes_take;
-    *bytes_take = (struct buf){0};
+    f->waiting.len = 0;
+    buf_add_bytes(&f->waiting, bundle);
+    if (!buf_ok(&f->waiting)) /* gossip will offer it again */
+        buf_fini(&f->waiting);
 }
 
 static void hold_next(struct enforced *f, const struct bundle *b, struct policy *policy,
@@ -276,8 +276,6 @@ enum err enforced_offer(struct enforced *f, struct store *s, const struct root *
         hold_next(f, &b, policy, &copy);
         return ERR_OK;
     }
-    if (e == ERR_DENIED || e == ERR_EXPIRED)
-        keep_waiting(f, &copy);
     policy_unref(policy);
     buf_fini(&copy);
     return e;

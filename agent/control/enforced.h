@@ -25,9 +25,8 @@ struct enforced {
     bool forked;  /* two validly signed bundles of one version were seen */
     bool
         unvouched; /* the root in force does not vouch for it, an earlier one did: it stays, until another is published */
-    struct buf
-        waiting; /* refused for its signers or epoch: perhaps of a root that is on its way (the last such one) */
-    struct {     /* the newest bundle that needs what this agent cannot do; the one before stays in force */
+    struct buf waiting; /* enforced_wait() */
+    struct { /* the newest bundle that needs what this agent cannot do; the one before stays in force */
         bool seen;
         uint64_t epoch, version;
         char what[ENFORCED_LACKING_MAX]; /* "retry, mirror" */
@@ -55,6 +54,9 @@ void enforced_rejudge(struct enforced *f, const struct root *root);
  */
 must_check enum err enforced_offer(struct enforced *f, struct store *s, const struct root *root,
                                    struct bytes bundle, wall_s now, uint64_t ticket, struct buf *why);
+/* Keeps a bundle that was refused for its signers, its epoch or an expired root, in the place of the last such one: gossip brings
+ * roots and policies apart, in any order, and its root may be on its way. Copies. */
+void enforced_wait(struct enforced *f, struct bytes bundle);
 /* The store has answered. True: the candidate is in force now. */
 bool enforced_confirmed(struct enforced *f, enum err outcome);
 

@@ -70,6 +70,7 @@ enum err own_sign(struct own *o, const struct config *config, const struct ident
         .protocol_min = GOSSIP_PROTOCOL_MIN,
         .protocol_max = GOSSIP_PROTOCOL_MAX,
         .layout = o->layout,
+        .root_epoch = trust_root(id->trust)->epoch,
         .policy_epoch = o->policy_epoch,
         .policy_version = o->policy_version,
         .policy_hash = o->policy_hash,

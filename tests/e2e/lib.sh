@@ -96,7 +96,7 @@ in_force() { for n in "${@:2}"; do is "$n" status 'o["policy"]["version"]' "$1" 
 
 # publish NAME FILE: signs and publishes at that agent
 publish() {
-    "$starling" policy sign "$2" --ca "$T/ca" -o "$2.bundle" >/dev/null
+    "$starling" policy sign "$2" --ca "$T/ca" --lower -o "$2.bundle" >/dev/null
     ask "$1" policy publish "$2.bundle" >/dev/null
 }
 

@@ -333,7 +333,7 @@ static void a_policy_of_a_root_that_is_on_its_way_waits_for_it(void **state)
     struct sign_key fresh = key_of(77);
     struct buf b = bundle_of(3, "cart", &fresh);
     assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_DENIED);
-    assert_true(bytes_eq(buf_bytes(&f.waiting), buf_bytes(&b)));
+    enforced_wait(&f, buf_bytes(&b));
     struct root two = next_root(&fresh, 0);
     assert_int_equal(enforced_offer(&f, store, &two, buf_bytes(&f.waiting), NOW, TICKET, &why), ERR_OK);
     assert_true(stored());
