@@ -212,6 +212,30 @@ static void say_member(const struct member *m, enum gossip_state state)
                                      : "is suspect: it does not answer");
 }
 
+/* Two living members with one name: each of the two agents says so, and so do the others, once. */
+static void say_name(void *arg, struct member *m)
+{
+    const struct control *c = arg;
+    struct member *holder = roster_name_holder(m);
+    bool is_taken = member_is_live(m) && holder != m;
+    char at[ADDR_TEXT_MAX], other[ADDR_TEXT_MAX];
+    struct bytes node = m->record.credential.node;
+    if (is_taken && !m->is_name_said && node_id_eq(&m->id, &c->identity.sign.pub))
+        log_error("trust",
+                  "another living member, at %s, holds the name %.*s with another key: nothing is routed to "
+                  "this host "
+                  "until that one dies or leaves; give one of them another name",
+                  addr_text(&holder->addr, at), (int)node.len, (const char *)node.at);
+    else if (is_taken && !m->is_name_said)
+        log_warn("trust",
+                 "the name %.*s is claimed by a second key, at %s; it stays with the one at %s while that "
+                 "lives, and "
+                 "nothing is routed to the second",
+                 (int)node.len, (const char *)node.at, addr_text(&m->addr, at),
+                 addr_text(&holder->addr, other));
+    m->is_name_said = is_taken;
+}
+
 static void member_changed(struct control *c, const struct gossip_event *ev)
 {
     struct gossip_member gm;
@@ -224,6 +248,7 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
     bool is_self = node_id_eq(&ev->id, &c->identity.sign.pub);
     if (!is_self && (ev->is_new || ev->before != ev->after))
         say_member(m, ev->after);
+    roster_namesakes_each(m, say_name, c);
     if (e == ERR_OK && (ev->is_new || ev->record_changed) && !is_self)
         store_member(c, &ev->id, ev->record);
     if (ev->after != GOSSIP_ALIVE)

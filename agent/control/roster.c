@@ -57,16 +57,46 @@ static void drop_name_if_unused(struct roster *m, struct namesakes *n)
     free(n);
 }
 
-/* To the end of the queue for this name. */
-static void claim_name(struct roster *m, struct member *mb, struct namesakes *n)
+/* Whether a claim made now goes before one that is there. A joiner, and one that has just started, hears of both within moments and
+ * cannot know who was first: there the older credential is. */
+static bool goes_before(const struct member *mb, const struct member *there)
+{
+    wall_s ours = mb->record.credential.not_before, theirs = there->record.credential.not_before;
+    if (mb->claimed_at - there->claimed_at > ROSTER_TOGETHER_S || !member_is_live(mb))
+        return false;
+    return ours < theirs || (ours == theirs && memcmp(mb->id.b, there->id.b, sizeof mb->id.b) < 0);
+}
+
+/* Into the queue for this name, at its end but for goes_before(). */
+static void claim_name(struct roster *m, struct member *mb, struct namesakes *n, wall_s now)
 {
     struct namesakes *before = mb->namesakes;
     if (before)
         list_remove(&mb->same_name);
     mb->namesakes = n;
-    list_append(&n->members, &mb->same_name);
+    mb->claimed_at = now;
+    struct list_node *after = n->members.head.prev;
+    while (after != &n->members.head && goes_before(mb, list_entry(after, struct member, same_name)))
+        after = after->prev;
+    list_insert_after(after, &mb->same_name);
     if (before != n)
         drop_name_if_unused(m, before);
+}
+
+struct member *roster_name_holder(const struct member *of)
+{
+    list_each (struct member, mb, &of->namesakes->members, same_name) {
+        if (member_is_live(mb))
+            return mb;
+    }
+    return NULL;
+}
+
+void roster_namesakes_each(const struct member *of, void (*each)(void *arg, struct member *m), void *arg)
+{
+    list_each (struct member, mb, &of->namesakes->members, same_name) {
+        each(arg, mb);
+    }
 }
 
 bool roster_name_is_taken(const struct member *of)
@@ -112,7 +142,7 @@ static enum err replace_record(struct roster *m, struct member *mb, struct trust
     mb->bytes = copy;
     mb->record = r;
     if (mb->namesakes != n)
-        claim_name(m, mb, n);
+        claim_name(m, mb, n, now);
     return ERR_OK;
 }
 
@@ -120,12 +150,15 @@ static struct member *add_member(struct roster *m, struct trust_cache *t, const 
                                  wall_s now, enum err *e)
 {
     struct member *mb = calloc(1, sizeof *mb);
+    if (mb) {
+        mb->id = ev->id;
+        mb->state = ev->after;
+    }
     *e = mb ? replace_record(m, mb, t, ev->record, now) : ERR_NOMEM;
     if (*e != ERR_OK) {
         free(mb);
         return NULL;
     }
-    mb->id = ev->id;
     HASH_ADD(hh, m->by_id, id, sizeof mb->id, mb);
     return mb;
 }
@@ -142,7 +175,7 @@ enum err roster_apply(struct roster *m, struct trust_cache *t, const struct goss
     mb->state = ev->after;
     mb->addr = *addr;
     if (!member_is_live(mb)) /* its claim ends with its life */
-        claim_name(m, mb, mb->namesakes);
+        claim_name(m, mb, mb->namesakes, now);
     return e;
 }
 

@@ -2,9 +2,11 @@
  * Noise key), for building the view and for telling operators. Fed from gossip events, owned by the control
  * loop.
  *
- * A node name belongs to the first key seen with it, for as long as that member is alive or suspect (ADVERSARY
- * R6, G14): a second one is kept and shown, but its services are not routed to. When the holder dies or leaves,
- * the name goes to the next living one; who comes back finds it taken and waits in turn. */
+ * A node name belongs to the first key seen with it, for as long as that member is alive or suspect (ADVERSARY R6, G14): a second one is
+ * kept and shown, both are told, and its services are not routed to. When the holder dies or leaves, the name goes to the next living
+ * one, so a host that was installed anew gets its name a few seconds after its old self has died; who comes back finds it taken and
+ * waits in turn. Of two that were first seen within ROSTER_TOGETHER_S of each other, as at a join, the one with the older credential
+ * goes before. */
 #ifndef CONTROL_ROSTER_H
 #define CONTROL_ROSTER_H
 
@@ -15,6 +17,8 @@
 #include "discovery/view.h"
 #include "gossip/gossip.h"
 #include "trust/cache.h"
+
+enum { ROSTER_TOGETHER_S = 60 };
 
 struct namesakes; /* the members of one name, in the order of their claims to it */
 
@@ -31,6 +35,8 @@ struct member {
     struct reach reach;   /* whether our traffic gets there */
     bool is_revoked;      /* it is out; forgotten when it has heard so, or a moment later */
     bool has_equivocated; /* an alarm was given */
+    wall_s claimed_at;    /* when it entered the queue for its name */
+    bool is_name_said;    /* that its name is held by another was logged */
     wall_s cut_at;        /* end of the credential for which its sessions were cut; 0: none was */
 };
 
@@ -51,6 +57,10 @@ must_check enum err roster_apply(struct roster *m, struct trust_cache *t, const 
 void roster_forget(struct roster *m, const struct node_id *id);
 void roster_fini(struct roster *m);
 struct member *roster_find(const struct roster *m, const struct node_id *id);
+/* The living member that holds this one's name; NULL: none lives. */
+struct member *roster_name_holder(const struct member *of);
+/* Calls `each` for all members of this one's name, itself included. It may not change the roster. */
+void roster_namesakes_each(const struct member *of, void (*each)(void *arg, struct member *m), void *arg);
 /* Does another living member hold this one's name? */
 bool roster_name_is_taken(const struct member *of);
 bool member_is_live(const struct member *m);

@@ -35,7 +35,7 @@ static bool is_taken(const struct host *h)
 static void a_name_belongs_to_the_first_key_while_it_lives_G14(void **state)
 {
     (void)state;
-    struct host first = host_from(1, "web-1", NOW), second = host_from(2, "web-1", NOW);
+    struct host first = host_from(1, "web-1", NOW - 1), second = host_from(2, "web-1", NOW);
     host_says(&first, 1, 1);
     host_says(&second, 1, 1);
     becomes(&first, GOSSIP_ALIVE);
@@ -51,10 +51,39 @@ static void a_name_belongs_to_the_first_key_while_it_lives_G14(void **state)
     host_end(&second);
 }
 
+/* Who joins hears of both within moments, in any order: it takes the one with the older credential, and so all joiners agree. One
+ * that was there before keeps its name whatever the other's credential says: dating one back takes no name away. */
+static void of_two_seen_together_the_older_credential_holds_the_name(void **state)
+{
+    (void)state;
+    struct host old = host_from(1, "web-1", NOW - 3600), new = host_from(2, "web-1", NOW),
+                dated = host_from(3, "web-1", NOW - 7200);
+    host_says(&old, 1, 1);
+    host_says(&new, 1, 1);
+    host_says(&dated, 1, 1);
+    becomes(&new, GOSSIP_ALIVE);
+    becomes(&old, GOSSIP_ALIVE);
+    assert_true(is_taken(&new));
+    assert_false(is_taken(&old));
+    assert_ptr_equal(roster_name_holder(roster_find(&roster, &new.sign.pub)),
+                     roster_find(&roster, &old.sign.pub));
+    assert_int_equal(event_at(&dated, GOSSIP_ALIVE, false, NOW + ROSTER_TOGETHER_S + 1), ERR_OK);
+    assert_true(is_taken(&dated));
+    assert_false(is_taken(&old));
+    becomes(&old, GOSSIP_LEFT); /* in the order of their claims */
+    assert_false(is_taken(&new));
+    assert_true(is_taken(&dated));
+    becomes(&new, GOSSIP_DEAD);
+    assert_false(is_taken(&dated));
+    host_end(&old);
+    host_end(&new);
+    host_end(&dated);
+}
+
 static void who_dies_gives_its_name_up_and_queues_anew(void **state)
 {
     (void)state;
-    struct host first = host_from(1, "web-1", NOW), second = host_from(2, "web-1", NOW);
+    struct host first = host_from(1, "web-1", NOW - 1), second = host_from(2, "web-1", NOW);
     host_says(&first, 1, 1);
     host_says(&second, 1, 1);
     becomes(&first, GOSSIP_ALIVE);
@@ -73,7 +102,7 @@ static void who_dies_gives_its_name_up_and_queues_anew(void **state)
 static void a_host_renamed_by_a_new_credential_queues_for_its_new_name(void **state)
 {
     (void)state;
-    struct host web = host_from(1, "web-1", NOW), cart = host_from(2, "cart-1", NOW);
+    struct host web = host_from(1, "web-1", NOW - 1), cart = host_from(2, "cart-1", NOW);
     host_says(&web, 1, 1);
     host_says(&cart, 1, 1);
     becomes(&web, GOSSIP_ALIVE);
@@ -129,6 +158,7 @@ int main(void)
 #define STORY(f) cmocka_unit_test_setup_teardown(f, world_make, end)
     const struct CMUnitTest tests[] = {
         STORY(a_name_belongs_to_the_first_key_while_it_lives_G14),
+        STORY(of_two_seen_together_the_older_credential_holds_the_name),
         STORY(who_dies_gives_its_name_up_and_queues_anew),
         STORY(a_host_renamed_by_a_new_credential_queues_for_its_new_name),
         STORY(a_record_that_has_expired_meanwhile_leaves_the_one_before),
