@@ -532,7 +532,9 @@ uint32_t detect_verify_jitter(struct gossip *g)
 
 static void verify(struct gossip *g, struct suspicion *s)
 {
-    if (g->probes.count >= PROBES_MAX / 2) { /* leave room for turns; look again soon */
+    budget_refill(&g->budget, g->now);
+    /* Room is left for turns; and looks at many at once, as after a restart of all, keep to the budget. */
+    if (g->probes.count >= PROBES_MAX / 4 || !budget_has(&g->budget)) {
         s->verify_at = g->now + g->cfg.probe_timeout_ms / 4 + rng_below(&g->rng, g->cfg.probe_timeout_ms);
         return;
     }

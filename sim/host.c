@@ -579,6 +579,7 @@ void host_begin(struct world *w, uint32_t host)
     h->wants_to_leave = h->is_left = false;
     h->timer_at = NEVER;
     h->is_blocked = false;
+    h->meter = (struct meter){0}; /* a process that is new has a budget that is new */
     w->died_at[host] = 0;
     change(h, HOST_UP, "starts");
     h->disk.incarnation++; /* at every start; stored before it is signed */

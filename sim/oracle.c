@@ -4,6 +4,8 @@
 #include "trust/sign.h"
 
 enum {
+    BUDGET_BYTES = 65536, /* unless the configuration says another (gossip.h) */
+    PROBES_PART = 8,      /* probes and acks pass when it is used up: an eighth of it more */
     REFUTE_MS =
         1000, /* a host raises its own number once in so long at most (gossip/core.h), at each start, */
     REFUTE_SPARE = 2, /* ... and now and then above what others still hold of it */
@@ -187,16 +189,37 @@ bool oracle_agree(struct world *w, char *difference, size_t cap)
 
 /* ---- at the end ---- */
 
+/* What a host may send in any one second: its budget, and what probes and acks take when all of it is used up. */
+static bool is_within_budget(struct world *w, uint32_t host)
+{
+    uint32_t budget = w->config.gossip.bytes_per_second_max;
+    budget = budget ? budget : BUDGET_BYTES;
+    if (w->host[host].meter.peak <= budget + budget / PROBES_PART)
+        return true;
+    return world_fail(w, "host %u sent %u bytes of datagrams in one second, its budget is %u", host,
+                      w->host[host].meter.peak, budget);
+}
+
+static uint32_t largest_peak(const struct world *w)
+{
+    uint32_t most = 0;
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        most = w->host[h].meter.peak > most ? w->host[h].meter.peak : most;
+    return most;
+}
+
 void oracle_end(struct world *w)
 {
     struct gossip_member m;
+    trace_line(&w->trace, w->now, "%u bytes are the most that one sent in datagrams in a second",
+               largest_peak(w));
     for (uint32_t o = 0; o < w->config.hosts && world_is_well(w); o++) {
         const struct host *h = &w->host[o];
         uint64_t most = h->generation + (w->now - w->began) / MS(REFUTE_MS) + REFUTE_SPARE;
         if (h->disk.incarnation > most)
             world_fail(w, "host %u was driven to incarnation %llu, %llu would have been enough", o,
                        (unsigned long long)h->disk.incarnation, (unsigned long long)most);
-        if (!h->gossip)
+        if (!is_within_budget(w, o) || !h->gossip)
             continue;
         for (size_t cursor = 0; gossip_member_next(h->gossip, &cursor, &m);)
             if (!oracle_accepted(w, o, &m.id, m.record))

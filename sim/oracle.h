@@ -7,6 +7,7 @@
  *                 newer record; nobody who has been gone for a while is alive again without a newer record
  *   resurrection  nobody who runs, unpaused and reachable both ways, is held dead for longer than a bound
  *   agreement     in the end every running host holds the same, true, view of every other
+ *   budget        no host sends more datagram bytes in any second than it may
  *   restraint     lies do not drive a host's own number up without limit */
 #ifndef SIM_ORACLE_H
 #define SIM_ORACLE_H

@@ -39,6 +39,7 @@ void story_moved(struct world *w);
 
 /* story_news.c: what is told, and when it is known */
 void story_policy(struct world *w);
+void story_classes(struct world *w);
 
 /* story_hostile.c: some lie */
 void story_forge(struct world *w);

@@ -60,6 +60,20 @@ congested       9 30 -   -
 forge           8 20 -   -
 loss            8 20 -   -
 policy          8 40 200 1
+classes         9 6  -   -
+apart           8 10 -   -
+partial-links   9 20 -   -
+mangled         9 20 100 2
+paused          9 6  -   -
+sluggish        9 12 -   -
+moved           9 20 -   -
+restarts        7 4  -   -
+in-phase        9 20 200 1
+capture         8 12 -   -
+liars          12 6  -   -
+eclipse         8 20 -   -
+byzantine      12 4  -   -
+two-faced       9 20 100 1
 LIST
 }
 
