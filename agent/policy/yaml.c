@@ -123,6 +123,8 @@ static void attach(struct builder *b, struct yaml_node *n)
         REFUSE(b, CODE_TYPE, n, "a key must be a plain word, not a map or list");
         return;
     }
+    if (wants_key && n->text_len > YAML_KEY_MAX)
+        REFUSE(b, CODE_LIMIT, n, "a key of more than %d bytes", YAML_KEY_MAX);
     (void)list_add(b, wants_key ? &f->key : &f->child, n);
 }
 

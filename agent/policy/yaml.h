@@ -17,6 +17,7 @@
 enum {
     YAML_BYTES_MAX = 1024 * 1024,
     YAML_DEPTH_MAX = 32,       /* maps and lists inside each other */
+    YAML_KEY_MAX = 128,        /* bytes */
     YAML_NODES_MAX = 200000,   /* scalars (keys too), lists and maps of one document */
     COMPLAINTS_SHOWN_MAX = 50, /* further ones are counted, not written */
 };
