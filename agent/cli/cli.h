@@ -28,6 +28,7 @@ int cli_leave(int argc, char **argv);
 int cli_renew(int argc, char **argv); /* enrol.c */
 int cli_reload(int argc, char **argv);
 /* The verbs of policy that policy.c does not do itself: offline in policy_sign.c, at an agent in online.c. */
+int cli_policy_fmt(int argc, char **argv);
 int cli_policy_sign(int argc, char **argv);
 int cli_policy_verify(int argc, char **argv);
 int cli_policy_publish(int argc, char **argv);

@@ -172,6 +172,7 @@ static const struct verb {
 } verbs[] = {
     {"check", "compile a policy and show every error with its place", policy_check},
     {"test", "compile a policy and run the tests inside it", policy_test_command},
+    {"fmt", "write a policy in the one way to write it", cli_policy_fmt},
     {"sign", "make a signed bundle of a policy (offline)", cli_policy_sign},
     {"verify", "check a bundle against a root of trust", cli_policy_verify},
     {"publish", "hand a bundle to a running agent; gossip takes it to all", cli_policy_publish},

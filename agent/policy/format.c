@@ -46,9 +46,18 @@ static void write_quoted(struct buf *out, struct bytes t)
     buf_add_u8(out, '"');
 }
 
+/* Plain text that would not be read back as it is: of several lines, at the beginning of a line a document's end, outside
+ * of braces a dash or the like. */
+static bool wants_quotes(struct bytes t)
+{
+    bool marker = t.len >= 3 && (memcmp(t.at, "---", 3) == 0 || memcmp(t.at, "...", 3) == 0);
+    bool indicator = t.len && strchr("-?:", t.at[0]) && (t.len == 1 || t.at[1] == ' ' || t.at[1] == '\t');
+    return marker || indicator || (t.len && memchr(t.at, '\n', t.len));
+}
+
 static void write_scalar(struct buf *out, const struct format_node *n)
 {
-    if (n->quoted || (n->text.len && memchr(n->text.at, '\n', n->text.len)))
+    if (n->quoted || wants_quotes(n->text))
         write_quoted(out, n->text);
     else
         buf_add_bytes(out, n->text);
@@ -201,7 +210,7 @@ static void write_tree(struct writer *w, const struct format_tree *t)
     }
     if (t->root.blank_between)
         begin_line(w, 0, true);
-    if (root->kind == YAML_SCALAR || !root->first) {
+    if (!root->first) {
         begin_line(w, 0, false);
         write_braced(w->out, root);
     } else {
@@ -219,7 +228,12 @@ must_check enum err policy_format(struct buf *out, struct bytes text, struct com
     enum err e = yaml_parse(&doc, text, c);
     if (e != ERR_OK)
         return e;
+    bool has_meaning = yaml_root(doc)->kind != YAML_SCALAR;
     yaml_doc_free(doc);
+    if (!has_meaning) {
+        complain_of(c, CODE_TYPE, NULL, "a map is expected, and this is one word or none");
+        return ERR_MALFORMED;
+    }
     e = format_tree_read(&t, text);
     if (e == ERR_OK) {
         struct writer w = {.out = out, .line_at = before};

@@ -17,8 +17,8 @@
 
 enum { FORMAT_COLUMNS = 120 };
 
-/* Appends to *out. Errors are those of yaml_parse(), with their complaints in `c` (may be NULL); then *out is
- * as before. */
+/* Appends to *out. Errors are those of yaml_parse(), with their complaints in `c` (may be NULL), ERR_MALFORMED also
+ * for a text that is no map or list; then *out is as before. */
 must_check enum err policy_format(struct buf *out, struct bytes text, struct complaints *c);
 
 #endif

@@ -104,23 +104,40 @@ struct scan { /* a walk over the text that knows where it is in all of libyaml's
     bool empty_above; /* the line before was empty */
 };
 
+/* Bytes of the line break here; 0: none. Those of YAML 1.1, section 5.4. */
+static size_t break_at(const struct scan *s)
+{
+    const uint8_t *t = s->text.at + s->at;
+    size_t left = s->text.len - s->at;
+    if (t[0] == '\r')
+        return left > 1 && t[1] == '\n' ? 2 : 1;
+    if (t[0] == '\n')
+        return 1;
+    if (t[0] == 0xc2)
+        return left > 1 && t[1] == 0x85 ? 2 : 0;                                               /* NEL */
+    return left > 2 && t[0] == 0xe2 && t[1] == 0x80 && (t[2] == 0xa8 || t[2] == 0xa9) ? 3 : 0; /* LS, PS */
+}
+
+/* One character, or one line break, on. */
 static void scan_step(struct scan *s)
 {
-    uint8_t b = s->text.at[s->at++];
-    if (b == '\n') {
+    size_t broken = break_at(s);
+    if (broken) {
+        s->index += s->text.at[s->at] == '\r' ? broken : 1; /* CR and LF are two characters, but one break */
+        s->at += broken;
         s->empty_above = s->blank_line;
         s->blank_line = true;
         s->line++;
         s->column = 0;
-        s->index++;
         return;
     }
-    if (b != ' ' && b != '\t' && b != '\r')
+    if (s->text.at[s->at] != ' ' && s->text.at[s->at] != '\t')
         s->blank_line = false;
-    if (s->at == s->text.len || (s->text.at[s->at] & 0xc0) != 0x80) { /* the character's last byte */
-        s->index++;
-        s->column++;
-    }
+    do
+        s->at++;
+    while (s->at < s->text.len && (s->text.at[s->at] & 0xc0) == 0x80);
+    s->index++;
+    s->column++;
 }
 
 static void comment_add(struct format_comments *l, struct format_comment *c)
@@ -139,7 +156,7 @@ static void comment_read(struct reader *r, struct scan *s, struct format_comment
     if (c)
         *c = (struct format_comment){
             .alone = alone, .blank_above = s->empty_above, .line = s->line, .column = s->column};
-    while (s->at < s->text.len && s->text.at[s->at] != '\n')
+    while (s->at < s->text.len && !break_at(s))
         scan_step(s);
     for (end = s->at; end > begin && s->text.at[end - 1] <= ' '; end--) {
     }
@@ -159,10 +176,10 @@ static void read_comments(struct reader *r, struct format_comments *out, struct 
                (r->note[next].type != YAML_SCALAR_EVENT || r->note[next].end <= s.index))
             next++;
         bool in_scalar = next < r->note_count && s.index >= r->note[next].begin;
-        uint8_t b = s.text.at[s.at], before = s.at ? s.text.at[s.at - 1] : '\n';
+        uint8_t before = s.column ? s.text.at[s.at - 1] : ' ';
         if (empty_above->len == s.line)
             buf_add_u8(empty_above, s.empty_above);
-        if (!in_scalar && b == '#' && (before == ' ' || before == '\t' || before == '\n'))
+        if (!in_scalar && s.text.at[s.at] == '#' && (before == ' ' || before == '\t'))
             comment_read(r, &s, out, s.blank_line);
         else
             scan_step(&s);
@@ -238,8 +255,10 @@ static void place_node(struct builder *b, const struct note *n, enum yaml_kind k
     if (!e || !node)
         return;
     b->key = is_key ? e : NULL;
-    b->recent = e;
-    b->recent_line = kind == YAML_SCALAR ? n->end_line : n->line;
+    if (kind == YAML_SCALAR || n->in_braces) {
+        b->recent = e;
+        b->recent_line = kind == YAML_SCALAR ? n->end_line : n->line;
+    }
     if (is_key)
         e->key = node;
     else

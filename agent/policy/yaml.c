@@ -125,6 +125,8 @@ static void attach(struct builder *b, struct yaml_node *n)
     }
     if (wants_key && n->text_len > YAML_KEY_MAX)
         REFUSE(b, CODE_LIMIT, n, "a key of more than %d bytes", YAML_KEY_MAX);
+    if (wants_key && n->text_len == 0)
+        REFUSE(b, CODE_MISSING, n, "a key is missing here");
     (void)list_add(b, wants_key ? &f->key : &f->child, n);
 }
 

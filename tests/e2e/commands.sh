@@ -65,6 +65,12 @@ has 'file mesh key node services labels expires credential_seconds' 'o["services
     token create --ca "$T/x" --service cart --node c --credential-life 1h -o "$T/x.token"
 has 'file good mesh version services tests failed features errors warnings complaints' 'o[0]["good"] and o[0]["services"] == 3 and o[0]["errors"] == 0 and o[0]["features"] == []' policy check "$T/p.yaml"
 has 'file good mesh version services tests failed features errors warnings complaints' 'o[0]["tests"] == 1 and o[0]["failed"] == 0' policy test "$T/p.yaml"
+printf 'policy:  v1 # schema\nmesh: x.example\nversion: 1\n' >"$T/fmt.yaml"
+ends 1 "$T/fmt.yaml" policy fmt --check "$T/fmt.yaml"
+ends 0 'policy: v1  # schema' policy fmt "$T/fmt.yaml"
+ends 0 "$T/fmt.yaml" policy fmt --write "$T/fmt.yaml"
+ends 0 '' policy fmt --check "$T/fmt.yaml"
+ends 1 'root.trust:' policy fmt "$T/ca/root.trust"
 has 'file mesh epoch version expires hash signers' 'len(o["hash"]) == 64 and len(o["signers"]) == 1' policy sign "$T/p.yaml" --ca "$T/ca" -o "$T/p.bundle"
 has 'file mesh epoch version expires hash signers' 'o["version"] == 1 and o["expires"] == 0' policy verify "$T/p.bundle" --root "$T/ca/root.trust"
 
