@@ -1,4 +1,4 @@
-/* Nothing happens: what that costs. */
+/* Nothing happens, and then one member changes its record: what that costs each. */
 #include <malloc.h>
 #include <stdio.h>
 #include <time.h>
@@ -6,7 +6,7 @@
 #include "sim/measure.h"
 #include "sim/plot.h"
 
-enum { REST_S = 60 };
+enum { REST_S = 60, CHANGE_S = 3 };
 
 static double cpu_s(void)
 {
@@ -19,23 +19,50 @@ static size_t heap_bytes(void)
     return m.uordblks + m.hblkhd;
 }
 
+/* Sent by one member, on average. */
+struct sent {
+    double bytes, bulk_bytes, messages;
+};
+
+static struct sent sent_since(const struct world *w, const struct figures *before)
+{
+    const struct figures *f = &w->figures;
+    double hosts = w->config.hosts, bulk = (double)(f->bulk_bytes - before->bulk_bytes);
+    return (struct sent){((double)(f->datagram_bytes - before->datagram_bytes) + bulk) / hosts, bulk / hosts,
+                         (double)(f->datagrams + f->bulk - before->datagrams - before->bulk) / hosts};
+}
+
+/* One member changes its record: what that costs each member above rest, until it has long been known to all. */
+static struct sent change_once(struct world *w, const struct sent *rest)
+{
+    struct figures before = w->figures;
+    uint32_t publisher = rng_below(&w->rng, w->config.hosts);
+    host_update(w, publisher);
+    if (!world_run(w, SEC(CHANGE_S)))
+        return (struct sent){0};
+    world_agree(w, MS(500), "a change");
+    struct sent all = sent_since(w, &before);
+    double share = (double)CHANGE_S / REST_S;
+    return (struct sent){all.bytes - rest->bytes * share, all.bulk_bytes - rest->bulk_bytes * share,
+                         all.messages - rest->messages * share};
+}
+
 static bool rest_once(const struct study_options *o, uint32_t nodes, struct plot_series *bytes_line)
 {
     size_t heap_before = heap_bytes();
     struct world *w = study_old_mesh(o, nodes, o->seed, SEC(SETTLE_S));
     struct figures before = w->figures;
-    double cpu = cpu_s(), member_seconds = (double)nodes * REST_S;
+    double cpu = cpu_s();
     world_run(w, SEC(REST_S));
     cpu = cpu_s() - cpu;
-    const struct figures *f = &w->figures;
-    double datagram_bytes = (double)(f->datagram_bytes - before.datagram_bytes) / member_seconds;
-    double bulk_bytes = (double)(f->bulk_bytes - before.bulk_bytes) / member_seconds;
-    double messages = (double)(f->datagrams + f->bulk - before.datagrams - before.bulk) / member_seconds;
+    struct sent rest = sent_since(w, &before);
     size_t heap = heap_bytes() - heap_before;
-    printf("%5u %14.1f %10.1f %12.2f %14.4f %18.1f %18.1f\n", nodes, datagram_bytes, bulk_bytes, messages,
-           cpu * 1000 / member_seconds, (double)heap / nodes / nodes, (double)heap / nodes / 1024);
+    struct sent change = change_once(w, &rest);
+    printf("%5u %10.1f %6.1f %10.2f %12.0f %10.2f %14.4f %18.1f %14.1f\n", nodes, rest.bytes / REST_S,
+           rest.bulk_bytes / REST_S, rest.messages / REST_S, change.bytes, change.messages,
+           cpu * 1000 / nodes / REST_S, (double)heap / nodes / nodes, (double)heap / nodes / 1024);
     fflush(stdout);
-    plot_point(bytes_line, nodes, datagram_bytes + bulk_bytes);
+    plot_point(bytes_line, nodes, rest.bytes / REST_S);
     bool is_well = measure_is_well(w, nodes);
     world_free(w);
     return is_well;
@@ -54,8 +81,10 @@ int measure_rest(const struct study_options *o)
     plot_point(theirs, 200, 138 + 356);
     int failed = 0;
     p->is_x_log = true;
-    printf("         bytes/s per member:     messages/s      CPU ms/s       heap bytes per         heap KiB\n"
-           "nodes      datagrams       bulk   per member   per member*    (member, known member)*  per "
+    printf("      at rest, per member and s:     a change, per member:  CPU ms/s      heap bytes per        "
+           "heap KiB\n"
+           "nodes      bytes   bulk   messages        bytes   messages  per member*  (member, known member)* "
+           " per "
            "member*\n");
     for (size_t i = 0; i < nodes.count; i++)
         failed += !rest_once(o, nodes.at[i], ours);

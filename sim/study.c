@@ -11,7 +11,7 @@ static const struct study studies[] = {
      lifeguard_run},
     {"detect", "one silent death after another: when each member knows", measure_detect},
     {"update", "one member publishes: when each other has it, and what that costs", measure_update},
-    {"rest-cost", "nothing happens: bytes, messages, memory and CPU of each member", measure_rest},
+    {"rest-cost", "nothing happens, then one changes its record: bytes, messages, memory and CPU of each", measure_rest},
     {"join-all", "all start at once with one seed: when all see all", measure_join_all},
     {"lies", "some members lie as much as their keys allow: what they achieve, against their share",
      measure_liars},
