@@ -59,7 +59,7 @@ export UBSAN_OPTIONS := print_stacktrace=1
 export TSAN_OPTIONS := second_deadlock_stack=1:history_size=4
 endif
 
-.PHONY: all help deps test demo check format layering lint unit unit-bins e2e sim sim-long asan tsan fuzz fuzz-bins bench install clean tools
+.PHONY: all help deps test demo check format layering lint unit unit-bins e2e sim sim-long sim-compilers asan tsan fuzz fuzz-bins bench install clean tools
 .DELETE_ON_ERROR:
 
 all: $(B)/starling $(B)/starling-sim
@@ -75,6 +75,7 @@ help:
 ## make e2e        end-to-end tests only (needs the packages that `make deps` installs)
 ## make sim        simulation: the swarm and every scenario over many seeds, a minute
 ## make sim-long   the swarm with ever new seeds for SIM_SECONDS (an hour), until a run fails
+## make sim-compilers  the same seeds, built by two compilers: the same runs
 ## make asan       unit, trace and end-to-end tests under AddressSanitizer and UBSan
 ## make tsan       unit and end-to-end tests under ThreadSanitizer
 ## make fuzz       every fuzz target for FUZZ_SECONDS (20) each, with clang's libFuzzer
@@ -147,8 +148,10 @@ test: deps
 
 sim: all
 	@B=$(B) tests/run-sim.sh
-sim-long: all
+sim-long: sim-compilers
 	@B=$(B) tests/run-sim.sh long
+sim-compilers: all
+	+@B=$(B) MAKE="$(MAKE)" tests/sim-compilers.sh
 
 e2e: all tools
 	@B=$(B) tests/run-e2e.sh
