@@ -34,6 +34,7 @@ static enum err know_all(struct gossip *g, struct gossip *const *all, size_t cou
     g->wave_at = NEVER;
     g->watch.is_stale = true;
     g->is_joined = true;
+    g->explored = EXPLORE_MANY;
     return ERR_OK;
 }
 

@@ -8,11 +8,13 @@ enum {
     ERROR_FLOOR =
         ONE / 20,      /* nobody is taken to be surer than that (ADVERSARY G22: a liar's error is zero) */
     ERROR_STEPS = 254, /* of what travels */
-    GAIN = 4,          /* Vivaldi's c_e and c_c are 1/4 */
+    ERROR_GAIN = 4,    /* Vivaldi's c_e is 1/4 */
+    MOVE_GAIN = 2,     /* its c_c is 1/4; with our few and filtered samples 1/2 is nearer, sooner */
     HEIGHT_MIN = 10 * 1000, /* Serf's HeightMin, 10 us */
     AT_MAX = INT16_MAX * COORDINATE_UNIT_NS,
     HEIGHT_MAX = UINT16_MAX * COORDINATE_UNIT_NS,
-    NEAR_NS = 1000, /* closer than that is the same place */
+    OFF_MAX = 100 * 1000000, /* in the window of the adjustment */
+    NEAR_NS = 1000,          /* closer than that is the same place */
     USUAL_TIMES = 3,
     USUAL_SLACK_NS = 100 * 1000,
     SETTLED_ERROR = ONE / 4,
@@ -178,7 +180,7 @@ static int64_t usual(const struct coordinate *c)
 static void learn_error(struct place *own, int64_t off, int64_t rtt, int64_t weight)
 {
     int64_t sample = clamp((off < 0 ? -off : off) * ONE / rtt, 0, ERROR_MAX);
-    int64_t error = own->error + (sample - own->error) * weight / ONE / GAIN;
+    int64_t error = own->error + (sample - own->error) * weight / ONE / ERROR_GAIN;
     own->error = (uint32_t)clamp(error, 1, ERROR_MAX);
 }
 
@@ -196,8 +198,10 @@ static void move_by(struct coordinate *c, int64_t force, int64_t way[COORDINATE_
                     int64_t heights)
 {
     struct place *own = &c->own;
-    if (planar < NEAR_NS)
+    if (planar < NEAR_NS) { /* heights would take it all, and keep it */
         planar = any_way(c, way);
+        heights = 0;
+    }
     for (int i = 0; i < COORDINATE_DIMS; i++)
         own->at[i] = (int32_t)clamp(own->at[i] + force * way[i] / planar, -AT_MAX, AT_MAX);
     int64_t up = heights < planar ? force * heights / planar : force;
@@ -218,7 +222,7 @@ static void fall(struct place *own)
 static void adjust(struct coordinate *c, int64_t off)
 {
     int64_t sum = 0;
-    c->off[c->off_next] = (int32_t)clamp(off, -COORDINATE_MOVE_MAX_NS * GAIN, COORDINATE_MOVE_MAX_NS * GAIN);
+    c->off[c->off_next] = (int32_t)clamp(off, -OFF_MAX, OFF_MAX);
     c->off_next = (uint8_t)((c->off_next + 1) % COORDINATE_WINDOW);
     c->off_count += c->off_count < COORDINATE_WINDOW;
     for (int i = 0; i < c->off_count; i++)
@@ -237,7 +241,7 @@ static void pull(struct coordinate *c, const struct place *theirs, int64_t rtt)
     c->rtt[slot] = (uint32_t)rtt;
     off = clamp(off, -most, most);
     learn_error(&c->own, off, rtt, weight);
-    int64_t force = clamp(off * weight / ONE / GAIN, -COORDINATE_MOVE_MAX_NS, COORDINATE_MOVE_MAX_NS);
+    int64_t force = clamp(off * weight / ONE / MOVE_GAIN, -COORDINATE_MOVE_MAX_NS, COORDINATE_MOVE_MAX_NS);
     move_by(c, force, way, planar, heights);
     fall(&c->own);
     adjust(c, clamp(raw, -most, most));

@@ -102,7 +102,10 @@ enum {
     RECALL_ASKED_MAX = 16,       /* asked in all; then it is over when they have failed */
     LEAVE_WAIT_MS = 2000,        /* for the left record to be pulled by those it was announced to */
     LOCATE_MS = 5000,            /* between looks whether our record is to say something else */
-    WAVE_MS = 100,               /* from a rumor's first pushes to its second, see send.c */
+    EXPLORE_MANY = 60,           /* members looked at after our start, to learn where we are; one every ... */
+    EXPLORE_MS = 2000,           /* ... so long, and then ... */
+    EXPLORE_LATER_MS = 120 * 1000, /* ... so long */
+    WAVE_MS = 100,                 /* from a rumor's first pushes to its second, see send.c */
     WAVE_FANOUT = 3,
     RECORD_INLINE_MAX = 256, /* records up to this are always sent whole, longer ones are announced once they
                                 are no longer young */
@@ -271,6 +274,8 @@ struct gossip {
     struct coordinate coordinate;
     struct coordinate_pace pace;
     mono_ms locate_at;             /* when it is next asked whether our record is to say something else */
+    mono_ms explore_at;            /* when somebody is looked at only to learn where we are */
+    uint32_t explored;             /* up to EXPLORE_MANY */
     mono_us now_us;                /* exact, while its millisecond is `now` */
     uint8_t said_protocol;         /* gossip_protocol_of_all() when our record was set */
     struct turns turns;            /* without GOSSIP_OBSERVERS */

@@ -107,6 +107,7 @@ enum gossip_part {
     GOSSIP_LATENESS = 128,    /* what gossip_late() does */
     GOSSIP_RTT = 256,         /* probe timeouts from measured round trips */
     GOSSIP_REFUSAL = 512,     /* a refused dial, seen by us and others, ends the forgiven pause */
+    GOSSIP_EXPLORE = 1024,    /* probes whose only end is to learn where we are (coordinate.h) */
 };
 
 /* For many instances in one loop, as in a simulator. Outlives them. NULL: no memory. */

@@ -6,6 +6,7 @@
 void locate_init(struct gossip *g)
 {
     coordinate_init(&g->coordinate, g->cfg.seed * 2 + 1);
+    g->explore_at = g->now + 1 + rng_below(&g->coordinate.rng, EXPLORE_MS);
     g->locate_at = g->now + 1 + rng_below(&g->coordinate.rng, LOCATE_MS);
 }
 
@@ -60,8 +61,26 @@ static bool is_record_due(struct gossip *g)
     return protocol >= 2 && coordinate_is_due(&g->pace, &g->coordinate, live_count(g), g->now);
 }
 
+/* Observers look at ten members, always the same: too few to place us well among all. So others are looked at as well,
+ * many of them soon after our start; not in a mesh so small that everybody observes everybody. */
+static void explore(struct gossip *g)
+{
+    const struct member * not [] = {g->self};
+    if (g->now < g->explore_at)
+        return;
+    uint32_t spacing = g->explored < EXPLORE_MANY ? EXPLORE_MS : EXPLORE_LATER_MS;
+    g->explore_at = g->now + spacing / 2 + rng_below(&g->coordinate.rng, spacing);
+    if (!g->self || is_leaving(g) || g->cfg.without & GOSSIP_EXPLORE || live_count(g) <= WATCH_RINGS + 1)
+        return;
+    g->explored += g->explored < EXPLORE_MANY;
+    struct member *m = members_pick(&g->members, &g->coordinate.rng, state_bit(GOSSIP_ALIVE), not, 1);
+    if (m && !watch_of(&g->watch, m) && !probes_has_target(&g->probes, m))
+        detect_probe(g, m, PROBE_RETRY);
+}
+
 void locate_tick(struct gossip *g)
 {
+    explore(g);
     if (g->now < g->locate_at)
         return;
     g->locate_at = g->now + LOCATE_MS / 2 + rng_below(&g->coordinate.rng, LOCATE_MS);
@@ -74,7 +93,7 @@ void locate_tick(struct gossip *g)
 
 mono_ms locate_deadline(const struct gossip *g)
 {
-    return g->locate_at;
+    return mono_min(g->locate_at, g->explore_at);
 }
 
 /* What is asked. */

@@ -140,8 +140,27 @@ static bool edit_bulk(struct world *w, uint32_t from, struct bytes *msg)
     return true;
 }
 
+/* Surer than anybody, another place each time. */
+static void edit_place(struct world *w, struct bytes *msg)
+{
+    struct liars *l = w->liars;
+    struct datagram d;
+    struct wr out = wr_init(l->space, sizeof l->space);
+    if (datagram_decode(&d, *msg) != ERR_OK || d.type != MSG_ACK || d.version < 2)
+        return;
+    for (int i = 0; i < COORDINATE_BYTES; i++)
+        d.coordinate.b[i] = (uint8_t)rng_below(&l->rng, 256);
+    d.coordinate.b[COORDINATE_BYTES - 1] = 1;
+    datagram_encode(&out, &d);
+    wr_bytes(&out, d.rumors.at, d.rumors.len);
+    l->lies++;
+    *msg = wr_done(&out);
+}
+
 bool liars_edit(struct world *w, uint32_t from, enum gossip_lane lane, struct bytes *msg)
 {
+    if (lane == GOSSIP_DATAGRAM && lies(w, from, LIARS_COORDINATE))
+        edit_place(w, msg);
     if (lane == GOSSIP_DATAGRAM && lies(w, from, LIARS_SILENT | LIARS_ECLIPSE))
         return edit_rumors(w, from, msg);
     if (lane == GOSSIP_BULK && lies(w, from, LIARS_STATES | LIARS_ECLIPSE))

@@ -16,9 +16,10 @@ enum liars_way {
     LIARS_SHIELD =
         2, /* asked to probe one who is gone they say that it answered; asked about one who lives, that it
                           did not (G22) */
-    LIARS_SILENT = 4,   /* pass no rumor on: no suspicion of the gone, no refutation, no news */
-    LIARS_STATES = 8,   /* in lists and states they call the living dead and the gone alive */
-    LIARS_ECLIPSE = 16, /* tell joiners of nobody but liars, and compare with nobody (G21) */
+    LIARS_SILENT = 4,      /* pass no rumor on: no suspicion of the gone, no refutation, no news */
+    LIARS_STATES = 8,      /* in lists and states they call the living dead and the gone alive */
+    LIARS_COORDINATE = 32, /* say with great surety that they are anywhere */
+    LIARS_ECLIPSE = 16,    /* tell joiners of nobody but liars, and compare with nobody (G21) */
     LIARS_ALL = LIARS_ACCUSE | LIARS_SHIELD | LIARS_SILENT | LIARS_STATES,
 };
 

@@ -36,7 +36,7 @@ static const char usage[] =
     "  --svg FILE        draws a plot\n"
     "  --without LIST    leaves out parts of gossip (local-health, nack, confirmations, tell-suspect, "
     "verify,\n"
-    "                    observers, eager, lateness, rtt)\n"
+    "                    observers, eager, lateness, rtt, explore)\n"
     "  --refused         detect: the process dies and its host resets links; else the host falls silent\n"
     "  --interval        lifeguard: the Interval experiment; else Threshold\n"
     "  --paused C,C,...  lifeguard: how many pause at once; --on-ms D,... for how long; --off-ms I,... free "

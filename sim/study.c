@@ -13,6 +13,8 @@ static const struct study studies[] = {
     {"update", "one member publishes: when each other has it, and what that costs", measure_update},
     {"rest-cost", "nothing happens, then one changes its record: bytes, messages, memory and CPU of each", measure_rest},
     {"join-all", "all start at once with one seed: when all see all", measure_join_all},
+    {"coordinates", "how well coordinates foretell round trips, after a start and after a zone moved",
+     measure_coordinates},
     {"lies", "some members lie as much as their keys allow: what they achieve, against their share",
      measure_liars},
 };
@@ -51,6 +53,7 @@ bool study_read_parts(const char *text, uint32_t *out)
         {"eager", GOSSIP_EAGER},
         {"lateness", GOSSIP_LATENESS},
         {"rtt", GOSSIP_RTT},
+        {"explore", GOSSIP_EXPLORE},
         {"refusal", GOSSIP_REFUSAL},
     };
     for (;; text++) {

@@ -58,6 +58,7 @@ int measure_detect(const struct study_options *o);
 int measure_update(const struct study_options *o);
 int measure_rest(const struct study_options *o);
 int measure_join_all(const struct study_options *o);
+int measure_coordinates(const struct study_options *o);
 int measure_liars(const struct study_options *o);
 
 #endif

@@ -170,6 +170,7 @@ static inline struct world *world_new(unsigned show)
     assert(w);
     w->show = show;
     w->only = -1;
+    w->config.without = GOSSIP_EXPLORE; /* traces are of what is needed; gossip_coordinate.c has it in */
     for (int i = 0; i < WORLD_NODES; i++) {
         w->node[i].id = world_id(i);
         w->node[i].addr = world_addr(i);
