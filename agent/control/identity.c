@@ -163,6 +163,35 @@ static void clear_leftovers(const struct config *config)
     (void)remove(path);
 }
 
+static bool token_allows(const struct config *config, const struct grant *g, const char *service,
+                         const char *does, struct buf *why)
+{
+    if (grant_allows(g, bytes_str(service)))
+        return true;
+    buf_addf(why,
+             "this host %s \"%s\", which the token in %s does not allow; give it one that does (starling "
+             "token create "
+             "--service %s,...). Nothing was written",
+             does, service, config->token_path, service);
+    return false;
+}
+
+/* Before anything is made: a host that cannot do what it is configured for is not enrolled by halves. */
+static bool token_allows_all(const struct config *config, const struct token *t, struct buf *why)
+{
+    struct root root;
+    struct grant g;
+    if (root_open(&root, t->root) != ERR_OK || grant_open_why(&g, &root, t->grant, NULL) != ERR_OK)
+        return true; /* enrol() says what is wrong with it */
+    for (size_t i = 0; i < config->service_count; i++)
+        if (!token_allows(config, &g, config->service[i].name, "is to offer service", why))
+            return false;
+    for (size_t i = 0; i < config->caller_count; i++)
+        if (!token_allows(config, &g, config->caller[i].service, "is to speak for service", why))
+            return false;
+    return true;
+}
+
 static enum err first_start(const struct config *config, wall_s now, struct buf *why)
 {
     struct opened_token t = {.text = {0}};
@@ -176,6 +205,8 @@ static enum err first_start(const struct config *config, wall_s now, struct buf 
         return ERR_NOT_FOUND;
     }
     enum err e = open_token(&t, config, now, why);
+    if (e == ERR_OK && !token_allows_all(config, &t.token, why))
+        e = ERR_DENIED;
     if (e == ERR_OK)
         e = make_wish(&wish, config, now, why);
     if (e == ERR_OK) {

@@ -98,7 +98,8 @@ refused_agent() {
     rm -rf "$T/refused"
 }
 refused_agent 'node' --node db-1 --token web.token
-refused_agent 'service' --node web-3 --token web.token --service payments=127.0.0.1:9999
+refused_agent 'is to offer service "payments", which the token in web.token does not allow' --node web-3 --token web.token --service payments=127.0.0.1:9999
+[ "$(wc -l <said)" = 1 ] || { cat said; fail 'a first start that is refused says more than why'; }
 "$starling" token create --ca ca --service web --node 'web-*' --ttl 1s -o short.token >/dev/null
 past() { [ "$(date +%s)" -gt "$1" ]; }
 eventually 5 past $(($(date +%s) + 1))
