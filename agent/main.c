@@ -12,6 +12,7 @@ static const struct command {
 } commands[] = {
     {"mesh", "init: make a mesh, its keys and its root of trust (offline)", cli_mesh},
     {"token", "create: make a token that enrols hosts (offline)", cli_token},
+    {"enrol", "request, sign: enrol a host without a token (offline)", cli_enrol},
     {"policy", "check, test, sign, verify (offline); publish, show (at an agent)", cli_policy},
     {"agent", "run the agent of this host", cli_agent},
     {"status", "the agent's own state", cli_status},

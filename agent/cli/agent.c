@@ -62,6 +62,8 @@ int cli_agent(int argc, char **argv)
     const struct args_option options[] = {
         {"data", 0, "DIR", "data folder (/var/lib/starling)", .text = &f.data},
         {"token", 0, "FILE", "token of `starling token create`; needed at the first start", .text = &f.token},
+        {"credential", 0, "FILE", "or a credential of `starling enrol sign`, for the keys of `enrol request`",
+         .text = &f.credential},
         {"seed", 0, "HOST:PORT[,...]", "agents to join by; may be repeated", .list = &seeds},
         {"config", 0, "FILE", "agent.yaml; what is given here wins over it", .text = &f.config},
         {"node", 0, "NAME", "node name (the host's name)", .text = &f.node},

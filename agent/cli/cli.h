@@ -18,6 +18,7 @@ int cli_mesh_publish(int argc, char **argv);
 int cli_token(int argc, char **argv); /* token create */
 int cli_policy(int argc,
                char **argv); /* policy check|test|sign|verify (offline), publish|show (at an agent) */
+int cli_enrol(int argc, char **argv); /* enrol request|sign (offline) */
 int cli_agent(int argc, char **argv); /* agent */
 /* At a running agent, over its Unix socket (online.c): */
 int cli_status(int argc, char **argv);

@@ -9,6 +9,7 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/keys.h"
+#include "cli/limits.h"
 #include "store/file.h"
 
 static const char *ca, *key_file, *root_file, *passphrase_file, *node, *out_file;
@@ -45,109 +46,22 @@ static const struct args_command command = {
     .option_count = sizeof options / sizeof *options,
 };
 
-/* Calls `each` for every piece between commas of every value. ARGS_GO, or the exit status of the first
- * refusal. */
-static int each_piece(const struct args_list *list, int (*each)(struct grant *g, struct bytes piece),
-                      struct grant *g)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        const char *at = list->at[i];
-        for (;;) {
-            size_t n = strcspn(at, ",");
-            int status = each(g, bytes_of(at, n));
-            if (status != ARGS_GO)
-                return status;
-            if (!at[n])
-                break;
-            at += n + 1;
-        }
-    }
-    return ARGS_GO;
-}
-
-static int add_service(struct grant *g, struct bytes s)
-{
-    if (!bytes_eq_str(s, "*") && !name_is_sound(s, SERVICE_NAME_MAX))
-        return args_usage(
-            &command, "--service: \"%.*s\" is not a service name; use at most %d of a-z, 0-9, '-' and '.'",
-            (int)s.len, (const char *)s.at, SERVICE_NAME_MAX);
-    for (size_t i = 0; i < g->service_count; i++)
-        if (bytes_eq(g->service[i], s))
-            return args_usage(&command, "--service: %.*s is named twice", (int)s.len, (const char *)s.at);
-    if (g->service_count == CREDENTIAL_SERVICES_MAX)
-        return args_usage(&command, "--service: more than %d services; make two tokens, or use '*'",
-                          CREDENTIAL_SERVICES_MAX);
-    g->service[g->service_count++] = s;
-    return ARGS_GO;
-}
-
-static int add_label(struct grant *g, struct bytes s)
-{
-    const uint8_t *equals = s.len ? memchr(s.at, '=', s.len) : NULL;
-    if (!equals)
-        return args_usage(&command, "--label: \"%.*s\" is not of the form key=value", (int)s.len,
-                          (const char *)s.at);
-    struct bytes key = bytes_of(s.at, (size_t)(equals - s.at)),
-                 value = bytes_of(equals + 1, s.len - key.len - 1);
-    switch (labels_add(&g->labels, key, value)) {
-    case ERR_OK:
-        return ARGS_GO;
-    case ERR_EXISTS:
-        return args_usage(&command, "--label: %.*s has two values", (int)key.len, (const char *)key.at);
-    case ERR_LIMIT:
-        return args_usage(&command, "--label: more than %d labels", LABELS_MAX);
-    default:
-        return args_usage(&command,
-                          "--label: \"%.*s\": key and value are 1 to %d letters, digits and -_./:+@",
-                          (int)s.len, (const char *)s.at, LABEL_MAX);
-    }
-}
-
 /* The limits that were asked for; the mesh, key and times come later. */
 static int read_limits(struct grant *g)
 {
-    int status = each_piece(&services, add_service, g);
-    if (status == ARGS_GO)
-        status = each_piece(&labels, add_label, g);
+    struct limits l = {0};
+    int status = limits_read(&command, &services, &labels, &l);
     if (status != ARGS_GO)
         return status;
+    g->service_count = l.service_count;
+    memcpy(g->service, l.service, sizeof l.service);
+    g->labels = l.labels;
     g->node_pattern = bytes_str(node);
     if (!pattern_is_sound(g->node_pattern))
         return args_usage(
             &command, "--node: \"%s\" is not a node name, nor the beginning of one and '*', as in 'web-*'",
             node);
-    if (g->service_count > 1 && grant_allows(g, bytes_str("*")))
-        return args_usage(&command, "--service: '*' is any service; name no others with it");
     return ARGS_GO;
-}
-
-static bool is_listed(const struct role *role, const struct node_id *key)
-{
-    for (size_t i = 0; i < role->count; i++)
-        if (node_id_eq(&role->key[i], key))
-            return true;
-    return false;
-}
-
-/* May this key enrol in this mesh, alone? */
-static enum err check_key(const struct root *root, const struct sign_key *enrol, wall_s now, struct buf *why)
-{
-    if (!is_listed(&root->enrol, &enrol->pub)) {
-        buf_addf(why,
-                 "the enrol key is not one of the mesh %.*s; use the key that was made with its root.trust",
-                 (int)root->mesh.len, (const char *)root->mesh.at);
-        return ERR_DENIED;
-    }
-    if (root->enrol.threshold > 1) {
-        buf_addf(why, "the mesh asks for %zu enrol keys on every grant, and this command signs with one",
-                 root->enrol.threshold);
-        return ERR_UNSUPPORTED;
-    }
-    if (root->expires && now >= root->expires) {
-        buf_addf(why, "the mesh's root has expired; sign a new one first");
-        return ERR_EXPIRED;
-    }
-    return ERR_OK;
 }
 
 /* A fresh key, a grant for it, and both with the root as the token's text. */
@@ -187,15 +101,6 @@ static enum err write_token(struct buf *text, struct buf *why)
     return ERR_IO;
 }
 
-static const char *time_text(wall_s t, char out[32])
-{
-    time_t when = (time_t)t;
-    struct tm tm;
-    if (!gmtime_r(&when, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        out[0] = 0;
-    return out;
-}
-
 static void report_json(const struct grant *g)
 {
     char until[32], key[NODE_ID_TEXT_MAX];
@@ -208,8 +113,8 @@ static void report_json(const struct grant *g)
     }
     json_t *all = json_pack("{s:s, s:s%, s:s, s:s, s:o, s:o, s:s, s:I}", "file", out_file, "mesh", g->mesh.at,
                             g->mesh.len, "key", node_id_text(&g->key, key), "node", node, "services", names,
-                            "labels", values, "expires", time_text(g->expires, until), "credential_seconds",
-                            (json_int_t)g->credential_life);
+                            "labels", values, "expires", limits_time_text(g->expires, until),
+                            "credential_seconds", (json_int_t)g->credential_life);
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);
@@ -229,7 +134,7 @@ static void report_text(const struct grant *g)
     printf("\n  enrols    until %s; each host is then a member for %lld h\n\n"
            "Whoever holds it can enrol such hosts until then: keep it secret. Next, on each of them:\n"
            "  starling agent --data DIR --token %s --seed HOST:PORT\n",
-           time_text(g->expires, until), (long long)(g->credential_life / 3600), out_file);
+           limits_time_text(g->expires, until), (long long)(g->credential_life / 3600), out_file);
 }
 
 static enum err create(struct grant *g, struct bytes root_bytes, const struct root *root, struct buf *why)
@@ -244,7 +149,7 @@ static enum err create(struct grant *g, struct bytes root_bytes, const struct ro
     g->credential_life = credential_life;
     enum err err = keys_load(&enrol, "enrol", &place, why);
     if (!err)
-        err = check_key(root, &enrol, now, why);
+        err = limits_check_key(root, &enrol, now, why);
     if (!err)
         err = seal_token(&text, g, root_bytes, &enrol, why);
     if (!err)

@@ -355,9 +355,9 @@ static void read_drain(const struct yaml_node *n, struct config *out, struct com
 
 static void read_root(const struct yaml_node *root, struct config *out, struct complaints *c)
 {
-    static const char *const keys[] = {"node",   "data",     "token",   "listen",    "advertise", "seeds",
-                                       "labels", "services", "callers", "upstreams", "entry",     "admin",
-                                       "log",    "workers",  "drain",   NULL};
+    static const char *const keys[] = {"node",   "data",     "token",   "listen",     "advertise", "seeds",
+                                       "labels", "services", "callers", "upstreams",  "entry",     "admin",
+                                       "log",    "workers",  "drain",   "credential", NULL};
     const struct yaml_node *n;
     if (root->kind != YAML_MAP) {
         complain(c, root, "agent.yaml must be a map of settings");
@@ -370,6 +370,8 @@ static void read_root(const struct yaml_node *root, struct config *out, struct c
         read_text(n, out->data, sizeof out->data, "data", c);
     if ((n = yaml_get(root, "token")))
         read_text(n, out->token_path, sizeof out->token_path, "token", c);
+    if ((n = yaml_get(root, "credential")))
+        read_text(n, out->credential_path, sizeof out->credential_path, "credential", c);
     if ((n = yaml_get(root, "listen")))
         read_addr_list(n, out->listen, &out->listen_count, "listen", c);
     if ((n = yaml_get(root, "advertise")))
@@ -562,6 +564,8 @@ static void read_flags(struct config *out, const struct config_flags *f, struct 
         flag_wrong(c, "--data", f->data, "is too long");
     if (f->token && !copy_text(out->token_path, sizeof out->token_path, f->token))
         flag_wrong(c, "--token", f->token, "is too long");
+    if (f->credential && !copy_text(out->credential_path, sizeof out->credential_path, f->credential))
+        flag_wrong(c, "--credential", f->credential, "is too long");
     if (f->node && (!is_service_name(f->node) || !copy_text(out->node, sizeof out->node, f->node)))
         flag_wrong(c, "--node", f->node, "is not a name: use lower-case letters, digits, '-' and '.'");
     if (f->listen && !flag_addr_list(f->listen, out->listen, &out->listen_count))

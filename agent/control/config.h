@@ -43,7 +43,8 @@ struct config {
     const struct config *before; /* while it is read again; NULL otherwise */
     char node[NODE_NAME_MAX + 1];
     char data[200];
-    char token_path[512]; /* empty: none */
+    char token_path[512];      /* empty: none */
+    char credential_path[512]; /* of `enrol sign`, for a first start without a token; empty: none */
     size_t listen_count, advertise_count;
     struct addr listen[2], advertise[RECORD_ADDRS_MAX];
     size_t seed_count;
@@ -71,8 +72,8 @@ struct config_list {
     const char *const *at;
 };
 struct config_flags {
-    const char *data, *token, *node, *listen, *advertise, *http_entry, *admin, *log_level, *config, *workers,
-        *port_base;
+    const char *data, *token, *credential, *node, *listen, *advertise, *http_entry, *admin, *log_level,
+        *config, *workers, *port_base;
     struct config_list seeds;     /* each may hold several, separated by commas */
     struct config_list services;  /* NAME=[IP:]PORT[/http|/tcp][,label=value...] */
     struct config_list upstreams; /* NAME=[IP:]PORT */

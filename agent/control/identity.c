@@ -141,6 +141,81 @@ static enum err make_wish(struct enrol_wish *w, const struct config *config, wal
     return ERR_OK;
 }
 
+/* -- what a credential must say ------------------------------------------------------------------ */
+
+static bool labels_differ(const struct config *config, const struct credential *c)
+{
+    for (size_t i = 0; i < config->label_count; i++) {
+        const struct bytes *v = labels_get(&c->labels, bytes_str(config->label[i].key));
+        if (!v || !bytes_eq_str(*v, config->label[i].value))
+            return true;
+    }
+    return false;
+}
+
+/* The first service of this host that the credential does not allow; NULL: it allows all. */
+static const char *service_missing(const struct config *config, const struct credential *c)
+{
+    for (size_t i = 0; i < config->service_count; i++)
+        if (!credential_allows(c, bytes_str(config->service[i].name)))
+            return config->service[i].name;
+    for (size_t i = 0; i < config->caller_count; i++)
+        if (!credential_allows(c, bytes_str(config->caller[i].service)))
+            return config->caller[i].service;
+    return NULL;
+}
+
+/* What keeps this host from using its credential, or NULL. (Which services it may not offer is said by name,
+ * later.) */
+static const char *is_unusable(const struct credential *c, const struct config *config, enum err opened)
+{
+    if (opened == ERR_EXPIRED)
+        return "this host's credential has expired, or its clock is wrong";
+    if (opened != ERR_OK)
+        return "this host's credential is not accepted";
+    if (!bytes_eq_str(c->node, config->node))
+        return "the node's name differs from the one in its credential";
+    return labels_differ(config, c) ? "the labels differ from those in the credential" : NULL;
+}
+
+/* Whatever came, and from whom: is it for this very host? */
+static enum err check_names(const struct credential *c, const struct sign_key *sign,
+                            const struct dh_key *noise, const struct config *config, struct buf *why)
+{
+    const char *missing = service_missing(config, c), *wrong = is_unusable(c, config, ERR_OK);
+    if (!node_id_eq(&c->id, &sign->pub) || memcmp(c->noise_key, noise->pub, sizeof noise->pub) != 0) {
+        buf_add_str(why, "the credential is for other keys than those of this host");
+        return ERR_DENIED;
+    }
+    if (wrong || missing) {
+        buf_addf(why, "the new credential cannot be used: %s%s",
+                 wrong ? wrong : "it does not allow the service ", wrong ? "" : missing);
+        return ERR_DENIED;
+    }
+    return ERR_OK;
+}
+
+static enum err load_noise(struct dh_key *out, const struct config *config, const char *name, struct buf *why)
+{
+    uint8_t secret[32];
+    enum err e = load_key(config, name, "noise", secret, why);
+    if (e == ERR_OK)
+        e = dh_key_of_secret(out, secret);
+    secret_wipe(secret, sizeof secret);
+    return e;
+}
+
+static enum err load_sign(struct sign_key *out, const struct config *config, const char *name,
+                          struct buf *why)
+{
+    uint8_t secret[32];
+    enum err e = load_key(config, name, "identity", secret, why);
+    if (e == ERR_OK)
+        e = sign_key_of_seed(out, secret);
+    secret_wipe(secret, sizeof secret);
+    return e;
+}
+
 /* -- first start ------------------------------------------------------------------------------- */
 
 static enum err save_all(const struct config *config, const struct enrolment *en, struct bytes root,
@@ -161,6 +236,63 @@ static void clear_leftovers(const struct config *config)
     char path[PATH_CAP];
     path_of(path, config, "noise.key");
     (void)remove(path);
+}
+
+static void remove_asked(const struct config *config)
+{
+    char path[PATH_CAP];
+    path_of(path, config, "noise.key.asked");
+    (void)remove(path);
+    path_of(path, config, "identity.key.asked");
+    (void)remove(path);
+}
+
+static enum err judge_asked(const struct enrolment *en, struct bytes root, const struct config *config,
+                            wall_s now, struct buf *why)
+{
+    struct trust *t;
+    struct credential c;
+    struct refusal refusal = {0};
+    enum err e = trust_new(&t, root, NULL);
+    if (e != ERR_OK) {
+        buf_addf(why, "the root of trust in %s is not sound: %s", config->credential_path, err_text(e));
+        return e;
+    }
+    e = trust_credential_why(t, buf_bytes(&en->credential), now, &c, &refusal);
+    if (e != ERR_OK)
+        say_refusal(why, "the credential is not accepted", e, &refusal);
+    else
+        e = check_names(&c, &en->identity, &en->noise, config, why);
+    trust_unref(t);
+    return e;
+}
+
+/* With the keys of `starling enrol request`, and the credential that was signed for them elsewhere. */
+static enum err first_start_asked(const struct config *config, wall_s now, struct buf *why)
+{
+    struct enrolment en = {0};
+    struct buf text = {0}, root = {0};
+    enum err e = file_read(&text, config->credential_path, CREDENTIAL_TEXT_MAX, why);
+    if (e == ERR_OK && (e = credential_text_decode(&en.credential, &root, buf_bytes(&text))) != ERR_OK)
+        buf_addf(why, "%s is no credential of `starling enrol sign`, or it was cut", config->credential_path);
+    if (e == ERR_OK)
+        e = load_sign(&en.identity, config, "identity.key.asked", why);
+    if (e == ERR_OK)
+        e = load_noise(&en.noise, config, "noise.key.asked", why);
+    if (e == ERR_OK)
+        e = judge_asked(&en, buf_bytes(&root), config, now, why);
+    if (e == ERR_OK) {
+        clear_leftovers(config);
+        e = save_all(config, &en, buf_bytes(&root), why);
+    }
+    if (e == ERR_OK) {
+        remove_asked(config);
+        log_info("trust", "enrolled as node %s, with a credential that was signed elsewhere", config->node);
+    }
+    enrolment_fini(&en);
+    buf_fini(&text);
+    buf_fini(&root);
+    return e;
 }
 
 static bool token_allows(const struct config *config, const struct grant *g, const char *service,
@@ -198,9 +330,13 @@ static enum err first_start(const struct config *config, wall_s now, struct buf 
     struct enrolment en = {0};
     struct enrol_wish wish;
     struct refusal refusal = {0};
+    if (!config->token_path[0] && config->credential_path[0])
+        return first_start_asked(config, now, why);
     if (!config->token_path[0]) {
         buf_addf(why,
-                 "%s holds no identity yet: start once with --token FILE (made by `starling token create`)",
+                 "%s holds no identity yet: start once with --token FILE (made by `starling token create`), "
+                 "or with "
+                 "--credential FILE (signed for the request of `starling enrol request`)",
                  config->data);
         return ERR_NOT_FOUND;
     }
@@ -239,27 +375,6 @@ static void stored_fini(struct stored *s)
     buf_fini(&s->credential);
 }
 
-static enum err load_noise(struct dh_key *out, const struct config *config, const char *name, struct buf *why)
-{
-    uint8_t secret[32];
-    enum err e = load_key(config, name, "noise", secret, why);
-    if (e == ERR_OK)
-        e = dh_key_of_secret(out, secret);
-    secret_wipe(secret, sizeof secret);
-    return e;
-}
-
-static enum err load_sign(struct sign_key *out, const struct config *config, const char *name,
-                          struct buf *why)
-{
-    uint8_t secret[32];
-    enum err e = load_key(config, name, "identity", secret, why);
-    if (e == ERR_OK)
-        e = sign_key_of_seed(out, secret);
-    secret_wipe(secret, sizeof secret);
-    return e;
-}
-
 static enum err load(struct identity *id, struct stored *st, const struct config *config, struct buf *why)
 {
     enum err e = load_sign(&id->sign, config, "identity.key", why);
@@ -272,41 +387,6 @@ static enum err load(struct identity *id, struct stored *st, const struct config
     if (e == ERR_OK && (e = trust_new(&id->trust, buf_bytes(&id->root), NULL)) != ERR_OK)
         buf_addf(why, "%s/root.trust is not a sound root (%s); restore it", config->data, err_text(e));
     return e;
-}
-
-static bool labels_differ(const struct config *config, const struct credential *c)
-{
-    for (size_t i = 0; i < config->label_count; i++) {
-        const struct bytes *v = labels_get(&c->labels, bytes_str(config->label[i].key));
-        if (!v || !bytes_eq_str(*v, config->label[i].value))
-            return true;
-    }
-    return false;
-}
-
-/* The first service of this host that the credential does not allow; NULL: it allows all. */
-static const char *service_missing(const struct config *config, const struct credential *c)
-{
-    for (size_t i = 0; i < config->service_count; i++)
-        if (!credential_allows(c, bytes_str(config->service[i].name)))
-            return config->service[i].name;
-    for (size_t i = 0; i < config->caller_count; i++)
-        if (!credential_allows(c, bytes_str(config->caller[i].service)))
-            return config->caller[i].service;
-    return NULL;
-}
-
-/* What keeps this host from using its credential, or NULL. (Which services it may not offer is said by name,
- * later.) */
-static const char *is_unusable(const struct credential *c, const struct config *config, enum err opened)
-{
-    if (opened == ERR_EXPIRED)
-        return "this host's credential has expired, or its clock is wrong";
-    if (opened != ERR_OK)
-        return "this host's credential is not accepted";
-    if (!bytes_eq_str(c->node, config->node))
-        return "the node's name differs from the one in its credential";
-    return labels_differ(config, c) ? "the labels differ from those in the credential" : NULL;
 }
 
 /* -- renewal ----------------------------------------------------------------------------------- */
@@ -337,25 +417,14 @@ static enum err ask_token(struct buf *out, struct dh_key *noise, const struct re
     return e;
 }
 
-/* Whatever came, and from whom: is it for this very host, and no step back? */
 static enum err check_fresh(const struct credential *c, const struct dh_key *noise, const struct renewal *r,
                             struct buf *why)
 {
-    const char *missing = service_missing(r->config, c), *wrong = is_unusable(c, r->config, ERR_OK);
-    if (!node_id_eq(&c->id, &r->of->sign.pub) || memcmp(c->noise_key, noise->pub, sizeof noise->pub) != 0) {
-        buf_add_str(why, "the credential is for other keys than those of this host");
-        return ERR_DENIED;
-    }
-    if (wrong || missing) {
-        buf_addf(why, "the new credential cannot be used: %s%s",
-                 wrong ? wrong : "it does not allow the service ", wrong ? "" : missing);
-        return ERR_DENIED;
-    }
     if (r->must_extend && c->expires <= r->of->credential_open.expires) {
         buf_add_str(why, "the new credential would not last longer than the one there is");
         return ERR_STALE;
     }
-    return ERR_OK;
+    return check_names(c, &r->of->sign, noise, r->config, why);
 }
 
 /* At any moment the credential in the folder goes with noise.key or with noise.key.next. */

@@ -144,3 +144,20 @@ token token 1h 1h
 kill -HUP "$(pid_of c)"
 eventually 20 good_c
 eventually 10 all_alive 3 a b c
+
+# Another identity key under the same name (G34): the old one says good-bye, the new one takes the name over, and whoever comes back with the
+# old key is a second claimant to whom nothing goes.
+c_key=$(json c status 'o["id"]')
+ask c leave >/dev/null
+mv "$T/c/data" "$T/c-before"
+agent c 7200 --seed 127.0.0.1:7000 --caller web=7285
+new_key() { [ "$(json a members '[m["id"] for m in o if m["name"] == "c" and m["state"] == "alive" and "conflict" not in m]')" = "['$(json c status 'o["id"]')']" ]; }
+eventually 10 new_key
+[ "$(json c status 'o["id"]')" != "$c_key" ] || fail "c has its old key"
+eventually 10 good_c
+"$starling" agent --data "$T/c-before" --node c --port-base 7300 --listen 127.0.0.1:7300 --seed 127.0.0.1:7000 >>"$T/thief.log" 2>&1 & thief=$!
+pids="$pids $thief"
+claims() { is a members "['conflict' in m for m in o if m['id'] == '$c_key']" '[True]'; }
+eventually 15 claims
+new_key || fail "the old key has taken the name back"
+good_c || fail "the new identity does not get through"

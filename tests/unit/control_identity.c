@@ -212,6 +212,93 @@ static void in_its_last_third_a_token_renews_the_credential_for_the_same_keys(vo
     assert_true(bytes_eq_str(id.credential_open.node, "web-2"));
 }
 
+static void copy_file(const char *from, const char *to)
+{
+    struct buf text = {0}, complaint = {0};
+    char path[128];
+    strcpy(path, file_of(to));
+    assert_int_equal(file_read(&text, file_of(from), 4096, &complaint), ERR_OK);
+    assert_int_equal(file_write(path, buf_bytes(&text), 0600, true, &complaint), ERR_OK);
+    buf_fini(&text);
+    buf_fini(&complaint);
+}
+
+/* A renewal while running: the proof of before goes on until it is let go, what is on disk is the new one. */
+static void a_renewal_stores_what_it_gives_and_rolls_the_noise_key_if_told_to(void **state)
+{
+    (void)state;
+    enrolled();
+    make_token("*", "*", 0600);
+    struct renewal r = {.config = &config, .of = &id, .must_extend = true};
+    struct proof *p;
+    struct dh_key first = proof_now(id.proof)->noise;
+    assert_int_equal(identity_renew(&p, &r, NOW, &why), ERR_STALE); /* nothing would be won */
+    assert_int_equal(identity_renew(&p, &r, NOW + 60, &why), ERR_OK);
+    assert_null(proof_before(p));
+    identity_take_proof(&id, p);
+    proof_unref(p);
+    assert_int_equal(id.credential_open.expires, NOW + 60 + DAY);
+    r.roll_noise_key = true;
+    assert_int_equal(identity_renew(&p, &r, NOW + 120, &why), ERR_OK);
+    identity_take_proof(&id, p);
+    proof_unref(p);
+    struct dh_key second = proof_now(id.proof)->noise;
+    assert_memory_not_equal(second.pub, first.pub, 32);
+    assert_memory_equal(proof_before(id.proof)->noise.sec, first.sec, 32);
+    assert_int_equal(open_at(NOW + 130), ERR_OK);
+    assert_memory_equal(proof_now(id.proof)->noise.sec, second.sec, 32);
+    assert_int_equal(id.credential_open.expires, NOW + 120 + DAY);
+}
+
+/* Cut off between the credential and noise.key: the key of before is still in its place. */
+static void a_roll_that_was_cut_off_is_brought_to_its_end(void **state)
+{
+    (void)state;
+    struct stat st;
+    struct proof *p;
+    enrolled();
+    make_token("*", "*", 0600);
+    copy_file("noise.key", "noise.key.was");
+    copy_file("credential", "credential.was");
+    struct renewal r = {.config = &config, .of = &id, .roll_noise_key = true};
+    assert_int_equal(identity_renew(&p, &r, NOW + 60, &why), ERR_OK);
+    struct dh_key rolled = proof_now(p)->noise;
+    proof_unref(p);
+    copy_file("noise.key", "noise.key.next");
+    copy_file("noise.key.was", "noise.key");
+    assert_int_equal(open_at(NOW + 120), ERR_OK);
+    assert_memory_equal(proof_now(id.proof)->noise.sec, rolled.sec, 32);
+    assert_int_not_equal(stat(file_of("noise.key.next"), &st), 0);
+    copy_file("noise.key", "noise.key.next"); /* ... or before the credential: the next key is nobody's */
+    copy_file("noise.key.was", "noise.key");
+    copy_file("credential.was", "credential");
+    config.token_path[0] = 0;
+    assert_int_equal(open_at(NOW + 120), ERR_OK);
+    assert_memory_not_equal(proof_now(id.proof)->noise.sec, rolled.sec, 32);
+}
+
+/* GHSA-339v-266x-79xr: whoever renews is asked what he stands on, too. */
+static void a_renewal_with_a_revoked_token_is_refused_and_changes_nothing(void **state)
+{
+    (void)state;
+    struct revoked *set;
+    struct trust *t;
+    struct proof *p;
+    enrolled();
+    make_token("*", "*", 0600);
+    struct sign_key granted = key_of(150);
+    assert_int_equal(revoked_new(&set, &granted.pub, 1), ERR_OK);
+    assert_int_equal(trust_revoking(&t, id.trust, set), ERR_OK);
+    trust_unref(id.trust);
+    id.trust = t;
+    revoked_unref(set);
+    struct renewal r = {.config = &config, .of = &id};
+    assert_int_equal(identity_renew(&p, &r, NOW + 60, &why), ERR_REVOKED);
+    assert_true(says("accepted by nobody: revoked (grant.key"));
+    assert_int_equal(open_at(NOW + 60), ERR_OK);
+    assert_true(id.credential_open.not_before < NOW + 60);
+}
+
 static void an_expired_token_does_not_stop_a_host_whose_credential_is_good(void **state)
 {
     (void)state;
@@ -265,6 +352,9 @@ int main(void)
         STORY(a_key_file_that_is_not_as_it_was_made_is_refused_N32),
         STORY(keys_and_credential_of_two_hosts_do_not_go_together),
         STORY(in_its_last_third_a_token_renews_the_credential_for_the_same_keys),
+        STORY(a_renewal_stores_what_it_gives_and_rolls_the_noise_key_if_told_to),
+        STORY(a_roll_that_was_cut_off_is_brought_to_its_end),
+        STORY(a_renewal_with_a_revoked_token_is_refused_and_changes_nothing),
         STORY(an_expired_token_does_not_stop_a_host_whose_credential_is_good),
         STORY(what_the_credential_does_not_say_needs_a_token),
         STORY(an_enrolment_cut_off_is_begun_anew),

@@ -80,6 +80,23 @@ static void of_two_seen_together_the_older_credential_holds_the_name(void **stat
     host_end(&dated);
 }
 
+/* G34: a host that has left was rebuilt with another key; then somebody comes with the old one. */
+static void who_comes_back_waits_behind_who_came_meanwhile_G34(void **state)
+{
+    (void)state;
+    struct host old = host_from(1, "web-1", NOW - 3600), rebuilt = host_from(2, "web-1", NOW);
+    host_says(&old, 1, 1);
+    host_says(&rebuilt, 1, 1);
+    becomes(&old, GOSSIP_ALIVE);
+    becomes(&old, GOSSIP_LEFT);
+    becomes(&rebuilt, GOSSIP_ALIVE);
+    becomes(&old, GOSSIP_ALIVE);
+    assert_false(is_taken(&rebuilt));
+    assert_true(is_taken(&old));
+    host_end(&old);
+    host_end(&rebuilt);
+}
+
 static void who_dies_gives_its_name_up_and_queues_anew(void **state)
 {
     (void)state;
@@ -159,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(a_name_belongs_to_the_first_key_while_it_lives_G14),
         STORY(of_two_seen_together_the_older_credential_holds_the_name),
+        STORY(who_comes_back_waits_behind_who_came_meanwhile_G34),
         STORY(who_dies_gives_its_name_up_and_queues_anew),
         STORY(a_host_renamed_by_a_new_credential_queues_for_its_new_name),
         STORY(a_record_that_has_expired_meanwhile_leaves_the_one_before),
