@@ -48,6 +48,10 @@ static void set_state(struct gossip *g, struct member *m, enum gossip_state to)
 static void move(struct gossip *g, struct member *m, enum gossip_state to)
 {
     assert(may_become[m->state] & BIT(to));
+    if (to == GOSSIP_ALIVE)
+        degrade_returns(g, m);
+    else if (to == GOSSIP_LEFT)
+        degrade_leaves(g, m);
     if (to != GOSSIP_SUSPECT)
         suspicion_end(m);
     set_state(g, m, to);
@@ -197,6 +201,8 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
                   const struct gossip_claim *claim, const struct news *news, bool is_new)
 {
     enum gossip_state before = (enum gossip_state)m->state, after = state_after(m, is_new, claim, news);
+    const struct suspicion *doubt = member_suspicion(m);
+    mono_ms look_at = doubt && !doubt->is_own && doubt->verify_at != NEVER ? doubt->verify_at : NEVER;
     bool is_refuted = !is_new && claim->incarnation > member_incarnation(m);
     bool is_equivocal = !is_new && member_cmp(m, claim->incarnation, claim->version) == 0;
     members_set_record(&g->members, m, blob);
@@ -210,6 +216,8 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
         set_state(g, m, after);
     else if (after != before)
         move(g, m, after);
+    if (look_at != NEVER && before == GOSSIP_SUSPECT && after == GOSSIP_ALIVE)
+        degrade_look(g, m, look_at); /* it refuted before we had looked */
     if (is_new && news->origin == FROM_SYNC && (after == GOSSIP_DEAD || after == GOSSIP_LEFT))
         m->since -= (int64_t)news->age_s * 1000;
     event_member(g, m, is_new ? after : before, is_new, true);
@@ -469,6 +477,8 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
 {
     assert(i->type == RUMOR_SUSPECT || i->type == RUMOR_DEAD);
     /* i->version names what the accuser held; only an incarnation refutes. */
+    if (is_self(g, &i->subject) && i->reason == REASON_DEGRADED)
+        return; /* nothing to refute: answers are what counts */
     if (is_self(g, &i->subject)) {
         /* An accusation never raises our number beyond what we signed (memberlist#358, ADVERSARY G5). */
         if (g->self && i->incarnation == member_incarnation(g->self))
@@ -481,7 +491,13 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
     /* Nor does the word of one whom we hold dead count: it may have been cut off, and just comes back. */
     if (is_self(g, &i->accuser) || node_id_eq(&i->accuser, &i->subject) || source->state != GOSSIP_ALIVE)
         return;
-    if (!is_believed(g, m, &i->accuser))
+    const struct member *accuser = members_find(&g->members, &i->accuser);
+    if (i->reason == REASON_DEGRADED && !degrade_is(source))
+        degrade_heard(g, m, &i->accuser, source);
+    else if (degrade_is(source) || (accuser && degrade_is(accuser)))
+        /* who comes and goes, or hears one answer in five, accuses the well: look, and believe nothing */
+        degrade_look(g, m, g->now + detect_verify_jitter(g));
+    else if (!is_believed(g, m, &i->accuser))
         look_quietly(g, m);
     else if (g->now < member_vouched_until(m) || g->now < member_works_until(m))
         defend(g, m, i, source);
@@ -543,6 +559,8 @@ void apply_death(struct gossip *g, struct member *m)
                         ? 0
                         : (uint8_t)g->cfg.eager_fanout; /* others have pushed it already */
     clear_accusers(g, member_suspicion(m));
+    if (member_suspicion(m)->is_own && !is_refused && !(m->flags & MEMBER_QUIET))
+        m->flags |= MEMBER_FELL;
     move(g, m, GOSSIP_DEAD);
     event_member(g, m, GOSSIP_SUSPECT, false, false);
     g->stats.deaths++;
@@ -584,9 +602,11 @@ void apply_evidence(struct gossip *g, struct member *m)
 
 void apply_vouch_lapses(struct gossip *g, struct member *m)
 {
-    if (!m->busy || m->busy->vouched_until > g->now || m->busy->works_until > g->now)
+    if (!m->busy || m->busy->vouched_until > g->now || m->busy->works_until > g->now ||
+        !degrade_is_settled(g, m))
         return;
     m->busy->vouched_until = m->busy->works_until = 0;
+    m->busy->hinted_at = m->busy->bouts = 0;
     member_settle(m);
 }
 
@@ -604,6 +624,7 @@ void apply_forget(struct gossip *g, struct member *m)
     suspicion_end(m);
     rumors_forget(&g->rumors, m);
     detect_forget(g, m);
+    degrade_forget(g, m);
     outbox_forget(&g->urgent, m);
     outbox_forget(&g->answers, m);
     wants_forget(g, m);

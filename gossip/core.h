@@ -9,6 +9,7 @@
  *   range.c    differences found in datagrams    differ.c what two members hold, side by side
  *   seeds.c    addresses to join by              timers.c what falls due
  *   detect.c   whom to probe, what silence means  watch.c  who watches whom, and when
+ *   degrade.c  who comes and goes
  *   acquaint.c instances that met long ago        locate.c where we are in the space of round trips
  *   event.c    what the embedder is told           catch_up.c  one that lacks much asks one after another
  *   recall.c   what others hold of us, before we say anything
@@ -77,6 +78,7 @@ enum {
     VOUCH_MS = 3000,              /* after it answered us, accusations by others do not count for so long */
     LINK_FRESH_MS = 1500,         /* a link that works is told of once a second */
     REFUSED_OTHERS = 2,           /* whose dials must be refused too before a pause is cut short */
+    LOOKS_MAX = 64,               /* waiting; one more is not taken */
     KNOCKS_MAX = 64,              /* waiting to be polled; one more is dropped */
     ACCUSATIONS_OPEN_MAX = 2,     /* of one accuser that we have not looked into; more we look into quietly */
     /* own probes after a foreign accusation are spread over so much, or a millisecond per member */
@@ -242,6 +244,11 @@ struct range_out {
     uint32_t prefix[RANGES_MAX];
 };
 
+struct look { /* at a member that refuted before we had looked, or is degraded */
+    struct member *member;
+    mono_ms at;
+};
+
 struct heard { /* it answered a question of ours */
     const struct member *who;
     mono_ms at;
@@ -286,6 +293,10 @@ struct gossip {
     struct outbox urgent, answers;
     struct member *knock[KNOCKS_MAX]; /* whose TCP port is to be tried */
     uint32_t knocks;
+    struct look look[LOOKS_MAX];
+    uint32_t look_count;
+    mono_ms many_silent_until; /* a quarter of all was silent just now: who returns is no bout (degrade.c) */
+    mono_ms degraded_at;       /* not later than the end of any mark of one that is alive */
     struct budget budget;
     struct wants wants;
     struct job *jobs, **jobs_end;
@@ -430,6 +441,7 @@ void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struc
 
 /* detect.c */
 void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason);
+void detect_look(struct gossip *g, struct member *m); /* directly; and whether others hear us meanwhile */
 /* Answers to probes of ours; false: it answers none. */
 bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d);
 bool detect_relayed_ack(struct gossip *g, const struct member *from, uint64_t nonce,
@@ -460,6 +472,21 @@ void locate_sample(struct gossip *g, const struct member *from, const struct dat
 void locate_said(struct gossip *g); /* our record was set */
 void locate_tick(struct gossip *g);
 mono_ms locate_deadline(const struct gossip *g);
+
+/* degrade.c */
+bool degrade_is(const struct member *m);
+void degrade_returns(struct gossip *g, struct member *m);          /* it is about to become alive */
+void degrade_leaves(struct gossip *g, struct member *m);           /* it said good-bye */
+void degrade_look(struct gossip *g, struct member *m, mono_ms at); /* later, while it is alive; once */
+/* A probe of one that is alive failed; is_own: while others answered us. True: it is to be accused of nothing yet. */
+bool degrade_failed(struct gossip *g, struct member *m, const struct probe *p, bool is_own);
+/* Another says that it comes and goes. */
+void degrade_heard(struct gossip *g, struct member *m, const struct node_id *by, struct member *source);
+void degrade_answered(struct gossip *g, struct member *m, bool is_at_once);
+bool degrade_is_settled(const struct gossip *g, const struct member *m); /* nothing to remember about it */
+void degrade_forget(struct gossip *g, const struct member *m);
+void degrade_tick(struct gossip *g);
+mono_ms degrade_deadline(const struct gossip *g);
 
 /* receive.c */
 enum err receive_datagram(struct gossip *g, const struct node_id *from, const struct addr *via,

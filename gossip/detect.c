@@ -65,7 +65,8 @@ static bool hears_others(const struct gossip *g, const struct member *m, mono_ms
 
 bool detect_may_tell(const struct gossip *g, const struct member *m)
 {
-    return !(m->flags & MEMBER_QUIET) && !is_silent(g) && hears_others(g, m, member_suspicion(m)->start);
+    return !(m->flags & MEMBER_QUIET) && !is_silent(g) && g->loss < LOSS_OWN_FAULT &&
+           hears_others(g, m, member_suspicion(m)->start);
 }
 
 /* How long to wait. */
@@ -125,6 +126,12 @@ static void ask_others(struct gossip *g)
     }
 }
 
+void detect_look(struct gossip *g, struct member *m)
+{
+    detect_probe(g, m, PROBE_VERIFY);
+    ask_others(g);
+}
+
 /* Answers. */
 
 /* The turn was named when the ping arrived; another sent `ms` after it arrives that much later. */
@@ -146,6 +153,8 @@ bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d)
         rtt_sample(&from->rtt_8ths, &from->rtt_var_4ths, g->now - p->sent_at);
         locate_sample(g, from, d, p->sent_us);
     }
+    enum probe_reason reason = p->reason;
+    bool is_at_once = p->pings == 1;
     if (p->reason != PROBE_RETRY)
         loss_sample(&g->loss, p->pings > 1);
     if (p->reason == PROBE_TURN)
@@ -153,6 +162,8 @@ bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d)
     next_turn(g, from, p->sent_at, d->ms);
     probes_remove(&g->probes, p);
     hear(g, from);
+    if (reason != PROBE_RETRY)
+        degrade_answered(g, from, is_at_once);
     g->stats.acks_received++;
     apply_evidence(g, from);
     return true;
@@ -373,14 +384,16 @@ static void probe_failed(struct gossip *g, const struct probe *p)
         detect_probe(g, m, p->reason);
         return;
     }
+    bool is_own = hears_others(g, m, p->sent_at);
+    if (m->state == GOSSIP_ALIVE && degrade_failed(g, m, p, is_own))
+        return;
     if (p->reason == PROBE_TURN && !p->is_refused)
         judge_ourselves(g, p);
-    bool is_own = hears_others(g, m, p->sent_at);
     if (m->state == GOSSIP_SUSPECT && p->is_refused)
         apply_refused(g, m); /* the dial was before the suspicion */
     if (m->state == GOSSIP_SUSPECT)
         apply_verify_failed(g, m, is_own);
-    if (m->state != GOSSIP_ALIVE || p->reason != PROBE_TURN)
+    if (m->state != GOSSIP_ALIVE || (p->reason != PROBE_TURN && !degrade_is(m)))
         return;
     apply_suspicion(g, m, &g->cfg.self, p->sent_at, is_own, false);
     if (!member_suspicion(m))
@@ -544,8 +557,7 @@ static void verify(struct gossip *g, struct suspicion *s)
                        : NEVER;
     if (probes_has_target(&g->probes, s->member))
         return;
-    detect_probe(g, s->member, PROBE_VERIFY);
-    ask_others(g);
+    detect_look(g, s->member);
 }
 
 /* May it die now? Nobody dies here without a failed probe of our own (ADVERSARY R3), nor while we hear nobody;
@@ -642,6 +654,7 @@ void detect_tick(struct gossip *g)
     probes_due(g);
     relays_due(g);
     suspicions_due(g);
+    degrade_tick(g);
     turns_due(g);
 }
 
@@ -657,5 +670,6 @@ static mono_ms turns_deadline(const struct gossip *g)
 mono_ms detect_deadline(const struct gossip *g)
 {
     mono_ms at = mono_min(probes_deadline(&g->probes), relays_deadline(&g->relays));
+    at = mono_min(at, degrade_deadline(g));
     return mono_min(at, mono_min(g->suspicion_at, turns_deadline(g)));
 }

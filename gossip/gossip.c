@@ -41,7 +41,7 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     g->unheard_since = NEVER;
     g->rng = rng_seeded(config->seed);
     g->jobs_end = &g->jobs;
-    g->suspicion_at = NEVER;
+    g->suspicion_at = g->degraded_at = NEVER;
     members_init(&g->members, rng_u64(&g->rng));
     watch_init(&g->watch, &g->cfg.self, ~config->seed);
     rumors_init(&g->rumors);
@@ -200,6 +200,7 @@ static void show(const struct gossip *g, const struct member *m, struct gossip_m
 {
     *out = (struct gossip_member){.id = *member_id(m),
                                   .state = (enum gossip_state)m->state,
+                                  .is_degraded = degrade_is(m),
                                   .incarnation = member_incarnation(m),
                                   .version = member_version(m),
                                   .addr = *member_addr(m, m->addr_used),

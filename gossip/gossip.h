@@ -108,6 +108,7 @@ enum gossip_part {
     GOSSIP_RTT = 256,         /* probe timeouts from measured round trips */
     GOSSIP_REFUSAL = 512,     /* a refused dial, seen by us and others, ends the forgiven pause */
     GOSSIP_EXPLORE = 1024,    /* probes whose only end is to learn where we are (coordinate.h) */
+    GOSSIP_DEGRADE = 2048,    /* the mark of those who come and go */
 };
 
 /* For many instances in one loop, as in a simulator. Outlives them. NULL: no memory. */
@@ -223,7 +224,7 @@ enum gossip_state { GOSSIP_ALIVE, GOSSIP_SUSPECT, GOSSIP_DEAD, GOSSIP_LEFT };
 const char *gossip_state_text(enum gossip_state s); /* "alive" "suspect" "dead" "left" */
 
 enum gossip_event_type {
-    GOSSIP_EV_MEMBER,    /* a member appeared, changed state, or published a newer record */
+    GOSSIP_EV_MEMBER, /* a member appeared, changed state, got or lost its mark, or published a newer record */
     GOSSIP_EV_FORGOTTEN, /* a tombstone expired; `id` is no longer known */
     GOSSIP_EV_WANT_INCARNATION, /* we are accused or outnumbered: store an incarnation >= `number`, sign, gossip_own_set() */
     /* After gossip_recall(): the highest incarnation of ours that others hold is `number`, 0 if they know none. Store one
@@ -247,6 +248,7 @@ struct gossip_event {
     struct node_id id; /* MEMBER, FORGOTTEN, EQUIVOCATION: the subject; DOC_*: the member it came from */
     enum gossip_state before, after; /* MEMBER */
     bool is_new, record_changed;     /* MEMBER */
+    bool is_degraded;                /* MEMBER: now, see struct gossip_member */
     struct bytes record,
         other;        /* MEMBER: the current record; EQUIVOCATION: both. Valid until the next call */
     uint64_t number;  /* WANT_INCARNATION, RECALLED */
@@ -261,6 +263,10 @@ bool gossip_poll_event(struct gossip *g, struct gossip_event *out);
 struct gossip_member {
     struct node_id id;
     enum gossip_state state;
+    /* It comes and goes, or loses most packets, as looks of our own have shown: alive, but to be used only where no other is
+     * left. Set and taken back with hysteresis (10 to 160 s); a GOSSIP_EV_MEMBER tells either. Local: what others saw
+     * of it makes us look, and no more. */
+    bool is_degraded;
     uint64_t incarnation, version;
     struct addr addr; /* the one in use */
     struct bytes record;
@@ -312,6 +318,7 @@ bool gossip_is_yielding(const struct gossip *g);
     X(bulk_sent, "Messages sent over the bulk lane.") \
     X(budget_deferred, "Times that news waited because the byte budget of the second was used up.") \
     X(nacks_received, "Relays that said that the member to be probed does not answer them either.") \
+    X(degradations, "Times that a member was marked as one that comes and goes.") \
     X(knocks_sent, "Dials to the TCP port of a suspect, to see whether its process is there.") \
     X(lateness, "Times that the loop was late, and deadlines were moved.") \
     X(equivocations, "Members that signed two records with one number.") \

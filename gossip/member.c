@@ -213,7 +213,8 @@ struct member_busy *member_busy(struct member *m)
 void member_settle(struct member *m)
 {
     const struct member_busy *b = m->busy;
-    if (!b || b->suspicion || b->fresh || b->opinion || b->vouched_until != 0 || b->works_until != 0)
+    if (!b || b->suspicion || b->fresh || b->opinion || b->vouched_until != 0 || b->works_until != 0 ||
+        b->bouts > 0 || b->silent_since != 0 || b->hinted_at != 0)
         return;
     free(m->busy);
     m->busy = NULL;

@@ -44,7 +44,9 @@ enum member_flag {
     MEMBER_EV_PENDING = 8, /* a MEMBER event waits */
     MEMBER_EV_NEW = 16,
     MEMBER_EV_RECORD = 32,
-    MEMBER_KNOWS_US = 64, /* it answered since it last began anew: it holds our record */
+    MEMBER_KNOWS_US = 64,  /* it answered since it last began anew: it holds our record */
+    MEMBER_DEGRADED = 128, /* see degrade.c */
+    MEMBER_FELL = 256,     /* it died here of silence, as we saw ourselves: its return is no restart */
 };
 
 /* What a member has only while it is doubted or talked about. */
@@ -53,7 +55,10 @@ struct member_busy {
     struct rumor *fresh, *opinion; /* what is still to be told about it */
     mono_ms vouched_until;         /* it answered us: accusations by others do not count before this */
     mono_ms warned_at;             /* when we last told it that others accuse it, though we do not */
-    mono_ms works_until;           /* a link to it works: nobody accuses it here before this */
+    mono_ms hinted_at;             /* when its being degraded was last passed on; 0: never */
+    mono_ms degraded_until, bout_at, silent_since; /* degrade.c; silent_since 0: it answers */
+    uint8_t bouts, passed;                         /* in a row; the last began at bout_at */
+    mono_ms works_until; /* a link to it works: nobody accuses it here before this */
 };
 
 struct member {

@@ -68,6 +68,11 @@ void rumor_item_encode(struct wr *w, const struct rumor_item *i)
     }
 }
 
+static enum opinion_reason reason_of(uint8_t wire)
+{
+    return wire <= REASON_DEGRADED ? (enum opinion_reason)wire : REASON_SILENT;
+}
+
 static void rumor_body_decode(struct rd *r, struct rumor_item *i)
 {
     switch (i->type) {
@@ -94,7 +99,7 @@ static void rumor_body_decode(struct rd *r, struct rumor_item *i)
         i->version = rd_be64(r);
         rd_copy(r, i->accuser.b, ID_BYTES);
         if (i->layout >= 2)
-            i->reason = rd_u8(r) == REASON_REFUSED ? REASON_REFUSED : REASON_SILENT;
+            i->reason = reason_of(rd_u8(r));
         return;
     case RUMOR_DOC:
         doc_version_decode(r, &i->doc);

@@ -59,6 +59,8 @@ enum { RUMOR_SUSPECT_2 = 6, RUMOR_DEAD_2 = 7 };
 enum opinion_reason {
     REASON_SILENT = 0,
     REASON_REFUSED = 1, /* ... and a dial of the accuser's own was refused */
+    REASON_DEGRADED =
+        2, /* no accusation: it comes and goes, so look for yourself (degrade.c); SUSPECT only */
 };
 
 /* What stands for all the records a member holds; see member.h for how it is made. */

@@ -95,7 +95,11 @@ uint32_t rtt_timeout_ms(uint16_t eighths, uint16_t var_fourths);
 /* The share of round trips that fail, as probes see it that end well: a mean over the last sixteen or so, in 65536ths.
  * Those of the dead are no loss and do not count. */
 void loss_sample(uint16_t *loss, bool is_lost);
-enum { LOSS_PINGS_MIN = 2, LOSS_PINGS_MAX = 10 };
+enum {
+    LOSS_PINGS_MIN = 2,
+    LOSS_PINGS_MAX = 10,
+    LOSS_OWN_FAULT = 52000, /* four of five fail with everybody: it is us, and we accuse nobody */
+};
 /* How many pings a probe needs so that all of them are lost once in a thousand times. Two while hardly any is. */
 uint8_t loss_pings(uint16_t loss);
 

@@ -74,7 +74,7 @@ struct rumor *rumors_put(struct rumors *q, enum rumor_class class, struct rumor 
         *home = r;
     }
     r->sends = 0;
-    r->is_wave = r->is_refused = false;
+    r->is_wave = r->is_refused = r->is_hint = false;
     TAILQ_INSERT_TAIL(&q->by_sends[class][0], r, by_sends);
     return r;
 }

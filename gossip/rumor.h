@@ -29,6 +29,7 @@ struct rumor {
     bool owes_wave;  /* a second wave of pushes is due */
     bool is_wave;    /* the pushes it owes are those of the second wave */
     bool is_refused; /* a death: dials were refused */
+    bool is_hint;    /* no accusation: it is degraded */
 };
 TAILQ_HEAD(rumor_list, rumor);
 

@@ -176,8 +176,8 @@ static uint8_t version_for(const struct gossip *g, const struct member *to)
 }
 
 /* `layout`: the version to say it in. */
-static struct rumor_item opinion_of(const struct member *m, const struct node_id *accuser, bool is_refused,
-                                    uint8_t layout)
+static struct rumor_item opinion_of(const struct member *m, const struct node_id *accuser,
+                                    enum opinion_reason reason, uint8_t layout)
 {
     return (struct rumor_item){.layout = layout,
                                .type = m->state == GOSSIP_DEAD ? RUMOR_DEAD : RUMOR_SUSPECT,
@@ -185,7 +185,7 @@ static struct rumor_item opinion_of(const struct member *m, const struct node_id
                                .accuser = *accuser,
                                .incarnation = member_incarnation(m),
                                .version = member_version(m),
-                               .reason = is_refused ? REASON_REFUSED : REASON_SILENT};
+                               .reason = reason};
 }
 
 static struct rumor_item record_of(const struct member *m, uint8_t hops)
@@ -244,22 +244,36 @@ static bool doc_tell(const struct gossip *g, struct wr *w, const struct rumor *r
     return true;
 }
 
+/* Version 1 has no such thing; to its speakers nothing is said. */
+static bool hint_tell(struct wr *w, const struct rumor *r, uint8_t layout)
+{
+    struct rumor_item item = opinion_of(r->subject, &r->accuser, REASON_DEGRADED, layout);
+    if (room(w) < OPINION_BYTES)
+        return false;
+    if (layout >= 2 && item.type == RUMOR_SUSPECT)
+        rumor_item_encode(w, &item);
+    return true;
+}
+
 /* Its accuser's word, and that of each whose dial was refused. */
 static bool opinion_tell(const struct gossip *g, struct wr *w, const struct rumor *r, uint8_t layout)
 {
+    if (r->is_hint)
+        return hint_tell(w, r, layout);
     const struct suspicion *s = member_suspicion(r->subject);
     bool is_ours = is_self(g, &r->accuser), is_among = false;
     if (room(w) < OPINION_BYTES * (1u + (s ? s->refusers : 0)))
         return false;
     for (int i = 0; s && i < s->refusers; i++) {
-        struct rumor_item item = opinion_of(r->subject, &s->refuser[i], true, layout);
+        struct rumor_item item = opinion_of(r->subject, &s->refuser[i], REASON_REFUSED, layout);
         rumor_item_encode(w, &item);
         is_among |= node_id_eq(&s->refuser[i], &r->accuser);
     }
     if (is_among)
         return true;
+    bool is_refused = r->is_refused || (is_ours && s && s->is_refused);
     struct rumor_item item =
-        opinion_of(r->subject, &r->accuser, r->is_refused || (is_ours && s && s->is_refused), layout);
+        opinion_of(r->subject, &r->accuser, is_refused ? REASON_REFUSED : REASON_SILENT, layout);
     rumor_item_encode(w, &item);
     return true;
 }
@@ -385,7 +399,7 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
     /* Lifeguard, Buddy System: the suspect is told first, so that it can refute. */
     if (!(g->cfg.without & GOSSIP_TELL_SUSPECT) && room(&w) >= OPINION_BYTES &&
         (o.to->state == GOSSIP_SUSPECT || o.to->state == GOSSIP_DEAD)) {
-        struct rumor_item i = opinion_of(o.to, &g->cfg.self, false, d.version);
+        struct rumor_item i = opinion_of(o.to, &g->cfg.self, REASON_SILENT, d.version);
         rumor_item_encode(&w, &i);
     }
     /* Who is suspected is likely to hear nothing: rumors told to it would be spent for nothing. */
@@ -400,8 +414,9 @@ static struct rumor_item answer_of(const struct gossip *g, const struct out *o)
 {
     if (o->type == OUT_DOC)
         return doc_of(g, o->doc_kind);
-    return o->type == OUT_WARNING ? opinion_of(o->to, member_id(o->about), false, version_for(g, o->to))
-                                  : record_of(o->about, o->hops);
+    return o->type == OUT_WARNING
+               ? opinion_of(o->to, member_id(o->about), REASON_SILENT, version_for(g, o->to))
+               : record_of(o->about, o->hops);
 }
 
 static size_t answer_bytes(const struct rumor_item *i)

@@ -10,6 +10,8 @@ static const struct study studies[] = {
     {"lifeguard", "the Lifeguard paper's experiments: false positives and detection while members pause",
      lifeguard_run},
     {"detect", "one silent death after another: when each member knows", measure_detect},
+    {"degraded", "members that come and go, or lose most packets: who is marked, and for how long",
+     measure_degraded},
     {"update", "one member publishes: when each other has it, and what that costs", measure_update},
     {"rest-cost", "nothing happens, then one changes its record: bytes, messages, memory and CPU of each", measure_rest},
     {"join-all", "all start at once with one seed: when all see all", measure_join_all},
@@ -55,6 +57,7 @@ bool study_read_parts(const char *text, uint32_t *out)
         {"rtt", GOSSIP_RTT},
         {"explore", GOSSIP_EXPLORE},
         {"refusal", GOSSIP_REFUSAL},
+        {"degrade", GOSSIP_DEGRADE},
     };
     for (;; text++) {
         size_t len = strcspn(text, ","), i = 0, count = sizeof parts / sizeof *parts;

@@ -55,6 +55,7 @@ int study_plot(const struct study_options *o, const struct plot *p);
 
 int lifeguard_run(const struct study_options *o);
 int measure_detect(const struct study_options *o);
+int measure_degraded(const struct study_options *o);
 int measure_update(const struct study_options *o);
 int measure_rest(const struct study_options *o);
 int measure_join_all(const struct study_options *o);

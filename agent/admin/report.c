@@ -178,7 +178,7 @@ static json_t *member_of(const struct control *c, const struct member *m)
     json_object_set_new(o, "id", id_of(&m->id));
     json_object_set_new(o, "name", json_of_text(m->record.credential.node));
     json_object_set_new(o, "address", json_of_address(&m->addr));
-    json_object_set_new(o, "state", json_string(gossip_state_text(m->state)));
+    json_object_set_new(o, "state", json_string(member_state_text(m)));
     json_object_set_new(o, "incarnation", number(m->record.incarnation));
     json_object_set_new(o, "labels", json_of_labels(&m->record.credential.labels));
     json_object_set_new(o, "policy", number(m->record.policy_version));
@@ -209,8 +209,8 @@ json_t *report_members(const struct control *c)
 
 static const char *service_state(const struct member *m, const struct record_service *s)
 {
-    if (m->state != GOSSIP_ALIVE)
-        return gossip_state_text(m->state);
+    if (m->state != GOSSIP_ALIVE || m->is_degraded)
+        return member_state_text(m);
     if (m->record.draining)
         return "draining";
     return s->healthy ? "healthy" : "unhealthy";

@@ -79,7 +79,7 @@ static enum err add_members(struct control *c, struct view_builder *b)
     for (struct member *m = c->roster.by_id; e == ERR_OK && m; m = m->hh.next)
         if (belongs_in_view(c, m) &&
             (e = view_builder_member(b, &m->record, &m->addr, m->state == GOSSIP_ALIVE,
-                                     m->state == GOSSIP_SUSPECT)) == ERR_OK)
+                                     m->state == GOSSIP_SUSPECT || m->is_degraded)) == ERR_OK)
             view_builder_vouched(b, m->vouched);
     return e;
 }
@@ -200,13 +200,16 @@ static mono_ms expiry_of(const struct control *c, const struct member *m)
     return c->now + (left < 0 ? 0 : left > EXPIRY_LOOK_S ? EXPIRY_LOOK_S : left) * 1000;
 }
 
-static void say_member(const struct member *m, enum gossip_state state)
+static void say_member(const struct member *m)
 {
+    enum gossip_state state = m->state;
     char at[ADDR_TEXT_MAX];
     struct bytes node = m->record.credential.node;
     log_line(state == GOSSIP_DEAD ? LOG_WARN : LOG_INFO, "gossip", "member %.*s (%s) %s", (int)node.len,
              (const char *)node.at, addr_text(&m->addr, at),
-             state == GOSSIP_LEFT    ? "has left"
+             state == GOSSIP_LEFT ? "has left"
+             : m->is_degraded && state == GOSSIP_ALIVE
+                 ? "is degraded: it comes and goes, or loses most packets; used only where no other is left"
              : state == GOSSIP_ALIVE ? "is alive"
              : state == GOSSIP_DEAD  ? "is dead: it answers nobody"
                                      : "is suspect: it does not answer");
@@ -241,13 +244,15 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
     struct gossip_member gm;
     if (!gossip_member_get(c->gossip, &ev->id, &gm))
         return;
-    enum err e = roster_apply(&c->roster, c->verified, ev, &gm.addr, control_wall());
     struct member *m = roster_find(&c->roster, &ev->id);
+    bool was_degraded = m && m->is_degraded;
+    enum err e = roster_apply(&c->roster, c->verified, ev, &gm.addr, control_wall());
+    m = roster_find(&c->roster, &ev->id);
     if (!m)
         return;
     bool is_self = node_id_eq(&ev->id, &c->identity.sign.pub);
-    if (!is_self && (ev->is_new || ev->before != ev->after))
-        say_member(m, ev->after);
+    if (!is_self && (ev->is_new || ev->before != ev->after || was_degraded != m->is_degraded))
+        say_member(m);
     roster_namesakes_each(m, say_name, c);
     if (e == ERR_OK && (ev->is_new || ev->record_changed) && !is_self)
         store_member(c, &ev->id, ev->record);

@@ -175,6 +175,7 @@ enum err roster_apply(struct roster *m, struct trust_cache *t, const struct goss
     if (!member_is_live(mb)) /* who comes back comes after whoever came meanwhile, however old his credential */
         claim_name(m, mb, mb->namesakes, now);
     mb->state = ev->after;
+    mb->is_degraded = ev->is_degraded;
     mb->addr = *addr;
     if (!member_is_live(mb)) /* its claim ends with its life */
         claim_name(m, mb, mb->namesakes, now);
@@ -204,6 +205,11 @@ void roster_fini(struct roster *m)
     HASH_ITER (hh, m->by_id, mb, next) {
         free_member(m, mb);
     }
+}
+
+const char *member_state_text(const struct member *m)
+{
+    return m->state == GOSSIP_ALIVE && m->is_degraded ? "degraded" : gossip_state_text(m->state);
 }
 
 bool member_is_live(const struct member *m)

@@ -33,6 +33,7 @@ struct member {
     struct addr addr;
     enum gossip_state state;
     struct reach reach;   /* whether our traffic gets there */
+    bool is_degraded;     /* gossip's mark */
     bool is_revoked;      /* it is out; forgotten when it has heard so, or a moment later */
     bool has_equivocated; /* an alarm was given */
     wall_s claimed_at;    /* when it entered the queue for its name */
@@ -64,5 +65,6 @@ void roster_namesakes_each(const struct member *of, void (*each)(void *arg, stru
 /* Does another living member hold this one's name? */
 bool roster_name_is_taken(const struct member *of);
 bool member_is_live(const struct member *m);
+const char *member_state_text(const struct member *m); /* gossip's state; "degraded" if it is alive, but so */
 
 #endif

@@ -17,8 +17,8 @@ struct view_node { /* another agent */
     struct vouched *vouched; /* its newest credential; NULL: not given */
     struct addr addr;
     uint32_t features;
-    bool alive; /* alive or suspect: still routed to when suspect, unless others are alive */
-    bool suspect;
+    bool alive; /* alive or suspect: still routed to when suspect or degraded, unless others are well */
+    bool suspect; /* or degraded */
 };
 struct view_endpoint {            /* one instance of a service */
     const struct view_node *node; /* NULL: on this very host */

@@ -243,7 +243,7 @@ const char *traffic_why_text(enum traffic_why why)
 const char *traffic_standing_text(enum traffic_standing s)
 {
     static const char *const text[] = {
-        [TRAFFIC_CANDIDATE] = "candidate",       [TRAFFIC_SPARE] = "spare (suspect)",
+        [TRAFFIC_CANDIDATE] = "candidate",       [TRAFFIC_SPARE] = "spare (suspect or degraded)",
         [TRAFFIC_OTHER_SUBSET] = "other subset", [TRAFFIC_UNHEALTHY] = "unhealthy",
         [TRAFFIC_DRAINING] = "draining",         [TRAFFIC_DEAD] = "dead"};
     return text[s];

@@ -3,7 +3,7 @@
  * fewer requests in flight from this worker wins.
  *
  * Candidates are the instances of a service that carry the subset's labels, are healthy and not draining, on
- * a live member, and not tried before for this request. A suspect member serves only when no live one is
+ * a live member, and not tried before for this request. A suspect or degraded member serves only when no other is
  * left: suspicion is often wrong, and a wrong suspicion of everybody must not stop traffic.
  *
  * One `struct traffic` per worker, never shared. No clock; the same seed and calls give the same choices. */
@@ -63,7 +63,7 @@ struct traffic_candidate {
     enum traffic_standing standing; /* SPARE: on a suspect member; serves when there is no CANDIDATE */
 };
 const char *
-traffic_standing_text(enum traffic_standing s); /* "candidate", "spare (suspect)", "other subset", ... */
+traffic_standing_text(enum traffic_standing s); /* "candidate", "spare (suspect or degraded)", "other subset", ... */
 /* Fills at most `cap`; returns how many there are. `service` may be NULL. */
 size_t traffic_candidates(const struct view_service *service, const struct policy_subset *subset_or_null,
                           struct traffic_candidate *out, size_t cap);

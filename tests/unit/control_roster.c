@@ -134,6 +134,26 @@ static void a_host_renamed_by_a_new_credential_queues_for_its_new_name(void **st
     host_end(&renamed);
 }
 
+static void a_mark_of_gossip_is_shown_while_it_is_alive(void **state)
+{
+    (void)state;
+    struct host h = host_from(1, "web-1", NOW);
+    host_says(&h, 1, 1);
+    becomes(&h, GOSSIP_ALIVE);
+    struct member *m = roster_find(&roster, &h.sign.pub);
+    struct gossip_event ev = {.type = GOSSIP_EV_MEMBER, .id = h.sign.pub, .is_degraded = true};
+    assert_string_equal(member_state_text(m), "alive");
+    assert_int_equal(roster_apply(&roster, NULL, &ev, &m->addr, NOW), ERR_OK);
+    assert_string_equal(member_state_text(m), "degraded");
+    ev.after = GOSSIP_SUSPECT;
+    assert_int_equal(roster_apply(&roster, NULL, &ev, &m->addr, NOW), ERR_OK);
+    assert_string_equal(member_state_text(m), "suspect");
+    ev = (struct gossip_event){.type = GOSSIP_EV_MEMBER, .id = h.sign.pub};
+    assert_int_equal(roster_apply(&roster, NULL, &ev, &m->addr, NOW), ERR_OK);
+    assert_string_equal(member_state_text(m), "alive");
+    host_end(&h);
+}
+
 static void a_record_that_has_expired_meanwhile_leaves_the_one_before(void **state)
 {
     (void)state;
@@ -179,6 +199,7 @@ int main(void)
         STORY(who_comes_back_waits_behind_who_came_meanwhile_G34),
         STORY(who_dies_gives_its_name_up_and_queues_anew),
         STORY(a_host_renamed_by_a_new_credential_queues_for_its_new_name),
+        STORY(a_mark_of_gossip_is_shown_while_it_is_alive),
         STORY(a_record_that_has_expired_meanwhile_leaves_the_one_before),
         STORY(gossip_learns_from_a_record_what_membership_needs),
     };

@@ -308,8 +308,9 @@ static void why_shows_each_instance_and_its_standing(void **state)
     w.node[3].suspect = true;
     w.endpoint[5].draining = true;
     assert_int_equal(traffic_candidates(&w.service, &w.v2, c, N), 6);
-    static const char *const want[] = {"other subset",    "unhealthy",    "other subset",
-                                       "spare (suspect)", "other subset", "draining"};
+    static const char *const want[] = {"other subset", "unhealthy",
+                                       "other subset", "spare (suspect or degraded)",
+                                       "other subset", "draining"};
     for (int i = 0; i < 6; i++) {
         assert_ptr_equal(c[i].endpoint, &w.endpoint[i]);
         assert_string_equal(traffic_standing_text(c[i].standing), want[i]);

@@ -1,0 +1,232 @@
+/* degrade.c: members that come and go, or lose most of what is sent to them. They are alive in between, so they are
+ * neither to be buried nor to be relied on: *degraded* is a mark beside the state, for routing.
+ *
+ * What counts is what we saw ourselves, so no liar marks anybody: a *bout* is a look of ours that failed, while others
+ * answered us, at a member that came back. Whoever hears an accusation looks (suspect.h), also when the accused refutes
+ * it before its look was due: one that is well answers that look, one that loses four packets of five does not. Each bout
+ * marks for HOLD_MS, twice as long for each further one, as BGP damps flapping routes (RFC 2439), and goes when several looks were answered at once; one that comes back from
+ * a silence longer than the forgiven pause is marked longer. It is none when the process was gone (refused dials: it is a
+ * restart), nor when a quarter of all fell silent together, or a third of our own round trips fail: that is the network, or we.
+ *
+ * Of a member that is marked nobody speaks each time that it fails to answer, which would be all the time: an observer
+ * whose turn failed looks on, and accuses it after PATIENCE_MS without any answer. */
+#include "gossip/core.h"
+
+enum {
+    HOLD_MS = 10 * 1000,
+    HOLD_RETURNED_MS = 45 * 1000,    /* beyond the 20 s of one that comes and goes, and PATIENCE_MS */
+    BOUTS_MAX = 5,                   /* the mark lasts at most HOLD_MS << (BOUTS_MAX - 1), 160 s */
+    BOUT_SPACING_MS = 10 * 1000,     /* failures in between are of the same bout */
+    BOUTS_FORGOTTEN_MS = 120 * 1000, /* without any */
+    PATIENCE_MS = 10 * 1000,
+    MANY_RETURN_MS = 30 * 1000,
+    LOSS_NETWORK = 20000, /* of our own round trips, in 65536ths: beyond it we mark nobody */
+    EXAM_LOOKS =
+        3, /* to be answered at once before a mark goes; one that loses four in five passes 1 time in 15000 */
+    LOOK_RETRY_MS = 300,
+};
+
+bool degrade_is(const struct member *m)
+{
+    return m->flags & MEMBER_DEGRADED;
+}
+
+/* Others look too, once: those whose turn it never is would else hear of it only by accusations, which who knows of
+ * the mark does not make. At most one such word about a member in BOUT_SPACING_MS, whoever says it. */
+static bool hint(struct gossip *g, struct member *m, const struct node_id *by, struct member *source)
+{
+    struct member_busy *b = member_busy(m);
+    if (!b || (b->hinted_at != 0 && g->now < b->hinted_at + BOUT_SPACING_MS))
+        return false;
+    b->hinted_at = g->now;
+    send_tell(g, RUMORS_OPINION, m, source, by, 0, (uint8_t)g->cfg.eager_fanout);
+    if (b->opinion)
+        b->opinion->is_hint = true;
+    return true;
+}
+
+void degrade_heard(struct gossip *g, struct member *m, const struct node_id *by, struct member *source)
+{
+    if (m->state == GOSSIP_ALIVE && !degrade_is(m) && hint(g, m, by, source))
+        degrade_look(g, m, g->now + detect_verify_jitter(g));
+}
+
+/* It is not they: many are silent (and do not return in one instant either), or we lose much with everybody. */
+static bool is_network(struct gossip *g)
+{
+    const uint32_t *n = g->members.by_state;
+    uint32_t silent = n[GOSSIP_SUSPECT] + n[GOSSIP_DEAD];
+    if (silent > 1 && 4 * silent >= n[GOSSIP_ALIVE] + silent)
+        g->many_silent_until = g->now + MANY_RETURN_MS;
+    return g->now < g->many_silent_until || g->loss >= LOSS_NETWORK;
+}
+
+static void mark(struct gossip *g, struct member *m, uint32_t least_ms)
+{
+    struct member_busy *b = member_busy(m);
+    if (g->cfg.without & GOSSIP_DEGRADE || !b || is_network(g))
+        return;
+    if (b->bouts > 0 && g->now >= b->bout_at + BOUTS_FORGOTTEN_MS)
+        b->bouts = 0;
+    if (b->bouts == 0 || g->now >= b->bout_at + BOUT_SPACING_MS) {
+        b->bouts += b->bouts < BOUTS_MAX;
+        b->bout_at = g->now;
+    }
+    uint32_t hold = (uint32_t)HOLD_MS << (b->bouts - 1);
+    b->degraded_until = g->now + (hold > least_ms ? hold : least_ms) + rng_below(&g->rng, HOLD_MS);
+    b->passed = 0;
+    g->degraded_at = mono_min(g->degraded_at, b->degraded_until);
+    if (degrade_is(m))
+        return;
+    m->flags |= MEMBER_DEGRADED;
+    g->stats.degradations++;
+    hint(g, m, &g->cfg.self, NULL);
+    event_member(g, m, (enum gossip_state)m->state, false, false);
+}
+
+static void unmark(struct gossip *g, struct member *m)
+{
+    if (!degrade_is(m))
+        return;
+    m->flags &= (uint16_t)~MEMBER_DEGRADED;
+    event_member(g, m, (enum gossip_state)m->state, false, false);
+}
+
+void degrade_returns(struct gossip *g, struct member *m)
+{
+    const struct suspicion *s = member_suspicion(m);
+    if (m->flags & MEMBER_FELL)
+        mark(g, m, HOLD_RETURNED_MS);
+    else if ((s && s->is_own && !s->is_refused) || degrade_is(m))
+        mark(g, m, 0);
+    m->flags &= (uint16_t)~MEMBER_FELL;
+}
+
+void degrade_leaves(struct gossip *g, struct member *m)
+{
+    m->flags &= (uint16_t)~MEMBER_FELL;
+    unmark(g, m);
+    if (m->busy)
+        m->busy->bouts = 0;
+}
+
+void degrade_look(struct gossip *g, struct member *m, mono_ms at)
+{
+    if (g->cfg.without & GOSSIP_DEGRADE || g->look_count == LOOKS_MAX)
+        return;
+    for (uint32_t i = 0; i < g->look_count; i++)
+        if (g->look[i].member == m)
+            return;
+    g->look[g->look_count++] = (struct look){m, at};
+}
+
+bool degrade_failed(struct gossip *g, struct member *m, const struct probe *p, bool is_own)
+{
+    bool is_turn = p->reason == PROBE_TURN, was = degrade_is(m);
+    if (is_own && !p->is_refused && (int64_t)p->sent_at >= m->since && (!is_turn || was))
+        mark(g, m, 0);
+    if (!is_turn && !was)
+        return true; /* a mark is enough: whose turn it is accuses */
+    struct member_busy *b = was && !p->is_refused ? member_busy(m) : NULL;
+    if (!b || (!is_turn && b->silent_since == 0))
+        return b != NULL;
+    if (b->silent_since == 0)
+        b->silent_since = p->sent_at;
+    if (g->now >= b->silent_since + PATIENCE_MS) {
+        b->silent_since = 0;
+        return false;
+    }
+    degrade_look(g, m, g->now + g->cfg.probe_interval_ms / 2);
+    return true;
+}
+
+void degrade_answered(struct gossip *g, struct member *m, bool is_at_once)
+{
+    if (m->busy)
+        m->busy->silent_since = 0;
+    if (!degrade_is(m))
+        return;
+    if (is_at_once && m->busy)
+        m->busy->passed += m->busy->passed < UINT8_MAX;
+    else
+        mark(g, m, 0);
+}
+
+static void looks_due(struct gossip *g)
+{
+    for (uint32_t i = 0; i < g->look_count;) {
+        struct look *l = &g->look[i];
+        if (l->at > g->now) {
+            i++;
+            continue;
+        }
+        struct member *m = l->member;
+        if (m->state == GOSSIP_ALIVE && probes_has_target(&g->probes, m)) {
+            l->at = g->now + LOOK_RETRY_MS;
+            i++;
+            continue;
+        }
+        *l = g->look[--g->look_count];
+        if (m->state == GOSSIP_ALIVE) /* else it is looked at anyway */
+            detect_look(g, m);
+    }
+}
+
+/* Its time is over: the mark goes when enough questions in a row were answered at the first ping, or when we cannot tell
+ * any more. */
+static void examine(struct gossip *g, struct member *m)
+{
+    if (!m->busy || m->busy->passed >= EXAM_LOOKS || is_network(g)) {
+        unmark(g, m);
+        return;
+    }
+    m->busy->degraded_until = g->now + g->cfg.probe_interval_ms;
+    if (!probes_has_target(&g->probes, m))
+        detect_look(g, m);
+}
+
+static void marks_due(struct gossip *g)
+{
+    if (g->now < g->degraded_at)
+        return;
+    g->degraded_at = NEVER;
+    for (uint32_t i = 0; i < g->members.count; i++) {
+        struct member *m = members_at(&g->members, i);
+        if (!degrade_is(m) || m->state != GOSSIP_ALIVE)
+            continue; /* who is silent keeps its mark until it returns */
+        if (!m->busy || m->busy->degraded_until <= g->now)
+            examine(g, m);
+        if (m->busy && degrade_is(m))
+            g->degraded_at = mono_min(g->degraded_at, m->busy->degraded_until);
+    }
+}
+
+void degrade_tick(struct gossip *g)
+{
+    looks_due(g);
+    marks_due(g);
+}
+
+mono_ms degrade_deadline(const struct gossip *g)
+{
+    mono_ms at = g->degraded_at;
+    for (uint32_t i = 0; i < g->look_count; i++)
+        at = mono_min(at, g->look[i].at);
+    return at;
+}
+
+bool degrade_is_settled(const struct gossip *g, const struct member *m)
+{
+    const struct member_busy *b = m->busy;
+    return !degrade_is(m) && b->silent_since == 0 && g->now >= b->hinted_at + BOUT_SPACING_MS &&
+           (b->bouts == 0 || g->now >= b->bout_at + BOUTS_FORGOTTEN_MS);
+}
+
+void degrade_forget(struct gossip *g, const struct member *m)
+{
+    for (uint32_t i = 0; i < g->look_count;)
+        if (g->look[i].member == m)
+            g->look[i] = g->look[--g->look_count];
+        else
+            i++;
+}

@@ -1,0 +1,130 @@
+/* Members that are faulty without being dead: one in a hundred loses 80 % of its datagrams, one in a hundred hears nothing, or
+ * is not heard, for 20 s of every 40 (the faults of Rapid, Suresh et al. 2018, section 7). What do the healthy do with
+ * them, and with each other? */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim/faults.h"
+#include "sim/measure.h"
+
+enum { FAULTY_S = 300, CYCLE_S = 20, OLD_MS = 10000 };
+
+/* What one observer thinks of one subject. */
+struct opinion {
+    bool is_used, is_marked;
+    uint16_t marks, changes; /* of the mark; of whether it is used */
+    mono_us used_until;      /* the last moment at which it was, since the faults began */
+};
+
+struct degraded {
+    bool *is_faulty;
+    struct opinion *of; /* [observer * hosts + subject] */
+    uint32_t hosts, faulty;
+};
+
+static void note(struct world *w, uint32_t observer, uint32_t subject, const struct gossip_event *ev)
+{
+    struct degraded *d = w->study;
+    struct opinion *o = &d->of[(size_t)observer * d->hosts + subject];
+    bool is_used = ev->after == GOSSIP_ALIVE && !ev->is_degraded;
+    if (o->is_used && !is_used)
+        o->used_until = w->now;
+    o->changes += o->is_used != is_used;
+    o->marks += o->is_marked != ev->is_degraded;
+    o->is_used = is_used;
+    o->is_marked = ev->is_degraded;
+}
+
+struct degraded_sum {
+    struct samples settled;        /* from the begin of the faults until a faulty one is used no more */
+    struct samples changes, marks; /* of a faulty one at a healthy observer */
+    uint64_t healthy_marks, healthy_changes, late, pairs;
+};
+
+static void judge(const struct world *w, const struct degraded *d, mono_us began, struct degraded_sum *sum)
+{
+    for (uint32_t a = 0; a < d->hosts; a++)
+        for (uint32_t b = 0; b < d->hosts; b++) {
+            const struct opinion *o = &d->of[(size_t)a * d->hosts + b];
+            if (a == b || d->is_faulty[a])
+                continue;
+            if (!d->is_faulty[b]) {
+                sum->healthy_marks += o->marks > 0;
+                sum->healthy_changes += o->changes;
+                continue;
+            }
+            mono_us settled = (o->is_used ? w->now : o->used_until) - began;
+            samples_add(&sum->settled, settled);
+            samples_add(&sum->changes, o->changes);
+            samples_add(&sum->marks, o->marks);
+            sum->late += settled > MS(OLD_MS);
+            sum->pairs++;
+        }
+}
+
+static void break_some(struct world *w, struct degraded *d)
+{
+    uint32_t each = d->hosts / 100 > 0 ? d->hosts / 100 : 1, broken = 0;
+    d->faulty = 2 * each;
+    faults_choose(w, 1, d->faulty, d->is_faulty);
+    for (uint32_t h = 0; h < d->hosts; h++) {
+        if (!d->is_faulty[h])
+            continue;
+        if (broken++ % 2)
+            fault_begin(w, h, FAULT_LOSSY, SEC(FAULTY_S), 0, w->now + SEC(FAULTY_S));
+        else
+            fault_begin(w, h, broken % 4 == 1 ? FAULT_DEAF : FAULT_MUTE, SEC(CYCLE_S), SEC(CYCLE_S),
+                        w->now + SEC(FAULTY_S));
+    }
+}
+
+static bool degraded_once(const struct study_options *o, uint32_t nodes, uint64_t seed,
+                          struct degraded_sum *sum)
+{
+    struct degraded d = {.hosts = nodes,
+                         .is_faulty = calloc(nodes, sizeof *d.is_faulty),
+                         .of = calloc((size_t)nodes * nodes, sizeof *d.of)};
+    struct world *w = study_mesh(o, nodes, seed, SEC(SETTLE_S));
+    if (!d.is_faulty || !d.of)
+        abort();
+    for (size_t i = 0; i < (size_t)nodes * nodes; i++)
+        d.of[i].is_used = true;
+    w->watch = note;
+    w->study = &d;
+    break_some(w, &d);
+    mono_us began = w->now;
+    world_run(w, SEC(FAULTY_S));
+    judge(w, &d, began, sum);
+    bool is_well = measure_is_well(w, nodes);
+    world_free(w);
+    free(d.is_faulty);
+    free(d.of);
+    return is_well;
+}
+
+int measure_degraded(const struct study_options *o)
+{
+    struct study_list nodes = study_or(&o->nodes, measure_nodes);
+    int failed = 0;
+    printf("      faulty ones, at healthy observers                                        healthy ones\n"
+           "      used until, s:         after 10 s   mark changes   use changes              use\n"
+           "nodes    50 %%    99 %%   all   of pairs   median   most  median   most    marked  changes\n");
+    for (size_t i = 0; i < nodes.count; i++) {
+        struct degraded_sum sum = {0};
+        for (uint32_t r = 0; r < (o->runs ? o->runs : 1); r++)
+            failed += !degraded_once(o, nodes.at[i], o->seed + r, &sum);
+        printf("%5u %7.1f %7.1f %5.1f %9.2f%% %7llu %6llu %7llu %6llu %9llu %8llu\n", nodes.at[i],
+               measure_ms(&sum.settled, 500) / 1000, measure_ms(&sum.settled, 990) / 1000,
+               measure_ms(&sum.settled, 1000) / 1000, 100.0 * (double)sum.late / (double)sum.pairs,
+               (unsigned long long)samples_permille(&sum.marks, 500),
+               (unsigned long long)samples_permille(&sum.marks, 1000),
+               (unsigned long long)samples_permille(&sum.changes, 500),
+               (unsigned long long)samples_permille(&sum.changes, 1000),
+               (unsigned long long)sum.healthy_marks, (unsigned long long)sum.healthy_changes);
+        fflush(stdout);
+        samples_fini(&sum.settled);
+        samples_fini(&sum.changes);
+        samples_fini(&sum.marks);
+    }
+    return failed ? 1 : 0;
+}

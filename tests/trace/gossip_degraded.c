@@ -1,0 +1,168 @@
+/* Members that come and go: the mark, who sets it, and how long it stays. */
+#include "world.h"
+
+#include "gossip/core.h"
+
+static struct world *several(int n, mono_ms until)
+{
+    struct world *w = world_new(0);
+    world_start(w, 0, "");
+    for (int i = 1; i < n; i++)
+        world_start(w, i, "a");
+    world_run(w, until);
+    w->show = WORLD_EVENTS;
+    return w;
+}
+
+static bool is_degraded(struct world *w, int at, int of)
+{
+    struct gossip_member m;
+    struct node_id id = world_id(of);
+    assert_true(gossip_member_get(w->node[at].g, &id, &m));
+    return m.is_degraded;
+}
+
+static int marked_by(struct world *w, int count, int of)
+{
+    int n = 0;
+    for (int at = 0; at < count; at++)
+        n += at != of && is_degraded(w, at, of);
+    return n;
+}
+
+static void cut_off(struct world *w, int count, int who, bool is_cut)
+{
+    for (int at = 0; at < count; at++)
+        if (at != who)
+            w->cut[who][at] = w->cut[at][who] = is_cut;
+}
+
+/* GOALS G6: mute for 20 s of every 40. It is dead, then back and marked everywhere; never well again in between, and well
+ * when it has stayed. */
+static void one_that_comes_and_goes_is_marked_until_it_stays(void **state)
+{
+    struct world *w = several(12, 20000);
+    (void)state;
+    for (int cycle = 0; cycle < 4; cycle++) {
+        for (int at = 0; at < 12; at++)
+            w->cut[3][at] = true;
+        world_run(w, w->now + 20000);
+        for (int at = 0; at < 12; at++)
+            w->cut[3][at] = false;
+        for (int t = 0; t < 18; t++) {
+            world_run(w, w->now + 1000);
+            for (int at = 0; at < 12 && t >= 2; at++)
+                assert_true(at == 3 || is_degraded(w, at, 3) || strcmp(world_state(w, at, 3), "alive") != 0);
+        }
+        world_run(w, w->now + 2000);
+    }
+    for (int at = 0; at < 12; at++)
+        for (int of = 0; of < 12; of++)
+            assert_true(of == 3 || !is_degraded(w, at, of)); /* nobody else, at anybody */
+    world_run(w, w->now + 200000);
+    assert_int_equal(marked_by(w, 12, 3), 0);
+    for (int at = 0; at < 12; at++)
+        assert_int_equal(gossip_counts(w->node[at].g).alive, 12);
+    world_free(w);
+}
+
+/* One pause that is forgiven leaves a short mark at those who saw it, and that is all. */
+static void a_pause_leaves_a_short_mark(void **state)
+{
+    struct world *w = several(12, 20000);
+    (void)state;
+    cut_off(w, 12, 3, true);
+    world_run(w, w->now + 3000);
+    cut_off(w, 12, 3, false);
+    world_run(w, w->now + 2000);
+    assert_true(marked_by(w, 12, 3) > 0);
+    world_run(w, w->now + 30000);
+    assert_int_equal(marked_by(w, 12, 3), 0);
+    world_free(w);
+}
+
+/* G15: whatever others say of it, one that answers our look is not marked. */
+static void accusations_mark_nobody_who_answers(void **state)
+{
+    struct world *w = several(8, 20000);
+    (void)state;
+    for (int t = 0; t < 600; t++) {
+        uint8_t space[200];
+        struct wr wr = wr_init(space, sizeof space);
+        struct datagram d = {.type = MSG_PUSH};
+        struct rumor_item i = {.type = RUMOR_SUSPECT,
+                               .subject = world_id(2),
+                               .accuser = world_id(1 + t % 2 * 3),
+                               .incarnation = w->node[2].incarnation};
+        datagram_encode(&wr, &d);
+        rumor_item_encode(&wr, &i);
+        world_put(w, 1, (t % 6) + 2 == 2 ? 0 : (t % 6) + 2, GOSSIP_DATAGRAM, wr_done(&wr), false);
+        world_run(w, w->now + 50);
+        assert_int_equal(marked_by(w, 8, 2), 0);
+    }
+    world_free(w);
+}
+
+/* A process that dies and is started again is no member that comes and goes. */
+static void a_restart_leaves_no_mark(void **state)
+{
+    struct world *w = several(8, 20000);
+    (void)state;
+    world_kill(w, 3);
+    world_run(w, w->now + 5000);
+    assert_string_equal(world_state(w, 0, 3), "dead");
+    world_start(w, 3, "a");
+    world_run(w, w->now + 2000);
+    assert_string_equal(world_state(w, 0, 3), "alive");
+    assert_int_equal(marked_by(w, 8, 3), 0);
+    world_free(w);
+}
+
+/* Halves that were apart: it was the network, and nobody is marked for it. */
+static void a_partition_leaves_no_marks(void **state)
+{
+    struct world *w = several(8, 20000);
+    (void)state;
+    world_cut(w, "abcd", "efgh", true);
+    world_run(w, w->now + 30000);
+    world_cut(w, "abcd", "efgh", false);
+    world_run(w, w->now + 30000);
+    for (int of = 0; of < 8; of++)
+        assert_int_equal(marked_by(w, 8, of), 0);
+    for (int at = 0; at < 8; at++)
+        assert_int_equal(gossip_counts(w->node[at].g).alive, 8);
+    world_free(w);
+}
+
+/* One that is marked and dies is dead all the same: after the patience that its failures have, and the pause. */
+static void a_marked_one_still_dies(void **state)
+{
+    struct world *w = several(8, 20000);
+    (void)state;
+    for (int cycle = 0; cycle < 2; cycle++) {
+        cut_off(w, 8, 3, true);
+        world_run(w, w->now + 10000);
+        cut_off(w, 8, 3, false);
+        world_run(w, w->now + 3000);
+    }
+    assert_true(marked_by(w, 8, 3) >= 6);
+    world_stop(w, 3);
+    world_run(w, w->now + 20000);
+    for (int at = 0; at < 8; at++)
+        if (at != 3)
+            assert_string_equal(world_state(w, at, 3), "dead");
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_that_comes_and_goes_is_marked_until_it_stays),
+        cmocka_unit_test(a_pause_leaves_a_short_mark),
+        cmocka_unit_test(accusations_mark_nobody_who_answers),
+        cmocka_unit_test(a_restart_leaves_no_mark),
+        cmocka_unit_test(a_partition_leaves_no_marks),
+        cmocka_unit_test(a_marked_one_still_dies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
