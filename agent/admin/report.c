@@ -172,9 +172,16 @@ json_t *report_status(const struct control *c)
 
 /* -- members and services ---------------------------------------------------------------------- */
 
+/* Microseconds; null: unknown. */
+static json_t *round_trip(uint32_t us)
+{
+    return us ? json_integer(us) : json_null();
+}
+
 static json_t *member_of(const struct control *c, const struct member *m)
 {
     json_t *o = json_object();
+    struct gossip_rtt rtt = gossip_rtt(control_gossip(c), &m->id);
     json_object_set_new(o, "id", id_of(&m->id));
     json_object_set_new(o, "name", json_of_text(m->record.credential.node));
     json_object_set_new(o, "address", json_of_address(&m->addr));
@@ -183,6 +190,8 @@ static json_t *member_of(const struct control *c, const struct member *m)
     json_object_set_new(o, "labels", json_of_labels(&m->record.credential.labels));
     json_object_set_new(o, "policy", number(m->record.policy_version));
     json_object_set_new(o, "root", m->record.root_epoch ? number(m->record.root_epoch) : json_null());
+    json_object_set_new(o, "rtt_us", round_trip(rtt.estimated_us));
+    json_object_set_new(o, "rtt_measured_us", round_trip(rtt.measured_us));
     json_object_set_new(o, "credential_expires", json_integer(m->record.credential.expires));
     struct node_id token;
     if (credential_token(&m->record.credential, &token))

@@ -81,6 +81,26 @@ static void print_members(const json_t *list)
     buf_fini(&l);
 }
 
+/* "1.234", in milliseconds; "-": unknown. */
+static const char *milliseconds(const json_t *o, const char *key, char space[16])
+{
+    long long us = number(o, key);
+    if (us > 0)
+        snprintf(space, 16, "%lld.%03lld", us / 1000 % 1000000, us % 1000);
+    return us > 0 ? space : "-";
+}
+
+static void print_round_trips(const json_t *list)
+{
+    const json_t *m;
+    size_t i;
+    char estimated[16], measured[16];
+    printf("%-24s %-8s %-28s %14s %13s\n", "NAME", "STATE", "ADDRESS", "ESTIMATED ms", "MEASURED ms");
+    json_array_foreach(list, i, m)
+        printf("%-24s %-8s %-28s %14s %13s\n", text(m, "name"), text(m, "state"), text(m, "address"),
+               milliseconds(m, "rtt_us", estimated), milliseconds(m, "rtt_measured_us", measured));
+}
+
 static void print_services(const json_t *list)
 {
     struct buf l = {0};
@@ -140,6 +160,19 @@ static void print_why(const json_t *o)
 
 /* -- the commands -------------------------------------------------------------------------- */
 
+static int report_with(const struct args_command *cmd, const struct ask *a, const char *name,
+                       void (*print)(const json_t *))
+{
+    json_t *result = ask_agent(cmd, a, json_pack("{s:s}", "command", name), 0);
+    if (!result)
+        return EXIT_REFUSED;
+    if (a->json)
+        return print_json(result);
+    print(result);
+    json_decref(result);
+    return EXIT_GOOD;
+}
+
 static int report(int argc, char **argv, const char *name, const char *about, void (*print)(const json_t *))
 {
     struct ask a = {0};
@@ -147,16 +180,7 @@ static int report(int argc, char **argv, const char *name, const char *about, vo
     const struct args_command cmd = {
         .name = name, .about = about, .option = options, .option_count = sizeof options / sizeof *options};
     int status = args_parse(&cmd, argc, argv, NULL);
-    if (status != ARGS_GO)
-        return status;
-    json_t *result = ask_agent(&cmd, &a, json_pack("{s:s}", "command", name), 0);
-    if (!result)
-        return EXIT_REFUSED;
-    if (a.json)
-        return print_json(result);
-    print(result);
-    json_decref(result);
-    return EXIT_GOOD;
+    return status == ARGS_GO ? report_with(&cmd, &a, name, print) : status;
 }
 
 /* A result that is a text, as an object, which can grow. */
@@ -174,8 +198,19 @@ int cli_status(int argc, char **argv)
 
 int cli_members(int argc, char **argv)
 {
-    return report(argc, argv, "members", "Lists the members of the mesh as this agent knows them.",
-                  print_members);
+    struct ask a = {0};
+    bool rtt = false;
+    const struct args_option options[] = {
+        {"rtt", 0, NULL, "show round trips from here: estimated by coordinates, and measured where they are",
+         .flag = &rtt},
+        ASK_OPTIONS(a)};
+    const struct args_command cmd = {.name = "members",
+                                     .about = "Lists the members of the mesh as this agent knows them.",
+                                     .option = options,
+                                     .option_count = sizeof options / sizeof *options};
+    int status = args_parse(&cmd, argc, argv, NULL);
+    return status == ARGS_GO ? report_with(&cmd, &a, "members", rtt ? print_round_trips : print_members)
+                             : status;
 }
 
 int cli_services(int argc, char **argv)

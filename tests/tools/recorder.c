@@ -10,7 +10,7 @@
 #include "noise/noise.h"
 #include "tests/unit/recording.h"
 
-enum { LINE_BYTES = 32, DAY_S = 24 * 3600, LIFE_S = 10 * 365 * DAY_S };
+enum { LINE_BYTES = 32, DAY_S = 24 * 3600, LIFE_S = 365 * DAY_S };
 
 static struct recording_host host[RECORDING_HOSTS];
 static struct buf credential[RECORDING_HOSTS], record[RECORDING_HOSTS];
