@@ -392,7 +392,8 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
     datagram_encode(&w, &d);
     if (o.type == OUT_PING)
         note_ping(g, o.nonce);
-    if (o.type == OUT_PING && budget_has(&g->budget) && needs_introduction(g, o.to) && 4 + g->self->record->len <= room(&w)) {
+    if (o.type == OUT_PING && budget_has(&g->budget) && needs_introduction(g, o.to) &&
+        4 + g->self->record->len <= room(&w)) {
         struct rumor_item i = record_of(g->self, UINT8_MAX);
         rumor_item_encode(&w, &i);
     }
