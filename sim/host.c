@@ -462,7 +462,9 @@ static void take_in(struct host *h, const struct delivery *d)
     if (e == ERR_NOMEM)
         abort();
     /* Malformed is what forgers send; between honest hosts it is a bug. */
-    if (e && !w->forger)
+    bool is_too_new =
+        e == ERR_UNSUPPORTED && h->protocol == 1; /* to one that went back, by who does not know it yet */
+    if (e && !w->forger && !is_too_new)
         world_fail(w, "host %u finds a message of host %u %s (type %u)", h->index, d->from, err_text(e),
                    d->len > 1 ? d->msg[1] : 0);
 }
@@ -547,7 +549,8 @@ static void remember_members(struct host *h)
         if (!r || m == h->index)
             continue;
         enum err e = gossip_member_load(h->gossip, r->bytes, host_ms(h));
-        if (e && e != ERR_STALE)
+        bool is_too_new = e == ERR_MALFORMED && h->protocol == 1; /* it was newer when it stored that */
+        if (e && e != ERR_STALE && !is_too_new)
             world_fail(w, "host %u: a member from its disk is refused: %s", h->index, err_text(e));
     }
 }

@@ -35,6 +35,8 @@ static const struct scenario scenarios[] = {
      NULL},
     {"one-way", "a cut in one direction only, then healed", LAN, false, story_one_way, NULL},
     {"rolling-restart", "every host in turn is stopped and started", LAN, false, story_rolling_restart, NULL},
+    {"versions", "half of the hosts speak version 1; host by host all are upgraded, then one goes back", LAN,
+     false, story_versions, NULL},
     {"mass-restart", "all crash and come back within seconds", LAN, false, story_mass_restart, NULL},
     {"slow-nodes", "a quarter stops and goes; sockets queue meanwhile", LAN, true, story_slow_nodes, NULL},
     {"starved", "all get too little CPU: timers come late, packets queue", LAN, true, story_starved, NULL},

@@ -6,6 +6,7 @@
 #include "sim/world.h"
 
 /* story_life.c: hosts come and go */
+void story_versions(struct world *w);
 void story_join(struct world *w);
 void story_rest(struct world *w);
 void story_crash(struct world *w);

@@ -196,3 +196,38 @@ void story_day(struct world *w)
         world_fail(w, "the heap grew by %zu bytes in twenty hours, with %zu records signed", grown, records);
     world_agree(w, acts_agree_bound(w), "a day of churn");
 }
+
+static void change_version(struct world *w, uint32_t host, uint8_t protocol)
+{
+    host_stop(w, host);
+    world_run(w, MS(50) + acts_pick(w, (uint32_t)MS(500)));
+    w->host[host].protocol = protocol;
+    host_start(w, host);
+    world_run(w, MS(300));
+}
+
+/* Both versions in one mesh agree about all, see updates and deaths of either kind; so they do while host by host is
+ * upgraded, for long enough that coordinates go into records, and when one is taken back to version 1. */
+void story_versions(struct world *w)
+{
+    for (uint32_t h = 0; h < w->config.hosts; h += 2)
+        w->host[h].protocol = 1;
+    if (!acts_start_all(w) || !world_run(w, SEC(10)))
+        return;
+    uint32_t gone = w->config.hosts - 1;
+    host_update(w, 0);
+    host_update(w, 1);
+    host_crash(w, gone);
+    if (!world_run(w, SEC(1)) ||
+        !world_agree(w, acts_death_bound(w), "an update and a death among two versions"))
+        return;
+    host_start(w, gone);
+    for (uint32_t h = 0; h < w->config.hosts && world_is_well(w); h += 2)
+        change_version(w, h, 0);
+    if (!world_agree(w, acts_agree_bound(w), "all were upgraded") || !world_run(w, SEC(600)) ||
+        !world_agree(w, acts_agree_bound(w), "ten minutes of version 2"))
+        return;
+    change_version(w, 0, 1);
+    if (world_run(w, SEC(15)))
+        world_agree(w, acts_agree_bound(w), "one went back to version 1");
+}
