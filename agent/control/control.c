@@ -79,8 +79,10 @@ static enum err add_members(struct control *c, struct view_builder *b)
     for (struct member *m = c->roster.by_id; e == ERR_OK && m; m = m->hh.next)
         if (belongs_in_view(c, m) &&
             (e = view_builder_member(b, &m->record, &m->addr, m->state == GOSSIP_ALIVE,
-                                     m->state == GOSSIP_SUSPECT || m->is_degraded)) == ERR_OK)
+                                     m->state == GOSSIP_SUSPECT || m->is_degraded)) == ERR_OK) {
             view_builder_vouched(b, m->vouched);
+            view_builder_rtt(b, gossip_rtt(c->gossip, &m->id).estimated_us);
+        }
     return e;
 }
 

@@ -162,6 +162,13 @@ void view_builder_proof(struct view_builder *b, struct proof *p)
     b->view->proof = proof_ref(p);
 }
 
+void view_builder_rtt(struct view_builder *b, uint32_t us)
+{
+    for (size_t i = b->offer_count;
+         us > 0 && i > 0 && b->node_count > 0 && b->offer[i - 1].node == b->node_count - 1; i--)
+        b->offer[i - 1].endpoint.rtt_us = us;
+}
+
 static int node_by_id(const void *a, const void *b)
 {
     return node_id_cmp(&((const struct view_node *)a)->id, &((const struct view_node *)b)->id);

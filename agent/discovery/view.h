@@ -17,7 +17,7 @@ struct view_node { /* another agent */
     struct vouched *vouched; /* its newest credential; NULL: not given */
     struct addr addr;
     uint32_t features;
-    bool alive; /* alive or suspect: still routed to when suspect or degraded, unless others are well */
+    bool alive;   /* alive or suspect: still routed to when suspect or degraded, unless others are well */
     bool suspect; /* or degraded */
 };
 struct view_endpoint {            /* one instance of a service */
@@ -26,6 +26,8 @@ struct view_endpoint {            /* one instance of a service */
     struct addr local;    /* where the application listens, when on this host */
     struct labels labels; /* slices owned by the view */
     bool healthy, draining;
+    uint32_t
+        rtt_us; /* estimated round trip to its host when the view was built; 0: unknown, or on this host */
     uint32_t index; /* dense, for per-endpoint state of a worker */
 };
 struct view_service {
@@ -79,6 +81,8 @@ must_check enum err view_builder_member(struct view_builder *b, const struct rec
 /* Take references. The credential is that of the member added last. */
 void view_builder_vouched(struct view_builder *b, struct vouched *v);
 void view_builder_proof(struct view_builder *b, struct proof *p);
+/* The estimated round trip to the member that was added last, us; 0, also for this host's own record: changes nothing. */
+void view_builder_rtt(struct view_builder *b, uint32_t us);
 /* Takes a reference to the policy (may be NULL). Frees the builder. NULL: no memory. The same members in any
  * order give the same view: services by name, within one this host first, then by node id. */
 struct view *view_builder_finish(struct view_builder *b, struct policy *policy, uint64_t epoch,

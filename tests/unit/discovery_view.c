@@ -56,6 +56,27 @@ static void an_empty_view_knows_nobody(void **state)
     view_unref(NULL);
 }
 
+static void endpoints_carry_the_round_trip_to_their_host(void **state)
+{
+    (void)state;
+    struct view_builder *b = view_builder_new("m", &self, NULL);
+    struct record r9 = record_of(9, "host-9"), r3 = record_of(3, "host-3");
+    offer(&r9, "cart", NULL, true);
+    offer(&r9, "web", NULL, true);
+    offer(&r3, "cart", NULL, true);
+    add(b, &r9, true, false);
+    view_builder_rtt(b, 30000);
+    add(b, &r3, true, false);
+    view_builder_rtt(b, 0);
+    struct view *v = view_builder_finish(b, NULL, 0, 1);
+    const struct view_service *cart = view_service(v, bytes_str("cart")),
+                              *web = view_service(v, bytes_str("web"));
+    assert_int_equal(cart->endpoint[0]->rtt_us, 0); /* of host 3: unknown */
+    assert_int_equal(cart->endpoint[1]->rtt_us, 30000);
+    assert_int_equal(web->endpoint[0]->rtt_us, 30000);
+    view_unref(v);
+}
+
 static void members_and_local_services_become_sorted_services(void **state)
 {
     (void)state;
@@ -195,6 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_view_knows_nobody),
+        cmocka_unit_test(endpoints_carry_the_round_trip_to_their_host),
         cmocka_unit_test(members_and_local_services_become_sorted_services),
         cmocka_unit_test(the_view_owns_its_text),
         cmocka_unit_test(who_left_is_known_but_offers_nothing),
