@@ -20,6 +20,7 @@ struct report { /* what was found in one file */
 };
 struct check_options {
     bool run_tests, json, strict, together;
+    struct args_list tests; /* further files of tests */
 };
 
 static void fill_report(struct report *r, const struct policy *p)
@@ -87,30 +88,47 @@ static void print_report(struct report *r, const struct check_options *o)
     puts(r->good ? ": good" : ": not good");
 }
 
+struct texts { /* of one policy, and of tests kept beside it */
+    struct policy_source src[POLICY_SOURCES_MAX];
+    struct buf text[POLICY_SOURCES_MAX];
+    size_t count;
+};
+
+/* False: complained. */
+static bool read_text(struct texts *t, const char *file, bool tests_only, struct complaints *said)
+{
+    struct buf why = {0}, *text = &t->text[t->count];
+    bool good = t->count < POLICY_SOURCES_MAX && file_read(text, file, YAML_BYTES_MAX, &why) == ERR_OK;
+    if (t->count == POLICY_SOURCES_MAX)
+        complain_of(said, CODE_LIMIT, NULL, "more than %d files of one policy", POLICY_SOURCES_MAX);
+    else if (!good)
+        complain(said, NULL, "%s", buf_str(&why));
+    else
+        t->src[t->count++] =
+            (struct policy_source){.file = file, .text = buf_bytes(text), .tests_only = tests_only};
+    buf_fini(&why);
+    return good;
+}
+
 /* Examines `count` files as one policy, and prints or lists what was found. True: good. */
 static bool examine_files(const char *const *files, size_t count, const struct check_options *o, json_t *list)
 {
     struct report r = {.file = files[0]};
-    struct policy_source src[POLICY_SOURCES_MAX];
-    struct buf text[POLICY_SOURCES_MAX] = {{0}}, why = {0};
+    struct texts t = {.count = 0};
     bool read = true;
-    for (size_t i = 0; i < count; i++) {
-        if (file_read(&text[i], files[i], YAML_BYTES_MAX, &why) != ERR_OK) {
-            complain(&r.said, NULL, "%s", buf_str(&why));
-            read = false;
-        }
-        src[i] = (struct policy_source){.file = files[i], .text = buf_bytes(&text[i])};
-    }
+    for (size_t i = 0; i < count; i++)
+        read = read_text(&t, files[i], false, &r.said) && read;
+    for (size_t i = 0; i < o->tests.count; i++)
+        read = read_text(&t, o->tests.at[i], true, &r.said) && read;
     r.said.file = files[0];
     if (read)
-        examine(&r, src, count, o);
+        examine(&r, t.src, t.count, o);
     if (o->json)
         json_array_append_new(list, json_of(&r));
     else
         print_report(&r, o);
-    for (size_t i = 0; i < count; i++)
-        buf_fini(&text[i]);
-    buf_fini(&why);
+    for (size_t i = 0; i < t.count; i++)
+        buf_fini(&t.text[i]);
     buf_fini(&r.said.text);
     free(r.said.list);
     return r.good;
@@ -140,6 +158,8 @@ static int check_or_test(int argc, char **argv, bool run_tests)
         {"strict", 0, NULL, "a warning is as bad as an error", .flag = &o.strict},
         {"together", 0, NULL, "the files are one policy", .flag = &o.together},
         {"json", 0, NULL, "print JSON", .flag = &o.json},
+        {"tests", 0, "FILE", "more tests, kept apart; may be repeated",
+         .list = &o.tests}, /* of `test` alone */
     };
     const struct args_command command = {
         .name = run_tests ? "policy test" : "policy check",
@@ -149,7 +169,7 @@ static int check_or_test(int argc, char **argv, bool run_tests)
                 ? "Compiles each policy with the agent's own engine and runs the tests inside it."
                 : "Compiles each policy with the agent's own engine and shows every error with its place.",
         .option = options,
-        .option_count = sizeof options / sizeof *options,
+        .option_count = sizeof options / sizeof *options - !run_tests,
         .operands_min = 1,
         .operands_max = ARGS_LIST_MAX};
     int status = args_parse(&command, argc, argv, &files);
@@ -173,6 +193,7 @@ static const struct verb {
     {"check", "compile a policy and show every error with its place", policy_check},
     {"test", "compile a policy and run the tests inside it", policy_test_command},
     {"fmt", "write a policy in the one way to write it", cli_policy_fmt},
+    {"schema", "print the language as a JSON Schema, for editors", cli_policy_schema},
     {"sign", "make a signed bundle of a policy (offline)", cli_policy_sign},
     {"verify", "check a bundle against a root of trust", cli_policy_verify},
     {"publish", "hand a bundle to a running agent; gossip takes it to all", cli_policy_publish},

@@ -264,6 +264,16 @@ static void refuse_out_of_reach(struct compile *k, const struct yaml_node *root)
                             sections[j].name, part);
 }
 
+/* Tests kept in a file of their own must not be able to make themselves pass. */
+static void refuse_all_but_tests(struct compile *k, const struct yaml_node *root)
+{
+    for (size_t i = 0; k->src[root->source].tests_only && i < root->count; i++)
+        if (strcmp(root->key[i]->text, "tests") != 0)
+            complain_of(k->c, CODE_REACH, root->key[i],
+                        "`%.60s` in a file of tests, which holds nothing but `tests`; remove it",
+                        root->key[i]->text);
+}
+
 static bool compile_sections_known(struct compile *k, const struct yaml_node *root)
 {
     const char *names[SECTIONS + 1] = {NULL};
@@ -331,6 +341,7 @@ static void compile_roots(struct compile *k, struct yaml_doc *const *doc)
         if (compile_sections_known(k, yaml_root(doc[i]))) {
             compile_head(k, yaml_root(doc[i]), &k->p->source[i]);
             refuse_out_of_reach(k, yaml_root(doc[i]));
+            refuse_all_but_tests(k, yaml_root(doc[i]));
         }
     compile_defaults(k, NULL);
     compile_mesh_defaults(k->p);

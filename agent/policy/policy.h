@@ -37,6 +37,7 @@ struct policy_source {
     const char *file; /* for complaints; NULL: "input" */
     struct bytes text;
     const struct policy_reach *reach_or_null; /* NULL: may say everything */
+    bool tests_only;                          /* may hold `tests`, and nothing that would change the policy */
 };
 /* Several texts that together are one policy: each service once over all of them, each of `defaults`,
  * `rollout`, `observability` and `audit` once, lists joined in the order of the sources. The first says

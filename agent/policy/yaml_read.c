@@ -281,6 +281,17 @@ bool yaml_one_of(const struct yaml_node *n, const char *const *words, size_t *in
     return false;
 }
 
+enum { KNOWN_SHOWN_MAX = 300 }; /* bytes of the keys that are listed; the longest list has 170 */
+
+static void complain_of_unknown(struct complaints *c, const struct yaml_node *key, const char *const *known)
+{
+    char words[KNOWN_SHOWN_MAX] = "";
+    size_t len = 0;
+    for (size_t i = 0; known[i] && len < sizeof words; i++)
+        len += (size_t)snprintf(words + len, sizeof words - len, "%s%s", i ? ", " : "", known[i]);
+    complain_of(c, CODE_UNKNOWN_KEY, key, "unknown key `%.60s`; expected one of %s", key->text, words);
+}
+
 bool yaml_keys_only(const struct yaml_node *map, const char *const *known, struct complaints *c)
 {
     bool good = true;
@@ -300,7 +311,7 @@ bool yaml_keys_only(const struct yaml_node *map, const char *const *known, struc
             complain_of(c, CODE_UNKNOWN_KEY, map->key[i], "unknown key `%.60s`; did you mean `%s`?", key,
                         near);
         else
-            complain_of(c, CODE_UNKNOWN_KEY, map->key[i], "unknown key `%.60s`; remove it", key);
+            complain_of_unknown(c, map->key[i], known);
         good = false;
     }
     return good;

@@ -65,6 +65,11 @@ has 'file mesh key node services labels expires credential_seconds' 'o["services
     token create --ca "$T/x" --service cart --node c --credential-life 1h -o "$T/x.token"
 has 'file good mesh version services tests failed features errors warnings complaints' 'o[0]["good"] and o[0]["services"] == 3 and o[0]["errors"] == 0 and o[0]["features"] == []' policy check "$T/p.yaml"
 has 'file good mesh version services tests failed features errors warnings complaints' 'o[0]["tests"] == 1 and o[0]["failed"] == 0' policy test "$T/p.yaml"
+printf 'tests: [{from: nobody, to: cart, expect: deny, request: GET /items}]\n' >"$T/more.yaml"
+has 'file good mesh version services tests failed' 'o[0]["tests"] == 2 and o[0]["failed"] == 0' policy test "$T/p.yaml" --tests "$T/more.yaml"
+printf 'services: {}\n' >>"$T/more.yaml"
+ends 1 'more.yaml:2:1: .services. in a file of tests' policy test "$T/p.yaml" --tests "$T/more.yaml"
+"$starling" policy schema | python3 -c 'import json, sys; assert "services" in json.load(sys.stdin)["properties"]' || fail "policy schema"
 printf 'policy:  v1 # schema\nmesh: x.example\nversion: 1\n' >"$T/fmt.yaml"
 ends 1 "$T/fmt.yaml" policy fmt --check "$T/fmt.yaml"
 ends 0 'policy: v1  # schema' policy fmt "$T/fmt.yaml"
@@ -131,7 +136,7 @@ PY
 
 echo "- usage"
 ends 2 'there is no command' tap
-ends 2 'try: starling policy --help' policy fmt
+ends 2 'try: starling policy --help' policy frmt
 ends 2 '--colour' status --colour
 for c in '' agent 'mesh init' 'token create' 'policy check' 'policy test' 'policy sign' 'policy verify' 'policy publish' 'policy show' status members services why reload leave; do
     # shellcheck disable=SC2086

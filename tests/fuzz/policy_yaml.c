@@ -54,8 +54,9 @@ static void in_two(const uint8_t *in, size_t len)
 {
     static const struct bytes pattern = {(const uint8_t *)"a*", 2};
     static const struct policy_reach reach = {"team", &pattern, 1};
-    const struct policy_source src[] = {{"one", bytes_of(in, len / 2), NULL},
-                                        {"two", bytes_of(in + len / 2, len - len / 2), &reach}};
+    const struct policy_source src[] = {
+        {.file = "one", .text = bytes_of(in, len / 2)},
+        {.file = "two", .text = bytes_of(in + len / 2, len - len / 2), .reach_or_null = &reach}};
     struct complaints c = {0};
     struct policy *p = NULL;
     size_t run;

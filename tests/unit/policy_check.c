@@ -100,8 +100,9 @@ static const struct policy_reach team = {"team", team_services, 2};
 static enum err compile_both(struct policy **p, const char *main, const char *part,
                              const struct policy_reach *reach, struct complaints *c)
 {
-    const struct policy_source src[] = {{"main.yaml", bytes_str(main), NULL},
-                                        {"team.yaml", bytes_str(part), reach}};
+    const struct policy_source src[] = {
+        {.file = "main.yaml", .text = bytes_str(main)},
+        {.file = "team.yaml", .text = bytes_str(part), .reach_or_null = reach}};
     return policy_compile_sources(p, src, 2, c);
 }
 
@@ -223,13 +224,38 @@ static void further_texts_without_a_reach_say_each_thing_once(void **state)
     assert_int_equal(policy_compile_sources(&p, NULL, 0, NULL), ERR_LIMIT);
 }
 
+static void a_file_of_tests_cannot_change_what_is_tested(void **state)
+{
+    (void)state;
+    struct policy *p = NULL;
+    struct complaints c = {0};
+    size_t run;
+    struct policy_source src[] = {
+        {.file = "main.yaml",
+         .text = bytes_str("policy: v1\nmesh: m\nversion: 1\nservices: {cart: {protocol: tcp}}\n")},
+        {.file = "more.yaml",
+         .text = bytes_str("tests: [{from: web, to: cart, expect: allow}]\n"),
+         .tests_only = true}};
+    assert_int_equal(policy_compile_sources(&p, src, 2, &c), ERR_OK);
+    assert_int_equal(policy_test(p, &run, &c), 1);
+    assert_non_null(strstr(buf_str(&c.text), "more.yaml:1:9: test failed: denied by `unmatched`"));
+    policy_unref(p);
+    buf_fini(&c.text);
+    c = (struct complaints){0};
+    src[1].text = bytes_str("intentions: [{name: x, from: [web], to: cart}]\n");
+    assert_int_equal(policy_compile_sources(&p, src, 2, &c), ERR_INVALID);
+    assert_non_null(strstr(buf_str(&c.text), "more.yaml:1:1: `intentions` in a file of tests"));
+    buf_fini(&c.text);
+}
+
 static void a_part_compiles_alone_for_its_signer(void **state)
 {
     (void)state;
     struct policy *p = NULL;
     struct complaints c = {.file = "team.yaml"};
-    const struct policy_source alone = {"team.yaml", bytes_str(PART "services: {team-a: {protocol: http}}\n"),
-                                        &team};
+    const struct policy_source alone = {.file = "team.yaml",
+                                        .text = bytes_str(PART "services: {team-a: {protocol: http}}\n"),
+                                        .reach_or_null = &team};
     assert_int_equal(policy_compile_sources(&p, &alone, 1, &c), ERR_OK);
     assert_string_equal(policy_part(p), "team");
     assert_int_equal(policy_version(p), 3);
@@ -318,6 +344,7 @@ int main(void)
         cmocka_unit_test(a_part_speaks_for_its_services),
         cmocka_unit_test(a_part_speaks_for_nothing_else),
         cmocka_unit_test(further_texts_without_a_reach_say_each_thing_once),
+        cmocka_unit_test(a_file_of_tests_cannot_change_what_is_tested),
         cmocka_unit_test(a_part_compiles_alone_for_its_signer),
         cmocka_unit_test(a_complaint_has_a_code_a_place_and_a_hint),
         cmocka_unit_test(codes_are_words_that_never_change),
