@@ -118,10 +118,10 @@ static void export_trust(struct control *c)
 {
     const struct trust_cache_stats *t = trust_cache_stats(c->verified);
     metric_set(metric_counter(c->metrics, "starling_trust_checked_total",
-                              "Records and credentials whose signatures were checked.", NULL, 0),
+                              "Records, credentials and grants whose signatures were checked.", NULL, 0),
                t->misses);
     metric_set(metric_counter(c->metrics, "starling_trust_known_total",
-                              "Records and credentials that were known as verified before.", NULL, 0),
+                              "Records, credentials and grants that were known as verified before.", NULL, 0),
                t->hits);
     metric_set(metric_gauge(c->metrics, "starling_credential_expires_seconds",
                             "When this agent's credential expires, Unix time.", NULL, 0),

@@ -38,6 +38,7 @@ static enum err noise_begin(struct udp *u, struct noise_handshake *hs, const str
         .initiator = remote_key != NULL,
         .prologue = prologue(u, cipher, space),
         .s_sec = own->secret,
+        .s_pub = own->public_key,
         .rs = remote_key,
     };
     return noise_handshake_init(hs, &setup);

@@ -167,7 +167,10 @@ static must_check bool take_keys(struct noise_handshake *hs, const struct noise_
 {
     if (setup->s_sec) {
         memcpy(hs->s_sec, setup->s_sec, 32);
-        crypto_scalarmult_base(hs->s_pub, hs->s_sec);
+        if (setup->s_pub)
+            memcpy(hs->s_pub, setup->s_pub, 32);
+        else
+            crypto_scalarmult_base(hs->s_pub, hs->s_sec);
         hs->has_s = true;
     }
     if (setup->rs) {

@@ -77,6 +77,8 @@ struct noise_setup {
     bool initiator;
     struct bytes prologue;
     const uint8_t *s_sec; /* 32 bytes or NULL */
+    const uint8_t
+        *s_pub; /* its public key, for who has it at hand; NULL: computed, a sixth of a handshake's work */
     const uint8_t *rs;    /* 32 bytes or NULL */
     const uint8_t *psk;   /* 32 bytes or NULL */
     const uint8_t *e_sec; /* 32 bytes or NULL; vectors and tests only */

@@ -7,6 +7,7 @@ Each agent listens on an address of its own out of 127.0.0.0/8. One JSON line at
 import json, os, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
 B, N, REST = os.environ["B"], int(os.environ.get("AGENTS", "100")), int(os.environ.get("REST_SECONDS", "20"))
+SETTLE = int(os.environ.get("SETTLE_SECONDS", "10"))  # after the join, before the rest is measured
 STARLING, TICK = B + "/starling", os.sysconf("SC_CLK_TCK")
 T = tempfile.mkdtemp(prefix="starling-mesh.")
 agents = []
@@ -62,9 +63,9 @@ def cpu(p):
     return (int(f[11]) + int(f[12])) / TICK
 
 
-def memory(p):
+def memory(p, what):
     text = open(f"/proc/{p.pid}/smaps_rollup").read()
-    return int(re.search(r"Anonymous:\s+(\d+)", text).group(1)) / 1024
+    return int(re.search(what + r":\s+(\d+)", text).group(1)) / 1024
 
 
 def sent():
@@ -91,13 +92,16 @@ def main():
     out = {"agents": N, "started_s": round(started, 2)}
     out["all_know_all_s"] = round(started + until("all know all", 180, all_know(N)), 2)
     until("nobody suspected", 60, lambda: members(0)["alive"] == N)
+    out["cpu_ms_until_then"] = round(statistics.mean(cpu(p) for p in agents) * 1000, 1)
+    time.sleep(SETTLE)
     before, traffic = [cpu(p) for p in agents], sent()
     time.sleep(REST)
     bytes_, packets = (b - a for a, b in zip(traffic, sent()))
     out["rest_bytes_per_s"] = round(bytes_ / N / REST)
     out["rest_packets_per_s"] = round(packets / N / REST, 2)
     out["rest_cpu_ms_per_s"] = round(statistics.mean(cpu(p) - b for p, b in zip(agents, before)) * 1000 / REST, 2)
-    out["anonymous_mib"] = round(statistics.median(memory(p) for p in agents), 2)
+    out["anonymous_mib"] = round(statistics.median(memory(p, "Anonymous") for p in agents), 2)
+    out["pss_mib"] = round(statistics.median(memory(p, "Pss") for p in agents), 2)
     deaths = []
     for victim in (N // 2, N // 3, N // 4):
         agents[victim].send_signal(signal.SIGKILL)
