@@ -2,6 +2,7 @@
  * than what it is to replace, is not signed. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <jansson.h>
 
@@ -13,7 +14,7 @@
 #include "store/file.h"
 
 struct sign_options {
-    const char *ca, *root_file, *passphrase_file, *epoch, *previous, *out;
+    const char *ca, *root_file, *passphrase_file, *epoch, *previous, *drop, *out;
     struct args_list keys;
     bool force, json, lower;
 };
@@ -24,6 +25,7 @@ struct signing { /* all that signing opens and has to close again */
     struct buf root_bytes, in, previous_bytes, bundle, why;
     struct keys_ring ring;
     struct bundle previous;
+    struct policy *previous_policy;
     bool has_previous, is_draft;
     uint64_t epoch;
 };
@@ -34,6 +36,7 @@ static void signing_fini(struct signing *s)
     buf_fini(&s->root_bytes);
     buf_fini(&s->in);
     buf_fini(&s->previous_bytes);
+    policy_unref(s->previous_policy);
     buf_fini(&s->bundle);
     buf_fini(&s->why);
 }
@@ -44,7 +47,7 @@ static enum err load_previous(struct signing *s, const char *file)
     enum err e = file_read(&s->previous_bytes, file, BUNDLE_BYTES_MAX, &s->why);
     if (e != ERR_OK)
         return e;
-    e = bundle_open(&s->previous, NULL, &s->root, buf_bytes(&s->previous_bytes), &c);
+    e = bundle_open(&s->previous, &s->previous_policy, &s->root, buf_bytes(&s->previous_bytes), &c);
     if (e != ERR_OK)
         buf_addf(&s->why, "--previous is not a bundle of this mesh: %s", buf_str(&c.text));
     s->has_previous = e == ERR_OK;
@@ -257,6 +260,57 @@ static enum err check_previous(struct signing *s, const struct bundle *b)
     return ERR_STALE;
 }
 
+/* A revocation has to outlive what it revokes, also for agents that join later and know only what the policy says: whatever
+ * was signed with the key has ended when a token and a credential of the longest life have. */
+static bool has_outlived(const struct policy_revocation *line, wall_s now)
+{
+    return now >= line->at && now - line->at >= GRANT_LIFE_MAX_S + CREDENTIAL_LIFE_MAX_S;
+}
+
+static enum err check_dropped(struct signing *s, const struct policy *p)
+{
+    size_t count = 0;
+    wall_s now = (wall_s)time(NULL);
+    const struct policy_revocation *line =
+        s->previous_policy ? policy_revocations(s->previous_policy, &count) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        char key[NODE_ID_TEXT_MAX];
+        if (policy_revocation(p, &line[i].key) || has_outlived(&line[i], now))
+            continue;
+        node_id_text(&line[i].key, key);
+        if (s->o->drop) {
+            fprintf(stderr, "%s is revoked no longer (%s): %s\n", key, line[i].reason, s->o->drop);
+            continue;
+        }
+        buf_addf(
+            &s->why,
+            "the revocation of %s (%s) would be dropped before what it revokes has ended (800 days after "
+            "`at`): "
+            "agents that join later would believe that key. Keep the line, or say --drop-revocations REASON",
+            key, line[i].reason);
+        return ERR_DENIED;
+    }
+    return ERR_OK;
+}
+
+/* Such a line would do nothing. */
+static enum err check_revoked(struct signing *s, const struct policy *p)
+{
+    const struct role *role[] = {&s->root.root, &s->root.policy};
+    for (size_t r = 0; r < 2; r++)
+        for (size_t i = 0; i < role[r]->count; i++) {
+            char key[NODE_ID_TEXT_MAX];
+            if (!policy_revocation(p, &role[r]->key[i]))
+                continue;
+            buf_addf(&s->why,
+                     "%s is a %s key of the root: it is not revoked by policy but rotated out of the root "
+                     "(mesh rotate)",
+                     node_id_text(&role[r]->key[i], key), r == 0 ? "root" : "policy");
+            return ERR_DENIED;
+        }
+    return ERR_OK;
+}
+
 /* Into the file that was named, or back into the draft. */
 static enum err write_bundle(struct signing *s, const char *out)
 {
@@ -279,6 +333,10 @@ static enum err finish(struct signing *s)
         return e;
     }
     e = check_previous(s, &b);
+    if (e == ERR_OK)
+        e = check_revoked(s, p);
+    if (e == ERR_OK)
+        e = check_dropped(s, p);
     if (e == ERR_OK)
         e = remember(s, &b);
     if (e == ERR_OK)
@@ -342,6 +400,8 @@ int cli_policy_sign(int argc, char **argv)
          .text = &o.previous},
         {"out", 'o', "FILE", "where the bundle goes (a draft: into the same file)", .text = &o.out},
         {"force", 0, NULL, "replace FILE if it exists", .flag = &o.force},
+        {"drop-revocations", 0, "REASON", "sign although a revocation of --previous goes before its time",
+         .text = &o.drop},
         {"lower", 0, NULL, "sign although this key has signed a higher version", .flag = &o.lower},
         {"json", 0, NULL, "print JSON", .flag = &o.json},
     };

@@ -139,6 +139,20 @@ agent b 7100 --seed 127.0.0.1:7000 --service cart=9001
 eventually 10 all_alive 2 a b
 eventually 5 good 7085
 
+# Signing refuses to drop a line before its time, unless told why; and to revoke a key that is the root's matter.
+sed 's/version: 2/version: 9/; /^revoke:/,$d' "$T/v2.yaml" >"$T/drop.yaml"
+! "$starling" policy sign "$T/drop.yaml" --ca "$T/ca" --previous "$T/v2.yaml.bundle" -o "$T/drop.bundle" >"$T/said" 2>&1 || fail "a revocation was dropped"
+grep -q "the revocation of $v_key (lost in a train) would be dropped" "$T/said" || { cat "$T/said"; fail "the dropped line is not named"; }
+sed 's/2026-08-20/2020-08-20/; s/version: 2/version: 3/' "$T/v2.yaml" >"$T/old.yaml"
+"$starling" policy sign "$T/old.yaml" --ca "$T/ca" --force --lower -o "$T/old.bundle" >/dev/null
+"$starling" policy sign "$T/drop.yaml" --ca "$T/ca" --previous "$T/old.bundle" --force --lower -o "$T/drop.bundle" >/dev/null || fail "a line that has outlived its target cannot go"
+"$starling" policy sign "$T/drop.yaml" --ca "$T/ca" --previous "$T/v2.yaml.bundle" --force --lower --drop-revocations 'a test' -o "$T/drop.bundle" >/dev/null 2>"$T/said"
+grep -q "$v_key is revoked no longer (lost in a train): a test" "$T/said" || { cat "$T/said"; fail "the forced drop is not told"; }
+policy_key=$("$starling" policy verify "$T/v2.yaml.bundle" --ca "$T/ca" --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["signers"][0])')
+version=9; policy 9 "$policy_key"
+! "$starling" policy sign "$T/v9.yaml" --ca "$T/ca" --lower -o "$T/v9.bundle" >"$T/said" 2>&1 || fail "a policy key was revoked by policy"
+grep -q 'rotated out of the root' "$T/said" || { cat "$T/said"; fail "it is not said how a policy key goes"; }
+
 # A token's key: all hosts that were enrolled with it, and no other.
 cp "$T/other" "$T/token"
 agent t-1 7300 --seed 127.0.0.1:7000 --service cart=9001
