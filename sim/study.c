@@ -18,6 +18,10 @@ static const struct study studies[] = {
     {"join-all", "all start at once with one seed: when all see all", measure_join_all},
     {"coordinates", "how well coordinates foretell round trips, after a start and after a zone moved",
      measure_coordinates},
+    {"document", "a document of 256 KiB over lines of 100 Mbit/s: when each member has it", measure_document},
+    {"repair", "one member misses some records: what it costs to give them to it", measure_repair},
+    {"mass-failure", "1 to 95 % fail at once: what the others still hear, and when they know",
+     measure_failure},
     {"lies", "some members lie as much as their keys allow: what they achieve, against their share",
      measure_liars},
 };

@@ -61,5 +61,8 @@ int measure_rest(const struct study_options *o);
 int measure_join_all(const struct study_options *o);
 int measure_coordinates(const struct study_options *o);
 int measure_liars(const struct study_options *o);
+int measure_document(const struct study_options *o);
+int measure_repair(const struct study_options *o);
+int measure_failure(const struct study_options *o);
 
 #endif
