@@ -197,6 +197,14 @@ static bool is_worth_telling(const struct gossip *g, const struct news *news)
     return news->origin != FROM_STORE && (news->origin != FROM_SYNC || (g->is_joined && !g->catch_up.is_on));
 }
 
+/* The accused has answered our first look, or has refuted. */
+static void strike_accusers(struct gossip *g, const struct suspicion *s)
+{
+    for (int i = 0; !s->is_own && s->tries <= 1 && i < s->accusers; i++)
+        if (!is_self(g, &s->accuser[i]))
+            accusers_strike(&g->accusers, &s->accuser[i], g->now);
+}
+
 static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
                   const struct gossip_claim *claim, const struct news *news, bool is_new)
 {
@@ -207,6 +215,8 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
     bool is_equivocal = !is_new && member_cmp(m, claim->incarnation, claim->version) == 0;
     members_set_record(&g->members, m, blob);
     m->flags &= (uint16_t) ~(is_equivocal ? 0 : MEMBER_EQUIVOCAL);
+    if (is_refuted && before == GOSSIP_SUSPECT && member_suspicion(m))
+        strike_accusers(g, member_suspicion(m));
     if (is_refuted || after == GOSSIP_LEFT)
         rumors_drop(&g->rumors, member_opinion(m));
     m->flags &= (uint16_t)~MEMBER_QUIET;
@@ -396,14 +406,6 @@ static bool is_believed(const struct gossip *g, const struct member *m, const st
     LIST_FOREACH (s, &g->suspicions, link)
         open += !s->is_own && s->accusers > 0 && node_id_eq(&s->accuser[0], accuser);
     return open < ACCUSATIONS_OPEN_MAX;
-}
-
-/* Our first look found the accused well. */
-static void strike_accusers(struct gossip *g, const struct suspicion *s)
-{
-    for (int i = 0; !s->is_own && s->tries <= 1 && i < s->accusers; i++)
-        if (!is_self(g, &s->accuser[i]))
-            accusers_strike(&g->accusers, &s->accuser[i], g->now);
 }
 
 static void clear_accusers(struct gossip *g, const struct suspicion *s)

@@ -345,6 +345,125 @@ static void digests_and_lists_are_not_levers(void **state)
     world_free(w);
 }
 
+/* The n-th order of `count` things: factorial digits. */
+static void order_of(unsigned n, unsigned count, unsigned *out)
+{
+    unsigned left[8], size = count;
+    for (unsigned i = 0; i < count; i++)
+        left[i] = i;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned at = n % size;
+        n /= size;
+        out[i] = left[at];
+        memmove(left + at, left + at + 1, (--size - at) * sizeof *left);
+    }
+}
+
+/* G31, R4: a member's whole life, good-byes, equivocation and accusations included, in all 720 orders: the end is the same. */
+static void in_every_order_of_delivery_the_end_is_the_same(void **state)
+{
+    enum { THINGS = 6, ORDERS = 720 };
+    static const struct {
+        uint64_t incarnation, version;
+        bool left;
+        uint8_t filler;
+    } life[THINGS - 1] = {
+        {1, 1, false, 0}, {1, 2, true, 0}, {2, 1, false, 'x'}, {2, 1, false, 'y'}, {3, 1, true, 0}};
+    struct world *w = three(0);
+    (void)state;
+    for (unsigned n = 0; n < ORDERS; n++) {
+        unsigned order[THINGS];
+        uint8_t space[400];
+        struct world_record last = {0};
+        struct node_id id = {{(uint8_t)('a' + 9), 1, (uint8_t)n, (uint8_t)(n >> 8)}};
+        struct gossip_member m;
+        order_of(n, THINGS, order);
+        for (unsigned k = 0; k < THINGS; k++) {
+            if (order[k] == THINGS - 1) {
+                struct rumor_item accusation = {
+                    .type = RUMOR_DEAD, .subject = id, .accuser = world_id(1), .incarnation = 2};
+                hear(w, 0, 1, &accusation);
+                continue;
+            }
+            last = (struct world_record){.id = id,
+                                         .incarnation = life[order[k]].incarnation,
+                                         .version = life[order[k]].version,
+                                         .left = life[order[k]].left,
+                                         .addr = world_addr(9),
+                                         .padding = 4,
+                                         .filler = life[order[k]].filler};
+            hear_record(w, 0, 1, &last);
+        }
+        assert_true(gossip_member_get(w->node[0].g, &id, &m));
+        assert_int_equal(m.incarnation, 3);
+        assert_int_equal(m.state, GOSSIP_LEFT);
+        last = (struct world_record){
+            .id = id, .incarnation = 3, .version = 1, .left = true, .addr = world_addr(9), .padding = 4};
+        assert_true(bytes_eq(m.record, world_record_encode(&last, space, sizeof space)));
+    }
+    world_free(w);
+}
+
+/* G4: who accuses without end is doubted: its word makes nobody suspect any more, while another's does. */
+static void who_accuses_falsely_again_and_again_is_not_believed(void **state)
+{
+    struct world *w = three(0);
+    (void)state;
+    struct rumor_item i = {
+        .type = RUMOR_SUSPECT, .subject = world_id(2), .accuser = world_id(1), .incarnation = 1};
+    for (int k = 0; k < 40; k++) {
+        i.incarnation = member(w, 0, 2).incarnation;
+        hear(w, 0, 1, &i);
+        world_run(w, w->now + 500);
+    }
+    uint64_t suspicions = gossip_stats(w->node[0].g)->suspicions;
+    assert_in_range(suspicions, 1, 8);
+    for (int k = 0; k < 10; k++) {
+        i.incarnation = member(w, 0, 2).incarnation;
+        hear(w, 0, 1, &i);
+        world_run(w, w->now + 500);
+        assert_string_equal(world_state(w, 0, 2), "alive");
+    }
+    assert_int_equal(gossip_stats(w->node[0].g)->suspicions, suspicions);
+    world_free(w);
+}
+
+/* G38: a state that is cut at any place is refused whole, and changes nothing. */
+static void a_state_cut_anywhere_changes_nothing(void **state)
+{
+    struct world *w = three(WORLD_EVENTS);
+    (void)state;
+    uint8_t space[4096], record[400];
+    struct wr wr = wr_init(space, sizeof space);
+    struct addr via = world_addr(1);
+    bulk_encode(&wr, &(struct bulk){.type = MSG_STATE, .salt = 1, .flags = STATE_LAST});
+    size_t head = wr_done(&wr).len;
+    size_t whole[8];
+    for (int k = 0; k < 8; k++) {
+        struct world_record r = {.id = world_id(10 + k),
+                                 .incarnation = 1,
+                                 .version = 1,
+                                 .addr = world_addr(10 + k),
+                                 .padding = 100};
+        struct state_entry e = {.record = world_record_encode(&r, record, sizeof record)};
+        whole[k] = wr_done(&wr).len;
+        state_entry_encode(&wr, &e);
+    }
+    struct bytes all = wr_done(&wr);
+    for (size_t len = head + 1, k = 1; len < all.len; len++) {
+        if (k < 8 && len == whole[k]) { /* a shorter state, but a whole one */
+            k++;
+            continue;
+        }
+        assert_int_equal(
+            gossip_receive(w->node[0].g, GOSSIP_BULK, &w->node[1].id, &via, bytes_of(all.at, len), w->now),
+            ERR_MALFORMED);
+    }
+    world_drain(w, 0);
+    EXPECT_TRACE(w, "");
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +480,9 @@ int main(void)
         cmocka_unit_test(unknown_messages_are_dropped_and_counted),
         cmocka_unit_test(syncs_are_answered_a_few_times_a_second),
         cmocka_unit_test(digests_and_lists_are_not_levers),
+        cmocka_unit_test(in_every_order_of_delivery_the_end_is_the_same),
+        cmocka_unit_test(who_accuses_falsely_again_and_again_is_not_believed),
+        cmocka_unit_test(a_state_cut_anywhere_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

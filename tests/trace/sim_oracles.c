@@ -234,6 +234,34 @@ static void different_views_of_the_gone_are_seen(void **state)
     world_free(w);
 }
 
+static void a_second_above_the_budget_is_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    oracle_end(w);
+    assert_true(world_is_well(w));
+    for (int i = 0; i < 90; i++)
+        meter_add(&w->host[2].meter, w->now + MS(10) * (mono_us)i, 1000);
+    oracle_end(w);
+    expect_failure(w, "bytes of datagrams in one second, its budget is 65536");
+}
+
+static void a_second_is_any_second(void **state)
+{
+    struct meter m = {0};
+    (void)state;
+    meter_add(&m, MS(5995), 100);
+    meter_add(&m, MS(6500), 10);
+    meter_add(&m, MS(6900), 1);
+    assert_int_equal(m.peak, 111);
+    meter_add(&m, MS(7000), 50); /* the first is out of it */
+    assert_int_equal(m.sum, 61);
+    assert_int_equal(m.peak, 111);
+    meter_add(&m, MS(60000), 120);
+    assert_int_equal(m.peak, 120);
+    assert_int_equal(m.sum, 120);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +278,8 @@ int main(void)
         cmocka_unit_test(undoing_a_good_bye_is_seen),
         cmocka_unit_test(raising_the_dead_is_seen),
         cmocka_unit_test(different_views_of_the_gone_are_seen),
+        cmocka_unit_test(a_second_above_the_budget_is_seen),
+        cmocka_unit_test(a_second_is_any_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
