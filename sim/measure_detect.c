@@ -44,14 +44,20 @@ static bool detect_once(const struct study_options *o, uint32_t nodes, uint64_t 
 {
     uint32_t victim;
     struct world *w = study_mesh(o, nodes, seed, SEC(SETTLE_S));
-    for (int d = 0; d < DEATHS && d < (int)nodes / 4 && world_is_well(w); d++) {
-        uint32_t h = somebody_alive(w);
-        if (o->is_refused)
-            stop_process(w, &victim, h);
-        else
-            host_crash(w, h);
+    uint32_t dead = 0, rack = o->rack ? o->rack : 1;
+    uint64_t missing = 0;
+    for (int d = 0; d < DEATHS && dead + rack <= nodes / 4 && world_is_well(w); d += (int)rack) {
+        uint32_t h = 0;
+        for (uint32_t i = 0; i < rack; i++) {
+            h = somebody_alive(w);
+            if (o->is_refused)
+                stop_process(w, &victim, h);
+            else
+                host_crash(w, h);
+        }
         world_run(w, SEC(DEATH_S));
-        uint64_t missing = (uint64_t)(d + 1) * (nodes - 1) - (uint64_t)d * (d + 1) / 2;
+        dead += rack;
+        missing += (uint64_t)rack * (nodes - dead);
         if (w->figures.detection.count < missing)
             world_fail(w, "host %u is not dead everywhere %d s after its death", h, DEATH_S);
     }

@@ -36,8 +36,9 @@ static const char usage[] =
     "  --svg FILE        draws a plot\n"
     "  --without LIST    leaves out parts of gossip (local-health, nack, confirmations, tell-suspect, "
     "verify,\n"
-    "                    observers, eager, lateness, rtt, explore)\n"
+    "                    observers, eager, lateness, rtt, refusal, degrade, explore)\n"
     "  --refused         detect: the process dies and its host resets links; else the host falls silent\n"
+    "  --rack N          detect: so many hosts die in one instant\n"
     "  --interval        lifeguard: the Interval experiment; else Threshold\n"
     "  --paused C,C,...  lifeguard: how many pause at once; --on-ms D,... for how long; --off-ms I,... free "
     "between\n"
@@ -76,6 +77,7 @@ enum {
     OPT_QUIET,
     OPT_SVG,
     OPT_REFUSED,
+    OPT_RACK,
     OPT_INTERVAL,
     OPT_COMPARE,
     OPT_PAUSED,
@@ -97,6 +99,7 @@ static const struct option own_options[] = {
     {"quiet", no_argument, NULL, OPT_QUIET},
     {"svg", required_argument, NULL, OPT_SVG},
     {"refused", no_argument, NULL, OPT_REFUSED},
+    {"rack", required_argument, NULL, OPT_RACK},
     {"interval", no_argument, NULL, OPT_INTERVAL},
     {"compare", no_argument, NULL, OPT_COMPARE},
     {"paused", required_argument, NULL, OPT_PAUSED},
@@ -184,6 +187,8 @@ static bool take_value(struct options *o, int option, const char *text)
         return read_number(text, 1, 1000000000, &v) && (o->runs = (uint32_t)v, true);
     case OPT_JOBS:
         return read_number(text, 1, CREW_WORKERS_MAX, &v) && (o->ask.jobs = (uint32_t)v, true);
+    case OPT_RACK:
+        return read_number(text, 1, GOSSIP_MEMBERS_MAX / 4, &v) && (o->ask.rack = (uint32_t)v, true);
     case OPT_PAUSED:
         return read_list(text, 1, 127, &o->ask.paused);
     case OPT_ON:
