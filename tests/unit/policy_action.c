@@ -177,7 +177,8 @@ static void actions_that_cannot_work_are_errors(void **state)
     expect_complaint(ROUTE("requestHeaders: {set: {x: a}, remove: [X]}"),
                      "p.yaml:4:85: `x` is edited twice; `set` replaces what is there\n");
     expect_complaint(ROUTE("responseHeaders: {}"), "p.yaml:4:86: nothing to do; give it `set` or `remove`\n");
-    expect_complaint(ROUTE("sticky: {query: x}"), "p.yaml:4:78: unknown key `query`; remove it\n");
+    expect_complaint(ROUTE("sticky: {query: x}"),
+                     "p.yaml:4:78: unknown key `query`; expected one of header, cookie\n");
     expect_complaint(ROUTE("sticky: x"), "p.yaml:4:77: expected {header: x-name} or {cookie: name}\n");
     expect_said(
         ROUTE("sticky: {header: x}"), true,

@@ -142,7 +142,7 @@ static void a_revocation_that_would_revoke_nothing_is_an_error(void **state)
     expect_complaint("revoke: [{key: \"" KEY_A "\"}]\n",
                      "p.yaml:4:10: a revocation says which `key`, for what `reason` and since when (`at`)\n");
     expect_complaint("revoke: [{key: \"" KEY_A "\", hash: ab" AT "]\n",
-                     "p.yaml:4:92: unknown key `hash`; remove it\n");
+                     "p.yaml:4:92: unknown key `hash`; expected one of key, reason, at\n");
     expect_complaint("revoke: {}\n", "p.yaml:4:9: `revoke` must be a list ([a, b]); found a map\n");
 }
 
@@ -314,7 +314,9 @@ static void many_errors_are_reported_at_once(void **state)
     (void)state;
     expect_complaint(
         "bogus: 1\nservices: {A: {protocol: http}, b: {protocol: udp, port: x}}\nintentions: 3\n",
-        "p.yaml:4:1: unknown key `bogus`; remove it\n"
+        "p.yaml:4:1: unknown key `bogus`; expected one of policy, part, mesh, version, expires, rollout, "
+        "defaults, "
+        "services, intentions, egress, faults, observability, audit, revoke, tests\n"
         "p.yaml:5:12: `A` cannot be a service name; use up to 63 lower-case letters, digits and - . inside\n"
         "p.yaml:5:47: expected http, tcp, http2 or grpc; found `udp`\n"
         "p.yaml:5:58: expected a whole number from 1 to 65535; found `x`\n"
