@@ -41,6 +41,31 @@ static json_t *root_of(const struct control *c)
     return o;
 }
 
+static json_t *parts_of(const struct control *c)
+{
+    const struct part_set *s = &control_parts(c)->now;
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->count; i++) {
+        const struct part *p = &s->at[i];
+        json_t *o = json_pack("{s:s, s:o, s:o, s:b}", "name", p->name, "epoch", number(p->epoch), "version",
+                              number(p->version), "in_force", p->in_force && control_policy(c)->policy);
+        if (!p->in_force)
+            json_object_set_new(
+                o, "why", json_string(control_policy(c)->policy ? p->why_not : "no policy is in force"));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static void warn_of_parts(json_t *list, const struct control *c)
+{
+    const struct part_set *s = &control_parts(c)->now;
+    for (size_t i = 0; i < s->count; i++)
+        if (!s->at[i].in_force && control_policy(c)->policy)
+            json_array_append_new(list, json_sprintf("the part %s of the policy is not in force: %s",
+                                                     s->at[i].name, s->at[i].why_not));
+}
+
 static void warn_of_root(json_t *list, const struct control *c, wall_s now)
 {
     wall_s expires = trust_root(control_identity(c)->trust)->expires;
@@ -136,6 +161,7 @@ static json_t *warnings_of(const struct control *c)
                                                  (long long)(left >= 7200 ? left / 3600 : left),
                                                  left >= 7200 ? "hours" : "seconds"));
     warn_of_root(list, c, now);
+    warn_of_parts(list, c);
     warn_of_silence(list, c);
     warn_of_reach(list, c);
     if (gossip_is_yielding(control_gossip(c)))
@@ -161,6 +187,7 @@ json_t *report_status(const struct control *c)
     json_object_set_new(o, "joined", json_boolean(control_is_joined(c)));
     json_object_set_new(o, "root", root_of(c));
     json_object_set_new(o, "policy", policy_of(control_policy(c)));
+    json_object_set_new(o, "parts", parts_of(c));
     json_object_set_new(o, "members",
                         json_pack("{s:i,s:i,s:i,s:i}", "alive", (int)n.alive, "suspect", (int)n.suspect,
                                   "dead", (int)n.dead, "left", (int)n.left));

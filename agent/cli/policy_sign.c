@@ -14,7 +14,7 @@
 #include "store/file.h"
 
 struct sign_options {
-    const char *ca, *root_file, *passphrase_file, *epoch, *previous, *drop, *out;
+    const char *ca, *root_file, *passphrase_file, *epoch, *previous, *drop, *out, *part, *forced;
     struct args_list keys;
     bool force, json, lower;
 };
@@ -106,6 +106,10 @@ static void report_json(const struct bundle *b, const struct policy *p, const ch
                   (json_int_t)policy_expires(p), "hash", hash, "signers", signers, "signers_wanted",
                   (json_int_t)b->signers_wanted, "complete", b->signer_count >= b->signers_wanted);
     json_object_set_new(all, "features", cli_features_json(b->features));
+    if (b->part.len)
+        json_object_set_new(all, "part", json_stringn((const char *)b->part.at, b->part.len));
+    if (b->forced.len)
+        json_object_set_new(all, "forced", json_stringn((const char *)b->forced.at, b->forced.len));
     if (difference_or_null)
         json_object_set_new(all, "difference", json_string(buf_str(difference_or_null)));
     json_dumpf(all, stdout, JSON_INDENT(2));
@@ -122,6 +126,10 @@ static void report(const struct bundle *b, const struct policy *p, const char *f
         fputs(buf_str(difference_or_null), stdout);
     printf("%s: mesh %s, epoch %llu, version %llu\n  hash    %s\n", file, policy_mesh(p),
            (unsigned long long)b->epoch, (unsigned long long)b->version, hash);
+    if (b->part.len)
+        printf("  part    %.*s\n", (int)b->part.len, (const char *)b->part.at);
+    if (b->forced.len)
+        printf("  signed though its tests fail: %.*s\n", (int)b->forced.len, (const char *)b->forced.at);
     for (size_t i = 0; i < b->signer_count; i++)
         printf("  signed  %s\n", node_id_text(&b->signer[i], key));
     print_features("needs  ", b->features);
@@ -246,8 +254,12 @@ static enum err make_signatures(struct signing *s, struct complaints *c)
     if (s->is_draft)
         return add_signatures(s, c);
     c->source = buf_bytes(&s->in);
-    return bundle_sign(&s->bundle, &s->root, s->epoch, buf_bytes(&s->in),
-                       s->has_previous ? &s->previous.hash : NULL, s->ring.by, s->ring.count, c);
+    struct bundle_wish w = {.epoch = s->epoch,
+                            .part = bytes_str(s->o->part ? s->o->part : ""),
+                            .forced = bytes_str(s->o->forced ? s->o->forced : ""),
+                            .text = buf_bytes(&s->in),
+                            .previous_or_null = s->has_previous ? &s->previous.hash : NULL};
+    return bundle_sign_as(&s->bundle, &s->root, &w, s->ring.by, s->ring.count, c);
 }
 
 static enum err check_previous(struct signing *s, const struct bundle *b)
@@ -402,6 +414,10 @@ int cli_policy_sign(int argc, char **argv)
         {"force", 0, NULL, "replace FILE if it exists", .flag = &o.force},
         {"drop-revocations", 0, "REASON", "sign although a revocation of --previous goes before its time",
          .text = &o.drop},
+        {"part", 0, "NAME", "sign a part of the policy that the root delegates, with a key of its own",
+         .text = &o.part},
+        {"failing-because", 0, "REASON", "sign though a test inside fails; the reason goes into the bundle",
+         .text = &o.forced},
         {"lower", 0, NULL, "sign although this key has signed a higher version", .flag = &o.lower},
         {"json", 0, NULL, "print JSON", .flag = &o.json},
     };

@@ -55,7 +55,13 @@ static enum err open_policy(struct control *c, struct buf *why)
 {
     struct chain roots;
     enum err e = chain_open(&roots, buf_bytes(&c->anchor.chain), NULL, NULL);
-    return e == ERR_OK ? enforced_init(&c->enforced, c->store, &roots, c->metrics, why) : e;
+    if (e == ERR_OK)
+        e = enforced_init(&c->enforced, c->store, &roots, c->metrics, why);
+    if (e == ERR_OK)
+        e = parts_init(&c->parts, c->store, trust_root(c->identity.trust));
+    if (e == ERR_OK)
+        control_compose(c);
+    return e;
 }
 
 static enum err open_state(struct control *c, struct buf *why)
@@ -167,6 +173,7 @@ static enum err make_gossip(struct control *c, struct buf *why)
     if (c->enforced.policy)
         control_enforce(c);
     control_announce_roots(c);
+    control_announce_parts(c);
     health_set(c->health, &c->config, c->own.healthy, c->now);
     enum err e = store_members_each(c->store, load_member, c, &damaged);
     if (e != ERR_OK)
@@ -298,6 +305,7 @@ void control_free(struct control *c)
     revocations_fini(&c->revocations);
     trust_unref(c->farewell);
     anchor_fini(&c->anchor);
+    parts_fini(&c->parts);
     store_close(c->store);
     trust_cache_free(c->verified);
     identity_fini(&c->identity);

@@ -469,6 +469,8 @@ static void take_answers(struct control *c)
             control_policy_stored(c, outcome);
         if (ticket == TICKET_ROOTS)
             control_roots_stored(c, outcome);
+        if (ticket == TICKET_PARTS)
+            control_parts_stored(c, outcome);
         if (ticket == TICKET_INCARNATION)
             incarnation_stored(c, outcome);
         if (ticket == TICKET_REVOKED)

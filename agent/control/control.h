@@ -12,6 +12,7 @@
 #include "control/config.h"
 #include "control/enforced.h"
 #include "control/identity.h"
+#include "control/parts.h"
 #include "control/roster.h"
 #include "gossip/gossip.h"
 #include "link/udp.h"
@@ -65,6 +66,7 @@ const struct roster *control_roster(const struct control *c);
 const struct gossip *control_gossip(const struct control *c);
 const struct enforced *control_policy(const struct control *c);
 const struct anchor *control_anchor(const struct control *c);
+const struct parts *control_parts(const struct control *c);
 const struct view *control_view(const struct control *c);
 enum control_phase control_phase(const struct control *c);
 bool control_is_revoked(const struct control *c); /* this host's credential stands on a revoked key */

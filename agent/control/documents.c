@@ -13,6 +13,8 @@ struct bytes control_find_document(void *arg, const struct hash *hash)
     struct control *c = arg;
     if (c->enforced.policy && hash_eq(hash, &c->enforced.hash))
         return buf_bytes(&c->enforced.bundle);
+    if (c->parts.now.count > 0 && hash_eq(hash, &c->parts.hash))
+        return buf_bytes(&c->parts.document);
     return hash_eq(hash, &c->anchor.hash) ? buf_bytes(&c->anchor.chain) : bytes_of(NULL, 0);
 }
 
@@ -32,6 +34,61 @@ static void refuse_publisher(struct control *c, enum ticket of, const char *modu
     snprintf(text, sizeof text, "the %s cannot be stored: %s; what is in force stays", what, err_text(e));
     log_error(module, "%s", text);
     answer_publisher(c, of, e, text);
+}
+
+/* -- the policy and its parts ------------------------------------------------------------------ */
+
+void control_compose(struct control *c)
+{
+    struct policy *alone = NULL, *whole = NULL;
+    struct bytes main = bundle_text(buf_bytes(&c->enforced.bundle));
+    bool has_parts =
+        c->parts.now.count > 0 || (c->enforced.policy && policy_source_count(c->enforced.policy) > 1);
+    if (!c->enforced.policy || !has_parts)
+        return;
+    if (policy_compile(&alone, main, NULL) == ERR_OK)
+        whole = parts_compose(&c->parts, root_of(c), alone, main);
+    policy_unref(alone);
+    if (!whole) {
+        log_error("policy", "no memory to take the parts into the policy; it is in force as it was");
+        return;
+    }
+    policy_unref(c->enforced.policy);
+    c->enforced.policy = whole;
+    c->view_dirty = true;
+}
+
+void control_announce_parts(struct control *c)
+{
+    if (c->parts.now.count > 0)
+        gossip_doc_set(c->gossip, DOC_PARTS, c->anchor.epoch, c->parts.sum, &c->parts.hash, c->now);
+}
+
+void control_parts_stored(struct control *c, enum err outcome)
+{
+    bool changed = parts_confirmed(&c->parts, outcome);
+    if (outcome != ERR_OK) {
+        refuse_publisher(c, TICKET_PARTS, "policy", "part", outcome);
+        return;
+    }
+    if (changed) {
+        control_compose(c);
+        control_announce_parts(c);
+        control_publish_view(c);
+        for (size_t i = 0; i < c->parts.now.count; i++)
+            if (c->parts.now.at[i].in_force)
+                log_info("policy", "part %s: version %llu (epoch %llu) is in force", c->parts.now.at[i].name,
+                         (unsigned long long)c->parts.now.at[i].version,
+                         (unsigned long long)c->parts.now.at[i].epoch);
+    }
+    answer_publisher(c, TICKET_PARTS, ERR_OK,
+                     "the part is held here and on its way to every agent; `starling status` tells "
+                     "whether it is in force");
+}
+
+static enum err offer_parts(struct control *c, struct bytes document, struct buf *why)
+{
+    return parts_offer(&c->parts, c->store, root_of(c), document, control_wall(), TICKET_PARTS, why);
 }
 
 /* -- policy ------------------------------------------------------------------------------------ */
@@ -66,6 +123,7 @@ void control_policy_stored(struct control *c, enum err outcome)
         return;
     }
     rejudge_policy(c);
+    control_compose(c);
     control_enforce(c);
     control_take_revocations(c);
     control_publish_view(c); /* the workers have it before the publisher hears of it */
@@ -111,6 +169,9 @@ void control_roots_stored(struct control *c, enum err outcome)
     control_announce_roots(c); /* before anybody falls by it: he is told of it */
     control_take_trust(c, fresh);
     rejudge_policy(c);
+    parts_rejudge(&c->parts, c->store, root_of(c), TICKET_NONE);
+    control_announce_parts(c);
+    control_compose(c);
     c->own_dirty = c->view_dirty = true;
     control_publish_view(c);
     if (c->anchor.epoch != before)
@@ -123,23 +184,32 @@ void control_roots_stored(struct control *c, enum err outcome)
 
 /* -- where they come from ---------------------------------------------------------------------- */
 
-static bool is_root(struct bytes document)
+/* By what it says it is: roots, parts, and whatever else as a policy, whose slot says what is wrong with it. */
+static enum ticket kind_of(struct bytes document)
 {
     struct envelope e;
-    return envelope_parse(&e, document) == ERR_OK && bytes_eq_str(e.type, ENVELOPE_ROOT);
+    if (envelope_parse(&e, document) != ERR_OK)
+        return TICKET_POLICY;
+    return bytes_eq_str(e.type, ENVELOPE_ROOT)   ? TICKET_ROOTS
+           : bytes_eq_str(e.type, ENVELOPE_PART) ? TICKET_PARTS
+                                                 : TICKET_POLICY;
+}
+
+static enum err offer_by_hand(struct control *c, enum ticket kind, struct bytes document, struct buf *why)
+{
+    if (kind == TICKET_ROOTS)
+        return anchor_offer_root(&c->anchor, c->store, c->identity.trust, document, TICKET_ROOTS, why);
+    return kind == TICKET_PARTS ? offer_parts(c, document, why) : offer_policy(c, document, why);
 }
 
 void control_publish(struct control *c, struct bytes document, void (*done)(void *, enum err, const char *),
                      void *arg)
 {
     struct buf why = {0};
-    bool root = is_root(document);
-    enum err e =
-        c->publisher.done ? ERR_AGAIN
-        : root ? anchor_offer_root(&c->anchor, c->store, c->identity.trust, document, TICKET_ROOTS, &why)
-               : offer_policy(c, document, &why);
+    enum ticket kind = kind_of(document);
+    enum err e = c->publisher.done ? ERR_AGAIN : offer_by_hand(c, kind, document, &why);
     if (e == ERR_OK)
-        c->publisher = (struct publisher){root ? TICKET_ROOTS : TICKET_POLICY, done, arg};
+        c->publisher = (struct publisher){kind, done, arg};
     else
         done(arg, e, why.len ? buf_str(&why) : "something else is just being published; try again");
     buf_fini(&why);
@@ -156,6 +226,8 @@ static enum err offer(struct control *c, const struct gossip_event *ev, struct b
     }
     case DOC_ROOTS:
         return anchor_offer(&c->anchor, c->store, c->identity.trust, ev->doc, TICKET_ROOTS, why);
+    case DOC_PARTS:
+        return offer_parts(c, ev->doc, why);
     default:
         return ERR_UNSUPPORTED;
     }
@@ -168,7 +240,9 @@ void control_document_received(struct control *c, const struct gossip_event *ev)
     enum err e = offer(c, ev, &why);
     if (e != ERR_OK && e != ERR_EXISTS && e != ERR_AGAIN)
         log_warn(ev->doc_kind == DOC_ROOTS ? "trust" : "policy", "a %s from %s is refused: %s",
-                 ev->doc_kind == DOC_ROOTS ? "chain of roots" : "policy", node_id_text(&ev->id, id),
-                 why.len ? buf_str(&why) : err_text(e));
+                 ev->doc_kind == DOC_ROOTS   ? "chain of roots"
+                 : ev->doc_kind == DOC_PARTS ? "part of the policy"
+                                             : "policy",
+                 node_id_text(&ev->id, id), why.len ? buf_str(&why) : err_text(e));
     buf_fini(&why);
 }

@@ -22,7 +22,8 @@ enum ticket {
     TICKET_INCARNATION,
     TICKET_UDP_FLOOR,
     TICKET_REVOKED,
-    TICKET_ROOTS
+    TICKET_ROOTS,
+    TICKET_PARTS
 };
 
 struct publisher {
@@ -52,6 +53,7 @@ struct control {
     struct roster roster;
     struct enforced enforced;
     struct anchor anchor;
+    struct parts parts;
     struct revocations revocations;
     struct trust *farewell;    /* the trust of before, for those who were just cut; NULL: nobody was */
     bool is_revoked;           /* we ourselves */
@@ -112,6 +114,9 @@ void control_enforce(struct control *c); /* takes the policy in force over into 
 void control_policy_stored(struct control *c, enum err outcome);
 void control_announce_roots(struct control *c);
 void control_roots_stored(struct control *c, enum err outcome);
+void control_compose(struct control *c); /* makes one policy of that in force and its parts */
+void control_announce_parts(struct control *c);
+void control_parts_stored(struct control *c, enum err outcome);
 
 void control_judge_own(struct control *c);
 

@@ -34,6 +34,11 @@ const struct gossip *control_gossip(const struct control *c)
     return c->gossip;
 }
 
+const struct parts *control_parts(const struct control *c)
+{
+    return &c->parts;
+}
+
 const struct anchor *control_anchor(const struct control *c)
 {
     return &c->anchor;

@@ -15,12 +15,14 @@ static void features_encode(struct buf *out, uint64_t set)
 
 static void body_encode(struct buf *out, const struct bundle *b)
 {
-    codec_put_array(out, 6);
+    codec_put_array(out, 8);
+    codec_put_str(out, b->part);
     codec_put_str(out, b->mesh);
     codec_put_u64(out, b->epoch);
     codec_put_u64(out, b->version);
     codec_put_bin(out, bytes_of(b->previous.b, HASH_BYTES));
     features_encode(out, b->features);
+    codec_put_str(out, b->forced);
     codec_put_str(out, b->text);
 }
 
@@ -33,7 +35,8 @@ static must_check enum err body_decode(struct bundle *b, struct needs *needs, st
                                        struct refusal *why)
 {
     struct codec c = codec_of(body);
-    (void)codec_array(&c, "policy", 6, 6);
+    (void)codec_array(&c, "policy", 8, 8);
+    b->part = codec_str(&c, "policy.part", SERVICE_NAME_MAX);
     b->mesh = codec_str(&c, "policy.mesh", MESH_NAME_MAX);
     b->epoch = codec_u64(&c, "policy.epoch", NUMBER_MAX);
     b->version = codec_u64(&c, "policy.version", NUMBER_MAX);
@@ -44,6 +47,7 @@ static must_check enum err body_decode(struct bundle *b, struct needs *needs, st
         if (i > 0 && codec_cmp(needs->name[i - 1], needs->name[i]) >= 0)
             codec_refuse(&c, ERR_MALFORMED, "policy.features", "not rising");
     }
+    b->forced = codec_str(&c, "policy.forced", BUNDLE_REASON_MAX);
     b->text = codec_str(&c, "policy.text", BUNDLE_TEXT_MAX);
     return codec_end(&c, why);
 }
@@ -55,6 +59,52 @@ static enum err refused(struct complaints *c, enum err e, const char *text)
     return e;
 }
 
+/* Who may sign it, as what, and what its text may speak of. */
+struct signers {
+    const char *type;
+    const struct role *role;
+    const struct delegation *part; /* NULL: the policy itself */
+};
+
+static struct signers signers_of(const struct root *root, struct bytes part)
+{
+    const struct delegation *d = part.len ? root_delegation(root, part) : NULL;
+    if (part.len == 0)
+        return (struct signers){ENVELOPE_POLICY, &root->policy, NULL};
+    return (struct signers){ENVELOPE_PART, d ? &d->role : NULL, d};
+}
+
+/* Its first element, which says by whom the rest is to be signed, is all that is read of a body before that is known. */
+static enum err find_signers(struct signers *out, const struct root *root, const struct envelope *e,
+                             struct complaints *c)
+{
+    struct codec r = codec_of(e->body);
+    (void)codec_array(&r, "policy", 8, 8);
+    struct bytes part = codec_str(&r, "policy.part", SERVICE_NAME_MAX);
+    bool is_part = bytes_eq_str(e->type, ENVELOPE_PART);
+    if (!is_part && !bytes_eq_str(e->type, ENVELOPE_POLICY))
+        return refused(c, ERR_MALFORMED, "signed, but not a policy bundle");
+    if (!codec_ok(&r) || is_part != (part.len > 0))
+        return refused(c, ERR_MALFORMED, "not a policy, nor a part of one");
+    *out = signers_of(root, part);
+    if (out->role)
+        return ERR_OK;
+    complain(c, NULL, "this mesh's root delegates no part called `%.*s`", (int)part.len,
+             (const char *)part.at);
+    return ERR_DENIED;
+}
+
+static enum err compile(struct policy **p, const struct signers *by, struct bytes text, struct complaints *c)
+{
+    if (!by->part)
+        return policy_compile(p, text, c);
+    char name[SERVICE_NAME_MAX + 1] = "";
+    memcpy(name, by->part->name.at, by->part->name.len);
+    struct policy_reach reach = {name, by->part->service, by->part->service_count};
+    struct policy_source source = {.file = c ? c->file : NULL, .text = text, .reach_or_null = &reach};
+    return policy_compile_sources(p, &source, 1, c);
+}
+
 static bool is_listed(const struct role *role, const uint8_t key[ID_BYTES])
 {
     struct node_id id;
@@ -62,16 +112,17 @@ static bool is_listed(const struct role *role, const uint8_t key[ID_BYTES])
     return role_has(role, &id);
 }
 
-static enum err check_signatures(const struct envelope *e, const struct role *role, size_t least,
+static enum err check_signatures(const struct envelope *e, const struct signers *by, size_t least,
                                  struct complaints *c)
 {
-    if (!bytes_eq_str(e->type, ENVELOPE_POLICY))
-        return refused(c, ERR_MALFORMED, "signed, but not a policy bundle");
-    enum err err = envelope_verify(e, ENVELOPE_POLICY, role->key, role->count, least);
+    const struct role *role = by->role;
+    enum err err = envelope_verify(e, by->type, role->key, role->count, least);
     if (err == ERR_AUTH)
         return refused(c, err, "the signature does not fit the bytes: altered on its way");
     if (err == ERR_DENIED)
-        return refused(c, err, "not signed by enough policy keys of this mesh's root");
+        return refused(c, err,
+                       by->part ? "not signed by enough keys of its part"
+                                : "not signed by enough policy keys of this mesh's root");
     if (err != ERR_OK)
         return refused(c, err, err_text(err));
     for (size_t i = 0; i < e->sig_count; i++)
@@ -115,8 +166,15 @@ must_check enum err bundle_suits(const struct bundle *b, struct complaints *c)
 }
 
 /* What the text says of itself must be what was signed beside it. */
-static enum err check_text(const struct policy *p, struct bytes mesh, uint64_t version, struct complaints *c)
+static enum err check_text(const struct policy *p, struct bytes mesh, struct bytes part, uint64_t version,
+                           struct complaints *c)
 {
+    const char *says = policy_part(p);
+    if (!bytes_eq_str(part, says ? says : ""))
+        return refused(c, ERR_INVALID,
+                       says ? "the text is another part than the bundle" : "the text names no part");
+    if (part.len && version > PART_VERSION_MAX)
+        return refused(c, ERR_INVALID, "a part's version ends at 2^32-1");
     if (!bytes_eq_str(mesh, policy_mesh(p)))
         return refused(c, ERR_INVALID, "the text names another mesh than the root");
     if (policy_version(p) != version)
@@ -134,7 +192,7 @@ static enum err check_keys(const struct role *role, const struct sign_key *const
     }
     for (size_t i = 0; i < count; i++) {
         if (!is_listed(role, keys[i]->pub.b))
-            return refused(c, ERR_DENIED, "a key given is not among the root's policy keys");
+            return refused(c, ERR_DENIED, "a key given is not among the root's policy keys for this");
         for (size_t j = 0; j < i; j++)
             if (node_id_eq(&keys[i]->pub, &keys[j]->pub))
                 return refused(c, ERR_DENIED, "the same key is given twice; a key counts once");
@@ -142,44 +200,67 @@ static enum err check_keys(const struct role *role, const struct sign_key *const
     return ERR_OK;
 }
 
-static enum err compile_and_test(struct policy **p, struct bytes text, struct complaints *c)
+static enum err compile_and_test(struct policy **p, const struct signers *by, const struct bundle_wish *w,
+                                 struct complaints *c)
 {
     size_t run;
-    if (text.len > BUNDLE_TEXT_MAX)
+    if (w->text.len > (by->part ? PART_BYTES_MAX - 8192 : BUNDLE_TEXT_MAX) ||
+        w->forced.len > BUNDLE_REASON_MAX)
         return refused(c, ERR_LIMIT, "too large for a bundle");
-    enum err e = policy_compile(p, text, c);
+    enum err e = compile(p, by, w->text, c);
     if (e != ERR_OK)
         return e;
-    if (!codec_is_utf8(text)) /* libyaml's idea of UTF-8 is a little wider than the bundle's */
+    if (!codec_is_utf8(w->text) || !codec_is_utf8(w->forced)) /* libyaml's idea of UTF-8 is a little wider */
         return refused(c, ERR_INVALID, "the text is not UTF-8");
-    return policy_test(*p, &run, c) == 0 ? ERR_OK : ERR_INVALID;
+    return policy_test(*p, &run, c) == 0 || w->forced.len ? ERR_OK : ERR_INVALID;
+}
+
+static enum err seal(struct buf *out, const struct root *root, const struct bundle_wish *w,
+                     const struct signers *by, const struct policy *p, const struct sign_key *const *keys,
+                     size_t key_count)
+{
+    struct buf body = {0};
+    struct bundle b = {.part = w->part,
+                       .forced = w->forced,
+                       .mesh = root->mesh,
+                       .epoch = w->epoch,
+                       .version = policy_version(p),
+                       .features = policy_features(p),
+                       .text = w->text};
+    if (w->previous_or_null)
+        b.previous = *w->previous_or_null;
+    body_encode(&body, &b);
+    enum err e = buf_ok(&body) ? envelope_sign(out, by->type, buf_bytes(&body), keys, key_count) : ERR_NOMEM;
+    buf_fini(&body);
+    return e;
+}
+
+must_check enum err bundle_sign_as(struct buf *out, const struct root *root, const struct bundle_wish *w,
+                                   const struct sign_key *const *keys, size_t key_count, struct complaints *c)
+{
+    struct policy *p = NULL;
+    struct signers by = signers_of(root, w->part);
+    if (!by.role)
+        return refused(c, ERR_DENIED, "this mesh's root delegates no such part");
+    enum err e = compile_and_test(&p, &by, w, c);
+    if (e == ERR_OK)
+        e = check_text(p, root->mesh, w->part, policy_version(p), c);
+    if (e == ERR_OK)
+        e = check_keys(by.role, keys, key_count, c);
+    if (e == ERR_OK && w->epoch > root->epoch)
+        e = refused(c, ERR_DENIED, "the epoch is beyond the root's; a higher one begins with a new root");
+    if (e == ERR_OK)
+        e = seal(out, root, w, &by, p, keys, key_count);
+    policy_unref(p);
+    return e;
 }
 
 must_check enum err bundle_sign(struct buf *out, const struct root *root, uint64_t epoch, struct bytes text,
                                 const struct hash *previous_or_null, const struct sign_key *const *keys,
                                 size_t key_count, struct complaints *c)
 {
-    struct bundle b = {.mesh = root->mesh, .epoch = epoch, .text = text};
-    struct policy *p = NULL;
-    struct buf body = {0};
-    enum err e = compile_and_test(&p, text, c);
-    if (e == ERR_OK)
-        e = check_text(p, root->mesh, policy_version(p), c);
-    if (e == ERR_OK)
-        e = check_keys(&root->policy, keys, key_count, c);
-    if (e == ERR_OK && epoch > root->epoch)
-        e = refused(c, ERR_DENIED, "the epoch is beyond the root's; a higher one begins with a new root");
-    if (e == ERR_OK) {
-        b.version = policy_version(p);
-        b.previous = previous_or_null ? *previous_or_null : b.previous;
-        b.features = policy_features(p);
-        body_encode(&body, &b);
-        e = buf_ok(&body) ? envelope_sign(out, ENVELOPE_POLICY, buf_bytes(&body), keys, key_count)
-                          : ERR_NOMEM;
-    }
-    buf_fini(&body);
-    policy_unref(p);
-    return e;
+    struct bundle_wish w = {.epoch = epoch, .text = text, .previous_or_null = previous_or_null};
+    return bundle_sign_as(out, root, &w, keys, key_count, c);
 }
 
 static enum err check_body(struct bundle *b, const struct root *root, struct bytes body, struct complaints *c)
@@ -222,19 +303,25 @@ static enum err open_envelope(struct bundle *b, struct policy **p, const struct 
         complain(c, NULL, "%s: %s", why.field, why.reason);
         return e;
     }
-    e = check_signatures(&env, &root->policy, is_draft ? 1 : root->policy.threshold, c);
+    struct signers by;
+    e = find_signers(&by, root, &env, c);
+    if (e == ERR_OK && by.part && in.len > PART_BYTES_MAX)
+        e = refused(c, ERR_LIMIT, "too large for a part");
+    if (e != ERR_OK)
+        return e;
+    e = check_signatures(&env, &by, is_draft ? 1 : by.role->threshold, c);
     if (e == ERR_DENIED)
         return reason_of_denial(root, env.body, c);
     if (e == ERR_OK)
         e = check_body(b, root, env.body, c);
     if (e == ERR_OK)
-        e = policy_compile(p, b->text, c);
+        e = compile(p, &by, b->text, c);
     if (e == ERR_OK)
-        e = check_text(*p, b->mesh, b->version, c);
+        e = check_text(*p, b->mesh, b->part, b->version, c);
     if (e == ERR_OK) /* the list may be a liar's: what the text needs counts */
         b->features |= policy_features(*p);
     b->hash = hash_of(env.body);
-    b->signers_wanted = root->policy.threshold;
+    b->signers_wanted = by.role->threshold;
     b->signer_count = env.sig_count;
     for (size_t i = 0; i < env.sig_count; i++)
         memcpy(b->signer[i].b, env.sig[i].key, ID_BYTES);
@@ -280,10 +367,10 @@ must_check enum err bundle_cosign(struct buf *out, const struct root *root, stru
     size_t run;
     struct policy *p = NULL;
     enum err e = bundle_read(&b, &p, root, draft, c);
-    if (e == ERR_OK && policy_test(p, &run, c) != 0)
+    if (e == ERR_OK && policy_test(p, &run, c) != 0 && b.forced.len == 0)
         e = ERR_INVALID;
     if (e == ERR_OK)
-        e = check_keys(&root->policy, &key, 1, c);
+        e = check_keys(signers_of(root, b.part).role, &key, 1, c);
     for (size_t i = 0; e == ERR_OK && i < b.signer_count; i++)
         if (node_id_eq(&b.signer[i], &key->pub))
             e = refused(c, ERR_EXISTS, "this key has signed it already; a key counts once");
@@ -297,9 +384,21 @@ must_check enum err bundle_cosign(struct buf *out, const struct root *root, stru
 
 must_check enum err bundle_settle(struct buf *out, const struct root *root, struct bytes in)
 {
-    const struct role *by = &root->policy;
-    enum err e = envelope_settle(out, in, ENVELOPE_POLICY, by->key, by->count, by->threshold);
-    return e == ERR_INVALID ? ERR_MALFORMED : e;
+    struct envelope env;
+    struct signers by;
+    enum err e = envelope_parse(&env, in);
+    if (e == ERR_OK)
+        e = find_signers(&by, root, &env, NULL);
+    return e ? e : envelope_settle(out, in, by.type, by.role->key, by.role->count, by.role->threshold);
+}
+
+struct bytes bundle_text(struct bytes bundle)
+{
+    struct envelope env;
+    struct bundle b = {.epoch = 0};
+    struct needs needs;
+    bool ok = envelope_parse(&env, bundle) == ERR_OK && body_decode(&b, &needs, env.body, NULL) == ERR_OK;
+    return ok ? b.text : bytes_of(NULL, 0);
 }
 
 must_check enum err bundle_succeeds(const struct bundle *b, uint64_t epoch, uint64_t version,

@@ -1,6 +1,10 @@
 /* A signed policy bundle: an envelope of type "policy" whose body is canonical msgpack
  *
- *   [ mesh str, epoch u64, version u64, previous bin 32, [feature str, ...], text str ]
+ *   [ part str, mesh str, epoch u64, version u64, previous bin 32, [feature str, ...], forced str, text str ]
+ *
+ * or one of type "part", signed by the keys of a delegation of the root and not by the policy keys: `part` is the
+ * delegation's name ("" of a policy), and its text may say only what is within the delegation's reach. `forced` is the
+ * reason why it was signed although a test inside it fails ("": none does).
  *
  * Signed by k of n policy keys of the root. The hash of a bundle is SHA-256 of its body: of what was signed, and not of who
  * signed. So another choice among the signers' signatures is the same bundle, and never "other bytes of the same version", the
@@ -19,12 +23,19 @@
 
 enum {
     BUNDLE_BYTES_MAX = 1024 * 1024,
+    PART_BYTES_MAX =
+        60 * 1024, /* of a part's bundle: ROOT_DELEGATIONS_MAX of them make one document of gossip */
+    BUNDLE_REASON_MAX = 200,
     BUNDLE_TEXT_MAX = BUNDLE_BYTES_MAX - 8192, /* room for the rest */
     BUNDLE_FEATURES_MAX = 64,
     BUNDLE_FEATURE_MAX = 32, /* bytes of a feature's name */
 };
 
+#define PART_VERSION_MAX ((uint64_t)UINT32_MAX) /* so that the sum of all parts' versions is a number, too */
+
 struct bundle {
+    struct bytes part; /* empty: the policy itself */
+    struct bytes forced;
     struct bytes mesh;
     uint64_t epoch, version;
     struct hash previous; /* zeros: none */
@@ -45,6 +56,16 @@ struct bundle {
 must_check enum err bundle_sign(struct buf *out, const struct root *root, uint64_t epoch, struct bytes text,
                                 const struct hash *previous_or_null, const struct sign_key *const *keys,
                                 size_t key_count, struct complaints *c);
+/* The same with all that can be said. `part`: a delegation of the root, whose keys sign; empty: the policy. `forced`: sign though
+ * its tests fail, for this reason, which goes into the bundle (at most BUNDLE_REASON_MAX bytes). */
+struct bundle_wish {
+    uint64_t epoch;
+    struct bytes part, forced, text;
+    const struct hash *previous_or_null;
+};
+must_check enum err bundle_sign_as(struct buf *out, const struct root *root, const struct bundle_wish *wish,
+                                   const struct sign_key *const *keys, size_t key_count,
+                                   struct complaints *c);
 /* Adds one signature to a draft, after judging it as if this signer were the first: it is read, compiled and tested.
  * ERR_EXISTS: this key has signed it; ERR_LIMIT: it is complete; otherwise as bundle_read() and bundle_sign(). */
 must_check enum err bundle_cosign(struct buf *out, const struct root *root, struct bytes draft,
@@ -67,6 +88,8 @@ must_check enum err bundle_open(struct bundle *out, struct policy **out_policy, 
 /* The same of a draft: any number of signatures by policy keys will do, one at the least. */
 must_check enum err bundle_read(struct bundle *out, struct policy **out_policy, const struct root *root,
                                 struct bytes in, struct complaints *c);
+/* The text inside a bundle that was opened before; nothing is verified. Empty: it is none. */
+struct bytes bundle_text(struct bytes bundle);
 /* Does the agent of this version act on everything the bundle needs? ERR_UNSUPPORTED: no; `c` names each feature that is
  * lacking. Only who enforces asks: a signer may be older or newer than the agents. */
 must_check enum err bundle_suits(const struct bundle *b, struct complaints *c);

@@ -28,12 +28,16 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void rewrite(const struct bundle *b, struct bytes body)
 {
     struct buf again = {0};
-    codec_put_array(&again, 6);
+    if (b->features) /* listed, or only needed by the text: what is open does not tell */
+        return;
+    codec_put_array(&again, 8);
+    codec_put_str(&again, b->part);
     codec_put_str(&again, b->mesh);
     codec_put_u64(&again, b->epoch);
     codec_put_u64(&again, b->version);
     codec_put_bin(&again, bytes_of(b->previous.b, HASH_BYTES));
-    codec_put_array(&again, 0); /* a body that asks for a feature is refused */
+    codec_put_array(&again, 0);
+    codec_put_str(&again, b->forced);
     codec_put_str(&again, b->text);
     if (!bytes_eq(buf_bytes(&again), body))
         abort();

@@ -138,12 +138,14 @@ static void every_prefix_and_any_surplus_is_refused_B20(void **state)
 static void body_of(struct buf *out, const char *mesh, uint64_t epoch, uint64_t version, const char *text)
 {
     struct hash none = {{0}};
-    codec_put_array(out, 6);
+    codec_put_array(out, 8);
+    codec_put_str(out, bytes_of(NULL, 0));
     codec_put_str(out, bytes_str(mesh));
     codec_put_u64(out, epoch);
     codec_put_u64(out, version);
     codec_put_bin(out, bytes_of(none.b, sizeof none.b));
     codec_put_array(out, 0);
+    codec_put_str(out, bytes_of(NULL, 0));
     codec_put_str(out, bytes_str(text));
 }
 
@@ -391,13 +393,15 @@ static void a_feature_that_is_lacking_is_named(void **state)
     struct buf body = {0}, out = {0};
     struct bundle b;
     struct complaints c = {.file = "b"};
-    codec_put_array(&body, 6);
+    codec_put_array(&body, 8);
+    codec_put_str(&body, bytes_of(NULL, 0));
     codec_put_str(&body, root.mesh);
     codec_put_u64(&body, 1);
     codec_put_u64(&body, 5);
     codec_put_bin(&body, bytes_of(none.b, sizeof none.b));
     codec_put_array(&body, 1);
     codec_put_str(&body, bytes_str("teleport"));
+    codec_put_str(&body, bytes_of(NULL, 0));
     codec_put_str(&body, bytes_str(TEXT("5")));
     assert_int_equal(envelope_sign(&out, ENVELOPE_POLICY, buf_bytes(&body), keys, 2), ERR_OK);
     assert_int_equal(bundle_open(&b, NULL, &root, buf_bytes(&out), &c), ERR_UNSUPPORTED);
@@ -460,7 +464,7 @@ static void only_canonical_bodies_are_taken_B16(void **state)
     const struct sign_key *keys[] = {&key[0], &key[1]};
     struct buf good = {0};
     body_of(&good, "shop.example", 1, 5, TEXT("5"));
-    size_t epoch_at = 1 + 1 + 12, previous_at = epoch_at + 2, features_at = previous_at + 2 + 32;
+    size_t epoch_at = 1 + 1 + 1 + 12, previous_at = epoch_at + 2, features_at = previous_at + 2 + 32;
     assert_int_equal(good.at[epoch_at], 1);
     assert_int_equal(good.at[features_at], 0x90);
     static const struct {
@@ -473,30 +477,31 @@ static void only_canonical_bodies_are_taken_B16(void **state)
         {"five elements", 0, 1, "\x95", 1},
         {"seven elements", 0, 1, "\x97", 1},
         {"array32 of 2^28", 0, 1, "\xdd\x10\x00\x00\x00", 5},
-        {"array16 for fixarray", 0, 1, "\xdc\x00\x06", 3},
-        {"a map", 0, 1, "\x86", 1},
-        {"str8 for fixstr", 1, 2, "\xd9\x0c", 2},
-        {"bin for str", 1, 2, "\xc4\x0c", 2},
-        {"nil for the epoch", 14, 15, "\xc0", 1},
-        {"uint8 for fixint", 14, 15, "\xcc\x01", 2},
-        {"int64 for fixint", 14, 15, "\xd3\x00\x00\x00\x00\x00\x00\x00\x01", 9},
-        {"float for int", 14, 15, "\xca\x3f\x80\x00\x00", 5},
-        {"NaN", 14, 15, "\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", 9},
-        {"a negative epoch", 14, 15, "\xff", 1},
-        {"ext", 14, 15, "\xd4\x01\x00", 3},
-        {"bin16 for bin8", 16, 18, "\xc5\x00\x20", 3},
-        {"previous of 31 bytes", 17, 19, "\x1f", 1},
-        {"features repeated", 50, 51,
+        {"array16 for fixarray", 0, 1, "\xdc\x00\x08", 3},
+        {"a map", 0, 1, "\x88", 1},
+        {"a part", 1, 2, "\xa1x", 2},
+        {"str8 for fixstr", 2, 3, "\xd9\x0c", 2},
+        {"bin for str", 2, 3, "\xc4\x0c", 2},
+        {"nil for the epoch", 15, 16, "\xc0", 1},
+        {"uint8 for fixint", 15, 16, "\xcc\x01", 2},
+        {"int64 for fixint", 15, 16, "\xd3\x00\x00\x00\x00\x00\x00\x00\x01", 9},
+        {"float for int", 15, 16, "\xca\x3f\x80\x00\x00", 5},
+        {"NaN", 15, 16, "\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", 9},
+        {"a negative epoch", 15, 16, "\xff", 1},
+        {"ext", 15, 16, "\xd4\x01\x00", 3},
+        {"bin16 for bin8", 17, 19, "\xc5\x00\x20", 3},
+        {"previous of 31 bytes", 18, 20, "\x1f", 1},
+        {"features repeated", 51, 52,
          "\x92\xa1"
          "a\xa1"
          "a",
          5},
-        {"features unsorted", 50, 51,
+        {"features unsorted", 51, 52,
          "\x92\xa1"
          "b\xa1"
          "a",
          5},
-        {"features nested", 50, 51, "\x91\x91\x90", 3},
+        {"features nested", 51, 52, "\x91\x91\x90", 3},
     };
     assert_int_equal(offered(ENVELOPE_POLICY, buf_bytes(&good), keys, 2), ERR_OK);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -531,7 +536,7 @@ static void a_policy_that_fails_its_tests_is_not_signed(void **state)
                         "p:3:10: expected a whole number from 1 to 9223372036854775807; found "
                         "`9223372036854775808`\n");
     expect_sign_refused(ERR_DENIED, TEXT("5"), 1, strangers, 2,
-                        "p: a key given is not among the root's policy keys\n");
+                        "p: a key given is not among the root's policy keys for this\n");
     expect_sign_refused(ERR_DENIED, TEXT("5"), 1, twice, 2,
                         "p: the same key is given twice; a key counts once\n");
 }
@@ -556,9 +561,129 @@ static void size_is_bounded(void **state)
     buf_fini(&out);
 }
 
+/* -- parts ------------------------------------------------------------------------------------- */
+
+#define PART(body) "policy: v1\nmesh: shop.example\npart: web-team\nversion: 3\n" body
+
+/* The third key and the stranger's, each alone, speak for web and web-*. */
+static struct root with_part(void)
+{
+    struct root r = root;
+    r.delegation_count = 1;
+    r.delegation[0] = (struct delegation){.name = bytes_str("web-team"),
+                                          .role = {1, 1, {key[3].pub}},
+                                          .service_count = 1,
+                                          .service = {bytes_str("web*")}};
+    return r;
+}
+
+static enum err sign_part(struct buf *out, const struct root *r, const char *text, const struct sign_key *by,
+                          struct complaints *c)
+{
+    struct bundle_wish w = {.epoch = 1, .part = bytes_str("web-team"), .text = bytes_str(text)};
+    return bundle_sign_as(out, r, &w, &by, 1, c);
+}
+
+static void a_part_is_signed_by_its_own_keys_and_by_no_others(void **state)
+{
+    (void)state;
+    struct root r = with_part();
+    struct buf out = {0}, no = {0};
+    struct bundle b;
+    struct policy *p = NULL;
+    static const char text[] = PART("services: {web: {protocol: http}}\n");
+    assert_int_equal(sign_part(&out, &r, text, &key[3], NULL), ERR_OK);
+    assert_int_equal(bundle_open(&b, &p, &r, buf_bytes(&out), NULL), ERR_OK);
+    assert_true(bytes_eq_str(b.part, "web-team") && b.version == 3 && b.signers_wanted == 1);
+    assert_string_equal(policy_part(p), "web-team");
+    assert_true(bytes_eq_str(bundle_text(buf_bytes(&out)), text));
+    policy_unref(p);
+    assert_int_equal(bundle_open(&b, NULL, &root, buf_bytes(&out), NULL), ERR_DENIED); /* a root without it */
+    assert_int_equal(sign_part(&no, &r, text, &key[0], NULL), ERR_DENIED); /* a policy key is not enough */
+    assert_int_equal(sign_part(&no, &root, text, &key[3], NULL), ERR_DENIED);
+    /* As the policy itself it is refused, whoever signs: the text says that it is a part. */
+    const struct sign_key *both[] = {&key[0], &key[1]};
+    assert_int_equal(bundle_sign(&no, &r, 1, bytes_str(text), NULL, both, 2, NULL), ERR_INVALID);
+    assert_int_equal(no.len, 0);
+    for (size_t bit = 0; bit < out.len * 8; bit++) { /* B1 */
+        out.at[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_int_not_equal(bundle_open(&b, NULL, &r, buf_bytes(&out), NULL), ERR_OK);
+        out.at[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    buf_fini(&out);
+}
+
+static void a_part_says_only_what_is_within_its_reach(void **state)
+{
+    (void)state;
+    struct root r = with_part();
+    static const char *const beyond[] = {
+        PART("services: {cart: {protocol: http}}\n"),
+        PART("services: {web: {protocol: http}}\nintentions: [{name: a, from: [web], to: cart}]\n"),
+        PART("defaults: {unmatched: audit}\n"),
+        PART("revoke: []\n"),
+        "policy: v1\nmesh: shop.example\npart: other\nversion: 3\n",
+        "policy: v1\nmesh: shop.example\nversion: 3\n",
+        "policy: v1\nmesh: shop.example\npart: web-team\nversion: 4294967296\n",
+    };
+    for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
+        struct buf out = {0};
+        if (sign_part(&out, &r, beyond[i], &key[3], NULL) != ERR_INVALID)
+            fail_msg("signed: %s", beyond[i]);
+        assert_int_equal(out.len, 0);
+        buf_fini(&out);
+    }
+}
+
+/* A policy key's signature under a part, a delegate's under a policy: the same body, and good for nothing (B17). */
+static void a_part_is_no_policy_and_a_policy_no_part_B17(void **state)
+{
+    (void)state;
+    struct root r = with_part();
+    struct bundle b;
+    struct buf out = {0}, body = {0}, swapped = {0};
+    struct envelope e;
+    const struct sign_key *delegate = &key[3], *both[] = {&key[0], &key[1]};
+    assert_int_equal(sign_part(&out, &r, PART("services: {web: {protocol: http}}\n"), &key[3], NULL), ERR_OK);
+    assert_int_equal(envelope_parse(&e, buf_bytes(&out)), ERR_OK);
+    assert_int_equal(envelope_sign(&swapped, ENVELOPE_POLICY, e.body, &delegate, 1), ERR_OK);
+    assert_int_equal(bundle_open(&b, NULL, &r, buf_bytes(&swapped), NULL), ERR_MALFORMED);
+    body_of(&body, "shop.example", 1, 5, TEXT("5"));
+    swapped.len = 0;
+    assert_int_equal(envelope_sign(&swapped, ENVELOPE_PART, buf_bytes(&body), both, 2), ERR_OK);
+    assert_int_equal(bundle_open(&b, NULL, &r, buf_bytes(&swapped), NULL), ERR_MALFORMED);
+    buf_fini(&out);
+    buf_fini(&body);
+    buf_fini(&swapped);
+}
+
+/* The reason goes into what is signed, where every reader finds it. */
+static void a_failing_test_is_signed_only_for_a_reason_that_is_kept(void **state)
+{
+    (void)state;
+    const struct sign_key *one = &key[0];
+    struct bundle_wish w = {
+        .epoch = 1,
+        .text = bytes_str(TEXT("5") "tests: [{from: a, to: cart, request: GET /, expect: allow}]\n")};
+    struct buf out = {0}, whole = {0};
+    struct bundle b;
+    assert_int_equal(bundle_sign_as(&out, &root, &w, &one, 1, NULL), ERR_INVALID);
+    w.forced = bytes_str("incident 7");
+    assert_int_equal(bundle_sign_as(&out, &root, &w, &one, 1, NULL), ERR_OK);
+    assert_int_equal(bundle_cosign(&whole, &root, buf_bytes(&out), &key[1], NULL), ERR_OK);
+    assert_int_equal(bundle_open(&b, NULL, &root, buf_bytes(&whole), NULL), ERR_OK);
+    assert_true(bytes_eq_str(b.forced, "incident 7"));
+    buf_fini(&out);
+    buf_fini(&whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_part_is_signed_by_its_own_keys_and_by_no_others),
+        cmocka_unit_test(a_part_says_only_what_is_within_its_reach),
+        cmocka_unit_test(a_part_is_no_policy_and_a_policy_no_part_B17),
+        cmocka_unit_test(a_failing_test_is_signed_only_for_a_reason_that_is_kept),
         cmocka_unit_test(what_was_signed_comes_out),
         cmocka_unit_test(two_tools_make_the_same_bytes_B23),
         cmocka_unit_test(one_bit_changed_anywhere_is_refused_B1),
