@@ -1,0 +1,181 @@
+/* One of each signed format, made from literal keys, times and texts, for who records them (tests/tools/signed.c) and for the test
+ * that reads what was recorded (tests/unit/policy_recorded.c). Whoever changes what is made here makes other bytes: recorded files
+ * are not changed, a new version of a format gets a new file beside them. */
+#ifndef TEST_SIGNED_THINGS_H
+#define TEST_SIGNED_THINGS_H
+
+#include <stdlib.h>
+
+#include "policy/bundle.h"
+#include "trust/trust.h"
+
+#define STR(s) bytes_of(s, sizeof(s) - 1)
+
+enum { NOW = 1800000000, DAY = 86400 };
+
+#define THINGS(X)                                                                                            \
+    X(root_1)                                                                                                \
+    X(root_2)                                                                                                \
+    X(chain)                                                                                                 \
+    X(grant)                                                                                                 \
+    X(token)                                                                                                 \
+    X(credential_by_grant)                                                                                   \
+    X(credential_by_enrol_key)                                                                               \
+    X(record_layout_1)                                                                                       \
+    X(record_layout_2)                                                                                       \
+    X(policy)                                                                                                \
+    X(part)                                                                                                  \
+    X(key_file)
+struct things {
+#define X(name) struct buf name;
+    THINGS(X)
+#undef X
+};
+
+static inline void must(bool ok)
+{
+    if (!ok)
+        abort();
+}
+
+static inline struct sign_key things_key(uint8_t seed_byte)
+{
+    uint8_t seed[32];
+    struct sign_key k;
+    memset(seed, seed_byte, sizeof seed);
+    must(sign_key_of_seed(&k, seed) == ERR_OK);
+    return k;
+}
+
+/* Keys: root 1 2 3 (and 4 from the second root on), policy 11 12 13, enrol 21, grant 31, identity 41, delegate 51. */
+static inline struct role things_role(size_t threshold, uint8_t first, size_t count)
+{
+    struct role r = {.count = count, .threshold = threshold};
+    for (size_t i = 0; i < count; i++)
+        r.key[i] = things_key((uint8_t)(first + i)).pub;
+    return r;
+}
+
+static inline void things_roots(struct things *t)
+{
+    struct sign_key key[4] = {things_key(1), things_key(2), things_key(3), things_key(4)};
+    const struct sign_key *first[] = {&key[0], &key[1]}, *second[] = {&key[1], &key[2], &key[3]};
+    struct root r = {.mesh = STR("shop.example"), .epoch = 1, .expires = NOW + 365 * DAY};
+    r.root = things_role(2, 1, 3);
+    r.policy = things_role(2, 11, 3);
+    r.enrol = things_role(1, 21, 1);
+    must(root_create(&t->root_1, &r, first, 2) == ERR_OK);
+    r.epoch = 2;
+    r.expires = 0;
+    r.root = things_role(2, 2, 3);
+    r.delegation_count = 1;
+    r.delegation[0] = (struct delegation){.name = STR("web-team"),
+                                          .role = things_role(1, 51, 1),
+                                          .service_count = 2,
+                                          .service = {STR("web"), STR("web-*")}};
+    must(root_create(&t->root_2, &r, second, 3) == ERR_OK);
+    const struct bytes list[] = {buf_bytes(&t->root_1), buf_bytes(&t->root_2)};
+    must(chain_of(&t->chain, list, 2) == ERR_OK);
+}
+
+static inline void things_grant(struct things *t)
+{
+    struct sign_key enrol = things_key(21), granted = things_key(31);
+    struct grant g = {.mesh = STR("shop.example"),
+                      .key = granted.pub,
+                      .node_pattern = STR("web-*"),
+                      .service_count = 2,
+                      .service = {STR("cart"), STR("web")},
+                      .not_before = NOW,
+                      .expires = NOW + DAY,
+                      .credential_life = 30 * DAY};
+    must(labels_add(&g.labels, STR("zone"), STR("eu-1a")) == ERR_OK);
+    must(grant_create(&t->grant, &g, &enrol) == ERR_OK);
+    must(token_encode(&t->token, buf_bytes(&t->root_1), buf_bytes(&t->grant), &granted) == ERR_OK);
+}
+
+static inline void things_credentials(struct things *t)
+{
+    uint8_t scalar[32] = {[0] = 8, [31] = 64};
+    struct dh_key noise;
+    struct sign_key enrol = things_key(21), granted = things_key(31);
+    must(dh_key_of_secret(&noise, scalar) == ERR_OK);
+    struct credential c = {.mesh = STR("shop.example"),
+                           .node = STR("web-1"),
+                           .id = things_key(41).pub,
+                           .service_count = 1,
+                           .service = {STR("web")},
+                           .not_before = NOW,
+                           .expires = NOW + 30 * DAY};
+    memcpy(c.noise_key, noise.pub, sizeof c.noise_key);
+    must(labels_add(&c.labels, STR("zone"), STR("eu-1a")) == ERR_OK);
+    must(credential_create(&t->credential_by_grant, &c, buf_bytes(&t->grant), &granted) == ERR_OK);
+    must(credential_create(&t->credential_by_enrol_key, &c, bytes_of(NULL, 0), &enrol) == ERR_OK);
+}
+
+static inline void things_records(struct things *t)
+{
+    struct sign_key identity = things_key(41);
+    struct record r = {.incarnation = 7,
+                       .version = 3,
+                       .addr_count = 1,
+                       .features = FEATURE_AESGCM,
+                       .policy_epoch = 1,
+                       .policy_version = 42,
+                       .policy_hash = {{1, 2, 3}},
+                       .service_count = 1,
+                       .layout = 1};
+    r.credential.bytes = buf_bytes(&t->credential_by_grant);
+    must(addr_parse(&r.addr[0], "10.0.0.5:7400", 0));
+    r.service[0] =
+        (struct record_service){.name = STR("web"), .port = 8080, .protocol = PROTOCOL_HTTP, .healthy = true};
+    must(labels_add(&r.service[0].labels, STR("version"), STR("1")) == ERR_OK);
+    must(record_create(&t->record_layout_1, &r, &identity) == ERR_OK);
+    r.layout = 2;
+    r.root_epoch = 2;
+    r.protocol_min = 1;
+    r.protocol_max = 2;
+    must(record_create(&t->record_layout_2, &r, &identity) == ERR_OK);
+}
+
+#define THINGS_POLICY                                                                                        \
+    "policy: v1\nmesh: shop.example\nversion: 42\nservices: {cart: {protocol: http}}\n"                      \
+    "intentions: [{name: front, from: [web], to: cart}]\n"
+#define THINGS_PART                                                                                          \
+    "policy: v1\nmesh: shop.example\npart: web-team\nversion: 5\nservices: {web: {protocol: http}}\n"        \
+    "intentions: [{name: all, from: [\"*\"], to: web}]\n"
+
+static inline void things_bundles(struct things *t)
+{
+    struct root one, two;
+    struct sign_key key[2] = {things_key(11), things_key(12)}, delegate = things_key(51);
+    const struct sign_key *policy[] = {&key[0], &key[1]}, *part = &delegate;
+    struct hash previous = {{9}};
+    must(root_open(&one, buf_bytes(&t->root_1)) == ERR_OK &&
+         root_open(&two, buf_bytes(&t->root_2)) == ERR_OK);
+    must(bundle_sign(&t->policy, &one, 1, STR(THINGS_POLICY), &previous, policy, 2, NULL) == ERR_OK);
+    struct bundle_wish w = {.epoch = 2, .part = STR("web-team"), .text = STR(THINGS_PART)};
+    must(bundle_sign_as(&t->part, &two, &w, &part, 1, NULL) == ERR_OK);
+}
+
+static inline void things_make(struct things *t)
+{
+    *t = (struct things){.root_1 = {0}};
+    must(trust_init() == ERR_OK);
+    things_roots(t);
+    things_grant(t);
+    things_credentials(t);
+    things_records(t);
+    things_bundles(t);
+    struct sign_key key = things_key(1);
+    must(key_text_encode(&t->key_file, "root", key.sec, NULL) == ERR_OK);
+}
+
+static inline void things_fini(struct things *t)
+{
+#define X(name) buf_fini(&t->name);
+    THINGS(X)
+#undef X
+}
+
+#endif
