@@ -80,8 +80,7 @@ static bool add_signers(struct buf *out, const char *what, struct bytes envelope
 {
     char key[NODE_ID_TEXT_MAX];
     struct root_signers s = root_signers_of(envelope, role);
-    buf_addf(out, "%s: needs %zu, has %zu%s\n", what, s.want, s.have,
-             s.have < s.want ? "" : ": complete");
+    buf_addf(out, "%s: needs %zu, has %zu%s\n", what, s.want, s.have, s.have < s.want ? "" : ": complete");
     for (size_t i = 0; i < role->count; i++)
         buf_addf(out, "  %s %s\n", s.by[i] ? "signed " : "not yet", node_id_text(&role->key[i], key));
     return s.have >= s.want;

@@ -172,7 +172,8 @@ enum err roster_apply(struct roster *m, struct trust_cache *t, const struct goss
         e = replace_record(m, mb, t, ev->record, now);
     else if (!mb && !(mb = add_member(m, t, ev, now, &e)))
         return e;
-    if (!member_is_live(mb)) /* who comes back comes after whoever came meanwhile, however old his credential */
+    if (!member_is_live(
+            mb)) /* who comes back comes after whoever came meanwhile, however old his credential */
         claim_name(m, mb, mb->namesakes, now);
     mb->state = ev->after;
     mb->is_degraded = ev->is_degraded;
