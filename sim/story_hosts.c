@@ -104,7 +104,7 @@ void story_paused(struct world *w)
  * them may change, but nobody else is buried for it, and there is no storm of changes. */
 void story_sluggish(struct world *w)
 {
-    enum { LASTS_S = 120 };
+    enum { LASTS_S = 120, CHANGES_MAX = 12 };
     uint32_t last = w->config.hosts - 1;
     struct judged j;
     if (judge_begin(w, &j)) {
@@ -114,9 +114,12 @@ void story_sluggish(struct world *w)
         w->wire.host[last - 2].lag_us = (uint32_t)MS(500);
         w->network_since = w->now;
         world_run(w, SEC(LASTS_S));
-        double minutes = LASTS_S / 60.0 * 3 * (w->config.hosts - 3);
+        double changes =
+            (double)(j.changes[0] + j.changes[1] + j.changes[2]) * 60 / LASTS_S / 3 / (w->config.hosts - 3);
         trace_line(&w->trace, w->now, "of each slow one each other one changes its mind %.2f times a minute",
-                   (double)(j.changes[0] + j.changes[1] + j.changes[2]) / minutes);
+                   changes);
+        if (changes > CHANGES_MAX)
+            world_fail(w, "of each slow one each other one changes its mind %.2f times a minute", changes);
         wire_heal(&w->wire);
         w->network_since = w->now;
         world_run(w, SEC(35)); /* what is still under way */

@@ -306,13 +306,24 @@ static const struct doc *newest_held(const struct world *w)
     return newest;
 }
 
+/* The first host that is up without it; UINT32_MAX: all have it. */
+static uint32_t first_without(const struct world *w, const struct doc *d)
+{
+    for (uint32_t h = 0; h < w->config.hosts && d; h++)
+        if (w->host[h].state == HOST_UP && w->host[h].disk.doc != d)
+            return h;
+    return UINT32_MAX;
+}
+
+/* Who failed to deliver while things were bad has strikes (docs.c), and is listened to once in up to 64 s. */
 static void documents_agree(struct world *w)
 {
     const struct doc *newest = newest_held(w);
-    for (uint32_t h = 0; h < w->config.hosts && newest; h++)
-        if (w->host[h].state == HOST_UP && w->host[h].disk.doc != newest) {
-            world_fail(w, "host %u is without version %llu, which another holds, after the liveness phase", h,
-                       (unsigned long long)newest->version);
+    mono_us until = w->now + SEC(LIVENESS_S);
+    while (first_without(w, newest) != UINT32_MAX)
+        if (w->now >= until || !world_run(w, SEC(1))) {
+            world_fail(w, "host %u is without version %llu, which another holds, after the liveness phase",
+                       first_without(w, newest), (unsigned long long)newest->version);
             return;
         }
 }
