@@ -23,7 +23,7 @@ struct study_options {
     struct study_list off_ms; /* lifeguard: I, and how long free between */
     bool is_interval;         /* lifeguard: cycles instead of one pause */
     bool is_compared;         /* lifeguard: a row for each part of Lifeguard alone */
-    uint32_t rack;   /* detect: so many die in one instant; 0: one */
+    uint32_t rack;            /* detect: so many die in one instant; 0: one */
     bool is_refused; /* detect: the process dies and its host resets links; else the host falls silent */
     bool is_quiet;   /* lifeguard: no line for each cell of the grid */
     struct wire_config wire; /* of every run */

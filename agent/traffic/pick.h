@@ -62,8 +62,8 @@ struct traffic_candidate {
     const struct view_endpoint *endpoint;
     enum traffic_standing standing; /* SPARE: on a suspect member; serves when there is no CANDIDATE */
 };
-const char *
-traffic_standing_text(enum traffic_standing s); /* "candidate", "spare (suspect or degraded)", "other subset", ... */
+const char *traffic_standing_text(
+    enum traffic_standing s); /* "candidate", "spare (suspect or degraded)", "other subset", ... */
 /* Fills at most `cap`; returns how many there are. `service` may be NULL. */
 size_t traffic_candidates(const struct view_service *service, const struct policy_subset *subset_or_null,
                           struct traffic_candidate *out, size_t cap);
