@@ -22,6 +22,7 @@ study update-lossy --scenario update --nodes 50,200 --runs 1 --loss 10
 study rest --scenario rest-cost --nodes 50,100,200,400,1000,2000
 study join-all --scenario join-all --nodes 50,100,200,400,1000 --runs 1
 study repair --scenario repair --runs 3
+study mass-failure --scenario mass-failure --nodes 200
 study lifeguard-interval --scenario lifeguard --interval --compare --quiet --runs 1 \
     --paused 4,16,32 --on-ms 2048,16384 --off-ms 64
 study lifeguard-threshold --scenario lifeguard --compare --quiet --runs 1 \
