@@ -6,8 +6,11 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <getopt.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "sim/options.h"
 #include "sim/scenario.h"
 
 struct outcome {
@@ -77,11 +80,52 @@ static void printed_traces_are_byte_for_byte_the_same(void **state)
     free(b);
 }
 
+/* The line that a failing run prints, read as a command line again. */
+static void read_replay(const struct options *o, uint64_t seed, struct options *again)
+{
+    char name[] = "/tmp/starling-replay-XXXXXX", line[256] = "", *word[24];
+    int file = mkstemp(name), out = dup(STDOUT_FILENO), words = 0;
+    assert_true(file >= 0 && out >= 0);
+    fflush(stdout);
+    dup2(file, STDOUT_FILENO);
+    options_print_replay(o, seed);
+    fflush(stdout);
+    dup2(out, STDOUT_FILENO);
+    close(out);
+    assert_true(pread(file, line, sizeof line - 1, 0) > 0);
+    close(file);
+    unlink(name);
+    char *at = strstr(line, "starling-sim");
+    assert_non_null(at);
+    for (char *w = strtok(at, " \n"); w && words < 23; w = strtok(NULL, " \n"))
+        word[words++] = w;
+    word[words] = NULL;
+    optind = 0;
+    assert_int_equal(options_read(again, words, word), -1);
+}
+
+static void the_replay_line_plays_the_same_run(void **state)
+{
+    (void)state;
+    char *argv[] = {"starling-sim", "--scenario", "crash",   "--nodes", "6",
+                    "--loss",       "7",          "--zones", "2",       NULL};
+    struct options o, again;
+    optind = 0;
+    assert_int_equal(options_read(&o, 9, argv), -1);
+    read_replay(&o, 4711, &again);
+    assert_ptr_equal(again.scenario, o.scenario);
+    assert_true(again.is_printed && again.seed == 4711 && again.hosts == 6);
+    struct wire_config one = options_wire(&o, o.scenario->wire), two = options_wire(&again, o.scenario->wire);
+    assert_memory_equal(&one, &two, sizeof one);
+    assert_int_equal(one.loss_ppm, 70000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_seed_gives_the_same_trace_in_every_scenario),
         cmocka_unit_test(printed_traces_are_byte_for_byte_the_same),
+        cmocka_unit_test(the_replay_line_plays_the_same_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
