@@ -29,7 +29,7 @@ enum key_type {
     TYPE_WORD,     /* an enum: the place in `words` */
     TYPE_BITS,     /* unsigned: a list of `words` */
     TYPE_MAP,      /* a map of its own, `keys` */
-    TYPE_OWN,      /* `read` reads it */
+    TYPE_OWN,      /* `read` reads it, `write` writes it */
 };
 struct key {
     const char *name;
@@ -39,6 +39,7 @@ struct key {
     const char *const *words;
     const struct key *keys; /* ends with a NULL name */
     void (*read)(struct compile *k, const struct yaml_node *n, void *field);
+    void (*write)(struct buf *out, const void *field); /* its inverse, for words.h; nothing: it is not set */
     enum policy_feature feature;
     bool wants_requests; /* an error on a tcp service */
 };
@@ -65,6 +66,7 @@ void compile_audit(struct compile *k, const struct yaml_node *n);
 void compile_rollout(struct compile *k, const struct yaml_node *n);
 void compile_revoke(struct compile *k, const struct yaml_node *list);
 void compile_tests(struct compile *k, const struct yaml_node *tests);
+extern const struct key compile_observability_keys[], compile_audit_keys[], compile_rollout_keys[];
 /* What holds of the last three where nobody writes them. */
 void compile_mesh_defaults(struct policy *p);
 /* What only the whole shows, as warnings: rules without effect, services nobody may call. */

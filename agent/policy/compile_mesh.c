@@ -1,5 +1,6 @@
 /* What is said for the mesh as a whole: observability, audit, rollout. */
 #include "policy/compile.h"
+#include "policy/words.h"
 
 /* -- observability ---------------------------------------------------------------------------------- */
 
@@ -34,6 +35,14 @@ static void read_modules(struct compile *k, const struct yaml_node *n, void *fie
     o->log_module = m;
 }
 
+static void write_modules(struct buf *out, const void *field)
+{
+    const struct policy_observability *o = field;
+    for (size_t i = 0; i < o->log_module_count; i++)
+        buf_addf(out, "%s%s: %s", i ? ", " : "{", o->log_module[i].name, level_words[o->log_module[i].level]);
+    buf_add_str(out, o->log_module_count ? "}" : "");
+}
+
 static void read_redact(struct compile *k, const struct yaml_node *n, void *field)
 {
     struct policy_observability *o = field;
@@ -49,6 +58,16 @@ static void read_redact(struct compile *k, const struct yaml_node *n, void *fiel
         if ((list[o->access_redact_count] = compile_header_name(k, n->child[i])).len)
             o->access_redact_count++;
     o->access_redact = list;
+}
+
+static void write_redact(struct buf *out, const void *field)
+{
+    const struct policy_observability *o = field;
+    buf_add_str(out, "[");
+    for (size_t i = 0; i < o->access_redact_count; i++)
+        buf_addf(out, "%s%.*s", i ? ", " : "", (int)o->access_redact[i].len,
+                 (const char *)o->access_redact[i].at);
+    buf_add_str(out, "]");
 }
 
 /* http://HOST:PORT/PATH, as OTLP over HTTP has it; nothing in it that would need quoting. */
@@ -71,26 +90,32 @@ static void read_otlp(struct compile *k, const struct yaml_node *n, void *field)
         *(const char **)field = arena_text(&k->p->arena, t.at, t.len);
 }
 
+static void write_otlp(struct buf *out, const void *field)
+{
+    const char *url = *(const char *const *)field;
+    buf_add_str(out, url ? url : "");
+}
+
 static const struct key log_keys[] = {
     {"level", TYPE_WORD, AT(log_level), .words = level_words, .feature = FEATURE_NONE},
-    {"modules", TYPE_OWN, .read = read_modules, .feature = FEATURE_NONE},
+    {"modules", TYPE_OWN, .read = read_modules, .write = write_modules, .feature = FEATURE_NONE},
     {.name = NULL}};
 static const struct key access_keys[] = {
     {"format", TYPE_WORD, AT(access_format), .words = format_words, .feature = FEATURE_NONE},
     {"sample", TYPE_SHARE, AT(access_sample_ppm), .max = 100, .feature = FEATURE_NONE},
     {"always", TYPE_BITS, AT(access_always), .words = always_words, .feature = FEATURE_NONE},
-    {"redact", TYPE_OWN, .read = read_redact, .feature = FEATURE_NONE},
+    {"redact", TYPE_OWN, .read = read_redact, .write = write_redact, .feature = FEATURE_NONE},
     {.name = NULL}};
 static const struct key tracing_keys[] = {
     {"sample", TYPE_SHARE, AT(tracing_sample_ppm), .max = 100, .feature = FEATURE_NONE},
     {"propagate", TYPE_BITS, AT(tracing_propagate), .words = propagate_words, .feature = FEATURE_NONE},
-    {"otlp", TYPE_OWN, AT(tracing_otlp), .read = read_otlp, .feature = FEATURE_NONE},
+    {"otlp", TYPE_OWN, AT(tracing_otlp), .read = read_otlp, .write = write_otlp, .feature = FEATURE_NONE},
     {.name = NULL}};
 static const struct key metrics_keys[] = {
     {"labels", TYPE_BITS, AT(metric_labels), .words = label_words, .feature = FEATURE_NONE},
     {"maxSeries", TYPE_NUMBER, AT(metric_series_max), 100, 1000000, .feature = FEATURE_NONE},
     {.name = NULL}};
-static const struct key observability_keys[] = {
+const struct key compile_observability_keys[] = {
     {"log", TYPE_MAP, .keys = log_keys, .feature = FEATURE_LOG},
     {"accessLog", TYPE_MAP, .keys = access_keys, .feature = FEATURE_ACCESS_LOG},
     {"tracing", TYPE_MAP, .keys = tracing_keys, .feature = FEATURE_TRACING},
@@ -117,7 +142,7 @@ static void observability_defaults(struct policy_observability *o)
 void compile_observability(struct compile *k, const struct yaml_node *n)
 {
     struct policy_observability *o = &k->p->observability;
-    compile_keys(k, observability_keys, n, false, o);
+    compile_keys(k, compile_observability_keys, n, false, o);
     o->is_log_given = yaml_get(n, "log");
     o->is_access_log_given = yaml_get(n, "accessLog");
     o->is_tracing_given = yaml_get(n, "tracing");
@@ -128,7 +153,7 @@ void compile_observability(struct compile *k, const struct yaml_node *n)
 
 #define AT(field) KEY_AT(struct policy_audit, field)
 static const char *const record_words[] = {"policy", "identity", "membership", "denied", "admin", NULL};
-static const struct key audit_keys[] = {
+const struct key compile_audit_keys[] = {
     {"record", TYPE_BITS, AT(record), .words = record_words, .feature = FEATURE_NONE}, /* AUDIT_x */
     {"keep", TYPE_DAYS, AT(keep_ms), .feature = FEATURE_NONE},
     {"witnesses", TYPE_NUMBER, AT(witnesses), .max = 16, .feature = FEATURE_NONE},
@@ -139,7 +164,7 @@ static const struct key audit_keys[] = {
 void compile_audit(struct compile *k, const struct yaml_node *n)
 {
     compile_need(k, FEATURE_AUDIT, n);
-    compile_keys(k, audit_keys, n, false, &k->p->audit);
+    compile_keys(k, compile_audit_keys, n, false, &k->p->audit);
     k->p->audit.is_given = true;
     if (k->p->audit.every_ms == 0)
         complain_of(k->c, CODE_VALUE, n, "`every` must be above 0s");
@@ -149,6 +174,7 @@ void compile_audit(struct compile *k, const struct yaml_node *n)
 
 #define AT(field) KEY_AT(struct policy_rollout, field)
 static void read_steps(struct compile *k, const struct yaml_node *n, void *field);
+static void write_steps(struct buf *out, const void *field);
 
 static const struct key halt_keys[] = {
     {"errorRate", TYPE_RISE, AT(halt_error_ppm), .max = 100, .feature = FEATURE_NONE},
@@ -156,10 +182,11 @@ static const struct key halt_keys[] = {
     {"denied", TYPE_RISE, AT(halt_denied_ppm), .max = 100, .feature = FEATURE_NONE},
     {"minRequests", TYPE_NUMBER, AT(halt_min_requests), 1, 1000000000, .feature = FEATURE_NONE},
     {.name = NULL}};
-static const struct key rollout_keys[] = {{"steps", TYPE_OWN, .read = read_steps, .feature = FEATURE_NONE},
-                                          {"pause", TYPE_DURATION, AT(pause_ms), .feature = FEATURE_NONE},
-                                          {"haltIf", TYPE_MAP, .keys = halt_keys, .feature = FEATURE_NONE},
-                                          {.name = NULL}};
+const struct key compile_rollout_keys[] = {
+    {"steps", TYPE_OWN, .read = read_steps, .write = write_steps, .feature = FEATURE_NONE},
+    {"pause", TYPE_DURATION, AT(pause_ms), .feature = FEATURE_NONE},
+    {"haltIf", TYPE_MAP, .keys = halt_keys, .feature = FEATURE_NONE},
+    {.name = NULL}};
 #undef AT
 
 /* "10%", or "ring=canary". */
@@ -207,10 +234,25 @@ static void read_steps(struct compile *k, const struct yaml_node *n, void *field
         check_steps(k, r, n);
 }
 
+static void write_steps(struct buf *out, const void *field)
+{
+    const struct policy_rollout *r = field;
+    for (size_t i = 0; i < r->step_count; i++) {
+        const struct policy_step *s = &r->step[i];
+        buf_add_str(out, i ? ", " : "[");
+        if (s->label.len)
+            buf_addf(out, "%.*s=%.*s", (int)s->label.len, (const char *)s->label.at, (int)s->value.len,
+                     (const char *)s->value.at);
+        else
+            words_share(out, s->share_ppm);
+    }
+    buf_add_str(out, "]");
+}
+
 void compile_rollout(struct compile *k, const struct yaml_node *n)
 {
     compile_need(k, FEATURE_ROLLOUT, n);
-    compile_keys(k, rollout_keys, n, false, &k->p->rollout);
+    compile_keys(k, compile_rollout_keys, n, false, &k->p->rollout);
     if (n->kind == YAML_MAP && !yaml_get(n, "steps"))
         complain_of(k->c, CODE_MISSING, n, "`steps` is missing; without `rollout` all agents follow at once");
 }

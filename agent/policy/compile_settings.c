@@ -1,6 +1,7 @@
 /* The settings that `defaults`, services and routes share: their tables, their defaults, and what must hold
  * between them once everything is inherited. */
 #include "policy/compile.h"
+#include "policy/words.h"
 
 enum {
     COUNT_MAX = 1000000,
@@ -14,6 +15,10 @@ static void read_retry_on(struct compile *k, const struct yaml_node *n, void *fi
 static void read_prefer(struct compile *k, const struct yaml_node *n, void *field);
 static void read_balance_key(struct compile *k, const struct yaml_node *n, void *field);
 static void read_encryption(struct compile *k, const struct yaml_node *n, void *field);
+static void write_retry_on(struct buf *out, const void *field);
+static void write_prefer(struct buf *out, const void *field);
+static void write_balance_key(struct buf *out, const void *field);
+static void write_encryption(struct buf *out, const void *field);
 
 static const char *const unmatched_words[] = {[UNMATCHED_DENY] = "deny", [UNMATCHED_AUDIT] = "audit", NULL};
 static const char *const balance_words[] = {[BALANCE_PEAK_EWMA] = "peakEwma",
@@ -26,12 +31,13 @@ static const char *const balance_words[] = {[BALANCE_PEAK_EWMA] = "peakEwma",
 
 static const struct key load_balancer_keys[] = {
     {"policy", TYPE_WORD, AT(load_balancer.policy), .words = balance_words, .feature = FEATURE_NONE},
-    {"key", TYPE_OWN, AT(load_balancer.key), .read = read_balance_key, .feature = FEATURE_NONE},
+    {"key", TYPE_OWN, AT(load_balancer.key), .read = read_balance_key, .write = write_balance_key,
+     .feature = FEATURE_NONE},
     {"decay", TYPE_DURATION, AT(load_balancer.decay_ms), .feature = FEATURE_NONE},
     {"slowStart", TYPE_DURATION, AT(load_balancer.slow_start_ms), .feature = FEATURE_NONE},
     {.name = NULL}};
 static const struct key locality_keys[] = {
-    {"prefer", TYPE_OWN, AT(locality), .read = read_prefer, .feature = FEATURE_NONE},
+    {"prefer", TYPE_OWN, AT(locality), .read = read_prefer, .write = write_prefer, .feature = FEATURE_NONE},
     {"failoverBelow", TYPE_SHARE, AT(locality.failover_below_ppm), .max = 100, .feature = FEATURE_NONE},
     {"panicBelow", TYPE_SHARE, AT(locality.panic_below_ppm), .max = 100, .feature = FEATURE_NONE},
     {.name = NULL}};
@@ -54,7 +60,7 @@ static const struct key budget_keys[] = {
     {.name = NULL}};
 static const struct key retry_keys[] = {
     {"attempts", TYPE_NUMBER, AT(retry.attempts), .max = 10, .feature = FEATURE_NONE},
-    {"on", TYPE_OWN, AT(retry), .read = read_retry_on, .feature = FEATURE_NONE},
+    {"on", TYPE_OWN, AT(retry), .read = read_retry_on, .write = write_retry_on, .feature = FEATURE_NONE},
     {"backoff", TYPE_MAP, .keys = backoff_keys, .feature = FEATURE_NONE},
     {"budget", TYPE_MAP, .keys = budget_keys, .feature = FEATURE_NONE},
     {.name = NULL}};
@@ -90,7 +96,8 @@ static const struct key limits_keys[] = {
     {.name = NULL}};
 
 const struct key compile_settings_keys[] = {
-    {"encryption", TYPE_OWN, AT(encryption), .read = read_encryption, .feature = FEATURE_NONE},
+    {"encryption", TYPE_OWN, AT(encryption), .read = read_encryption, .write = write_encryption,
+     .feature = FEATURE_NONE},
     {"unmatched", TYPE_WORD, AT(unmatched), .words = unmatched_words, .feature = FEATURE_NONE},
     {"loadBalancer", TYPE_MAP, .keys = load_balancer_keys, .feature = FEATURE_LOAD_BALANCER},
     {"locality", TYPE_MAP, .keys = locality_keys, .feature = FEATURE_LOCALITY},
@@ -139,25 +146,34 @@ static const struct policy_settings built_in = {
     .drain_ms = 20000,
 };
 
+static const char *const encryption_words[] = {
+    [ENCRYPTION_STRICT] = "strict", [ENCRYPTION_PERMISSIVE] = "permissive", [ENCRYPTION_OFF] = "off", NULL};
+
 static void read_encryption(struct compile *k, const struct yaml_node *n, void *field)
 {
-    static const char *const words[] = {[ENCRYPTION_STRICT] = "strict",
-                                        [ENCRYPTION_PERMISSIVE] = "permissive",
-                                        [ENCRYPTION_OFF] = "off",
-                                        NULL};
     static const enum policy_feature needs[] = {[ENCRYPTION_STRICT] = FEATURE_NONE,
                                                 [ENCRYPTION_PERMISSIVE] = FEATURE_ENCRYPTION_PERMISSIVE,
                                                 [ENCRYPTION_OFF] = FEATURE_ENCRYPTION_OFF};
     size_t i;
-    if (!yaml_one_of(n, words, &i, k->c))
+    if (!yaml_one_of(n, encryption_words, &i, k->c))
         return;
     *(enum policy_encryption *)field = (enum policy_encryption)i;
     compile_need(k, needs[i], n);
 }
 
+static void write_encryption(struct buf *out, const void *field)
+{
+    buf_add_str(out, encryption_words[*(const enum policy_encryption *)field]);
+}
+
 static void read_balance_key(struct compile *k, const struct yaml_node *n, void *field)
 {
     compile_sender(k, n, true, false, field);
+}
+
+static void write_balance_key(struct buf *out, const void *field)
+{
+    words_key(out, field);
 }
 
 static void read_prefer(struct compile *k, const struct yaml_node *n, void *field)
@@ -180,6 +196,15 @@ static void read_prefer(struct compile *k, const struct yaml_node *n, void *fiel
         else
             l->prefer[l->prefer_count++] = compile_copy(k, t);
     }
+}
+
+static void write_prefer(struct buf *out, const void *field)
+{
+    const struct policy_locality *l = field;
+    buf_add_str(out, "[");
+    for (size_t i = 0; i < l->prefer_count; i++)
+        buf_addf(out, "%s%.*s", i ? ", " : "", (int)l->prefer[i].len, (const char *)l->prefer[i].at);
+    buf_add_str(out, "]");
 }
 
 /* A status, 400 to 599; 0: none. */
@@ -221,6 +246,27 @@ static void read_retry_on(struct compile *k, const struct yaml_node *n, void *fi
         }
     }
     *r = got;
+}
+
+static void write_retry_on(struct buf *out, const void *field)
+{
+    const struct policy_retry *r = field;
+    const char *between = "";
+    buf_add_str(out, "[");
+    if (r->on_connect_failure) {
+        buf_add_str(out, "connect-failure");
+        between = ", ";
+    }
+    if (r->on_refused_stream) {
+        buf_addf(out, "%srefused-stream", between);
+        between = ", ";
+    }
+    for (unsigned i = 0; i < POLICY_RETRY_STATUSES; i++)
+        if (policy_retry_on_status(r, POLICY_RETRY_STATUS_FIRST + i)) {
+            buf_addf(out, "%s\"%u\"", between, POLICY_RETRY_STATUS_FIRST + i);
+            between = ", ";
+        }
+    buf_add_str(out, "]");
 }
 
 /* Two that a level says together must fit; at another level each may be inherited, so both are looked at. */
