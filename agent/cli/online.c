@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "cli/ask.h"
 #include "cli/cli.h"
+#include "cli/diff_report.h"
 #include "policy/bundle.h"
 #include "store/file.h"
 
@@ -367,8 +368,60 @@ static json_t *publish_request(const struct args_command *cmd, const char *path)
     return o;
 }
 
+/* The policy in force at the agent, compiled; NULL: none, or one that this version cannot read. False: no answer, and a
+ * complaint was printed. */
+static bool policy_in_force(const struct args_command *cmd, const struct ask *a, struct policy **p)
+{
+    json_t *o = ask_agent(cmd, a, json_pack("{s:s}", "command", "policy"), 0);
+    const json_t *t = json_object_get(o, "text");
+    *p = NULL;
+    if (t && policy_compile(p, bytes_of(json_string_value(t), json_string_length(t)), NULL) != ERR_OK)
+        *p = NULL;
+    json_decref(o);
+    return o != NULL;
+}
+
+/* What publishing has changed at the agent that was asked. */
+static void add_changes(json_t *o, struct buf *out, const struct policy *before, const struct policy *after)
+{
+    struct diff *d = diff_new(before, after);
+    if (d && o)
+        json_object_set_new(o, "differences", diff_report_json(d));
+    else if (d)
+        diff_report_text(out, d);
+    diff_free(d);
+}
+
 /* A bundle or a root: the agent sees which. */
-static int publish(int argc, char **argv, const char *name, const char *operand, const char *about)
+static int publish(const struct args_command *cmd, const struct ask *a, const char *file, bool is_policy)
+{
+    struct buf out = {0};
+    struct policy *before = NULL, *after = NULL;
+    json_t *result = NULL, *request = publish_request(cmd, file);
+    if (request && is_policy && !policy_in_force(cmd, a, &before))
+        json_decref(request);
+    else if (request)
+        result = ask_agent(cmd, a, request, 0);
+    if (result && is_policy)
+        (void)policy_in_force(cmd, a, &after);
+    if (result) {
+        json_t *o = a->json ? json_pack("{s:O}", "published", result) : NULL;
+        if (after && (!before || policy_version(before) != policy_version(after)))
+            add_changes(o, &out, before, after);
+        if (!o)
+            printf("%s%s\n", buf_str(&out), json_string_value(result));
+        else
+            (void)print_json(o);
+    }
+    policy_unref(before);
+    policy_unref(after);
+    buf_fini(&out);
+    json_decref(result);
+    return result ? EXIT_GOOD : EXIT_REFUSED;
+}
+
+static int publish_command(int argc, char **argv, const char *name, const char *operand, const char *about,
+                           bool is_policy)
 {
     struct ask a = {0};
     struct args_list operands = {0};
@@ -381,33 +434,25 @@ static int publish(int argc, char **argv, const char *name, const char *operand,
                                      .operands_min = 1,
                                      .operands_max = 1};
     int status = args_parse(&cmd, argc, argv, &operands);
-    if (status != ARGS_GO)
-        return status;
-    json_t *request = publish_request(&cmd, operands.at[0]);
-    json_t *result = request ? ask_agent(&cmd, &a, request, 0) : NULL;
-    if (!result)
-        return EXIT_REFUSED;
-    if (a.json)
-        return print_json_text("published", result);
-    puts(json_string_value(result));
-    json_decref(result);
-    return EXIT_GOOD;
+    return status == ARGS_GO ? publish(&cmd, &a, operands.at[0], is_policy) : status;
 }
 
 int cli_policy_publish(int argc, char **argv)
 {
-    return publish(
+    return publish_command(
         argc, argv, "policy publish", "FILE.bundle",
         "Hands a signed bundle to this agent, which checks, stores and enforces it; gossip takes it to all "
-        "others.");
+        "others.\nTells what that has changed here.",
+        true);
 }
 
 int cli_mesh_publish(int argc, char **argv)
 {
-    return publish(
+    return publish_command(
         argc, argv, "mesh publish", "ROOT",
         "Hands the next root of trust to this agent, which checks it, stores it and judges everything by it; "
-        "gossip\ntakes it to all others. One step at a time: each root follows the one before it.");
+        "gossip\ntakes it to all others. One step at a time: each root follows the one before it.",
+        false);
 }
 
 static void print_policy(const json_t *o)

@@ -8,6 +8,7 @@
 
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "cli/diff_report.h"
 #include "cli/difference.h"
 #include "cli/keys.h"
 #include "policy/bundle.h"
@@ -16,7 +17,7 @@
 struct sign_options {
     const char *ca, *root_file, *passphrase_file, *epoch, *previous, *drop, *out, *part, *forced;
     struct args_list keys;
-    bool force, json, lower;
+    bool force, json, lower, text;
 };
 struct signing { /* all that signing opens and has to close again */
     const struct sign_options *o;
@@ -33,10 +34,10 @@ struct signing { /* all that signing opens and has to close again */
 static void signing_fini(struct signing *s)
 {
     keys_ring_fini(&s->ring);
+    policy_unref(s->previous_policy);
     buf_fini(&s->root_bytes);
     buf_fini(&s->in);
     buf_fini(&s->previous_bytes);
-    policy_unref(s->previous_policy);
     buf_fini(&s->bundle);
     buf_fini(&s->why);
 }
@@ -92,8 +93,13 @@ static void print_features(const char *what, uint64_t set)
 
 /* -- reports ----------------------------------------------------------------------------------- */
 
+struct changed { /* against what is replaced */
+    struct diff *diff;
+    struct buf lines; /* of the texts */
+};
+
 static void report_json(const struct bundle *b, const struct policy *p, const char *file,
-                        struct buf *difference_or_null)
+                        struct changed *changed_or_null)
 {
     char hash[HASH_TEXT_MAX], key[NODE_ID_TEXT_MAX];
     json_t *signers = json_array();
@@ -110,20 +116,31 @@ static void report_json(const struct bundle *b, const struct policy *p, const ch
         json_object_set_new(all, "part", json_stringn((const char *)b->part.at, b->part.len));
     if (b->forced.len)
         json_object_set_new(all, "forced", json_stringn((const char *)b->forced.at, b->forced.len));
-    if (difference_or_null)
-        json_object_set_new(all, "difference", json_string(buf_str(difference_or_null)));
+    if (changed_or_null) {
+        json_object_set_new(all, "differences", diff_report_json(changed_or_null->diff));
+        json_object_set_new(all, "difference", json_string(buf_str(&changed_or_null->lines)));
+    }
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);
 }
 
+static void print_changed(struct changed *c)
+{
+    struct buf out = {0};
+    diff_report_text(&out, c->diff);
+    fputs(buf_str(&out), stdout);
+    fputs(buf_str(&c->lines), stdout);
+    buf_fini(&out);
+}
+
 static void report(const struct bundle *b, const struct policy *p, const char *file,
-                   struct buf *difference_or_null)
+                   struct changed *changed_or_null)
 {
     char hash[HASH_TEXT_MAX], key[NODE_ID_TEXT_MAX];
     hex_encode(b->hash.b, HASH_BYTES, hash);
-    if (difference_or_null)
-        fputs(buf_str(difference_or_null), stdout);
+    if (changed_or_null)
+        print_changed(changed_or_null);
     printf("%s: mesh %s, epoch %llu, version %llu\n  hash    %s\n", file, policy_mesh(p),
            (unsigned long long)b->epoch, (unsigned long long)b->version, hash);
     if (b->part.len)
@@ -332,12 +349,24 @@ static enum err write_bundle(struct signing *s, const char *out)
     return e;
 }
 
+/* What it changes, for whoever is about to put a name to it. False: no memory. */
+static bool compare_with_previous(const struct signing *s, const struct bundle *b, const struct policy *p,
+                                  struct changed *c)
+{
+    if (!s->has_previous)
+        return true;
+    if (s->o->text || s->o->json)
+        difference_write(&c->lines, s->previous.text, b->text);
+    c->diff = diff_new(s->previous_policy, p);
+    return c->diff != NULL;
+}
+
 /* Opened again as the next signer or an agent will: nothing leaves that they would refuse. */
 static enum err finish(struct signing *s)
 {
     struct bundle b;
     struct policy *p = NULL;
-    struct buf difference = {0};
+    struct changed changed = {0};
     const char *out = s->o->out ? s->o->out : s->file;
     enum err e = bundle_read(&b, &p, &s->root, buf_bytes(&s->bundle), NULL);
     if (e != ERR_OK) {
@@ -349,15 +378,16 @@ static enum err finish(struct signing *s)
         e = check_revoked(s, p);
     if (e == ERR_OK)
         e = check_dropped(s, p);
+    if (e == ERR_OK && !compare_with_previous(s, &b, p, &changed))
+        e = ERR_NOMEM;
     if (e == ERR_OK)
         e = remember(s, &b);
     if (e == ERR_OK)
         e = write_bundle(s, out);
-    if (s->has_previous)
-        difference_write(&difference, s->previous.text, b.text);
     if (e == ERR_OK)
-        (s->o->json ? report_json : report)(&b, p, out, s->has_previous ? &difference : NULL);
-    buf_fini(&difference);
+        (s->o->json ? report_json : report)(&b, p, out, s->has_previous ? &changed : NULL);
+    buf_fini(&changed.lines);
+    diff_free(changed.diff);
     policy_unref(p);
     return e;
 }
@@ -408,8 +438,9 @@ int cli_policy_sign(int argc, char **argv)
         {"passphrase-file", 0, "FILE", "passphrase of the keys (else $STARLING_PASSPHRASE, or asked for)",
          .text = &o.passphrase_file},
         {"epoch", 0, "N", "epoch of the policy (that of the root)", .text = &o.epoch},
-        {"previous", 0, "BUNDLE", "what this one replaces: must be older, and the difference is shown",
+        {"previous", 0, "BUNDLE", "what this one replaces: must be older, and what changes is shown",
          .text = &o.previous},
+        {"text", 0, NULL, "with --previous: also the lines that changed", .flag = &o.text},
         {"out", 'o', "FILE", "where the bundle goes (a draft: into the same file)", .text = &o.out},
         {"force", 0, NULL, "replace FILE if it exists", .flag = &o.force},
         {"drop-revocations", 0, "REASON", "sign although a revocation of --previous goes before its time",

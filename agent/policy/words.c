@@ -61,9 +61,8 @@ void words_time(struct buf *out, wall_s t)
     int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
     int64_t day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9;
-    buf_addf(out, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lldZ", (long long)(yoe + era * 400 + (month <= 2)),
-             (long long)month, (long long)day, (long long)(second / 3600), (long long)(second / 60 % 60),
-             (long long)(second % 60));
+    buf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02dZ", (int)(yoe + era * 400 + (month <= 2)), (int)month,
+             (int)day, (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60));
 }
 
 static void write_quoted(struct buf *out, struct bytes t)

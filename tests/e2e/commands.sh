@@ -84,7 +84,7 @@ echo "- at an agent"
 {
     why='decision rule audited audit_rule status flag reason service route subset endpoints targets timeouts policy'
     has "$why" '(o["decision"], o["rule"], o["status"], o["policy"]["version"]) == ("deny", "no-policy", 403, 0)' why web cart $at_a
-    has 'published' '"version 1" in o["published"]' policy publish "$T/p.bundle" $at_a
+    has 'published differences' '"version 1" in o["published"] and any(d["kind"] == "access" and d["service"] == "cart" for d in o["differences"])' policy publish "$T/p.bundle" $at_a
     has 'epoch version hash signers text' 'o["text"] == open("'"$T/p.yaml"'").read()' policy show $at_a
     eventually 5 in_force 1 a b
     has 'mesh node id version state joined policy members credential_expires warnings' \
@@ -138,7 +138,7 @@ echo "- usage"
 ends 2 'there is no command' tap
 ends 2 'try: starling policy --help' policy frmt
 ends 2 '--colour' status --colour
-for c in '' agent 'mesh init' 'token create' 'policy check' 'policy test' 'policy sign' 'policy verify' 'policy publish' 'policy show' status members services why reload leave; do
+for c in '' agent 'mesh init' 'token create' 'policy check' 'policy test' 'policy diff' 'policy sign' 'policy verify' 'policy publish' 'policy show' status members services why reload leave; do
     # shellcheck disable=SC2086
     ends 0 'usage: starling' $c --help
 done
