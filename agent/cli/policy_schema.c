@@ -4,8 +4,8 @@
  *
  * The language is the table below, a row for each key. tests/unit/cli_policy_schema.c asks the compiler at each map which
  * keys it knows, so neither can have one that the other lacks. */
-#include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -230,9 +230,8 @@ static json_t *schema_of_enum(const char *words)
 
 static json_t *schema_of_int(const char *bounds)
 {
-    long long min = 0, max = 0;
-    if (sscanf(bounds, "%lld %lld", &min, &max) != 2)
-        return NULL;
+    char *rest;
+    long long min = strtoll(bounds, &rest, 10), max = strtoll(rest, NULL, 10);
     return json_pack("{s:s, s:I, s:I}", "type", "integer", "minimum", (json_int_t)min, "maximum",
                      (json_int_t)max);
 }
@@ -254,7 +253,7 @@ static json_t *schema_of(const char *type)
 static json_t *inner(json_t *node, const char *key, json_t *fresh)
 {
     json_t *there = json_object_get(node, key);
-    if (there && json_is_object(there)) {
+    if (json_is_object(there)) {
         json_decref(fresh);
         return there;
     }
