@@ -117,6 +117,14 @@ static void do_members(struct door_conn *k, const struct admin_request *r)
     answer_report(k, report_members(k->door->control));
 }
 
+static void do_rtt(struct door_conn *k, const struct admin_request *r)
+{
+    struct buf why = {0};
+    json_t *result = report_rtt(k->door->control, text_of(r, "from"), text_of(r, "to"), &why);
+    answer(k, result, result ? NULL : why.len ? buf_str(&why) : "out of memory");
+    buf_fini(&why);
+}
+
 static void do_services(struct door_conn *k, const struct admin_request *r)
 {
     (void)r;
@@ -144,7 +152,7 @@ static void obey(struct door_conn *k, const struct admin_request *r)
         [ADMIN_STATUS] = do_status, [ADMIN_MEMBERS] = do_members, [ADMIN_SERVICES] = do_services,
         [ADMIN_POLICY] = do_policy, [ADMIN_WHY] = do_why,         [ADMIN_PUBLISH] = do_publish,
         [ADMIN_ROOT] = do_root,     [ADMIN_RELOAD] = do_reload,   [ADMIN_LEAVE] = do_leave,
-        [ADMIN_RENEW] = do_renew,
+        [ADMIN_RENEW] = do_renew,   [ADMIN_RTT] = do_rtt,
     };
     run[r->command](k, r);
 }

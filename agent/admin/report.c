@@ -243,6 +243,50 @@ json_t *report_members(const struct control *c)
     return list;
 }
 
+/* By name: who holds it, if anybody lives under it. */
+static const struct member *member_named(const struct control *c, struct bytes name)
+{
+    const struct member *found = NULL;
+    for (const struct member *m = control_roster(c)->by_id; m; m = m->hh.next)
+        if (bytes_eq(m->record.credential.node, name) &&
+            (!found || (member_is_live(m) && !roster_name_is_taken(m))))
+            found = m;
+    return found;
+}
+
+/* Where an end of ours is asked for, what we measured ourselves is known too. */
+static struct gossip_rtt rtt_between(const struct control *c, const struct node_id *a,
+                                     const struct node_id *b)
+{
+    const struct node_id *self = &control_identity(c)->sign.pub;
+    if (node_id_eq(a, self))
+        return gossip_rtt(control_gossip(c), b);
+    if (node_id_eq(b, self))
+        return gossip_rtt(control_gossip(c), a);
+    return (struct gossip_rtt){.estimated_us = gossip_rtt_between_us(control_gossip(c), a, b)};
+}
+
+json_t *report_rtt(const struct control *c, struct bytes from, struct bytes to, struct buf *told)
+{
+    const struct bytes asked[2] = {from, to};
+    const struct member *end[2];
+    for (int i = 0; i < 2; i++) {
+        end[i] = member_named(c, asked[i].len ? asked[i] : bytes_str(control_config(c)->node));
+        if (!end[i]) {
+            buf_addf(told, "no member is named %.*s; see: starling members", (int)asked[i].len,
+                     (const char *)asked[i].at);
+            return NULL;
+        }
+    }
+    struct gossip_rtt rtt = rtt_between(c, &end[0]->id, &end[1]->id);
+    json_t *o = json_object();
+    json_object_set_new(o, "from", json_of_text(end[0]->record.credential.node));
+    json_object_set_new(o, "to", json_of_text(end[1]->record.credential.node));
+    json_object_set_new(o, "rtt_us", round_trip(rtt.estimated_us));
+    json_object_set_new(o, "rtt_measured_us", round_trip(rtt.measured_us));
+    return o;
+}
+
 static const char *service_state(const struct member *m, const struct record_service *s)
 {
     if (m->state != GOSSIP_ALIVE || m->is_degraded)

@@ -9,6 +9,9 @@
 
 json_t *report_status(const struct control *c);
 json_t *report_members(const struct control *c);
+/* {from, to, rtt_us, rtt_measured_us}: the round trip between two members by name; an empty one is this host. NULL
+ * and `told` says so: no such member. */
+json_t *report_rtt(const struct control *c, struct bytes from, struct bytes to, struct buf *told);
 json_t *report_services(const struct control *c);
 json_t *report_policy(const struct control *c);
 json_t *report_root(const struct control *c); /* {epoch, chain, root: hex, before: hex} */

@@ -10,6 +10,7 @@
 enum admin_command {
     ADMIN_STATUS,
     ADMIN_MEMBERS,
+    ADMIN_RTT,
     ADMIN_SERVICES,
     ADMIN_POLICY,
     ADMIN_ROOT,

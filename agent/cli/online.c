@@ -102,6 +102,13 @@ static void print_round_trips(const json_t *list)
                milliseconds(m, "rtt_us", estimated), milliseconds(m, "rtt_measured_us", measured));
 }
 
+static void print_round_trip(const json_t *o)
+{
+    char estimated[16], measured[16];
+    printf("from       %s\nto         %s\nestimated  %s ms\nmeasured   %s ms\n", text(o, "from"),
+           text(o, "to"), milliseconds(o, "rtt_us", estimated), milliseconds(o, "rtt_measured_us", measured));
+}
+
 static void print_services(const json_t *list)
 {
     struct buf l = {0};
@@ -161,10 +168,10 @@ static void print_why(const json_t *o)
 
 /* -- the commands -------------------------------------------------------------------------- */
 
-static int report_with(const struct args_command *cmd, const struct ask *a, const char *name,
-                       void (*print)(const json_t *))
+static int report_of(const struct args_command *cmd, const struct ask *a, json_t *question_take,
+                     void (*print)(const json_t *))
 {
-    json_t *result = ask_agent(cmd, a, json_pack("{s:s}", "command", name), 0);
+    json_t *result = ask_agent(cmd, a, question_take, 0);
     if (!result)
         return EXIT_REFUSED;
     if (a->json)
@@ -172,6 +179,12 @@ static int report_with(const struct args_command *cmd, const struct ask *a, cons
     print(result);
     json_decref(result);
     return EXIT_GOOD;
+}
+
+static int report_with(const struct args_command *cmd, const struct ask *a, const char *name,
+                       void (*print)(const json_t *))
+{
+    return report_of(cmd, a, json_pack("{s:s}", "command", name), print);
 }
 
 static int report(int argc, char **argv, const char *name, const char *about, void (*print)(const json_t *))
@@ -201,17 +214,31 @@ int cli_members(int argc, char **argv)
 {
     struct ask a = {0};
     bool rtt = false;
-    const struct args_option options[] = {
-        {"rtt", 0, NULL, "show round trips from here: estimated by coordinates, and measured where they are",
-         .flag = &rtt},
-        ASK_OPTIONS(a)};
-    const struct args_command cmd = {.name = "members",
-                                     .about = "Lists the members of the mesh as this agent knows them.",
-                                     .option = options,
-                                     .option_count = sizeof options / sizeof *options};
-    int status = args_parse(&cmd, argc, argv, NULL);
-    return status == ARGS_GO ? report_with(&cmd, &a, "members", rtt ? print_round_trips : print_members)
-                             : status;
+    struct args_list names = {0};
+    const struct args_option options[] = {{"rtt", 0, NULL,
+                                           "show round trips from here, or between two members: estimated by "
+                                           "coordinates, and measured where they are",
+                                           .flag = &rtt},
+                                          ASK_OPTIONS(a)};
+    const struct args_command cmd = {
+        .name = "members",
+        .operands = "[[FROM] TO]",
+        .operands_max = 2,
+        .about = "Lists the members of the mesh as this agent knows them; with --rtt and names, the round "
+                 "trip between two of them (FROM: this host).",
+        .option = options,
+        .option_count = sizeof options / sizeof *options};
+    int status = args_parse(&cmd, argc, argv, &names);
+    if (status != ARGS_GO)
+        return status;
+    if (names.count && !rtt)
+        return args_usage(&cmd, "names go with --rtt");
+    if (names.count)
+        return report_of(&cmd, &a,
+                         json_pack("{s:s,s:s,s:s}", "command", "rtt", "from",
+                                   names.count == 2 ? names.at[0] : "", "to", names.at[names.count - 1]),
+                         print_round_trip);
+    return report_with(&cmd, &a, "members", rtt ? print_round_trips : print_members);
 }
 
 int cli_services(int argc, char **argv)

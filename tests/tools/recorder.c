@@ -101,7 +101,7 @@ static struct bytes first_message(const struct noise_pattern *pattern, struct by
                                   struct bytes payload, uint8_t *out, size_t cap)
 {
     static struct noise_handshake hs;
-    size_t len;
+    size_t len = 0;
     struct noise_setup setup = {.pattern = pattern,
                                 .initiator = true,
                                 .prologue = prologue,
