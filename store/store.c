@@ -430,6 +430,23 @@ static int read_active(struct store *s, MDB_txn *txn, struct buf *out, uint8_t a
     return buf_ok(out) ? 0 : ENOMEM;
 }
 
+enum err store_policy_get(struct store *s, uint64_t epoch, uint64_t version, struct buf *out)
+{
+    MDB_txn *txn;
+    uint8_t space[POINT_BYTES];
+    struct bytes bundle;
+    enum err e = env_read_begin(&s->env, &txn);
+    if (e)
+        return e;
+    int rc = table_get(txn, s->env.dbi, TABLE_BUNDLES, point_encode(space, epoch, version), &bundle);
+    if (rc == 0) {
+        buf_add_bytes(out, bundle);
+        rc = buf_ok(out) ? 0 : ENOMEM;
+    }
+    env_read_end(&s->env, txn);
+    return rc == MDB_NOTFOUND ? ERR_NOT_FOUND : env_err(rc);
+}
+
 enum err store_policy_active(struct store *s, struct buf *out, uint64_t *floor_epoch, uint64_t *floor_version)
 {
     MDB_txn *txn;

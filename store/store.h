@@ -101,6 +101,9 @@ must_check enum err store_policy_activate(struct store *s, uint64_t epoch, uint6
 must_check enum err store_policy_active(struct store *s, struct buf *out, uint64_t *floor_epoch,
                                         uint64_t *floor_version);
 
+/* A bundle of the history, appended to out. ERR_NOT_FOUND: none of that number is kept. ERR_DAMAGED: it cannot be used. */
+must_check enum err store_policy_get(struct store *s, uint64_t epoch, uint64_t version, struct buf *out);
+
 /* Keys that were revoked, each with a time of its owner's. What is once here stays until it is deleted. Queued; the ticket
  * as above. `since` 0 deletes. ERR_FULL, ERR_NOMEM: nothing was queued. */
 must_check enum err store_revoked_put(struct store *s, const struct node_id *key, uint64_t since,

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "admin/door.h"
+#include "admin/publishing.h"
 #include "admin/report.h"
 #include "admin/request.h"
 #include "http/h1.h"
@@ -133,8 +134,22 @@ static void do_services(struct door_conn *k, const struct admin_request *r)
 
 static void do_policy(struct door_conn *k, const struct admin_request *r)
 {
+    struct buf why = {0};
+    json_t *result = publishing_policy(k->door->control, r->json, &why);
+    answer(k, result, result ? NULL : why.len ? buf_str(&why) : "out of memory");
+    buf_fini(&why);
+}
+
+static void do_policy_status(struct door_conn *k, const struct admin_request *r)
+{
     (void)r;
-    answer_report(k, report_policy(k->door->control));
+    answer_report(k, publishing_status(k->door->control));
+}
+
+static void do_policy_history(struct door_conn *k, const struct admin_request *r)
+{
+    (void)r;
+    answer_report(k, publishing_history(k->door->control));
 }
 
 static void do_leave(struct door_conn *k, const struct admin_request *r)
@@ -149,10 +164,19 @@ static void do_leave(struct door_conn *k, const struct admin_request *r)
 static void obey(struct door_conn *k, const struct admin_request *r)
 {
     static void (*const run[ADMIN_COMMANDS])(struct door_conn * k, const struct admin_request *r) = {
-        [ADMIN_STATUS] = do_status, [ADMIN_MEMBERS] = do_members, [ADMIN_SERVICES] = do_services,
-        [ADMIN_POLICY] = do_policy, [ADMIN_WHY] = do_why,         [ADMIN_PUBLISH] = do_publish,
-        [ADMIN_ROOT] = do_root,     [ADMIN_RELOAD] = do_reload,   [ADMIN_LEAVE] = do_leave,
-        [ADMIN_RENEW] = do_renew,   [ADMIN_RTT] = do_rtt,
+        [ADMIN_STATUS] = do_status,
+        [ADMIN_MEMBERS] = do_members,
+        [ADMIN_SERVICES] = do_services,
+        [ADMIN_POLICY] = do_policy,
+        [ADMIN_WHY] = do_why,
+        [ADMIN_PUBLISH] = do_publish,
+        [ADMIN_ROOT] = do_root,
+        [ADMIN_RELOAD] = do_reload,
+        [ADMIN_LEAVE] = do_leave,
+        [ADMIN_RENEW] = do_renew,
+        [ADMIN_RTT] = do_rtt,
+        [ADMIN_POLICY_STATUS] = do_policy_status,
+        [ADMIN_POLICY_HISTORY] = do_policy_history,
     };
     run[r->command](k, r);
 }
@@ -240,13 +264,24 @@ static void web_ready(struct door_conn *k, const struct http_head *rq)
         web_text(k, rq, 200, "ready\n");
 }
 
+/* What an operator has to act on. No restart mends any of it: what serves is asked by /readyz. */
+static const char *degraded(const struct control *c)
+{
+    const struct enforced *f = control_policy(c);
+    if (control_store_health(c) != ERR_OK)
+        return "degraded: state cannot be written\n";
+    if (enforced_is_expired(f))
+        return "degraded: the policy in force has expired; it stays enforced\n";
+    if (enforced_is_forked(f, NULL))
+        return "degraded: two signed policies carry the version in force\n";
+    return f->failed.reason[0] ? "degraded: a newer policy could not be taken; see `starling status`\n"
+                               : NULL;
+}
+
 static void web_health(struct door_conn *k, const struct http_head *rq)
 {
-    enum err e = control_store_health(k->door->control);
-    if (e == ERR_OK)
-        web_text(k, rq, 200, "healthy\n");
-    else
-        web_text(k, rq, 503, "degraded: state cannot be written\n");
+    const char *why = degraded(k->door->control);
+    web_text(k, rq, why ? 503 : 200, why ? why : "healthy\n");
 }
 
 static void web_serve(struct door_conn *k, const struct http_head *rq)

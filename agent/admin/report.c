@@ -1,43 +1,32 @@
 #include "admin/report.h"
 
+#include "admin/publishing.h"
 #include "admin/why.h"
 
-static json_t *id_of(const struct node_id *id)
+json_t *json_of_id(const struct node_id *id)
 {
     char text[NODE_ID_TEXT_MAX];
     return json_string(node_id_text(id, text));
 }
 
 /* JSON's integers end at 2^63-1 here; an incarnation beyond it is a text, never a negative number. */
-static json_t *number(uint64_t v)
+json_t *json_of_number(uint64_t v)
 {
     return v <= INT64_MAX ? json_integer((json_int_t)v) : json_sprintf("%llu", (unsigned long long)v);
 }
 
 /* -- status ------------------------------------------------------------------------------------ */
 
-static json_t *policy_of(const struct enforced *f)
-{
-    char hex[HASH_TEXT_MAX] = "";
-    json_t *o = json_object();
-    if (f->policy)
-        hex_encode(f->hash.b, HASH_BYTES, hex);
-    json_object_set_new(o, "epoch", number(f->epoch));
-    json_object_set_new(o, "version", number(f->version));
-    json_object_set_new(o, "hash", json_string(hex));
-    return o;
-}
-
 static json_t *root_of(const struct control *c)
 {
     const struct anchor *a = control_anchor(c);
     char hex[HASH_TEXT_MAX];
     json_t *o = json_object();
-    json_object_set_new(o, "epoch", number(a->epoch));
+    json_object_set_new(o, "epoch", json_of_number(a->epoch));
     hex_encode(a->newest.b, HASH_BYTES, hex);
     json_object_set_new(o, "hash", json_string(hex));
     json_object_set_new(o, "expires", json_integer(trust_root(control_identity(c)->trust)->expires));
-    json_object_set_new(o, "chain", number(a->count));
+    json_object_set_new(o, "chain", json_of_number(a->count));
     return o;
 }
 
@@ -47,8 +36,9 @@ static json_t *parts_of(const struct control *c)
     json_t *list = json_array();
     for (size_t i = 0; i < s->count; i++) {
         const struct part *p = &s->at[i];
-        json_t *o = json_pack("{s:s, s:o, s:o, s:b}", "name", p->name, "epoch", number(p->epoch), "version",
-                              number(p->version), "in_force", p->in_force && control_policy(c)->policy);
+        json_t *o =
+            json_pack("{s:s, s:o, s:o, s:b}", "name", p->name, "epoch", json_of_number(p->epoch), "version",
+                      json_of_number(p->version), "in_force", p->in_force && control_policy(c)->policy);
         if (!p->in_force)
             json_object_set_new(
                 o, "why", json_string(control_policy(c)->policy ? p->why_not : "no policy is in force"));
@@ -137,16 +127,7 @@ static json_t *warnings_of(const struct control *c)
             json_string(f->damaged
                             ? "the stored policy is damaged; everything is denied until a good one arrives"
                             : "no policy is in force; everything is denied"));
-    if (f->policy && policy_expires(f->policy) && policy_expires(f->policy) < now)
-        json_array_append_new(list, json_string("the policy has expired; it stays enforced"));
-    if (f->lacking.seen)
-        json_array_append_new(
-            list,
-            json_sprintf("policy version %llu is not enforced here: it needs %s, which this version lacks; "
-                         "update the agent",
-                         (unsigned long long)f->lacking.version, f->lacking.what));
-    if (f->forked)
-        json_array_append_new(list, json_string("two signed policies carry this version; sign a higher one"));
+    publishing_warn(list, f, now);
     if (control_is_revoked(c))
         warn_of_revocation(list, c);
     wall_s left = control_identity(c)->credential_open.expires - now;
@@ -181,18 +162,19 @@ json_t *report_status(const struct control *c)
     json_t *o = json_object();
     json_object_set_new(o, "mesh", json_of_text(trust_root(control_identity(c)->trust)->mesh));
     json_object_set_new(o, "node", json_string(control_config(c)->node));
-    json_object_set_new(o, "id", id_of(&control_identity(c)->sign.pub));
+    json_object_set_new(o, "id", json_of_id(&control_identity(c)->sign.pub));
     json_object_set_new(o, "version", json_string(STARLING_VERSION));
     json_object_set_new(o, "state", json_string(phase[control_phase(c)]));
     json_object_set_new(o, "joined", json_boolean(control_is_joined(c)));
     json_object_set_new(o, "root", root_of(c));
-    json_object_set_new(o, "policy", policy_of(control_policy(c)));
+    json_object_set_new(o, "policy", publishing_head(control_policy(c)));
     json_object_set_new(o, "parts", parts_of(c));
     json_object_set_new(o, "members",
                         json_pack("{s:i,s:i,s:i,s:i}", "alive", (int)n.alive, "suspect", (int)n.suspect,
                                   "dead", (int)n.dead, "left", (int)n.left));
     json_object_set_new(o, "credential_expires", json_integer(control_identity(c)->credential_open.expires));
-    json_object_set_new(o, "revoked_keys", number(revoked_count(trust_revoked(control_identity(c)->trust))));
+    json_object_set_new(o, "revoked_keys",
+                        json_of_number(revoked_count(trust_revoked(control_identity(c)->trust))));
     json_object_set_new(o, "warnings", warnings_of(c));
     return o;
 }
@@ -209,20 +191,20 @@ static json_t *member_of(const struct control *c, const struct member *m)
 {
     json_t *o = json_object();
     struct gossip_rtt rtt = gossip_rtt(control_gossip(c), &m->id);
-    json_object_set_new(o, "id", id_of(&m->id));
+    json_object_set_new(o, "id", json_of_id(&m->id));
     json_object_set_new(o, "name", json_of_text(m->record.credential.node));
     json_object_set_new(o, "address", json_of_address(&m->addr));
     json_object_set_new(o, "state", json_string(member_state_text(m)));
-    json_object_set_new(o, "incarnation", number(m->record.incarnation));
+    json_object_set_new(o, "incarnation", json_of_number(m->record.incarnation));
     json_object_set_new(o, "labels", json_of_labels(&m->record.credential.labels));
-    json_object_set_new(o, "policy", number(m->record.policy_version));
-    json_object_set_new(o, "root", m->record.root_epoch ? number(m->record.root_epoch) : json_null());
+    json_object_set_new(o, "policy", json_of_number(m->record.policy_version));
+    json_object_set_new(o, "root", m->record.root_epoch ? json_of_number(m->record.root_epoch) : json_null());
     json_object_set_new(o, "rtt_us", round_trip(rtt.estimated_us));
     json_object_set_new(o, "rtt_measured_us", round_trip(rtt.measured_us));
     json_object_set_new(o, "credential_expires", json_integer(m->record.credential.expires));
     struct node_id token;
     if (credential_token(&m->record.credential, &token))
-        json_object_set_new(o, "token", id_of(&token));
+        json_object_set_new(o, "token", json_of_id(&token));
     if (m->is_revoked)
         json_object_set_new(o, "revoked", json_true());
     if (member_is_live(m) && roster_name_is_taken(m))
@@ -303,7 +285,7 @@ static json_t *service_of(const struct member *m, const struct record_service *s
     json_object_set_new(o, "service", json_of_text(s->name));
     json_object_set_new(o, "node", json_of_text(m->record.credential.node));
     json_object_set_new(o, "address", json_string(addr_ip_text(&m->addr, ip)));
-    json_object_set_new(o, "port", number(s->port));
+    json_object_set_new(o, "port", json_of_number(s->port));
     json_object_set_new(o, "protocol", json_string(s->protocol == PROTOCOL_HTTP ? "http" : "tcp"));
     json_object_set_new(o, "state", json_string(service_state(m, s)));
     json_object_set_new(o, "labels", json_of_labels(&s->labels));
@@ -320,25 +302,7 @@ json_t *report_services(const struct control *c)
     return list;
 }
 
-/* -- policy ------------------------------------------------------------------------------------ */
-
-json_t *report_policy(const struct control *c)
-{
-    const struct enforced *f = control_policy(c);
-    struct complaints complaints = {.file = "policy in force"};
-    struct bundle b;
-    json_t *o = policy_of(f);
-    if (f->policy && bundle_open(&b, NULL, trust_root(control_identity(c)->trust), buf_bytes(&f->bundle),
-                                 &complaints) == ERR_OK) {
-        json_t *signers = json_array();
-        for (size_t i = 0; i < b.signer_count; i++)
-            json_array_append_new(signers, id_of(&b.signer[i]));
-        json_object_set_new(o, "signers", signers);
-        json_object_set_new(o, "text", json_of_text(b.text));
-    }
-    buf_fini(&complaints.text);
-    return o;
-}
+/* -- the root ---------------------------------------------------------------------------------- */
 
 static json_t *hex_of(struct bytes b)
 {
@@ -358,8 +322,8 @@ json_t *report_root(const struct control *c)
     json_t *o = json_object();
     if (chain_open(&roots, buf_bytes(&a->chain), NULL, NULL) != ERR_OK)
         return o;
-    json_object_set_new(o, "epoch", number(a->epoch));
-    json_object_set_new(o, "chain", number(a->count));
+    json_object_set_new(o, "epoch", json_of_number(a->epoch));
+    json_object_set_new(o, "chain", json_of_number(a->count));
     json_object_set_new(o, "root", hex_of(roots.envelope[roots.count - 1]));
     if (roots.count > 1)
         json_object_set_new(o, "before", hex_of(roots.envelope[roots.count - 2]));
@@ -375,6 +339,6 @@ json_t *report_why(const struct control *c, const json_t *request, struct buf *t
                               .node = control_config(c)->node};
     json_t *o = why_answer(&at, request, told);
     if (o)
-        json_object_set_new(o, "policy", policy_of(control_policy(c)));
+        json_object_set_new(o, "policy", publishing_head(control_policy(c)));
     return o;
 }

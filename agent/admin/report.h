@@ -13,9 +13,12 @@ json_t *report_members(const struct control *c);
  * and `told` says so: no such member. */
 json_t *report_rtt(const struct control *c, struct bytes from, struct bytes to, struct buf *told);
 json_t *report_services(const struct control *c);
-json_t *report_policy(const struct control *c);
 json_t *report_root(const struct control *c); /* {epoch, chain, root: hex, before: hex} */
 /* What would become of a request: why_answer() with this agent's view and credential, and the policy in force. */
 json_t *report_why(const struct control *c, const json_t *request, struct buf *told);
+
+/* For other reports, too. A number beyond 2^63-1 is a text. */
+json_t *json_of_number(uint64_t v);
+json_t *json_of_id(const struct node_id *id);
 
 #endif

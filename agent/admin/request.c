@@ -6,10 +6,19 @@
 #include "policy/bundle.h"
 
 static const char *const names[ADMIN_COMMANDS] = {
-    [ADMIN_STATUS] = "status", [ADMIN_MEMBERS] = "members", [ADMIN_SERVICES] = "services",
-    [ADMIN_POLICY] = "policy", [ADMIN_WHY] = "why",         [ADMIN_PUBLISH] = "publish",
-    [ADMIN_ROOT] = "root",     [ADMIN_RELOAD] = "reload",   [ADMIN_LEAVE] = "leave",
-    [ADMIN_RENEW] = "renew",   [ADMIN_RTT] = "rtt",
+    [ADMIN_STATUS] = "status",
+    [ADMIN_MEMBERS] = "members",
+    [ADMIN_SERVICES] = "services",
+    [ADMIN_POLICY] = "policy",
+    [ADMIN_WHY] = "why",
+    [ADMIN_PUBLISH] = "publish",
+    [ADMIN_ROOT] = "root",
+    [ADMIN_RELOAD] = "reload",
+    [ADMIN_LEAVE] = "leave",
+    [ADMIN_RENEW] = "renew",
+    [ADMIN_RTT] = "rtt",
+    [ADMIN_POLICY_STATUS] = "policy-status",
+    [ADMIN_POLICY_HISTORY] = "policy-history",
 };
 
 static bool command_of(enum admin_command *out, const json_t *json)

@@ -19,6 +19,8 @@ enum admin_command {
     ADMIN_RELOAD,
     ADMIN_LEAVE,
     ADMIN_RENEW,
+    ADMIN_POLICY_STATUS,
+    ADMIN_POLICY_HISTORY,
     ADMIN_COMMANDS
 };
 struct admin_request {

@@ -3,9 +3,14 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <jansson.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "cli/args.h"
 
 enum { EXIT_GOOD = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
@@ -16,8 +21,10 @@ int cli_mesh_sign(int argc, char **argv);
 int cli_mesh_show(int argc, char **argv);
 int cli_mesh_publish(int argc, char **argv);
 int cli_token(int argc, char **argv); /* token create */
-int cli_policy(int argc,
-               char **argv); /* policy check|test|sign|verify (offline), publish|show (at an agent) */
+int cli_policy(
+    int argc,
+    char **
+        argv); /* policy check|test|sign|verify|rollback (offline), publish|show|history|status (at an agent) */
 int cli_enrol(int argc, char **argv); /* enrol request|sign (offline) */
 int cli_agent(int argc, char **argv); /* agent */
 /* At a running agent, over its Unix socket (online.c): */
@@ -36,8 +43,28 @@ json_t *cli_policy_schema_json(void); /* a new reference; NULL: no memory */
 int cli_policy_sign(int argc, char **argv);
 int cli_policy_verify(int argc, char **argv);
 int cli_policy_publish(int argc, char **argv);
-int cli_policy_show(int argc, char **argv);
+int cli_policy_show(int argc, char **argv); /* and the next two: policy_online.c */
+int cli_policy_history(int argc, char **argv);
+int cli_policy_status(int argc, char **argv);
+int cli_policy_rollback(int argc, char **argv); /* policy_rollback.c */
 /* The names of a set of features (policy/feature.h); a new reference. */
 json_t *cli_features_json(uint64_t set);
+
+struct ask;
+/* {epoch, version, hash, signers, text} of an agent's history (0: what is in force; epoch 0: the highest that has it). A new
+ * reference; NULL: complained. */
+json_t *cli_policy_of(const struct args_command *cmd, const struct ask *a, int64_t version, int64_t epoch);
+/* From 1 to 2^63-1. */
+bool cli_whole_number(const char *text, int64_t *out);
+
+/* The text with another number in its head; everything else as it was, comments too. ERR_INVALID: it has no such line. */
+enum err cli_policy_renumber(struct buf *out, struct bytes text, uint64_t version);
+/* `policy sign` of a text that is in no file. */
+struct cli_signing {
+    const char *ca, *root_file, *passphrase_file, *previous, *out;
+    struct args_list keys;
+    bool force, json;
+};
+int cli_policy_sign_text(const struct args_command *cmd, const struct cli_signing *s, struct bytes text);
 
 #endif

@@ -376,7 +376,7 @@ int cli_why(int argc, char **argv)
     return EXIT_GOOD;
 }
 
-/* -- policy -------------------------------------------------------------------------------- */
+/* -- publishing -------------------------------------------------------------------------------- */
 
 static json_t *publish_request(const struct args_command *cmd, const char *path)
 {
@@ -480,40 +480,4 @@ int cli_mesh_publish(int argc, char **argv)
         "Hands the next root of trust to this agent, which checks it, stores it and judges everything by it; "
         "gossip\ntakes it to all others. One step at a time: each root follows the one before it.",
         false);
-}
-
-static void print_policy(const json_t *o)
-{
-    const json_t *s;
-    size_t i;
-    if (number(o, "version") == 0) {
-        puts("# no policy is in force: everything is denied");
-        return;
-    }
-    printf("# version %lld, epoch %lld, hash %s\n", number(o, "version"), number(o, "epoch"),
-           text(o, "hash"));
-    json_array_foreach(json_object_get(o, "signers"), i, s) printf("# signed by %s\n", json_string_value(s));
-    fputs(text(o, "text"), stdout);
-}
-
-int cli_policy_show(int argc, char **argv)
-{
-    struct ask a = {0};
-    const struct args_option options[] = {ASK_OPTIONS(a)};
-    const struct args_command cmd = {
-        .name = "policy show",
-        .about = "Prints the policy in force at this agent, as its reviewers read it, and who signed it.",
-        .option = options,
-        .option_count = sizeof options / sizeof *options};
-    int status = args_parse(&cmd, argc, argv, NULL);
-    if (status != ARGS_GO)
-        return status;
-    json_t *result = ask_agent(&cmd, &a, json_pack("{s:s}", "command", "policy"), 0);
-    if (!result)
-        return EXIT_REFUSED;
-    if (a.json)
-        return print_json(result);
-    print_policy(result);
-    json_decref(result);
-    return EXIT_GOOD;
 }

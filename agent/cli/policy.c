@@ -198,7 +198,10 @@ static const struct verb {
     {"sign", "make a signed bundle of a policy (offline)", cli_policy_sign},
     {"verify", "check a bundle against a root of trust", cli_policy_verify},
     {"publish", "hand a bundle to a running agent; gossip takes it to all", cli_policy_publish},
-    {"show", "print the policy in force at a running agent", cli_policy_show},
+    {"show", "print the policy in force at a running agent, or one of its history", cli_policy_show},
+    {"history", "list the last 50 policies of a running agent", cli_policy_history},
+    {"status", "which policy is in force at every member, and why not the newest", cli_policy_status},
+    {"rollback", "an old text as the next version, to be signed", cli_policy_rollback},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 

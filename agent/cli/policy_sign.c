@@ -62,7 +62,7 @@ static enum err load(struct signing *s)
     const struct sign_options *o = s->o;
     struct envelope e;
     enum err err = keys_root(&s->root, &s->root_bytes, o->ca, o->root_file, &s->why);
-    if (err == ERR_OK)
+    if (err == ERR_OK && s->in.len == 0)
         err = file_read(&s->in, s->file, BUNDLE_BYTES_MAX, &s->why);
     s->is_draft = err == ERR_OK && envelope_parse(&e, buf_bytes(&s->in)) == ERR_OK;
     if (err == ERR_OK && o->previous)
@@ -392,11 +392,13 @@ static enum err finish(struct signing *s)
     return e;
 }
 
+/* `text`: instead of what stands in `file`, unless it is empty. */
 static int sign(const struct args_command *cmd, const struct sign_options *o, const char *file,
-                uint64_t epoch)
+                struct bytes text, uint64_t epoch)
 {
     struct signing s = {.o = o, .file = file, .epoch = epoch};
     struct complaints c = {.file = file};
+    buf_add_bytes(&s.in, text);
     enum err e = load(&s);
     bool told = false;
     if (e == ERR_OK && !s.is_draft && !o->out) {
@@ -469,7 +471,20 @@ int cli_policy_sign(int argc, char **argv)
         return args_usage(&command, "give --ca DIR, or --root FILE and --key FILE");
     if (o.epoch && !parse_epoch(o.epoch, &epoch))
         return args_usage(&command, "--epoch: \"%s\" is not a whole number up to 2^63-1", o.epoch);
-    return sign(&command, &o, files.at[0], epoch);
+    return sign(&command, &o, files.at[0], bytes_of(NULL, 0), epoch);
+}
+
+int cli_policy_sign_text(const struct args_command *cmd, const struct cli_signing *w, struct bytes text)
+{
+    struct sign_options o = {.ca = w->ca,
+                             .root_file = w->root_file,
+                             .passphrase_file = w->passphrase_file,
+                             .previous = w->previous,
+                             .out = w->out,
+                             .keys = w->keys,
+                             .force = w->force,
+                             .json = w->json};
+    return sign(cmd, &o, w->out, text, 0);
 }
 
 struct verify_options {

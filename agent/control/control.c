@@ -548,10 +548,26 @@ static void watch_root(const struct control *c, wall_s now)
                  (long long)(expires - now) / 86400);
 }
 
+static void watch_policy(struct control *c, wall_s now)
+{
+    struct enforced *f = &c->enforced;
+    enforced_look_at_clock(f, now);
+    enforced_save(f, c->store);
+    if (enforced_is_expired(f))
+        log_error("policy",
+                  "the policy in force has expired; it stays enforced: sign and publish a new version");
+    else if (enforced_expires_soon(f, now))
+        log_warn("policy",
+                 "the policy in force expires in %lld hours: sign and publish a new version in time",
+                 (long long)(policy_expires(f->policy) - now) / 3600);
+    if (enforced_is_forked(f, NULL))
+        log_error("policy", "two validly signed policies carry version %llu: sign a higher version",
+                  (unsigned long long)f->version);
+}
+
 static void watch_expiry(struct control *c)
 {
     wall_s now = control_wall(), credential = c->identity.credential_open.expires;
-    wall_s policy = c->enforced.policy ? policy_expires(c->enforced.policy) : 0;
     if (credential < now)
         log_error("trust",
                   "this agent's credential has expired: give it a fresh token (starling renew --token FILE)");
@@ -561,9 +577,7 @@ static void watch_expiry(struct control *c)
                  "--token FILE)",
                  (long long)(credential - now) / 3600);
     watch_root(c, now);
-    if (policy && policy < now)
-        log_error("policy",
-                  "the policy in force has expired; it stays enforced: sign and publish a new version");
+    watch_policy(c, now);
 }
 
 /* A credential may end while its host is a member. Nothing renews the sessions and links that are cut here, for no

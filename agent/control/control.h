@@ -65,6 +65,9 @@ const struct identity *control_identity(const struct control *c);
 const struct roster *control_roster(const struct control *c);
 const struct gossip *control_gossip(const struct control *c);
 const struct enforced *control_policy(const struct control *c);
+/* A bundle that was in force here (enforced.history lists them), appended. store_policy_get()'s errors. */
+must_check enum err control_policy_get(const struct control *c, uint64_t epoch, uint64_t version,
+                                       struct buf *out);
 const struct anchor *control_anchor(const struct control *c);
 const struct parts *control_parts(const struct control *c);
 const struct view *control_view(const struct control *c);

@@ -60,6 +60,9 @@ void control_compose(struct control *c)
 
 void control_announce_parts(struct control *c)
 {
+    c->own.parts_sum = c->parts.now.count > 0 ? c->parts.sum : 0;
+    c->own.parts_hash = c->parts.hash;
+    c->own_dirty = true;
     if (c->parts.now.count > 0)
         gossip_doc_set(c->gossip, DOC_PARTS, c->anchor.epoch, c->parts.sum, &c->parts.hash, c->now);
 }
@@ -93,8 +96,21 @@ static enum err offer_parts(struct control *c, struct bytes document, struct buf
 
 /* -- policy ------------------------------------------------------------------------------------ */
 
+/* What others are told of a policy that did not get into force here. */
+static void tell_trouble(struct control *c)
+{
+    struct enforced_failed now = enforced_trouble(&c->enforced), *said = &c->own.failed;
+    enforced_save(&c->enforced, c->store);
+    if (now.epoch == said->epoch && now.version == said->version && strcmp(now.reason, said->reason) == 0 &&
+        strcmp(now.what, said->what) == 0)
+        return;
+    *said = now;
+    c->own_dirty = true;
+}
+
 void control_enforce(struct control *c)
 {
+    tell_trouble(c);
     c->own.policy_epoch = c->enforced.epoch;
     c->own.policy_version = c->enforced.version;
     c->own.policy_hash = c->enforced.hash;
@@ -118,7 +134,8 @@ static void rejudge_policy(struct control *c)
 void control_policy_stored(struct control *c, enum err outcome)
 {
     char text[160];
-    if (!enforced_confirmed(&c->enforced, outcome)) {
+    if (!enforced_confirmed(&c->enforced, outcome, control_wall())) {
+        tell_trouble(c);
         refuse_publisher(c, TICKET_POLICY, "policy", "bundle", outcome);
         return;
     }
@@ -136,7 +153,10 @@ void control_policy_stored(struct control *c, enum err outcome)
 
 static enum err offer_policy(struct control *c, struct bytes bundle, struct buf *why)
 {
-    return enforced_offer(&c->enforced, c->store, root_of(c), bundle, control_wall(), TICKET_POLICY, why);
+    enum err e =
+        enforced_offer(&c->enforced, c->store, root_of(c), bundle, control_wall(), TICKET_POLICY, why);
+    tell_trouble(c);
+    return e;
 }
 
 /* -- roots ------------------------------------------------------------------------------------- */

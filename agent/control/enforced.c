@@ -56,6 +56,11 @@ static void say(struct buf *why, enum err e, struct complaints *c)
         buf_addf(why, ": %s", buf_str(&c->text));
 }
 
+static bool is_above(uint64_t epoch, uint64_t version, uint64_t than_epoch, uint64_t than_version)
+{
+    return epoch > than_epoch || (epoch == than_epoch && version > than_version);
+}
+
 static void adopt(struct enforced *f, struct policy *policy, struct buf *bundle_take, const struct bundle *b)
 {
     policy_unref(f->policy);
@@ -67,37 +72,75 @@ static void adopt(struct enforced *f, struct policy *policy, struct buf *bundle_
     f->version = b->version;
     f->hash = b->hash;
     f->damaged = f->unvouched = false;
-    f->lacking.seen = f->lacking.seen && (f->lacking.epoch > b->epoch ||
-                                          (f->lacking.epoch == b->epoch && f->lacking.version > b->version));
+    if (!is_above(f->failed.epoch, f->failed.version, b->epoch, b->version))
+        f->failed = (struct enforced_failed){.epoch = 0};
 }
 
-static void add_word(char out[ENFORCED_LACKING_MAX], struct bytes word)
+/* The words of others, such as names in a bundle, as every terminal and record takes them. */
+static void add_word(struct enforced_failed *to, struct bytes word)
 {
-    size_t len = strlen(out);
-    snprintf(out + len, ENFORCED_LACKING_MAX - len, "%s%.*s", len ? ", " : "", (int)word.len,
-             (const char *)word.at);
+    size_t len = strlen(to->what), lead = len ? 2 : 0;
+    size_t room = sizeof to->what - 1 - len;
+    if (room <= lead)
+        return;
+    word.len = word.len < room - lead ? word.len : room - lead;
+    memcpy(to->what + len, ", ", lead);
+    for (size_t i = 0; i < word.len; i++)
+        to->what[len + lead + i] = (char)(word.at[i] >= ' ' && word.at[i] <= '~' ? word.at[i] : '?');
+    to->what[len + lead + word.len] = 0;
 }
 
-/* An agent older than the policy keeps the one before, and says which feature it lacks: once for each version,
- * for gossip brings the bundle again and again. */
+/* False: it is no news. Told once for each version and reason, for gossip brings the bundle again and again. */
+static bool begin_failed(struct enforced *f, uint64_t epoch, uint64_t version, const char *reason)
+{
+    if (!is_above(epoch, version, f->epoch, f->version) ||
+        is_above(f->floor_epoch, f->floor_version, epoch, version) ||
+        is_above(f->failed.epoch, f->failed.version, epoch, version))
+        return false;
+    if (f->failed.epoch == epoch && f->failed.version == version && strcmp(f->failed.reason, reason) == 0)
+        return false;
+    f->failed = (struct enforced_failed){.epoch = epoch, .version = version};
+    snprintf(f->failed.reason, sizeof f->failed.reason, "%s", reason);
+    return true;
+}
+
+static const char *what_stays(const struct enforced *f)
+{
+    return f->policy ? "the version before stays in force" : "no policy is in force, everything is denied";
+}
+
+/* An agent older than the policy keeps the one before, and says which feature it lacks. */
 static void note_lacking(struct enforced *f, const struct bundle *b)
 {
-    if (b->version == 0 ||
-        (f->lacking.seen && f->lacking.epoch == b->epoch && f->lacking.version == b->version))
+    if (!begin_failed(f, b->epoch, b->version, "feature"))
         return;
-    f->lacking.seen = true;
-    f->lacking.epoch = b->epoch;
-    f->lacking.version = b->version;
-    f->lacking.what[0] = 0;
     for (size_t i = 0; i < b->unknown_count; i++)
-        add_word(f->lacking.what, b->unknown[i]);
+        add_word(&f->failed, b->unknown[i]);
     for (int i = 0; i < POLICY_FEATURES; i++)
         if (features_lacking(b->features) & feature_bit((enum policy_feature)i))
-            add_word(f->lacking.what, bytes_str(feature_name((enum policy_feature)i)));
+            add_word(&f->failed, bytes_str(feature_name((enum policy_feature)i)));
     log_error("policy", "version %llu needs what this agent lacks (%s): %s; update the agent",
-              (unsigned long long)b->version, f->lacking.what,
-              f->policy ? "the version before stays in force"
-                        : "no policy is in force, everything is denied");
+              (unsigned long long)b->version, f->failed.what, what_stays(f));
+}
+
+/* Signed by the policy keys, by another version's engine, and nothing that this one can read. */
+static void note_text(struct enforced *f, const struct bundle *b, struct complaints *c)
+{
+    const char *said = buf_str(&c->text);
+    if (!begin_failed(f, b->epoch, b->version, "text"))
+        return;
+    add_word(&f->failed, bytes_of(said, strcspn(said, "\n")));
+    log_error("policy", "version %llu does not compile here: %s; %s", (unsigned long long)b->version,
+              f->failed.what, what_stays(f));
+}
+
+static void note_store(struct enforced *f, uint64_t epoch, uint64_t version, enum err e)
+{
+    if (!begin_failed(f, epoch, version, "store"))
+        return;
+    add_word(&f->failed, bytes_str(err_text(e)));
+    log_error("policy", "version %llu cannot be stored: %s; %s", (unsigned long long)version, err_text(e),
+              what_stays(f));
 }
 
 /* Opens `bytes` in the form that this root wants, which replaces them: it may ask for fewer signatures than an earlier one. */
@@ -139,7 +182,10 @@ enum err enforced_init(struct enforced *f, struct store *s, const struct chain *
     struct policy *policy = NULL;
     size_t by = 0;
     *f = (struct enforced){.metrics = m};
-    enum err e = store_policy_active(s, &bytes, &f->floor_epoch, &f->floor_version);
+    enum err e = history_load(&f->history, s);
+    if (e != ERR_OK)
+        return e;
+    e = store_policy_active(s, &bytes, &f->floor_epoch, &f->floor_version);
     if (e == ERR_OK && bytes.len > 0)
         e = open_stored(&b, &policy, &bytes, roots, &by, &c);
     if (e == ERR_OK && bytes.len > 0 && (e = bundle_suits(&b, &c)) != ERR_OK) {
@@ -148,6 +194,7 @@ enum err enforced_init(struct enforced *f, struct store *s, const struct chain *
     }
     if (e == ERR_OK && bytes.len > 0) {
         adopt(f, policy, &bytes, &b);
+        f->history_dirty = history_note(&f->history, b.epoch, b.version, &b.hash, 0);
         f->unvouched = by > 0;
     } else if (e != ERR_OK && e != ERR_IO && e != ERR_NOMEM) {
         f->damaged = true;
@@ -185,15 +232,20 @@ void enforced_fini(struct enforced *f)
 }
 
 /* ADVERSARY B12: the signers have contradicted each other. Told once; counted each time it is seen. */
-static void alarm_fork(struct enforced *f, uint64_t version)
+static void alarm_fork(struct enforced *f, const struct bundle *b)
 {
+    bool is_lower = memcmp(b->hash.b, f->hash.b, HASH_BYTES) < 0;
+    char kept[HASH_TEXT_MAX], other[HASH_TEXT_MAX];
     count_refusal(f, ERR_CONFLICT);
-    if (!f->forked)
-        log_error("policy",
-                  "two validly signed policies carry version %llu: the one with the lower hash is kept "
-                  "everywhere; sign a higher version",
-                  (unsigned long long)version);
-    f->forked = true;
+    if (!history_note_fork(&f->history, b->epoch, b->version, is_lower ? &f->hash : &b->hash))
+        return;
+    f->history_dirty = true;
+    hex_encode(is_lower ? b->hash.b : f->hash.b, HASH_BYTES, kept);
+    hex_encode(f->history.fork.hash.b, HASH_BYTES, other);
+    log_error("policy",
+              "two validly signed policies carry version %llu: the one with the lower hash (%.16s) is kept "
+              "everywhere, the other (%.16s) is not; sign a higher version",
+              (unsigned long long)b->version, kept, other);
 }
 
 /* May this one follow what is in force, and the floor? ERR_CONFLICT: the same version, and what is in force has the
@@ -207,7 +259,7 @@ static enum err may_follow(struct enforced *f, const struct bundle *b)
     enum err e = bundle_succeeds(b, f->epoch, f->version, &f->hash);
     if (b->epoch != f->epoch || b->version != f->version || e == ERR_EXISTS)
         return e;
-    alarm_fork(f, b->version);
+    alarm_fork(f, b);
     return e == ERR_CONFLICT ? ERR_OK : ERR_CONFLICT;
 }
 
@@ -218,6 +270,10 @@ static enum err check(struct enforced *f, const struct root *root, struct buf *b
     enum err e = bytes->len > BUNDLE_BYTES_MAX           ? ERR_LIMIT
                  : root->expires && now >= root->expires ? ERR_EXPIRED
                                                          : open_settled(b, policy, bytes, root, &c);
+    if (b->part.len > 0 && (e == ERR_OK || e == ERR_UNSUPPORTED || e == ERR_INVALID)) {
+        complain(&c, NULL, "a delegate's part of a policy, where a whole one belongs");
+        e = ERR_DENIED;
+    }
     if (e == ERR_OK)
         e = may_follow(f, b);
     if (e == ERR_EXISTS && f->unvouched)
@@ -226,6 +282,8 @@ static enum err check(struct enforced *f, const struct root *root, struct buf *b
         e = bundle_suits(b, &c);
     if (e == ERR_UNSUPPORTED)
         note_lacking(f, b);
+    else if (e == ERR_INVALID)
+        note_text(f, b, &c);
     if (e == ERR_EXISTS)
         buf_addf(why, "version %llu is in force already", (unsigned long long)b->version);
     else if (e != ERR_OK)
@@ -256,7 +314,7 @@ static void hold_next(struct enforced *f, const struct bundle *b, struct policy 
 enum err enforced_offer(struct enforced *f, struct store *s, const struct root *root, struct bytes bytes,
                         wall_s now, uint64_t ticket, struct buf *why)
 {
-    struct bundle b;
+    struct bundle b = {.epoch = 0};
     struct policy *policy = NULL;
     struct buf copy = {0};
     if (f->next.busy) {
@@ -270,6 +328,8 @@ enum err enforced_offer(struct enforced *f, struct store *s, const struct root *
     if (e == ERR_OK) {
         e = store_policy_activate(s, b.epoch, b.version, buf_bytes(&copy), ticket);
         if (e != ERR_OK)
+            note_store(f, b.epoch, b.version, e);
+        if (e != ERR_OK)
             buf_addf(why, "the bundle cannot be stored: %s; what is in force stays", err_text(e));
     }
     if (e == ERR_OK) {
@@ -281,20 +341,75 @@ enum err enforced_offer(struct enforced *f, struct store *s, const struct root *
     return e;
 }
 
-bool enforced_confirmed(struct enforced *f, enum err outcome)
+bool enforced_confirmed(struct enforced *f, enum err outcome, wall_s now)
 {
     struct bundle b = {.epoch = f->next.epoch, .version = f->next.version, .hash = f->next.hash};
     f->next.busy = false;
     if (outcome != ERR_OK) {
+        note_store(f, b.epoch, b.version, outcome);
         policy_unref(f->next.policy);
         buf_fini(&f->next.bundle);
         f->next.policy = NULL;
         return false;
     }
-    f->forked = f->forked && b.epoch == f->epoch && b.version == f->version;
     adopt(f, f->next.policy, &f->next.bundle, &b);
     f->next.policy = NULL;
     f->floor_epoch = b.epoch;
     f->floor_version = b.version;
+    f->history_dirty |= history_note(&f->history, b.epoch, b.version, &b.hash, now);
     return true;
+}
+
+void enforced_save(struct enforced *f, struct store *s)
+{
+    if (f->history_dirty)
+        f->history_dirty = history_save(&f->history, s) != ERR_OK;
+}
+
+/* -- alarms about what is in force ------------------------------------------------------------- */
+
+bool enforced_is_forked(const struct enforced *f, struct hash *other)
+{
+    const struct history_fork *k = &f->history.fork;
+    bool is_of_now = f->policy && k->version > 0 && k->epoch == f->epoch && k->version == f->version;
+    if (is_of_now && other)
+        *other = k->hash;
+    return is_of_now;
+}
+
+bool enforced_is_expired(const struct enforced *f)
+{
+    return f->policy && f->history.expired_version > 0 && f->history.expired_epoch == f->epoch &&
+           f->history.expired_version == f->version;
+}
+
+void enforced_look_at_clock(struct enforced *f, wall_s now)
+{
+    wall_s end = f->policy ? policy_expires(f->policy) : 0;
+    if (end == 0 || now < end || enforced_is_expired(f))
+        return;
+    f->history.expired_epoch = f->epoch;
+    f->history.expired_version = f->version;
+    f->history_dirty = true;
+}
+
+bool enforced_expires_soon(const struct enforced *f, wall_s now)
+{
+    wall_s end = f->policy ? policy_expires(f->policy) : 0,
+           since = history_since(&f->history, f->epoch, f->version);
+    wall_s before = since && (end - since) / 3 < ENFORCED_WARN_S ? (end - since) / 3 : ENFORCED_WARN_S;
+    return end != 0 && end - now < before;
+}
+
+struct enforced_failed enforced_trouble(const struct enforced *f)
+{
+    struct enforced_failed t = {.epoch = f->epoch, .version = f->version, .reason = "fork"};
+    struct hash other;
+    if (f->failed.reason[0])
+        return f->failed;
+    if (!enforced_is_forked(f, &other))
+        return (struct enforced_failed){.epoch = 0};
+    static_assert(sizeof t.what > HASH_TEXT_MAX, "a hash fits");
+    hex_encode(other.b, HASH_BYTES, t.what);
+    return t;
 }

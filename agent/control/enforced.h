@@ -6,13 +6,23 @@
 #ifndef CONTROL_ENFORCED_H
 #define CONTROL_ENFORCED_H
 
+#include "control/history.h"
 #include "observe/metrics.h"
 #include "policy/bundle.h"
 #include "store/store.h"
 
 enum {
     DOC_POLICY = 1, /* gossip's kind of document */
-    ENFORCED_LACKING_MAX = 256,
+    ENFORCED_WARN_S =
+        30 * 24 * 3600, /* before a policy's end, or the last third of its life if that is less */
+};
+
+/* Of a validly signed bundle above what is in force, which is not taken all the same. */
+struct enforced_failed {
+    uint64_t epoch, version;
+    char reason[RECORD_REASON_MAX +
+                1]; /* feature, text, store; or fork, of the version in force; empty: nothing */
+    char what[RECORD_WORDS_MAX + 1]; /* printable ASCII: "retry, mirror" */
 };
 
 struct enforced {
@@ -21,16 +31,13 @@ struct enforced {
     uint64_t epoch, version; /* in force; 0,0 when none */
     struct hash hash;
     uint64_t floor_epoch, floor_version; /* durable; never falls */
-    bool damaged; /* the stored bundle could not be used: nothing is enforced but denial */
-    bool forked;  /* two validly signed bundles of one version were seen */
-    bool
-        unvouched; /* the root in force does not vouch for it, an earlier one did: it stays, until another is published */
-    struct buf waiting; /* enforced_wait() */
-    struct { /* the newest bundle that needs what this agent cannot do; the one before stays in force */
-        bool seen;
-        uint64_t epoch, version;
-        char what[ENFORCED_LACKING_MAX]; /* "retry, mirror" */
-    } lacking;
+    bool damaged;   /* the stored bundle could not be used: nothing is enforced but denial */
+    bool unvouched; /* the root in force does not vouch for it, an earlier one did: it stays, until another is
+                       published */
+    struct history history;        /* durable: what was in force, and the alarms about what is */
+    bool history_dirty;            /* enforced_save() */
+    struct buf waiting;            /* enforced_wait() */
+    struct enforced_failed failed; /* the newest; the one before stays in force */
     struct {
         bool busy;
         struct policy *policy;
@@ -57,7 +64,20 @@ must_check enum err enforced_offer(struct enforced *f, struct store *s, const st
 /* Keeps a bundle that was refused for its signers, its epoch or an expired root, in the place of the last such one: gossip brings
  * roots and policies apart, in any order, and its root may be on its way. Copies. */
 void enforced_wait(struct enforced *f, struct bytes bundle);
-/* The store has answered. True: the candidate is in force now. */
-bool enforced_confirmed(struct enforced *f, enum err outcome);
+/* The store has answered, at `now`. True: the candidate is in force now. */
+bool enforced_confirmed(struct enforced *f, enum err outcome, wall_s now);
+/* Queues the history if it has changed; what the store does not take is tried again at the next call. */
+void enforced_save(struct enforced *f, struct store *s);
+
+/* Two validly signed bundles carry the version in force (ADVERSARY B12): true over restarts, until a next version is in
+ * force. *other: the hash of the one that is not. */
+bool enforced_is_forked(const struct enforced *f, struct hash *other);
+/* It stays enforced, whatever it allows and denies; who sees it once expired holds it so, whatever the clock says later
+ * (ADVERSARY B8, B9). Look now and then, and save. */
+bool enforced_is_expired(const struct enforced *f);
+void enforced_look_at_clock(struct enforced *f, wall_s now);
+bool enforced_expires_soon(const struct enforced *f, wall_s now);
+/* The failure or the fork that others should know of; an empty reason: none. */
+struct enforced_failed enforced_trouble(const struct enforced *f);
 
 #endif

@@ -7,6 +7,7 @@
 #define CONTROL_OWN_H
 
 #include "control/config.h"
+#include "control/enforced.h"
 #include "control/identity.h"
 #include "gossip/gossip.h"
 #include "store/store.h"
@@ -23,6 +24,9 @@ struct own {
     struct gossip_coordinate coordinate;
     uint64_t policy_epoch, policy_version;
     struct hash policy_hash;
+    uint64_t parts_sum;
+    struct hash parts_hash;
+    struct enforced_failed failed;     /* what is to be said of the newest policy that is not in force here */
     bool healthy[CONFIG_SERVICES_MAX]; /* in the order of config->service */
 };
 

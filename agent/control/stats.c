@@ -49,6 +49,11 @@ const struct enforced *control_policy(const struct control *c)
     return &c->enforced;
 }
 
+enum err control_policy_get(const struct control *c, uint64_t epoch, uint64_t version, struct buf *out)
+{
+    return store_policy_get(c->store, epoch, version, out);
+}
+
 const struct view *control_view(const struct control *c)
 {
     return c->view;
@@ -138,6 +143,27 @@ static void export_trust(struct control *c)
                c->is_revoked);
 }
 
+static void export_policy(struct control *c)
+{
+    const struct enforced *f = &c->enforced;
+    metric_set(
+        metric_gauge(c->metrics, "starling_policy_version", "Version of the policy in force.", NULL, 0),
+        c->enforced.version);
+    metric_set(metric_gauge(c->metrics, "starling_policy_expires_seconds",
+                            "When the policy in force expires, Unix time; 0: never, or there is none.", NULL,
+                            0),
+               f->policy ? (uint64_t)policy_expires(f->policy) : 0);
+    metric_set(metric_gauge(c->metrics, "starling_policy_expired",
+                            "1 while the policy in force has expired; it stays enforced.", NULL, 0),
+               enforced_is_expired(f));
+    metric_set(metric_gauge(c->metrics, "starling_policy_forked",
+                            "1 while two validly signed policies carry the version in force.", NULL, 0),
+               enforced_is_forked(f, NULL));
+    metric_set(metric_gauge(c->metrics, "starling_policy_failed",
+                            "1 while a newer signed policy could not be taken here.", NULL, 0),
+               f->failed.reason[0] != 0);
+}
+
 static void export_state(struct control *c)
 {
     const struct bulk_stats *b = bulk_stats(c->bulk);
@@ -156,9 +182,7 @@ static void export_state(struct control *c)
     metric_set(metric_counter(c->metrics, "starling_bulk_malformed_total",
                               "Bulk links ended for a fault of the peer.", NULL, 0),
                b->malformed);
-    metric_set(
-        metric_gauge(c->metrics, "starling_policy_version", "Version of the policy in force.", NULL, 0),
-        c->enforced.version);
+    export_policy(c);
     metric_set(metric_counter(c->metrics, "starling_views_total", "Views made for the workers.", NULL, 0),
                c->view_serial);
     metric_set(

@@ -279,6 +279,32 @@ static enum err check_body(struct bundle *b, const struct root *root, struct byt
     return check_needs(b, &needs, c);
 }
 
+static void note_signers(struct bundle *b, const struct envelope *e)
+{
+    b->hash = hash_of(e->body);
+    b->signer_count = e->sig_count;
+    for (size_t i = 0; i < e->sig_count; i++)
+        memcpy(b->signer[i].b, e->sig[i].key, ID_BYTES);
+}
+
+enum err bundle_peek(struct bundle *out, struct bytes in)
+{
+    struct envelope env;
+    struct bundle b = {.epoch = 0};
+    struct needs needs;
+    struct refusal why;
+    enum err e = envelope_parse(&env, in);
+    if (e == ERR_OK && !bytes_eq_str(env.type, ENVELOPE_POLICY))
+        e = ERR_MALFORMED;
+    if (e == ERR_OK)
+        e = body_decode(&b, &needs, env.body, &why);
+    if (e != ERR_OK)
+        return e;
+    note_signers(&b, &env);
+    *out = b;
+    return ERR_OK;
+}
+
 /* The bundle is refused already; that it speaks of another mesh only makes a better reason of it. */
 static enum err reason_of_denial(const struct root *root, struct bytes body, struct complaints *c)
 {
@@ -320,11 +346,8 @@ static enum err open_envelope(struct bundle *b, struct policy **p, const struct 
         e = check_text(*p, b->mesh, b->part, b->version, c);
     if (e == ERR_OK) /* the list may be a liar's: what the text needs counts */
         b->features |= policy_features(*p);
-    b->hash = hash_of(env.body);
     b->signers_wanted = by.role->threshold;
-    b->signer_count = env.sig_count;
-    for (size_t i = 0; i < env.sig_count; i++)
-        memcpy(b->signer[i].b, env.sig[i].key, ID_BYTES);
+    note_signers(b, &env);
     return e;
 }
 
@@ -334,7 +357,7 @@ static enum err open_whole(struct bundle *out, struct policy **out_policy, const
     struct bundle b = {.epoch = 0};
     struct policy *p = NULL;
     enum err e = open_envelope(&b, &p, root, in, is_draft, c);
-    if (e == ERR_UNSUPPORTED)
+    if (e == ERR_UNSUPPORTED || e == ERR_INVALID)
         *out = b;
     if (e != ERR_OK) {
         policy_unref(p);

@@ -78,13 +78,16 @@ must_check enum err bundle_settle(struct buf *out, const struct root *root, stru
  *   ERR_AUTH         a signature by a policy key that is wrong: altered
  *   ERR_DENIED       signed by others, by too few or by more than `threshold`; or of an epoch beyond the root's
  *   ERR_FOREIGN      for another mesh (whoever signed it)
- *   ERR_UNSUPPORTED  needs a feature that this version has never heard of; named in `c`. Only in this case *out is set too,
+ *   ERR_UNSUPPORTED  needs a feature that this version has never heard of; named in `c`. In this case *out is set too,
  *                    as far as its head and `unknown` go: so that an agent can say what it is that it cannot follow
- *   ERR_INVALID      the text does not compile, or says another version or mesh than the bundle
+ *   ERR_INVALID      the text does not compile, or says another version or mesh than the bundle; *out as above
  *   ERR_NOMEM
  * Slices borrow from `in`. *out_policy (may be NULL) gets the compiled policy. */
 must_check enum err bundle_open(struct bundle *out, struct policy **out_policy, const struct root *root,
                                 struct bytes in, struct complaints *c);
+/* What a bundle says of itself, and whose signatures it carries; nothing is verified. For bundles that were verified when they were
+ * stored, by a root that may be past. ERR_MALFORMED. `features` and `signers_wanted` stay 0. */
+must_check enum err bundle_peek(struct bundle *out, struct bytes in);
 /* The same of a draft: any number of signatures by policy keys will do, one at the least. */
 must_check enum err bundle_read(struct bundle *out, struct policy **out_policy, const struct root *root,
                                 struct bytes in, struct complaints *c);

@@ -1,11 +1,13 @@
 /* A record: what a node says of itself. It rises by (incarnation, version).
  *   body       [credential, incarnation, version, left, draining, [addr, ...], features, policy, [service, ...]], and in
- *              layout 2 [..., coordinate, root epoch, and whatever later versions add]
+ *              layout 2 [..., coordinate, root epoch, failed, parts, and whatever later versions add]
  *   addr       6 bytes (IPv4, be16 port) or 18 bytes (IPv6, be16 port); a mapped IPv4 address takes the short form
  *   features   bits 8 to 15: protocol_min - 1, 16 to 23: protocol_max - 1, so that layout 1 can say it
  *   policy     [] when none is in force, else [epoch, version, hash]
  *   service    [name, port, protocol, healthy, {label}]      rising by name
- *   coordinate empty, or 11 bytes that are not all zero */
+ *   coordinate empty, or 11 bytes that are not all zero
+ *   parts      [] or [sum, hash]: the delegates' parts that the host holds, as one document
+ *   failed     [] or [epoch, version, reason, words]: the newest policy that the host could not take */
 #include "trust/body.h"
 
 enum {
@@ -13,7 +15,7 @@ enum {
     ADDR6_BYTES = 18,
     V4_AT = 12,
     ELEMENTS_1 = 9, /* of layout 1 */
-    ELEMENTS_2 = 11,
+    ELEMENTS_2 = 13,
     PROTOCOL_MIN_SHIFT = 8,
     PROTOCOL_MAX_SHIFT = 16,
     PROTOCOL_BITS = 0xff,
@@ -153,10 +155,69 @@ static bool has_coordinate(const struct record *r)
     return memcmp(r->coordinate, none, sizeof none) != 0;
 }
 
+static void put_failed(struct buf *out, const struct record_failed *f)
+{
+    bool none = f->reason.len == 0;
+    codec_put_array(out, none ? 0 : 4);
+    if (none)
+        return;
+    codec_put_u64(out, f->epoch);
+    codec_put_u64(out, f->version);
+    body_put_text(out, f->reason);
+    body_put_text(out, f->words);
+}
+
+/* What another host says of itself is shown to operators: no byte that a terminal would obey. */
+static struct bytes read_plain(struct codec *c, const char *field, size_t max)
+{
+    struct bytes text = codec_str(c, field, max);
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] < ' ' || text.at[i] > '~')
+            codec_refuse(c, ERR_MALFORMED, field, "not printable ASCII");
+    return text;
+}
+
+static void read_failed(struct codec *c, struct record_failed *f)
+{
+    size_t count = codec_array(c, "record.failed", 0, 4);
+    if (count == 0)
+        return;
+    if (count != 4)
+        codec_refuse(c, ERR_MALFORMED, "record.failed", "neither 0 nor 4 elements");
+    f->epoch = codec_u64(c, "record.failed", NUMBER_MAX);
+    f->version = codec_u64(c, "record.failed", NUMBER_MAX);
+    f->reason = body_name(c, "record.failed", RECORD_REASON_MAX);
+    f->words = read_plain(c, "record.failed", RECORD_WORDS_MAX);
+}
+
+static void put_parts(struct buf *out, const struct record *r)
+{
+    codec_put_array(out, r->parts_sum ? 2 : 0);
+    if (r->parts_sum == 0)
+        return;
+    codec_put_u64(out, r->parts_sum);
+    codec_put_bin(out, bytes_of(r->parts_hash.b, HASH_BYTES));
+}
+
+static void read_parts(struct codec *c, struct record *r)
+{
+    size_t count = codec_array(c, "record.parts", 0, 2);
+    if (count == 0)
+        return;
+    if (count != 2)
+        codec_refuse(c, ERR_MALFORMED, "record.parts", "neither 0 nor 2 elements");
+    r->parts_sum = codec_u64(c, "record.parts", NUMBER_MAX);
+    codec_bin_copy(c, "record.parts", r->parts_hash.b, HASH_BYTES);
+    if (r->parts_sum == 0)
+        codec_refuse(c, ERR_MALFORMED, "record.parts", "none, in the long form");
+}
+
 static void put_layout_2(struct buf *out, const struct record *r)
 {
     codec_put_bin(out, bytes_of(r->coordinate, has_coordinate(r) ? sizeof r->coordinate : 0));
     codec_put_u64(out, r->root_epoch);
+    put_failed(out, &r->failed);
+    put_parts(out, r);
     codec_put_unknown(out, r->unknown);
 }
 
@@ -169,6 +230,8 @@ static void read_layout_2(struct codec *c, struct record *r, size_t elements)
         codec_refuse(c, ERR_MALFORMED, "record.coordinate",
                      "neither empty nor 11 bytes that are not all zero");
     r->root_epoch = codec_u64(c, "record.root_epoch", NUMBER_MAX);
+    read_failed(c, &r->failed);
+    read_parts(c, r);
     r->unknown_count = elements - ELEMENTS_2;
     r->unknown = codec_unknown(c, "record.unknown", r->unknown_count);
 }

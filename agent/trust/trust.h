@@ -225,10 +225,17 @@ struct record_service {
 enum service_protocol { PROTOCOL_TCP, PROTOCOL_HTTP };
 enum { FEATURE_AESGCM = 1 }; /* record.features: the host has AES-GCM in hardware */
 enum {
+    RECORD_REASON_MAX = 16,
+    RECORD_WORDS_MAX = 128,
     RECORD_COORDINATE_BYTES = 11, /* gossip's, of no meaning here */
     RECORD_UNKNOWN_MAX = 16,      /* elements that a later version of the record has added */
 };
 
+/* Why the newest policy that a host was brought is not in force there: a name of one word, and details in printable ASCII. */
+struct record_failed {
+    uint64_t epoch, version;
+    struct bytes reason, words; /* reason empty: nothing failed */
+};
 struct record {
     struct credential credential;
     uint64_t incarnation, version;
@@ -246,7 +253,10 @@ struct record {
     uint8_t layout;
     uint8_t coordinate[RECORD_COORDINATE_BYTES]; /* zeros: none */
     uint64_t root_epoch;                         /* of the root that the host trusts; 0: not said */
-    struct bytes unknown;                        /* spelled as it came, in a record that was read */
+    struct record_failed failed;
+    uint64_t parts_sum; /* of the versions of the parts that the host holds; 0: it holds none */
+    struct hash parts_hash;
+    struct bytes unknown; /* spelled as it came, in a record that was read */
     size_t unknown_count;
 };
 /* Of `r->credential` only `bytes` is read: the envelope that goes in. */

@@ -97,7 +97,7 @@ static bool stored(void)
     while (!store_poll_done(store, &ticket, &outcome))
         sem_wait(&news);
     assert_int_equal(ticket, TICKET);
-    return enforced_confirmed(&f, outcome);
+    return enforced_confirmed(&f, outcome, NOW);
 }
 
 static enum err offer(unsigned version, const char *service)
@@ -145,7 +145,7 @@ static void what_the_store_cannot_keep_is_not_enforced(void **state)
     assert_int_equal(offer(3, "cart"), ERR_OK);
     struct buf b = bundle_of(4, "cart", &world.policy_key);
     assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_OK);
-    assert_false(enforced_confirmed(&f, ERR_FULL)); /* as if the disk had been full */
+    assert_false(enforced_confirmed(&f, ERR_FULL, NOW)); /* as if the disk had been full */
     assert_int_equal(f.version, 3);
     assert_int_equal(f.floor_version, 3);
     uint64_t ticket;
@@ -188,9 +188,9 @@ static void of_two_with_one_version_the_lower_hash_wins_in_both_orders_B12(void 
 
     assert_int_equal(offer_bytes(buf_bytes(low)), ERR_OK);
     assert_true(stored());
-    assert_false(f.forked);
+    assert_false(enforced_is_forked(&f, NULL));
     assert_int_equal(offer_bytes(buf_bytes(high)), ERR_CONFLICT);
-    assert_true(f.forked && says("lower hash"));
+    assert_true(enforced_is_forked(&f, NULL) && says("lower hash"));
     assert_true(hash_eq(&f.hash, a_is_lower ? &ha : &hb));
     assert_true(counted("starling_policy_refused_total{reason=\"fork\"} 1"));
 
@@ -202,13 +202,158 @@ static void of_two_with_one_version_the_lower_hash_wins_in_both_orders_B12(void 
     assert_true(stored());
     assert_int_equal(offer_bytes(buf_bytes(low)), ERR_OK);
     assert_true(stored());
-    assert_true(f.forked);
+    assert_true(enforced_is_forked(&f, NULL));
     assert_true(hash_eq(&f.hash, a_is_lower ? &ha : &hb));
     assert_true(counted("starling_policy_refused_total{reason=\"fork\"} 2"));
 
     assert_int_equal(offer(8, "cart"), ERR_OK); /* the next version ends the alarm */
-    assert_false(f.forked);
+    assert_false(enforced_is_forked(&f, NULL));
     buf_fini(&a);
+    buf_fini(&b);
+}
+
+enum { FORKS = 4, ORDERS = 24 };
+
+/* The order of number n of FORKS things (Lehmer). */
+static void order_of(unsigned n, unsigned out[FORKS])
+{
+    unsigned left[FORKS] = {0, 1, 2, 3}, count = FORKS;
+    for (unsigned i = 0; i < FORKS; i++, n /= count + 1) {
+        unsigned k = n % count--;
+        out[i] = left[k];
+        memmove(left + k, left + k + 1, (count - k) * sizeof *left);
+    }
+}
+
+/* Saves the history and waits until the store has it. */
+static void save(void)
+{
+    enforced_save(&f, store);
+    assert_false(f.history_dirty);
+}
+
+/* Four signers' contradictions of one version, in all 24 orders of arrival, with a restart after each: all agents end with the
+ * lowest hash, and with an alarm that names another one, until the next version. */
+static void however_forks_arrive_all_end_with_the_lowest_B12(void **state)
+{
+    static const char *const service[FORKS] = {"cart", "web", "db", "mail"};
+    struct buf b[FORKS];
+    struct hash lowest, other;
+    (void)state;
+    for (unsigned i = 0; i < FORKS; i++) {
+        b[i] = bundle_of(7, service[i], &world.policy_key);
+        struct hash h = body_hash(&b[i]);
+        if (i == 0 || memcmp(h.b, lowest.b, HASH_BYTES) < 0)
+            lowest = h;
+    }
+    for (unsigned n = 0; n < ORDERS; n++) {
+        unsigned order[FORKS];
+        order_of(n, order);
+        for (unsigned i = 0; i < FORKS; i++) {
+            if (offer_bytes(buf_bytes(&b[order[i]])) == ERR_OK)
+                assert_true(stored());
+            save();
+            assert_int_equal(enforced_is_forked(&f, NULL), i > 0);
+            stop();
+            start();
+        }
+        assert_true(hash_eq(&f.hash, &lowest));
+        assert_true(enforced_is_forked(&f, &other) && !hash_eq(&other, &lowest));
+        struct enforced_failed told = enforced_trouble(&f);
+        assert_string_equal(told.reason, "fork");
+        assert_int_equal(told.version, 7);
+        assert_int_equal(strlen(told.what), 2 * HASH_BYTES);
+        assert_int_equal(offer(8, "cart"), ERR_OK);
+        assert_false(enforced_is_forked(&f, NULL));
+        assert_string_equal(enforced_trouble(&f).reason, "");
+        stop(); /* the next order, on an agent of its own */
+        folder_remove(folder);
+        assert_int_equal(mkdir(folder, 0700), 0);
+        start();
+    }
+    for (unsigned i = 0; i < FORKS; i++)
+        buf_fini(&b[i]);
+}
+
+static struct buf bundle_until(unsigned version, const char *expires)
+{
+    struct buf text = {0};
+    buf_addf(&text, "policy: v1\nmesh: shop.example\nversion: %u\nexpires: %s\n", version, expires);
+    struct buf out = bundle_of_text(buf_str(&text), &world.policy_key);
+    buf_fini(&text);
+    return out;
+}
+
+/* 2027-01-15T08:00:00Z is NOW; the clock goes back, the expiry does not; and a clock that was ten years ahead for a moment
+ * condemns the version that it saw, no other. */
+static void what_was_seen_expired_stays_so_whatever_the_clock_says_B8_B9(void **state)
+{
+    (void)state;
+    struct buf soon = bundle_until(3, "2027-01-25T08:00:00Z"),
+               later = bundle_until(4, "2027-02-25T08:00:00Z");
+    assert_int_equal(offer_bytes(buf_bytes(&soon)), ERR_OK);
+    assert_true(stored());
+    assert_false(enforced_expires_soon(&f, NOW + 6 * 86400)); /* of ten days, the last third */
+    assert_true(enforced_expires_soon(&f, NOW + 7 * 86400));
+    enforced_look_at_clock(&f, NOW + 10 * 86400 - 1);
+    assert_false(enforced_is_expired(&f));
+    enforced_look_at_clock(&f, NOW + 10 * 86400);
+    assert_true(enforced_is_expired(&f));
+    save();
+    stop();
+    start();
+    enforced_look_at_clock(&f, NOW); /* ten days back */
+    assert_true(enforced_is_expired(&f));
+    assert_true(f.policy && f.version == 3); /* and enforced */
+    assert_int_equal(offer_bytes(buf_bytes(&later)), ERR_OK);
+    assert_true(stored());
+    enforced_look_at_clock(&f, NOW);
+    assert_false(enforced_is_expired(&f));
+    buf_fini(&soon);
+    buf_fini(&later);
+}
+
+static void the_last_fifty_are_kept_over_restarts(void **state)
+{
+    (void)state;
+    struct buf bundle = {0};
+    for (unsigned v = 1; v <= STORE_POLICY_HISTORY + 3; v++)
+        assert_int_equal(offer(v, v % 2 ? "cart" : "web"), ERR_OK);
+    save();
+    stop();
+    start();
+    assert_int_equal(f.history.count, STORE_POLICY_HISTORY);
+    assert_int_equal(f.history.at[0].version, 4);
+    assert_int_equal(f.history.at[0].since, NOW);
+    for (size_t i = 0; i < f.history.count; i++) {
+        struct bundle b;
+        const struct history_entry *e = &f.history.at[i];
+        bundle.len = 0;
+        assert_int_equal(store_policy_get(store, e->epoch, e->version, &bundle), ERR_OK);
+        assert_int_equal(bundle_peek(&b, buf_bytes(&bundle)), ERR_OK);
+        assert_true(hash_eq(&b.hash, &e->hash) && b.version == e->version && b.signer_count == 1);
+    }
+    assert_int_equal(store_policy_get(store, 1, 3, &bundle), ERR_NOT_FOUND);
+    buf_fini(&bundle);
+}
+
+/* It is signed by policy keys and says a version above ours, and is no text: of a later engine. */
+static void what_cannot_be_taken_is_remembered_with_its_reason(void **state)
+{
+    (void)state;
+    assert_int_equal(offer(3, "cart"), ERR_OK);
+    struct buf b = bundle_of(4, "cart", &world.policy_key);
+    assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_OK);
+    assert_false(enforced_confirmed(&f, ERR_FULL, NOW)); /* as if the disk had been full */
+    assert_string_equal(f.failed.reason, "store");
+    assert_int_equal(f.failed.version, 4);
+    uint64_t ticket;
+    enum err outcome;
+    while (!store_poll_done(store, &ticket, &outcome))
+        sem_wait(&news);
+    assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_OK);
+    assert_true(stored());
+    assert_string_equal(f.failed.reason, "");
     buf_fini(&b);
 }
 
@@ -371,12 +516,12 @@ static void a_policy_that_needs_more_than_this_agent_has_is_refused_by_name(void
     assert_int_equal(offer_bytes(buf_bytes(&b)), ERR_UNSUPPORTED);
     assert_int_equal(f.version, 3);
     assert_int_equal(f.floor_version, 3);
-    assert_true(f.lacking.seen);
-    assert_int_equal(f.lacking.version, 4);
-    assert_string_equal(f.lacking.what, "encryption-off");
+    assert_string_equal(f.failed.reason, "feature");
+    assert_int_equal(f.failed.version, 4);
+    assert_string_equal(f.failed.what, "encryption-off");
     assert_true(counted("starling_policy_refused_total{reason=\"feature\"} 2"));
     assert_int_equal(offer(5, "cart"), ERR_OK);
-    assert_false(f.lacking.seen);
+    assert_string_equal(f.failed.reason, "");
     buf_fini(&b);
 }
 
@@ -400,6 +545,10 @@ int main(void)
 {
 #define STORY(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
     const struct CMUnitTest tests[] = {
+        STORY(however_forks_arrive_all_end_with_the_lowest_B12),
+        STORY(what_was_seen_expired_stays_so_whatever_the_clock_says_B8_B9),
+        STORY(the_last_fifty_are_kept_over_restarts),
+        STORY(what_cannot_be_taken_is_remembered_with_its_reason),
         STORY(a_policy_that_needs_more_than_this_agent_has_is_refused_by_name),
         STORY(a_stored_policy_that_needs_more_denies_everything),
         STORY(a_bundle_is_enforced_when_the_store_has_it_and_not_before),

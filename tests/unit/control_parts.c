@@ -4,6 +4,7 @@
 
 #include <semaphore.h>
 
+#include "control/enforced.h"
 #include "control/parts.h"
 
 enum { TICKET = 9, PARTS = 3 };
@@ -198,6 +199,21 @@ static void one_bad_part_keeps_no_other_out(void **state)
     buf_fini(&document);
 }
 
+/* A hostile member brings a delegate's part, rightly signed, as the policy itself. */
+static void a_part_is_never_taken_for_the_policy(void **state)
+{
+    (void)state;
+    struct enforced f = {.metrics = metrics_new()};
+    struct buf part = part_of(0, 4000000000U, "web"), said = {0};
+    assert_int_equal(enforced_offer(&f, store, &root, buf_bytes(&part), NOW, TICKET, &said), ERR_DENIED);
+    assert_non_null(strstr(buf_str(&said), "part of a policy"));
+    assert_true(!f.policy && !f.next.busy && f.failed.reason[0] == 0);
+    buf_fini(&part);
+    buf_fini(&said);
+    enforced_fini(&f);
+    metrics_free(f.metrics);
+}
+
 int main(void)
 {
 #define STORY(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
@@ -207,6 +223,7 @@ int main(void)
         STORY(two_sets_become_one),
         STORY(what_the_root_delegates_no_more_falls_at_once),
         STORY(one_bad_part_keeps_no_other_out),
+        STORY(a_part_is_never_taken_for_the_policy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,269 @@
+#include "admin/publishing.h"
+
+#include "admin/report.h"
+#include "admin/why.h"
+
+static json_t *hex_of_hash(const struct hash *h)
+{
+    char hex[HASH_TEXT_MAX];
+    hex_encode(h->b, HASH_BYTES, hex);
+    return json_string(hex);
+}
+
+static json_t *head_of(uint64_t epoch, uint64_t version, const struct hash *hash)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "epoch", json_of_number(epoch));
+    json_object_set_new(o, "version", json_of_number(version));
+    json_object_set_new(o, "hash", version ? hex_of_hash(hash) : json_string(""));
+    return o;
+}
+
+json_t *publishing_head(const struct enforced *f)
+{
+    return head_of(f->epoch, f->version, &f->hash);
+}
+
+/* -- warnings ---------------------------------------------------------------------------------- */
+
+static json_t *failed_text(const struct enforced_failed *f)
+{
+    if (strcmp(f->reason, "feature") == 0)
+        return json_sprintf(
+            "policy version %llu is not enforced here: it needs %s, which this version lacks; "
+            "update the agent",
+            (unsigned long long)f->version, f->what);
+    return json_sprintf(
+        "policy version %llu is not enforced here: %s %s", (unsigned long long)f->version,
+        strcmp(f->reason, "store") == 0 ? "it cannot be stored:" : "it does not compile:", f->what);
+}
+
+void publishing_warn(json_t *list, const struct enforced *f, wall_s now)
+{
+    struct hash other;
+    char kept[HASH_TEXT_MAX], left[HASH_TEXT_MAX];
+    if (enforced_is_expired(f) ||
+        (f->policy && policy_expires(f->policy) && policy_expires(f->policy) <= now))
+        json_array_append_new(
+            list, json_string("the policy has expired; it stays enforced; sign and publish a new version"));
+    else if (enforced_expires_soon(f, now))
+        json_array_append_new(list,
+                              json_sprintf("the policy expires in %lld hours; sign and publish a new version",
+                                           (long long)(policy_expires(f->policy) - now) / 3600));
+    if (f->failed.reason[0])
+        json_array_append_new(list, failed_text(&f->failed));
+    if (!enforced_is_forked(f, &other))
+        return;
+    hex_encode(f->hash.b, HASH_BYTES, kept);
+    hex_encode(other.b, HASH_BYTES, left);
+    json_array_append_new(
+        list,
+        json_sprintf("two signed policies carry version %llu, %.16s (in force) and %.16s; sign a higher one",
+                     (unsigned long long)f->version, kept, left));
+}
+
+/* -- one policy, and all that were ------------------------------------------------------------- */
+
+static json_t *signers_of(const struct bundle *b)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < b->signer_count; i++)
+        json_array_append_new(list, json_of_id(&b->signer[i]));
+    return list;
+}
+
+/* The last of that version; a version of 0 stands for the one in force. NULL: none. */
+static const struct history_entry *find(const struct enforced *f, json_int_t version, json_int_t epoch_or_0)
+{
+    const struct history *h = &f->history;
+    for (size_t i = h->count; i > 0; i--) {
+        const struct history_entry *e = &h->at[i - 1];
+        if (e->version == (uint64_t)version && (epoch_or_0 <= 0 || e->epoch == (uint64_t)epoch_or_0))
+            return e;
+    }
+    return NULL;
+}
+
+static void add_bundle(json_t *o, struct bytes bytes, bool with_text)
+{
+    struct bundle b;
+    if (bundle_peek(&b, bytes) != ERR_OK) /* it was sound when it was stored */
+        return;
+    json_object_set_new(o, "signers", signers_of(&b));
+    if (with_text)
+        json_object_set_new(o, "text", json_of_text(b.text));
+}
+
+static json_t *policy_in_force(const struct enforced *f)
+{
+    json_t *o = publishing_head(f);
+    if (f->policy)
+        add_bundle(o, buf_bytes(&f->bundle), true);
+    return o;
+}
+
+json_t *publishing_policy(const struct control *c, const json_t *request, struct buf *why)
+{
+    const struct enforced *f = control_policy(c);
+    json_int_t version = json_integer_value(json_object_get(request, "version"));
+    struct buf bundle = {0};
+    if (!json_object_get(request, "version"))
+        return policy_in_force(f);
+    const struct history_entry *at = find(f, version, json_integer_value(json_object_get(request, "epoch")));
+    enum err e = at ? control_policy_get(c, at->epoch, at->version, &bundle) : ERR_NOT_FOUND;
+    json_t *o = e == ERR_OK ? head_of(at->epoch, at->version, &at->hash) : NULL;
+    if (o)
+        add_bundle(o, buf_bytes(&bundle), true);
+    else if (e == ERR_NOT_FOUND)
+        buf_addf(why, "version %lld is not in this agent's history (`starling policy history` lists it)",
+                 (long long)version);
+    else if (e != ERR_NOMEM && e != ERR_OK)
+        buf_addf(why, "version %lld cannot be read: %s", (long long)version, err_text(e));
+    buf_fini(&bundle);
+    return o;
+}
+
+json_t *publishing_history(const struct control *c)
+{
+    const struct enforced *f = control_policy(c);
+    json_t *list = json_array();
+    for (size_t i = f->history.count; i > 0; i--) {
+        const struct history_entry *e = &f->history.at[i - 1];
+        struct buf bundle = {0};
+        json_t *o = head_of(e->epoch, e->version, &e->hash);
+        json_object_set_new(o, "since", e->since ? json_integer(e->since) : json_null());
+        json_object_set_new(o, "in_force",
+                            json_boolean(f->policy && e->epoch == f->epoch && e->version == f->version));
+        if (control_policy_get(c, e->epoch, e->version, &bundle) == ERR_OK)
+            add_bundle(o, buf_bytes(&bundle), false);
+        buf_fini(&bundle);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+/* -- who has what ------------------------------------------------------------------------------ */
+
+enum standing { CURRENT, STALE, FAILED, FORKED, AHEAD, UNREACHABLE, STANDINGS };
+static const char *const standing_text[STANDINGS] = {"current", "stale", "failed",
+                                                     "forked",  "ahead", "unreachable"};
+
+struct has { /* what a member says of itself, or this agent knows of itself */
+    uint64_t epoch, version;
+    struct hash hash;
+    struct record_failed failed;
+    uint64_t parts_sum; /* 0: none */
+    struct hash parts_hash;
+};
+
+static int compare(uint64_t epoch, uint64_t version, uint64_t than_epoch, uint64_t than_version)
+{
+    if (epoch != than_epoch)
+        return epoch > than_epoch ? 1 : -1;
+    return version > than_version ? 1 : version < than_version ? -1 : 0;
+}
+
+/* `hash_or_null`: of the target, if this agent has it in force. */
+static enum standing stand(const struct has *m, const struct has *target, const struct hash *hash_or_null)
+{
+    bool same_parts = m->parts_sum == target->parts_sum &&
+                      (m->parts_sum == 0 || hash_eq(&m->parts_hash, &target->parts_hash));
+    int d = compare(m->epoch, m->version, target->epoch, target->version);
+    if (d > 0)
+        return AHEAD;
+    if (d == 0)
+        return hash_or_null && !hash_eq(&m->hash, hash_or_null) ? FORKED
+               : same_parts                                     ? CURRENT
+               : m->parts_sum > target->parts_sum               ? AHEAD
+                                                                : STALE;
+    bool has_failed =
+        m->failed.reason.len > 0 && compare(m->failed.epoch, m->failed.version, m->epoch, m->version) > 0;
+    return has_failed ? FAILED : STALE;
+}
+
+static struct has of_record(const struct record *r)
+{
+    return (struct has){r->policy_epoch, r->policy_version, r->policy_hash,
+                        r->failed,       r->parts_sum,      r->parts_hash};
+}
+
+/* `trouble` is borrowed by what is returned. */
+static struct has of_ourselves(const struct control *c, const struct enforced_failed *trouble)
+{
+    const struct enforced *f = control_policy(c);
+    const struct parts *p = control_parts(c);
+    return (struct has){
+        .epoch = f->epoch,
+        .version = f->version,
+        .hash = f->hash,
+        .failed = {trouble->epoch, trouble->version, bytes_str(trouble->reason), bytes_str(trouble->what)},
+        .parts_sum = p->now.count ? p->sum : 0,
+        .parts_hash = p->hash};
+}
+
+/* The newest of which this agent has seen the signatures. */
+static struct has target_of(const struct has *own)
+{
+    struct has t = *own;
+    if (own->failed.reason.len > 0 &&
+        compare(own->failed.epoch, own->failed.version, own->epoch, own->version) > 0) {
+        t.epoch = own->failed.epoch;
+        t.version = own->failed.version;
+        memset(&t.hash, 0, sizeof t.hash);
+    }
+    return t;
+}
+
+static json_t *line_of(const struct member *m, const struct has *has, enum standing s)
+{
+    json_t *o = head_of(has->epoch, has->version, &has->hash);
+    json_object_set_new(o, "name", json_of_text(m->record.credential.node));
+    json_object_set_new(o, "id", json_of_id(&m->id));
+    json_object_set_new(o, "state", json_string(standing_text[s]));
+    json_object_set_new(o, "member", json_string(member_state_text(m)));
+    json_object_set_new(o, "parts", has->parts_sum ? json_of_number(has->parts_sum) : json_integer(0));
+    if (has->failed.reason.len == 0)
+        return o;
+    json_t *failed = json_object();
+    json_object_set_new(failed, "epoch", json_of_number(has->failed.epoch));
+    json_object_set_new(failed, "version", json_of_number(has->failed.version));
+    json_object_set_new(failed, "reason", json_of_text(has->failed.reason));
+    json_object_set_new(failed, "words", json_of_text(has->failed.words));
+    json_object_set_new(o, "failed", failed);
+    return o;
+}
+
+static bool is_reachable(const struct member *m)
+{
+    return m->state == GOSSIP_ALIVE;
+}
+
+json_t *publishing_status(const struct control *c)
+{
+    const struct enforced *f = control_policy(c);
+    struct enforced_failed trouble = enforced_trouble(f);
+    struct has own = of_ourselves(c, &trouble), target = target_of(&own);
+    const struct hash *hash = target.epoch == f->epoch && target.version == f->version ? &f->hash : NULL;
+    size_t count[STANDINGS] = {0};
+    bool complete = target.version > 0;
+    json_t *o = head_of(target.epoch, target.version, hash ? hash : &target.hash), *list = json_array();
+    for (const struct member *m = control_roster(c)->by_id; m; m = m->hh.next) {
+        bool is_self = node_id_eq(&m->id, &control_identity(c)->sign.pub);
+        if (m->state == GOSSIP_LEFT || m->is_revoked)
+            continue;
+        struct has has = is_self ? own : of_record(&m->record);
+        enum standing s = stand(&has, &target, hash);
+        complete = complete && (s == CURRENT || m->state == GOSSIP_DEAD);
+        if (!is_reachable(m) && !is_self)
+            s = UNREACHABLE;
+        count[s]++;
+        json_array_append_new(list, line_of(m, &has, s));
+    }
+    json_t *counts = json_object();
+    for (size_t s = 0; s < STANDINGS; s++)
+        json_object_set_new(counts, standing_text[s], json_of_number(count[s]));
+    json_object_set_new(o, "complete", json_boolean(complete));
+    json_object_set_new(o, "counts", counts);
+    json_object_set_new(o, "members", list);
+    return o;
+}
