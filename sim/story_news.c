@@ -84,6 +84,14 @@ static void flood(struct world *w, uint32_t unused)
         accuse(w, h);
 }
 
+/* `f` must live as long as the world runs in this story. */
+static void begin_flood(struct world *w, struct flood *f)
+{
+    f->until = w->now + SEC(FLOOD_S);
+    w->study = f;
+    flood(w, 0);
+}
+
 /* What the quiet half has to know of its own news: a good-bye, a record, a death, a document. */
 struct quiet_news {
     uint32_t left, updated, gone;
@@ -131,9 +139,7 @@ void story_classes(struct world *w)
     mono_us took[KINDS] = {0};
     if (w->config.hosts < 2 * KINDS || !acts_start_all(w) || !world_run(w, SEC(5)))
         return;
-    f.until = w->now + SEC(FLOOD_S);
-    w->study = &f;
-    flood(w, 0);
+    begin_flood(w, &f);
     world_run(w, SEC(3));
     const struct quiet_news n = tell_news(w, &f);
     mono_us start = w->now, bound = SEC(FLOOD_BOUND_S);

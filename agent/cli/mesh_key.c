@@ -39,6 +39,7 @@ static enum err make(struct sign_key *key, const char *kind, const char *path, c
 
 static bool is_role(const char *text)
 {
+    assert(text);
     return strcmp(text, "root") == 0 || strcmp(text, "policy") == 0 || strcmp(text, "enrol") == 0;
 }
 

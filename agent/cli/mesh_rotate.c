@@ -383,7 +383,7 @@ static int finish(const struct args_command *cmd, struct ceremony *c, enum err e
 static enum err rotate(struct ceremony *c)
 {
     const struct options *o = c->o;
-    struct root opened;
+    struct root opened = {0};
     enum err err = keys_root(&c->before, &c->before_bytes, o->ca, o->root_file, &c->why);
     if (!err)
         err = change(c);

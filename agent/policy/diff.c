@@ -124,13 +124,13 @@ static void write_fault(struct buf *out, const struct policy *p, const struct fa
 static void compare_fault(struct diff *d, const struct fault *a, const struct fault *b)
 {
     struct buf before = {0}, after = {0};
+    const struct fault *said = b ? b : a;
+    assert(said);
     write_fault(&before, d->a, a, d->b);
     write_fault(&after, d->b, b, d->a);
-    differ_texts(d,
-                 (struct diff_one){.kind = DIFF_FAULT,
-                                   .service = (b ? b : a)->said.to->name,
-                                   .name = (b ? b : a)->said.name},
-                 &before, &after);
+    differ_texts(
+        d, (struct diff_one){.kind = DIFF_FAULT, .service = said->said.to->name, .name = said->said.name},
+        &before, &after);
 }
 
 static void compare_faults(struct diff *d)
@@ -157,7 +157,9 @@ static void compare_egress_rule(struct diff *d, const struct policy_egress *a, c
         words_egress(&before, a);
     if (b)
         words_egress(&after, b);
-    differ_texts(d, (struct diff_one){.kind = DIFF_EGRESS, .name = (b ? b : a)->name}, &before, &after);
+    const struct policy_egress *said = b ? b : a;
+    assert(said);
+    differ_texts(d, (struct diff_one){.kind = DIFF_EGRESS, .name = said->name}, &before, &after);
 }
 
 static void compare_egress(struct diff *d)

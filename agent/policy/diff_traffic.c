@@ -13,6 +13,7 @@ static const struct policy_route *route_named(const struct policy_service *s, co
 
 static const char *target_name(const struct policy_target *t)
 {
+    assert(t);
     return t->subset ? t->subset->name : "*";
 }
 
@@ -267,8 +268,10 @@ static void compare_subset(struct diff *d, const struct policy_service *s, const
         words_labels(&before, a->labels);
     if (b)
         words_labels(&after, b->labels);
-    differ_texts(d, (struct diff_one){.kind = DIFF_SUBSET, .service = s->name, .name = (b ? b : a)->name},
-                 &before, &after);
+    const struct policy_subset *said = b ? b : a;
+    assert(said);
+    differ_texts(d, (struct diff_one){.kind = DIFF_SUBSET, .service = s->name, .name = said->name}, &before,
+                 &after);
 }
 
 static void compare_subsets(struct diff *d, const struct policy_service *a, const struct policy_service *b)
