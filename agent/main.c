@@ -10,10 +10,14 @@ static const struct command {
     const char *name, *about;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"mesh", "init: make a mesh, its keys and its root of trust (offline)", cli_mesh},
+    {"mesh",
+     "init, key, rotate, sign, show: the keys of a mesh and its root of trust (offline); publish (at an "
+     "agent)",
+     cli_mesh},
     {"token", "create: make a token that enrols hosts (offline)", cli_token},
     {"enrol", "request, sign: enrol a host without a token (offline)", cli_enrol},
-    {"policy", "check, test, sign, verify (offline); publish, show (at an agent)", cli_policy},
+    {"policy", "check, test, fmt, schema, diff, sign, verify (offline); publish, show (at an agent)",
+     cli_policy},
     {"agent", "run the agent of this host", cli_agent},
     {"status", "the agent's own state", cli_status},
     {"members", "the agents of the mesh, as this one sees them", cli_members},

@@ -76,11 +76,26 @@ static void warn_of_root(json_t *list, const struct control *c, wall_s now)
                               "enforced; sign and publish the next version"));
 }
 
+/* Nobody has been met yet. An agent whose own address is not on loopback dials none that is (gossip's apply_may_dial()). */
+static void warn_of_seeds(json_t *list, const struct config *config)
+{
+    bool here = addr_is_loopback(&config->advertise[0]);
+    json_array_append_new(list,
+                          json_sprintf("not joined: no seed has answered (%s%s): does an agent run there, "
+                                       "and do UDP and TCP pass between the hosts?%s",
+                                       config->seed[0], config->seed_count > 1 ? ", ..." : "",
+                                       here ? "" : " (seeds on loopback need --listen on loopback)"));
+}
+
 /* Others were here, and none answers: more often it is we who are cut off than they who are gone. */
 static void warn_of_silence(json_t *list, const struct control *c)
 {
     struct gossip_counts n = gossip_counts(control_gossip(c));
     unsigned port = control_config(c)->listen[0].port;
+    if (control_is_revoked(c)) /* that is why */
+        return;
+    if (n.alive <= 1 && n.suspect + n.dead == 0 && !control_is_joined(c))
+        warn_of_seeds(list, control_config(c));
     if (n.alive <= 1 && n.suspect + n.dead > 0)
         json_array_append_new(
             list, json_sprintf("no other member answers: do UDP and TCP %u pass between the hosts?", port));

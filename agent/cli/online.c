@@ -66,6 +66,9 @@ static void print_status(const json_t *o)
     if (gmtime_r(&expires, &utc))
         strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
     printf("enrolled  until %s\n", when);
+    if (number(o, "revoked_keys") > 0)
+        printf("revoked   %lld key%s\n", number(o, "revoked_keys"),
+               number(o, "revoked_keys") == 1 ? "" : "s");
     json_array_foreach(json_object_get(o, "warnings"), i, w) printf("warning   %s\n", json_string_value(w));
 }
 

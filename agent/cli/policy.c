@@ -38,8 +38,7 @@ static void examine(struct report *r, const struct policy_source *src, size_t co
                     const struct check_options *o)
 {
     struct policy *p = NULL;
-    r->said.list = calloc(COMPLAINTS_SHOWN_MAX, sizeof *r->said.list);
-    enum err e = r->said.list ? policy_compile_sources(&p, src, count, &r->said) : ERR_NOMEM;
+    enum err e = policy_compile_sources(&p, src, count, &r->said);
     if (e == ERR_NOMEM)
         complain(&r->said, NULL, "out of memory");
     if (e == ERR_OK) {
@@ -113,14 +112,16 @@ static bool read_text(struct texts *t, const char *file, bool tests_only, struct
 /* Examines `count` files as one policy, and prints or lists what was found. True: good. */
 static bool examine_files(const char *const *files, size_t count, const struct check_options *o, json_t *list)
 {
-    struct report r = {.file = files[0]};
+    struct report r = {.file = files[0], .said.file = files[0]};
     struct texts t = {.count = 0};
-    bool read = true;
+    r.said.list = calloc(COMPLAINTS_SHOWN_MAX, sizeof *r.said.list);
+    bool read = r.said.list != NULL;
+    if (!read)
+        complain(&r.said, NULL, "out of memory");
     for (size_t i = 0; i < count; i++)
         read = read_text(&t, files[i], false, &r.said) && read;
     for (size_t i = 0; i < o->tests.count; i++)
         read = read_text(&t, o->tests.at[i], true, &r.said) && read;
-    r.said.file = files[0];
     if (read)
         examine(&r, t.src, t.count, o);
     if (o->json)

@@ -504,7 +504,8 @@ static enum err verify(const struct verify_options *o, const char *file, struct 
     if (e == ERR_OK)
         e = file_read(&in, file, BUNDLE_BYTES_MAX, why);
     if (e == ERR_OK && (e = bundle_read(&b, &p, &root, buf_bytes(&in), &c)) != ERR_OK)
-        buf_addf(why, "%s", c.text.len ? buf_str(&c.text) : err_text(e));
+        buf_addf(why, "%s%s", e == ERR_MALFORMED ? "no signed bundle, or a damaged one: " : "",
+                 c.text.len ? buf_str(&c.text) : err_text(e));
     if (e == ERR_OK && o->text)
         fwrite(b.text.at, 1, b.text.len, stdout);
     else if (e == ERR_OK)

@@ -122,9 +122,9 @@ static void report_json(const struct grant *g)
 
 static void report_text(const struct grant *g)
 {
-    char until[32];
-    printf("Wrote %s for the mesh %.*s:\n  nodes     %s\n  services ", out_file, (int)g->mesh.len,
-           (const char *)g->mesh.at, node);
+    char until[32], key[NODE_ID_TEXT_MAX];
+    printf("Wrote %s for the mesh %.*s:\n  key       %s\n  nodes     %s\n  services ", out_file,
+           (int)g->mesh.len, (const char *)g->mesh.at, node_id_text(&g->key, key), node);
     for (size_t i = 0; i < g->service_count; i++)
         printf(" %.*s", (int)g->service[i].len, (const char *)g->service[i].at);
     for (size_t i = 0; i < g->labels.count; i++)

@@ -208,10 +208,11 @@ static struct renewing *renewing_new(struct control *c, const struct control_ren
 void control_renew(struct control *c, const struct control_renewal *ask,
                    void (*done)(void *arg, enum err outcome, const char *text), void *arg)
 {
-    const char *refused = c->renewing ? "another renewal is under way; try again in a moment"
-                          : !ask->token.len && !ask->credential.len && !c->config.token_path[0]
-                              ? "this agent was started without --token: give `starling renew` one"
-                              : NULL;
+    const char *refused =
+        c->renewing ? "another renewal is under way; try again in a moment"
+        : !ask->token.len && !ask->credential.len && !c->config.token_path[0]
+            ? "this agent was started without --token; give a token: starling renew --token FILE"
+            : NULL;
     struct renewing *r = refused ? NULL : renewing_new(c, ask);
     if (r && start_thread(r) == ERR_OK) {
         r->done = done;

@@ -25,6 +25,7 @@ if "$starling" agent --data "$T/a/data" --node a --port-base 7000 --listen 127.0
 fi
 grep -q '"web"' "$T/out" || { cat "$T/out"; fail "unclear message"; }
 agent a 7000 --caller batch=uid:nobody
+eventually 10 test -e "$T/a/data/identity.key" # it has read its token
 cp "$T/token-all" "$T/token"
 agent b 7100 --seed 127.0.0.1:7000 --service cart=9001 --service vault=9001
 eventually 10 all_alive 2 a b

@@ -76,6 +76,10 @@ ends 0 'policy: v1  # schema' policy fmt "$T/fmt.yaml"
 ends 0 "$T/fmt.yaml" policy fmt --write "$T/fmt.yaml"
 "$starling" policy fmt --check "$T/fmt.yaml" || fail "formatted, and still not as it should be"
 ends 1 'root.trust:' policy fmt "$T/ca/root.trust"
+ends 1 'none.yaml: .*No such file' policy check "$T/none.yaml"
+ends 1 'no signed bundle' policy verify "$T/p.yaml" --root "$T/ca/root.trust"
+"$starling" policy check "$T/none.yaml" --json >"$T/out" && fail "policy check of no file"
+python3 -c 'import json, sys; assert "No such file" in json.load(sys.stdin)[0]["complaints"][0]["message"]' <"$T/out" || fail "policy check of no file --json"
 has 'file mesh epoch version expires hash signers' 'len(o["hash"]) == 64 and len(o["signers"]) == 1' policy sign "$T/p.yaml" --ca "$T/ca" -o "$T/p.bundle"
 has 'file mesh epoch version expires hash signers' 'o["version"] == 1 and o["expires"] == 0' policy verify "$T/p.bundle" --root "$T/ca/root.trust"
 
@@ -138,7 +142,24 @@ echo "- usage"
 ends 2 'there is no command' tap
 ends 2 'try: starling policy --help' policy frmt
 ends 2 '--colour' status --colour
-for c in '' agent 'mesh init' 'token create' 'policy check' 'policy test' 'policy diff' 'policy sign' 'policy verify' 'policy publish' 'policy show' status members services why reload leave; do
+# Every command has --help, and is in the help of what is above it, in README's table and in docs/commands.md.
+help_of() { "$starling" "$@" --help | sed -n 's/^  \([a-z]*\)  *.*/\1/p'; }
+for c in $(help_of); do
+    ends 0 'usage: starling' "$c" --help
+    grep -q "^| .*\`\(starling \)\?$c[ \`]" README.md || fail "README's table has no $c"
+done
+for group in mesh policy; do
+    "$starling" --help | grep "^  $group " >"$T/line"
+    for v in $(help_of $group); do
+        ends 0 'usage: starling' $group "$v" --help
+        grep -q "[ ,;]$v\b" "$T/line" || fail "starling --help does not tell of $group $v"
+        grep -q "^| .*\`\(starling \)\?$group $v\b" README.md || fail "README's table has no $group $v"
+        grep -q "\`$group $v\b" docs/commands.md || fail "docs/commands.md has no $group $v"
+    done
+done
+for c in 'mesh key new' 'mesh key show' 'mesh key passphrase' 'token create' 'enrol request' 'enrol sign'; do
     # shellcheck disable=SC2086
-    ends 0 'usage: starling' $c --help
+    ends 0 "usage: starling $c" $c --help
+    grep -q "^| .*\`\(starling \)\?$c[ \`]" README.md || fail "README's table has no $c"
+    grep -q "\`$c\`" docs/commands.md || fail "docs/commands.md has no $c"
 done

@@ -200,9 +200,10 @@ static void a_lower_version_is_not_signed_and_the_difference_is_shown_B24(void *
     put("v5.yaml", GOOD("5"));
     put("v6.yaml", GOOD("6") "# more\n");
     assert_int_equal(POLICY("sign", "@/v5.yaml", "--ca", "@/ca", "-o", "@/v5.bundle"), EXIT_GOOD);
-    assert_int_equal(
-        POLICY("sign", "@/v6.yaml", "--ca", "@/ca", "--previous", "@/v5.bundle", "-o", "@/v6.bundle"),
-        EXIT_GOOD);
+    assert_int_equal(POLICY("sign", "@/v6.yaml", "--ca", "@/ca", "--previous", "@/v5.bundle", "--text", "-o",
+                            "@/v6.bundle"),
+                     EXIT_GOOD);
+    expect_said("version 5 -> 6\nno difference\n");
     expect_said("- version: 5\n+ version: 6\n+ # more\n");
     assert_int_equal(POLICY("sign", "@/v6.yaml", "--ca", "@/ca", "--previous", "@/v5.bundle", "-o",
                             "@/v6.bundle", "--force", "--json"),
