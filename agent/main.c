@@ -16,7 +16,9 @@ static const struct command {
      cli_mesh},
     {"token", "create: make a token that enrols hosts (offline)", cli_token},
     {"enrol", "request, sign: enrol a host without a token (offline)", cli_enrol},
-    {"policy", "check, test, fmt, schema, diff, sign, verify (offline); publish, show (at an agent)",
+    {"policy",
+     "check, test, fmt, schema, diff, sign, verify (offline); publish, show, status, history, rollback (at "
+     "an agent)",
      cli_policy},
     {"agent", "run the agent of this host", cli_agent},
     {"status", "the agent's own state", cli_status},
