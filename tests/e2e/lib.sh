@@ -5,7 +5,7 @@ set -eu
 B=$(realpath "$B")
 starling=$B/starling
 T=$(mktemp -d /tmp/starling-e2e.XXXXXX)
-pids=
+pids= made_hosts= made_bridges=
 
 # Under a sanitizer (SANITIZED, set by the Makefile) all is slower and larger; every report goes to a file, whichever process makes it, and
 # fails the test. Agents stay dumpable: the leak check at their end traces them.
@@ -35,6 +35,8 @@ finish() {
     trap - EXIT
     [ -z "${SANITIZED:-}" ] || collect_reports
     for p in $pids; do end "$p"; done
+    for h in $made_hosts; do ip netns del "star-$$-$h" 2>/dev/null || true; done
+    for b in $made_bridges; do ip link del "$b" 2>/dev/null || true; done
     if [ "$status" != 0 ]; then
         for log in "$T"/*/log "$T"/*.log; do
             [ -s "$log" ] && { echo "--- $log"; tail -n 40 "$log"; }
@@ -83,6 +85,33 @@ agent() {
 }
 pid_of() { cat "$T/$1/pid"; }
 crash() { end "$(pid_of "$1")"; }
+
+# Hosts of their own: network namespaces. The I-th has 10.77.0.I, and fd77::I where it is on a bridge.
+make_host() { # NAME
+    [ -n "$made_hosts" ] || mount -t tmpfs none /run/netns 2>/dev/null || { mkdir -p /run/netns && mount -t tmpfs none /run/netns; }
+    ip netns add "star-$$-$1"
+    made_hosts="$made_hosts $1"
+    ip -n "star-$$-$1" link set lo up
+}
+make_bridge() { ip link add "$1" type bridge && made_bridges="$made_bridges $1" && ip link set "$1" up; }
+bridged_host() { # NAME I BRIDGE
+    make_host "$1"
+    ip link add "v$$-$2" type veth peer name eth0 netns "star-$$-$1"
+    ip link set "v$$-$2" master "$3" up
+    ip -n "star-$$-$1" addr add "10.77.0.$2/24" dev eth0
+    ip -n "star-$$-$1" addr add "fd77::$2/64" dev eth0 nodad
+    ip -n "star-$$-$1" link set eth0 up
+}
+in_host() { h=$1; shift; ip netns exec "star-$$-$h" "$@"; }
+host_agent() { # NAME FLAGS...; as agent()
+    name=$1; shift
+    mkdir -p "$T/$name"
+    [ -e "$T/$name/data/identity.key" ] || set -- --token "$T/token" "$@"
+    # The agent itself, not a shell around it, is who is crashed.
+    ip netns exec "star-$$-$name" "$starling" agent --data "$T/$name/data" --node "$name" "$@" >>"$T/$name/log" 2>&1 &
+    echo $! >"$T/$name/pid"
+    pids="$pids $!"
+}
 
 # ask NAME COMMAND...: a command at that agent
 ask() { at=$1; shift; "$starling" "$@" --data "$T/$at/data"; }

@@ -4,23 +4,8 @@
 needs_namespaces
 
 hosts="n1 n2 n3 n4"
-cleanup() { status=$?; for h in $hosts; do ip netns del "star-$$-$h" 2>/dev/null || true; done; ip link del "br$$" 2>/dev/null || true; finish "$status"; }
-trap cleanup EXIT
-mount -t tmpfs none /run/netns 2>/dev/null || { mkdir -p /run/netns && mount -t tmpfs none /run/netns; }
-ip link add "br$$" type bridge
-ip link set "br$$" up
-i=0
-for h in $hosts; do
-    i=$((i + 1))
-    ip netns add "star-$$-$h"
-    ip link add "v$$-$i" type veth peer name eth0 netns "star-$$-$h"
-    ip link set "v$$-$i" master "br$$" up
-    ip -n "star-$$-$h" addr add "10.77.0.$i/24" dev eth0
-    ip -n "star-$$-$h" addr add "fd77::$i/64" dev eth0 nodad
-    ip -n "star-$$-$h" link set eth0 up
-    ip -n "star-$$-$h" link set lo up
-done
-in_host() { h=$1; shift; ip netns exec "star-$$-$h" "$@"; }
+make_bridge "br$$"
+for h in $hosts; do bridged_host "$h" "${h#n}" "br$$"; done
 lose() { # PERCENT of what each host receives from the others
     for h in $hosts; do
         in_host "$h" nft -f - <<N
@@ -33,13 +18,6 @@ table inet lossy {
 }
 N
     done
-}
-host_agent() { # NAME FLAGS...
-    name=$1; shift
-    mkdir -p "$T/$name"
-    in_host "$name" "$starling" agent --data "$T/$name/data" --node "$name" --token "$T/token" "$@" >>"$T/$name/log" 2>&1 &
-    echo $! >"$T/$name/pid"
-    pids="$pids $!"
 }
 mesh
 printf '10.77.0.1 seed.star.test\nfd77::1 seed.star.test\n127.0.0.1 localhost\n' >"$T/hosts"

@@ -6,13 +6,10 @@ needs_namespaces
 # Milliseconds that each host's own wire takes, one way: the round trip of two is the sum of both, twice.
 hosts="n1 n2 n3 n4"
 delay_of() { case "$1" in n1) echo 1 ;; n2) echo 4 ;; n3) echo 15 ;; n4) echo 30 ;; esac; }
-cleanup() { status=$?; for h in $hosts; do ip netns del "star-$$-$h" 2>/dev/null || true; done; finish "$status"; }
-trap cleanup EXIT
-mount -t tmpfs none /run/netns 2>/dev/null || { mkdir -p /run/netns && mount -t tmpfs none /run/netns; }
 [ -w /dev/net/tun ] || { echo "needs /dev/net/tun"; exit 77; }
 wires=
 for h in $hosts; do
-    ip netns add "star-$$-$h"
+    make_host "$h"
     wires="$wires star-$$-$h=10.77.0.${h#n}=$(delay_of "$h")"
 done
 # shellcheck disable=SC2086
@@ -22,15 +19,7 @@ eventually 5 grep -q ready "$T/wires.log"
 for h in $hosts; do
     ip -n "star-$$-$h" addr add "10.77.0.${h#n}/24" dev eth0
     ip -n "star-$$-$h" link set eth0 up
-    ip -n "star-$$-$h" link set lo up
 done
-host_agent() { # NAME FLAGS...
-    name=$1; shift
-    mkdir -p "$T/$name"
-    ip netns exec "star-$$-$name" "$starling" agent --data "$T/$name/data" --node "$name" --token "$T/token" "$@" >>"$T/$name/log" 2>&1 &
-    echo $! >"$T/$name/pid"
-    pids="$pids $!"
-}
 mesh
 host_agent n1
 for h in n2 n3 n4; do host_agent "$h" --seed 10.77.0.1; done

@@ -1,7 +1,8 @@
 /* Records and credentials from a hostile member: bodies edited and signed again with the right keys.
  *   u8 mode   0: the bytes are the envelope           1: edits of the record's envelope
  *             2: edits of the record's body           3: edits of the credential's body, in a record by its
- * node What is accepted says only what it may, and is written again to the very same bytes (B16). */
+ * node            | 4: the record edited is one of layout 2, with elements of a later version
+ * What is accepted says only what it may, and is written again to the very same bytes (B16). */
 #include "trust_world.h"
 
 static void check_credential(const struct credential *c)
@@ -66,13 +67,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t len)
 {
     struct rd r = rd_init(bytes_of(in, len));
     world_make();
-    int mode = rd_u8(&r) & 3;
+    int choice = rd_u8(&r), mode = choice & 3;
+    const struct buf *start = choice & 4 ? &world.later : &world.record;
     if (mode == 0) {
         judge(rd_bytes(&r, rd_left(&r)));
     } else if (mode == 3) {
         judge_credential(&r);
     } else {
-        struct buf b = edited(mode == 1 ? buf_bytes(&world.record) : body_of(&world.record), &r);
+        struct buf b = edited(mode == 1 ? buf_bytes(start) : body_of(start), &r);
         if (mode == 1)
             judge(buf_bytes(&b));
         else

@@ -15,6 +15,7 @@ enum { NOW = 1800000000, DAY = 24 * 3600 };
 static struct {
     struct sign_key root, enrol, granted, node;
     struct buf root_bytes, grant, credential, record, token;
+    struct buf later; /* the record, as a version after ours would sign it */
     struct trust *trust;
 } world;
 
@@ -86,6 +87,12 @@ static inline void world_make_record(void)
     r.service[1] = (struct record_service){.name = STR("b"), .port = 6379};
     check(labels_add(&r.service[0].labels, STR("version"), STR("1")) == ERR_OK);
     check(record_create(&world.record, &r, &world.node) == ERR_OK);
+    r.layout = 2;
+    r.root_epoch = 1;
+    r.coordinate[0] = 1;
+    r.unknown_count = 2;
+    r.unknown = STR("\x07\x81\xa1\x61\x91\xc3");
+    check(record_create(&world.later, &r, &world.node) == ERR_OK);
 }
 
 static inline void world_make(void)

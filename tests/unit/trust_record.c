@@ -358,6 +358,110 @@ static void other_spellings_are_refused_though_rightly_signed_B16(void **state)
     }
 }
 
+/* ---- layout 2, and what comes after it (R10) ---- */
+
+static struct record record_of_layout_2(void)
+{
+    struct record r = record_of();
+    r.layout = 2;
+    r.root_epoch = 300;
+    memcpy(r.coordinate, "a way away.", RECORD_COORDINATE_BYTES);
+    return r;
+}
+
+/* A layout 2 record's body with `count` more elements in these bytes, signed by its owner. */
+static enum err judge_later(size_t count, struct bytes elements, struct record *out, struct refusal *why)
+{
+    enum { OF_LAYOUT_2 = 11 };
+    struct record r = record_of_layout_2();
+    struct buf b = {0}, body = {0};
+    struct envelope e;
+    assert_int_equal(record_create(&b, &r, &identity), ERR_OK);
+    assert_int_equal(envelope_parse(&e, buf_bytes(&b)), ERR_OK);
+    codec_put_array(&body, OF_LAYOUT_2 + count);
+    buf_add(&body, e.body.at + 1, e.body.len - 1);
+    buf_add_bytes(&body, elements);
+    enum err err = judge_body(buf_bytes(&body), out, why);
+    buf_fini(&b);
+    buf_fini(&body);
+    return err;
+}
+
+static void layout_2_says_where_its_owner_is_and_whom_it_trusts(void **state)
+{
+    struct record r = record_of_layout_2(), out;
+    struct buf b = {0}, old = {0};
+    (void)state;
+    assert_int_equal(record_create(&b, &r, &identity), ERR_OK);
+    assert_int_equal(trust_record(trust, buf_bytes(&b), NOW, &out), ERR_OK);
+    assert_int_equal(out.layout, 2);
+    assert_int_equal(out.root_epoch, 300);
+    assert_memory_equal(out.coordinate, "a way away.", RECORD_COORDINATE_BYTES);
+    assert_int_equal(out.unknown_count, 0);
+    /* In layout 1 the same record says neither. */
+    r.layout = 1;
+    assert_int_equal(record_create(&old, &r, &identity), ERR_OK);
+    assert_int_equal(trust_record(trust, buf_bytes(&old), NOW, &out), ERR_OK);
+    assert_int_equal(out.layout, 1);
+    assert_int_equal(out.root_epoch, 0);
+    assert_true(old.len < b.len);
+    buf_fini(&b);
+    buf_fini(&old);
+}
+
+static void what_a_later_version_adds_is_kept_and_changes_nothing_R10(void **state)
+{
+    struct record r = record_of_layout_2(), plain, out;
+    struct buf b = {0}, c = {0}, again = {0};
+    (void)state;
+    assert_int_equal(record_create(&b, &r, &identity), ERR_OK);
+    assert_int_equal(trust_record(trust, buf_bytes(&b), NOW, &plain), ERR_OK);
+    /* 7, {"a": [true]}, "new" */
+    r.unknown_count = 3;
+    r.unknown = STR("\x07\x81\xa1\x61\x91\xc3\xa3new");
+    assert_int_equal(record_create(&c, &r, &identity), ERR_OK);
+    assert_int_equal(trust_record(trust, buf_bytes(&c), NOW, &out), ERR_OK);
+    assert_int_equal(out.unknown_count, 3);
+    assert_true(bytes_eq(out.unknown, r.unknown));
+    /* Whoever passes it on as it was read passes on what was signed. */
+    assert_int_equal(record_create(&again, &out, &identity), ERR_OK);
+    assert_true(bytes_eq(buf_bytes(&again), buf_bytes(&c)));
+    out.unknown_count = 0;
+    out.unknown = bytes_of(NULL, 0);
+    buf_fini(&again);
+    assert_int_equal(record_create(&again, &out, &identity), ERR_OK);
+    assert_true(bytes_eq(buf_bytes(&again), buf_bytes(&b)));
+    buf_fini(&b);
+    buf_fini(&c);
+    buf_fini(&again);
+}
+
+static void what_a_later_version_adds_is_held_to_the_spelling_and_to_limits_B16_G12(void **state)
+{
+    struct record out;
+    struct bytes many = STR("\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01"
+                            "\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01");
+    (void)state;
+    assert_true(many.len > RECORD_UNKNOWN_MAX);
+    assert_int_equal(judge_later(RECORD_UNKNOWN_MAX, bytes_of(many.at, RECORD_UNKNOWN_MAX), &out, NULL),
+                     ERR_OK);
+    EXPECT_REFUSED(
+        ERR_MALFORMED, "record",
+        judge_later(RECORD_UNKNOWN_MAX + 1, bytes_of(many.at, RECORD_UNKNOWN_MAX + 1), &out, &why));
+    /* A number in two bytes that has place in one, a negative one, a float, a map out of order, too deep. */
+    EXPECT_REFUSED(ERR_MALFORMED, "record.unknown", judge_later(1, STR("\xcc\x07"), &out, &why));
+    EXPECT_REFUSED(ERR_MALFORMED, "record.unknown", judge_later(1, STR("\xff"), &out, &why));
+    EXPECT_REFUSED(ERR_MALFORMED, "record.unknown", judge_later(1, STR("\xcb\0\0\0\0\0\0\0\0"), &out, &why));
+    EXPECT_REFUSED(ERR_MALFORMED, "record.unknown",
+                   judge_later(1, STR("\x82\xa1\x62\x01\xa1\x61\x01"), &out, &why));
+    EXPECT_REFUSED(ERR_MALFORMED, "record.unknown",
+                   judge_later(1, STR("\x91\x91\x91\x91\x91\x01"), &out, &why));
+    assert_int_equal(judge_later(1, STR("\x91\x91\x91\x91\x01"), &out, NULL), ERR_OK);
+    /* Fewer than were announced, and more. */
+    EXPECT_REFUSED(ERR_MALFORMED, "record.unknown", judge_later(2, STR("\x01"), &out, &why));
+    EXPECT_REFUSED(ERR_MALFORMED, "end", judge_later(1, STR("\x01\x01"), &out, &why));
+}
+
 static void whatever_is_accepted_is_canonical_B16(void **state)
 {
     struct record r = record_of(), out;
@@ -392,6 +496,9 @@ int main(void)
         cmocka_unit_test(a_record_beyond_its_limits_is_not_made_G11_G16),
         cmocka_unit_test(too_much_in_one_record_is_over_the_limit),
         cmocka_unit_test(other_spellings_are_refused_though_rightly_signed_B16),
+        cmocka_unit_test(layout_2_says_where_its_owner_is_and_whom_it_trusts),
+        cmocka_unit_test(what_a_later_version_adds_is_kept_and_changes_nothing_R10),
+        cmocka_unit_test(what_a_later_version_adds_is_held_to_the_spelling_and_to_limits_B16_G12),
         cmocka_unit_test(whatever_is_accepted_is_canonical_B16),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
