@@ -202,7 +202,8 @@ static mono_ms expiry_of(const struct control *c, const struct member *m)
     return c->now + (left < 0 ? 0 : left > EXPIRY_LOOK_S ? EXPIRY_LOOK_S : left) * 1000;
 }
 
-static void say_member(const struct member *m)
+/* One that is new to us and suspect was stored by us, or told of by others: we have not asked it ourselves. */
+static void say_member(const struct member *m, bool is_new)
 {
     enum gossip_state state = m->state;
     char at[ADDR_TEXT_MAX];
@@ -214,6 +215,7 @@ static void say_member(const struct member *m)
                  ? "is degraded: it comes and goes, or loses most packets; used only where no other is left"
              : state == GOSSIP_ALIVE ? "is alive"
              : state == GOSSIP_DEAD  ? "is dead: it answers nobody"
+             : is_new                ? "is suspect: not heard from yet"
                                      : "is suspect: it does not answer");
 }
 
@@ -254,7 +256,7 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
         return;
     bool is_self = node_id_eq(&ev->id, &c->identity.sign.pub);
     if (!is_self && (ev->is_new || ev->before != ev->after || was_degraded != m->is_degraded))
-        say_member(m);
+        say_member(m, ev->is_new);
     roster_namesakes_each(m, say_name, c);
     if (e == ERR_OK && (ev->is_new || ev->record_changed) && !is_self)
         store_member(c, &ev->id, ev->record);
