@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "admin/explain.h"
 #include "http/h1.h"
 
 json_t *json_of_text(struct bytes b)
@@ -110,6 +111,16 @@ static bool asks_http(const json_t *q)
            json_object_size(json_object_get(q, "headers")) > 0;
 }
 
+/* Agents of this version take no policy with http2 or grpc in it, but it can be asked what it would do. */
+static void ask_in_its_protocol(struct question *k, const struct view *v)
+{
+    const struct policy_service *s = decide_service(v->policy, v->mesh, k->ask.service);
+    if (!s || policy_service_protocol(s) == POLICY_HTTP || !policy_service_has_requests(s))
+        return;
+    k->ask.protocol = (uint8_t)policy_service_protocol(s);
+    k->ask.service = bytes_str(policy_service_name(s));
+}
+
 /* False: `told`, or no memory. */
 static bool read_question(struct question *k, const struct why_at *at, const json_t *q, struct buf *told)
 {
@@ -130,6 +141,8 @@ static bool read_question(struct question *k, const struct why_at *at, const jso
                                    .caller = bytes_str(text_in(q, "from")),
                                    .service = is_tcp ? to : k->head.authority,
                                    .vouch = at->own};
+    if (at->offline && !is_tcp)
+        ask_in_its_protocol(k, at->view);
     return true;
 }
 
@@ -181,6 +194,8 @@ static json_t *targets_of(const struct why_at *at, const struct policy_route *r)
         json_t *o = json_object();
         json_object_set_new(o, "subset", json_string(t->subset ? t->subset->name : ""));
         json_object_set_new(o, "weight", json_integer(t->weight));
+        json_object_set_new(o, "percent", json_real(100.0 * t->weight / (double)r->weight_sum));
+        json_object_set_new(o, "selects", t->subset ? json_of_labels(t->subset->labels) : json_null());
         split_instances(at, o, t);
         json_array_append_new(list, o);
     }
@@ -201,31 +216,45 @@ static void add_subsets(json_t *o, const json_t *targets)
     json_object_set_new(o, "endpoints", endpoints);
 }
 
+/* In numbers; in the words of the language they are among the settings. */
 static json_t *timeouts_of(const struct policy_route *r)
 {
     if (!r)
         return json_null();
-    return json_pack("{s:I,s:I}", "connect_ms", (json_int_t)r->timeouts.connect_ms, "request_ms",
-                     (json_int_t)r->timeouts.request_ms);
+    const struct policy_timeouts *t = &r->timeouts;
+    return json_pack("{s:I,s:I,s:I,s:I,s:I}", "connect_ms", (json_int_t)t->connect_ms, "request_ms",
+                     (json_int_t)t->request_ms, "per_try_ms", (json_int_t)t->per_try_ms, "idle_ms",
+                     (json_int_t)t->idle_ms, "stream_ms", (json_int_t)t->stream_ms);
 }
 
-/* Is there a target that would find nobody? `r` then says what its share of the requests is answered. */
-static bool lacks_endpoint(const struct why_at *at, const struct policy_route *route,
+/* Is there a target that would find nobody; or with `all`, none that would find somebody? `r` then says what the share of
+ * the first such one is answered. */
+static bool lacks_endpoint(const struct why_at *at, const struct policy_route *route, bool all,
                            struct exchange_refusal *r)
 {
     struct traffic *t = traffic_new(1); /* nothing is in flight: only whether there is one matters */
-    bool lacks = false;
-    for (size_t i = 0; t && route && i < route->target_count && !lacks; i++) {
+    size_t wanted = 0, lacking = 0;
+    for (size_t i = 0; t && route && i < route->target_count; i++) {
         const struct policy_target *to = &route->target[i];
         const char *name = policy_service_name(to->service);
         enum traffic_why why;
-        lacks = to->weight > 0 &&
-                !traffic_pick(t, view_service(at->view, bytes_str(name)), to->subset, NULL, &why);
-        if (lacks)
+        if (to->weight == 0)
+            continue;
+        wanted++;
+        if (traffic_pick(t, view_service(at->view, bytes_str(name)), to->subset, NULL, &why))
+            continue;
+        if (lacking++ == 0)
             *r = decide_no_endpoint(name, to->subset, why);
     }
     traffic_free(t);
-    return lacks;
+    return lacking > 0 && (!all || lacking == wanted);
+}
+
+/* Somebody is looked for before the caller's identity is: who is not believed either is told so only where there is an
+ * instance that would not believe it. */
+static bool finds_nobody(const struct why_at *at, const struct decision *d, struct exchange_refusal *r)
+{
+    return !at->offline && d->verdict.allowed && lacks_endpoint(at, d->route, !d->allowed, r);
 }
 
 /* What the mesh itself would answer; null where the application does. */
@@ -236,34 +265,58 @@ static void add_refusal(json_t *o, const struct exchange_refusal *r, bool http)
     json_object_set_new(o, "reason", text_or_null(r ? r->reason : NULL));
 }
 
+static const char *rule_of(const struct decision *d)
+{
+    return !d->allowed && d->refusal.rule ? d->refusal.rule : d->verdict.rule;
+}
+
+static const char *audit_rule_of(const struct policy_verdict *v)
+{
+    return !v->audited ? NULL : v->audit_rule ? v->audit_rule : v->rule;
+}
+
 static void add_decision(json_t *o, const struct decision *d)
 {
     const struct policy_verdict *v = &d->verdict;
-    const char *rule = !d->allowed && d->refusal.rule ? d->refusal.rule : v->rule;
     json_object_set_new(o, "decision", json_string(d->allowed ? "allow" : "deny"));
-    json_object_set_new(o, "rule", text_or_null(rule));
+    json_object_set_new(o, "rule", text_or_null(rule_of(d)));
     json_object_set_new(o, "audited", json_boolean(v->audited));
-    json_object_set_new(o, "audit_rule",
-                        text_or_null(!v->audited     ? NULL
-                                     : v->audit_rule ? v->audit_rule
-                                                     : v->rule));
+    json_object_set_new(o, "audit_rule", text_or_null(audit_rule_of(v)));
     json_object_set_new(o, "service", text_or_null(d->service ? policy_service_name(d->service) : NULL));
     json_object_set_new(o, "route", text_or_null(d->route ? d->route->name : NULL));
+}
+
+/* What holds besides, and where each is said. */
+static void add_explanation(json_t *o, const struct why_at *at, const struct question *k,
+                            const struct decision *d)
+{
+    struct policy_header space[HTTP_HEADERS_MAX];
+    struct policy_request rq =
+        decide_request(k->ask.caller, k->ask.protocol != PROTOCOL_TCP ? &k->head : NULL, space);
+    const struct policy *p = at->view->policy;
+    const struct explain_at by = {.policy = p, .places = at->places, .now = at->now};
+    uint64_t needs = p ? policy_features(p) : 0;
+    explain_decision(o, &by, d->service, d->route, rule_of(d), audit_rule_of(&d->verdict), &rq);
+    explain_route(o, &by, d->service, d->route, &rq);
+    json_object_set_new(o, "features", explain_features(needs));
+    json_object_set_new(o, "lacking", explain_features(features_lacking(needs)));
 }
 
 static json_t *answer(const struct why_at *at, const struct question *k)
 {
     struct decision d;
     struct exchange_refusal none;
-    bool http = k->ask.protocol == PROTOCOL_HTTP;
+    bool http = k->ask.protocol != PROTOCOL_TCP;
     json_t *o = json_object();
-    decide_both(&d, at->view, &k->ask, http ? &k->head : NULL);
+    (at->offline ? decide_by_policy : decide_both)(&d, at->view, &k->ask, http ? &k->head : NULL);
     json_t *targets = targets_of(at, d.route);
+    bool lacks = finds_nobody(at, &d, &none);
     add_decision(o, &d);
-    add_refusal(o, !d.allowed ? &d.refusal : lacks_endpoint(at, d.route, &none) ? &none : NULL, http);
+    add_refusal(o, lacks ? &none : !d.allowed ? &d.refusal : NULL, http);
     add_subsets(o, targets);
     json_object_set_new(o, "targets", targets);
     json_object_set_new(o, "timeouts", timeouts_of(d.route));
+    add_explanation(o, at, k, &d);
     return o;
 }
 

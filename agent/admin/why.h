@@ -7,12 +7,17 @@
 #include <jansson.h>
 
 #include "exchange/decide.h"
+#include "policy/place.h"
 
-/* Who answers: nothing is kept. `own` is this host's credential: what is asked here is asked with it. */
+/* Who answers: nothing is kept. At an agent `own` is its host's credential: what is asked here is asked with it. Offline
+ * there is a policy and nothing else: the caller is believed, and no instance is known. */
 struct why_at {
-    const struct view *view;
+    const struct view *view; /* offline: of a builder without members */
+    bool offline;
     const struct credential *own;
-    const char *node; /* this host's name, for its own endpoints */
+    const char *node;            /* this host's name, for its own endpoints */
+    const struct places *places; /* of the view's policy; NULL: nothing is said of places */
+    wall_s now;                  /* for the ends of faults */
 };
 
 /* `question`: {"from", "to", "method", "path", "query", "headers": {}}. Returns a new object with all members that

@@ -37,6 +37,7 @@ int cli_renew(int argc, char **argv); /* enrol.c */
 int cli_reload(int argc, char **argv);
 /* The verbs of policy that policy.c does not do itself: offline in policy_sign.c, at an agent in online.c. */
 int cli_policy_fmt(int argc, char **argv);
+int cli_policy_why(int argc, char **argv); /* why.c */
 int cli_policy_diff(int argc, char **argv);
 int cli_policy_schema(int argc, char **argv);
 json_t *cli_policy_schema_json(void); /* a new reference; NULL: no memory */

@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "cli/ask.h"
 #include "cli/cli.h"
+#include "cli/tell.h"
 #include "cli/diff_report.h"
 #include "policy/bundle.h"
 #include "store/file.h"
@@ -14,25 +15,6 @@
 enum { LEAVE_WAIT_S = 3600 };
 
 /* -- printing ------------------------------------------------------------------------------ */
-
-static int print_json(json_t *result)
-{
-    json_dumpf(result, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    json_decref(result);
-    return EXIT_GOOD;
-}
-
-static const char *text(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
-
-static long long number(const json_t *o, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(o, key));
-}
 
 /* "key=value,key=value" into `out`, whose text is returned. */
 static const char *labels(const json_t *o, struct buf *out)
@@ -122,51 +104,6 @@ static void print_services(const json_t *list)
         printf("%-20s %-20s %-24s %-6lld %-10s %s\n", text(s, "service"), text(s, "node"), text(s, "address"),
                number(s, "port"), text(s, "state"), labels(s, &l));
     buf_fini(&l);
-}
-
-static void print_endpoints(const char *title, const json_t *list)
-{
-    struct buf l = {0};
-    const json_t *e;
-    size_t i;
-    json_array_foreach(list, i, e)
-    {
-        printf("%-10s %s at %s, %s", i == 0 ? title : "", text(e, "node"), text(e, "address"),
-               text(e, "standing"));
-        if (*labels(e, &l))
-            printf(" (%s)", buf_str(&l));
-        putchar('\n');
-    }
-    buf_fini(&l);
-}
-
-static void print_why(const json_t *o)
-{
-    const json_t *p = json_object_get(o, "policy"), *t;
-    size_t i;
-    const char *rule = text(o, "rule"), *reason = text(o, "reason");
-    printf("decision   %s%s\nrule       %s\nroute      %s\n", text(o, "decision"),
-           !json_is_true(json_object_get(o, "audited")) ? ""
-           : strcmp(text(o, "decision"), "allow") == 0  ? " (without audit: deny)"
-                                                        : " (without audit: allow)",
-           *rule ? rule : "(none was asked)",
-           json_is_string(json_object_get(o, "route")) ? text(o, "route") : "(none matches)");
-    if (*reason && json_is_integer(json_object_get(o, "status")))
-        printf("answer     %lld %s, %s\n", number(o, "status"), text(o, "flag"), reason);
-    else if (*reason)
-        printf("answer     closed, %s, %s\n", text(o, "flag"), reason);
-    json_array_foreach(json_object_get(o, "targets"), i, t)
-    {
-        printf("subset     %s, weight %lld\n", *text(t, "subset") ? text(t, "subset") : "(any instance)",
-               number(t, "weight"));
-        print_endpoints("endpoints", json_object_get(t, "endpoints"));
-        print_endpoints("not used", json_object_get(t, "excluded"));
-    }
-    if (number(p, "version") == 0)
-        puts("policy     none in force");
-    else
-        printf("policy     version %lld, epoch %lld, %s\n", number(p, "version"), number(p, "epoch"),
-               text(p, "hash"));
 }
 
 /* -- the commands -------------------------------------------------------------------------- */
@@ -295,87 +232,6 @@ int cli_leave(int argc, char **argv)
     if (a.json)
         return print_json_text("left", json_string(done));
     puts(done);
-    return EXIT_GOOD;
-}
-
-enum { HEADER_NAME_MAX = 255 };
-
-static size_t header_name_len(const char *header)
-{
-    return strcspn(header, ":=");
-}
-
-/* The first that is not "NAME: VALUE", or NULL. */
-static const char *bad_header(const struct args_list *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        size_t n = header_name_len(list->at[i]);
-        if (n == 0 || n > HEADER_NAME_MAX || !list->at[i][n])
-            return list->at[i];
-    }
-    return NULL;
-}
-
-/* Headers as "name: value" or "name=value", names in lower case. */
-static json_t *headers_of(const struct args_list *list)
-{
-    json_t *o = json_object();
-    for (size_t i = 0; i < list->count; i++) {
-        char name[HEADER_NAME_MAX + 1];
-        size_t n = header_name_len(list->at[i]);
-        for (size_t k = 0; k < n; k++)
-            name[k] =
-                (char)(list->at[i][k] >= 'A' && list->at[i][k] <= 'Z' ? list->at[i][k] + 32 : list->at[i][k]);
-        name[n] = 0;
-        const char *value = list->at[i] + n + 1;
-        json_object_set_new(o, name, json_string(value + strspn(value, " ")));
-    }
-    return o;
-}
-
-/* CALLER SERVICE [METHOD PATH]. What is not given is not sent: a tcp service has neither. */
-static json_t *why_request(const struct args_list *operands, const struct args_list *headers)
-{
-    const char *path = operands->count > 3 ? operands->at[3] : "";
-    size_t n = strcspn(path, "?");
-    json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:s%,s:o}", "command", "why", "from",
-                          strcmp(operands->at[0], "-") == 0 ? "" : operands->at[0], "to", operands->at[1],
-                          "method", operands->count > 2 ? operands->at[2] : "", "path", path, n, "headers",
-                          headers_of(headers));
-    if (path[n])
-        json_object_set_new(o, "query", json_string(path + n + 1));
-    return o;
-}
-
-int cli_why(int argc, char **argv)
-{
-    struct ask a = {0};
-    struct args_list operands = {0}, headers = {0};
-    const struct args_option options[] = {
-        ASK_OPTIONS(a),
-        {"header", 'H', "NAME: VALUE", "a header of the request; may be repeated", .list = &headers}};
-    const struct args_command cmd = {.name = "why",
-                                     .operands = "CALLER SERVICE [METHOD PATH]",
-                                     .about =
-                                         "Explains what this agent would do with a request: the intention, "
-                                         "the route, the instances, the policy they rest on.\n"
-                                         "CALLER is the service that asks, or - for an unknown one.",
-                                     .option = options,
-                                     .option_count = sizeof options / sizeof *options,
-                                     .operands_min = 2,
-                                     .operands_max = 4};
-    int status = args_parse(&cmd, argc, argv, &operands);
-    if (status != ARGS_GO)
-        return status;
-    if (bad_header(&headers))
-        return args_usage(&cmd, "--header \"%s\" is not NAME: VALUE", bad_header(&headers));
-    json_t *result = ask_agent(&cmd, &a, why_request(&operands, &headers), 0);
-    if (!result)
-        return EXIT_REFUSED;
-    if (a.json)
-        return print_json(result);
-    print_why(result);
-    json_decref(result);
     return EXIT_GOOD;
 }
 

@@ -195,6 +195,7 @@ static const struct verb {
     {"test", "compile a policy and run the tests inside it", policy_test_command},
     {"fmt", "write a policy in the one way to write it", cli_policy_fmt},
     {"schema", "print the language as a JSON Schema, for editors", cli_policy_schema},
+    {"why", "explain what a policy would do with a request", cli_policy_why},
     {"diff", "tell what changes for whom between two policies", cli_policy_diff},
     {"sign", "make a signed bundle of a policy (offline)", cli_policy_sign},
     {"verify", "check a bundle against a root of trust", cli_policy_verify},

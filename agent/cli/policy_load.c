@@ -27,12 +27,21 @@ static enum err open_bundle(struct loaded *l, const char *file, const char *ca, 
     enum err e = keys_root(&l->root, &l->root_bytes, ca, root_file, why);
     if (e == ERR_OK &&
         (e = bundle_read(&l->bundle, &l->policy, &l->root, buf_bytes(&l->in[0]), &c)) != ERR_OK)
-        buf_addf(why, "%s: %s", file, c.text.len ? buf_str(&c.text) : err_text(e));
+        buf_addf(why, "%s%s%s", c.text.len ? "" : file, c.text.len ? "" : ": ",
+                 c.text.len ? buf_str(&c.text) : err_text(e));
     if (e == ERR_OK) {
         l->is_bundle = true;
         l->src[0].text = l->bundle.text;
     }
     buf_fini(&c.text);
+    return e;
+}
+
+/* Complaints end their lines; a sentence does not. */
+static enum err said(enum err e, struct buf *why)
+{
+    while (e != ERR_OK && why->len && why->at[why->len - 1] == '\n')
+        why->len--;
     return e;
 }
 
@@ -59,13 +68,13 @@ enum err loaded_open(struct loaded *l, const char *const *files, size_t count, c
         l->src[i] = (struct policy_source){.file = files[i], .text = buf_bytes(&l->in[i])};
         l->count = i + 1;
         if (bundle && count == 1)
-            return open_bundle(l, files[0], ca, root_file, why);
+            return said(open_bundle(l, files[0], ca, root_file, why), why);
         if (bundle) {
             buf_addf(why, "%s is a bundle, and a bundle is a whole policy; give it alone", files[i]);
             return ERR_INVALID;
         }
     }
-    return open_texts(l, why);
+    return said(open_texts(l, why), why);
 }
 
 void loaded_fini(struct loaded *l)

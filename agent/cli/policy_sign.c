@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "admin/explain.h"
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/diff_report.h"
@@ -73,11 +74,7 @@ static enum err load(struct signing *s)
 
 json_t *cli_features_json(uint64_t set)
 {
-    json_t *list = json_array();
-    for (int f = 0; f < POLICY_FEATURES; f++)
-        if (set & feature_bit((enum policy_feature)f))
-            json_array_append_new(list, json_string(feature_name((enum policy_feature)f)));
-    return list;
+    return explain_features(set);
 }
 
 static void print_features(const char *what, uint64_t set)

@@ -44,10 +44,8 @@ const struct policy_service *decide_service(const struct policy *p, const char *
     return policy_service(p, name);
 }
 
-/* The engine's view of a request. `space` holds the headers: the two rooms' header types are each their own.
- */
-static struct policy_request request_of(struct bytes caller, const struct http_head *h,
-                                        struct policy_header *space)
+struct policy_request decide_request(struct bytes caller, const struct http_head *h,
+                                     struct policy_header *space)
 {
     struct policy_request rq = {.caller = caller};
     if (!h)
@@ -144,7 +142,7 @@ void decide_near(struct decision *d, const struct view *v, const struct exchange
                  const struct http_head *h)
 {
     struct policy_header space[HTTP_HEADERS_MAX];
-    struct policy_request rq = request_of(ask->caller, h, space);
+    struct policy_request rq = decide_request(ask->caller, h, space);
     if (!find_route(d, v, ask, &rq))
         return;
     const struct policy_target *t = policy_route_pick(d->route, ask->dice);
@@ -168,7 +166,7 @@ void decide_far(struct decision *d, const struct view *v, const struct exchange_
                 const struct http_head *h)
 {
     struct policy_header space[HTTP_HEADERS_MAX];
-    struct policy_request rq = request_of(ask->caller, h, space);
+    struct policy_request rq = decide_request(ask->caller, h, space);
     *d = (struct decision){.allowed = true};
     if (!v->policy) {
         refuse(d, no_policy());
@@ -183,16 +181,22 @@ void decide_far(struct decision *d, const struct view *v, const struct exchange_
         refuse(d, denied(v, "unmatched", ask->caller, ask->service));
 }
 
+void decide_by_policy(struct decision *d, const struct view *v, const struct exchange_ask *ask,
+                      const struct http_head *h)
+{
+    struct policy_header space[HTTP_HEADERS_MAX];
+    struct policy_request rq = decide_request(ask->caller, h, space);
+    decide_near(d, v, ask, h);
+    if (!d->allowed && d->service && !d->route)
+        d->verdict = policy_decide(v->policy, d->service, &rq);
+}
+
 void decide_both(struct decision *d, const struct view *v, const struct exchange_ask *ask,
                  const struct http_head *h)
 {
-    struct policy_header space[HTTP_HEADERS_MAX];
-    struct policy_request rq = request_of(ask->caller, h, space);
-    decide_near(d, v, ask, h);
+    decide_by_policy(d, v, ask, h);
     if (d->allowed)
         identify(d, v, ask);
-    else if (d->service && !d->route)
-        d->verdict = policy_decide(v->policy, d->service, &rq);
 }
 
 struct exchange_refusal decide_no_endpoint(const char *service, const struct policy_subset *subset,

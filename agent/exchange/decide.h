@@ -24,10 +24,17 @@ void decide_near(struct decision *d, const struct view *v, const struct exchange
  * know is answered like one that is denied (M12). */
 void decide_far(struct decision *d, const struct view *v, const struct exchange_ask *ask,
                 const struct http_head *head_or_null);
-/* What both agents together decide, for who wants to know what would happen: decide_near(), then whether the far
+/* The engine's view of a request; `h` is NULL for tcp. Borrows all, and keeps the headers in `space`, of HTTP_HEADERS_MAX: the two
+ * rooms' header types are each their own. */
+struct policy_request decide_request(struct bytes caller, const struct http_head *head_or_null,
+                                     struct policy_header *space);
+/* What the policy alone decides: decide_near(), by a caller who is believed. Where a service is known but nothing leads to it, the
+ * verdict is filled in all the same: it did not decide, the refusal did. */
+void decide_by_policy(struct decision *d, const struct view *v, const struct exchange_ask *ask,
+                      const struct http_head *head_or_null);
+/* What both agents together decide, for who wants to know what would happen: decide_by_policy(), then whether the far
  * agent will believe the caller, whose `vouch` is the credential that both look at. The far agent's policy is
- * taken to be ours. Where a service is known but nothing leads to it, the verdict is filled in all the same: it
- * did not decide, the refusal did. */
+ * taken to be ours. */
 void decide_both(struct decision *d, const struct view *v, const struct exchange_ask *ask,
                  const struct http_head *head_or_null);
 /* Does the credential speak for the caller? An unknown caller needs nobody to. */

@@ -328,7 +328,7 @@ static void write_value(struct buf *out, const struct key *key, const void *base
 
 static void add_word(struct policy_words *w, const char *name, struct buf *value)
 {
-    assert(w->count < WORDS_MAX);
+    assert(w->count < POLICY_WORDS_MAX);
     struct policy_word *one = &w->at[w->count];
     one->key = arena_text(&w->arena, name, strlen(name));
     one->value = arena_text(&w->arena, value->at, value->len);

@@ -28,14 +28,14 @@ void words_match_held(struct buf *out, const struct policy_service *s, const str
 void words_fault_matches(struct buf *out, const struct policy *p, const struct policy_fault *f);
 
 /* Settings key by key. */
-enum { WORDS_MAX = 96 };
+enum { POLICY_WORDS_MAX = 96 };
 struct policy_word {
     const char *key, *value; /* "retry.backoff.base", "25ms" */
 };
 struct policy_words { /* zero-initialise; words_fini() */
     struct arena arena;
     size_t count;
-    struct policy_word at[WORDS_MAX];
+    struct policy_word at[POLICY_WORDS_MAX];
 };
 /* All keys that apply to such a service, with the values in force. Each appends; check w->arena.failed at the end. */
 void words_of_settings(struct policy_words *w, const struct policy_settings *s, bool is_tcp);

@@ -86,7 +86,7 @@ has 'file mesh epoch version expires hash signers' 'o["version"] == 1 and o["exp
 echo "- at an agent"
 # shellcheck disable=SC2086
 {
-    why='decision rule audited audit_rule status flag reason service route subset endpoints targets timeouts policy'
+    why='decision rule audited audit_rule status flag reason service route subset endpoints targets timeouts match said settings sticky rewrite mirror request_headers response_headers fault rate_limits failover features lacking policy'
     has "$why" '(o["decision"], o["rule"], o["status"], o["policy"]["version"]) == ("deny", "no-policy", 403, 0)' why web cart $at_a
     has 'published differences' '"version 1" in o["published"] and any(d["kind"] == "access" and d["service"] == "cart" for d in o["differences"])' policy publish "$T/p.bundle" $at_a
     has 'epoch version hash signers text' 'o["text"] == open("'"$T/p.yaml"'").read()' policy show $at_a
@@ -104,6 +104,8 @@ echo "- at an agent"
     has "$why" '(o["decision"], o["rule"], o["status"], o["flag"]) == ("deny", None, 404, "NR")' why web nobody $at_a
     has "$why" '(o["decision"], o["rule"], o["route"], o["status"]) == ("deny", "unmatched", None, 404)' why - cart $at_a
     has "$why" '(o["decision"], o["rule"], o["status"]) == ("deny", "identity", 403)' why batch cart GET /items/7 $at_a
+    has "$why" '(o["match"], o["said"]["rule"], o["settings"]["timeouts.request"]) == ("{path: {prefix: /items}}", "policy:14", {"value": "15s", "said": "default"}) and len(o["policy"]["signers"]) == 1' \
+        why web cart GET /items/7 $at_a
     # It says what a client is told.
     for asked in cart cart.shop.example cart.mesh:80 nobody open; do
         for path in / /items/7; do

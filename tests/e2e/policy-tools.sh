@@ -1,4 +1,4 @@
-# What a policy means, offline: `diff` tells what changes for whom, of files and bundles, and `sign --previous` shows it before a name is put to it.
+# What a policy means, offline: `why` explains one request, with the place of each thing; `diff` tells what changes for whom, of files and bundles, and `sign --previous` shows it before a name is put to it.
 . tests/e2e/lib.sh
 
 cat >"$T/old.yaml" <<'P'
@@ -36,6 +36,37 @@ changes() {
     told '  cart, orders: timeouts.request 15s -> 3s'
 }
 
+echo "- why"
+says 0 policy why "$T/old.yaml" web cart POST /checkout
+told 'decision   allow'
+told "rule       front  ($T/old.yaml:12)"
+told "route      rest  ($T/old.yaml:9)"
+told 'subset     v1, weight 95, 95% (version=1)'
+told 'request 15s'
+told 'policy     version 41, not signed'
+says 0 policy why "$T/new.yaml" web cart GET /admin/users/7 --json
+python3 - "$T/out" "$T/new.yaml" <<'PY' || { cat "$T/out"; fail "why --json"; }
+import json, sys
+o, f = json.load(open(sys.argv[1])), sys.argv[2]
+assert (o["decision"], o["rule"], o["said"]["rule"], o["status"]) == ("deny", "no-admin", f + ":14", 403)
+assert o["settings"]["timeouts.request"] == {"value": "3s", "said": f + ":4"}
+assert o["settings"]["timeouts.connect"] == {"value": "1s", "said": "default"}
+assert (o["policy"]["version"], o["policy"]["hash"], o["policy"]["files"]) == (42, None, [f])
+PY
+says 0 policy why "$T/old.yaml" - nobody
+told 'no service of this mesh is called nobody'
+# Two files that are one policy.
+sed '/^intentions/,$d' "$T/old.yaml" >"$T/head.yaml"
+sed -n '/^intentions/,$p' "$T/old.yaml" >"$T/rules.yaml"
+says 0 policy why "$T/head.yaml" "$T/rules.yaml" ops cart GET /admin/x
+told "rule       unmatched  (default)"
+says 0 policy why "$T/head.yaml" "$T/rules.yaml" web cart GET /x
+told "rule       front  ($T/rules.yaml:2)"
+says 2 policy why "$T/old.yaml" web
+says 1 policy why "$T/none.yaml" web cart
+says 1 policy why "$T/old.yaml" web cart GET /../x
+told 'answered 400'
+
 echo "- diff"
 says 1 policy diff "$T/old.yaml" "$T/new.yaml"
 changes
@@ -71,6 +102,10 @@ changes
 untold '- version: 41'
 says 1 policy diff "$T/old.bundle" "$T/new.bundle" --root "$T/ca/root.trust"
 changes
+says 0 policy why "$T/old.bundle" web cart --root "$T/ca/root.trust"
+told 'policy     version 41, epoch 1,'
+told 'signed     ed25519:'
+says 1 policy why "$T/old.bundle" web cart
 says 2 policy diff "$T/old.bundle" "$T/new.bundle"
 told 'is a bundle; name the root of trust'
 "$starling" mesh init --name shop.example --dir "$T/thief" >/dev/null

@@ -81,16 +81,15 @@ static int tear_down(void **state)
 }
 
 /* `question` has single quotes where JSON has double ones. The answer, or what was told as a JSON text. */
-static json_t *ask_in(const struct view *v, const char *question)
+static json_t *ask_at(const struct why_at *at, const char *question)
 {
-    struct why_at at = {.view = v, .own = &web_only, .node = "host-a"};
     struct buf text = {0}, told = {0};
     buf_add_str(&text, question);
     for (size_t i = 0; i < text.len; i++)
         text.at[i] = text.at[i] == '\'' ? '"' : text.at[i];
     json_t *q = json_loads(buf_str(&text), 0, NULL);
     assert_non_null(q);
-    json_t *o = why_answer(&at, q, &told);
+    json_t *o = why_answer(at, q, &told);
     assert_true(o == NULL || told.len == 0);
     if (!o)
         o = json_string(buf_str(&told));
@@ -104,11 +103,11 @@ struct row {
     const char *question, *answer; /* members the answer must hold, as JSON with single quotes */
 };
 
-static void expect(const struct view *v, const struct row *row)
+static void expect_at(const struct why_at *at, const struct row *row)
 {
     struct buf text = {0};
     const char *key;
-    json_t *want, *value, *got = ask_in(v, row->question);
+    json_t *want, *value, *got = ask_at(at, row->question);
     buf_add_str(&text, row->answer);
     for (size_t i = 0; i < text.len; i++)
         text.at[i] = text.at[i] == '\'' ? '"' : text.at[i];
@@ -130,8 +129,9 @@ static void expect(const struct view *v, const struct row *row)
 
 static void expect_all(const struct view *v, const struct row *row, size_t count)
 {
+    const struct why_at at = {.view = v, .own = &web_only, .node = "host-a"};
     for (size_t i = 0; i < count; i++)
-        expect(v, &row[i]);
+        expect_at(&at, &row[i]);
 }
 #define EXPECT_ALL(v, rows) expect_all(v, rows, sizeof(rows) / sizeof *(rows))
 
@@ -143,7 +143,8 @@ static void test_what_reaches_the_application(void **state)
          "{'decision': 'allow', 'rule': 'front', 'audited': false, 'audit_rule': null, 'service': 'cart', "
          "'route': "
          "'items', 'subset': ['v1'], 'status': null, 'flag': null, 'reason': null, "
-         "'timeouts': {'connect_ms': 2000, 'request_ms': 10000}, "
+         "'timeouts': {'connect_ms': 2000, 'request_ms': 10000, 'per_try_ms': 5000, 'idle_ms': 3600000, "
+         "'stream_ms': 0}, "
          "'endpoints': [{'node': 'host-b', 'address': '10.0.0.1:7400', 'labels': {'version': '1'}, "
          "'standing': "
          "'candidate'}]}"},
@@ -263,6 +264,104 @@ static void test_questions_that_cannot_be_answered(void **state)
     EXPECT_ALL(view, rows);
 }
 
+/* What the data plane does not do yet is explained by the same code, offline, with the place where each thing is said. */
+static const char rich_text[] =
+    "policy: v1\nmesh: m.example\nversion: 4\n"                                       /* 1 to 3 */
+    "defaults: {timeouts: {request: 9s}, retry: {attempts: 3}}\n"                     /* 4 */
+    "services:\n"                                                                     /* 5 */
+    "  cart:\n"                                                                       /* 6 */
+    "    protocol: grpc\n"                                                            /* 7 */
+    "    unmatched: audit\n"                                                          /* 8 */
+    "    timeouts: {connect: 2s}\n"                                                   /* 9 */
+    "    subsets: {v1: {version: \"1\"}, v2: {version: \"2\"}}\n"                     /* 10 */
+    "    failover: [{service: spare}]\n"                                              /* 11 */
+    "    rateLimits:\n"                                                               /* 12 */
+    "      - {scope: instance, rate: 5/m, route: none}\n"                             /* 13 */
+    "      - {scope: mesh, per: {header: x-t}, rate: 1/s}\n"                          /* 14 */
+    "    routes:\n"                                                                   /* 15 */
+    "      - name: none\n"                                                            /* 16 */
+    "        match: [{method: PUT}]\n"                                                /* 17 */
+    "      - name: all\n"                                                             /* 18 */
+    "        match: [{path: {prefix: /x}}, {path: {prefix: /}}]\n"                    /* 19 */
+    "        to: [{subset: v1, weight: 3}, {subset: v2}]\n"                           /* 20 */
+    "        sticky: {cookie: s}\n"                                                   /* 21 */
+    "        rewrite: {prefix: /y}\n"                                                 /* 22 */
+    "        mirror: {to: spare, percent: 7}\n"                                       /* 23 */
+    "        responseHeaders: {set: {x-a: b}}\n"                                      /* 24 */
+    "        timeouts: {stream: 1h}\n"                                                /* 25 */
+    "  spare: {protocol: grpc}\n"                                                     /* 26 */
+    "intentions:\n"                                                                   /* 27 */
+    "  - {name: trial, from: [web], to: cart, mode: audit, deny: [{}]}\n"             /* 28 */
+    "faults:\n"                                                                       /* 29 */
+    "  - {name: over, to: cart, abort: {status: 500}, until: 2026-01-01T00:00:00Z}\n" /* 30 */
+    "  - {name: on, to: cart, delay: {fixed: 1s}, until: 2026-01-02T00:00:00Z}\n";    /* 31 */
+
+static void test_offline_all_is_explained_with_its_place(void **state)
+{
+    (void)state;
+    static const struct node_id nobody;
+    static const struct row rows[] = {
+        {"{'from': 'web', 'to': 'cart', 'path': '/q', 'headers': {'cookie': 'a=1; s=u', 'x-t': 'me'}}",
+         "{'decision': 'allow', 'rule': 'unmatched', 'audit_rule': 'trial', 'audited': true, 'status': null, "
+         "'route': 'all',"
+         " 'match': '{path: {prefix: /}}', 'said': {'rule': 'p.yaml:8', 'audit_rule': 'p.yaml:28', 'route': "
+         "'p.yaml:18'},"
+         " 'sticky': {'key': '{cookie: s}', 'value': 'u', 'subset': 'v1', 'said': 'p.yaml:21'},"
+         " 'rewrite': {'prefix': '/y', 'path': '/y/q', 'said': 'p.yaml:22'},"
+         " 'mirror': {'to': 'spare', 'percent': 7, 'said': 'p.yaml:23'}, 'request_headers': null,"
+         " 'response_headers': {'edit': '{set: {x-a: \\u0022b\\u0022}}', 'said': 'p.yaml:24'},"
+         " 'rate_limits': [{'limit': '{scope: mesh, per: {header: x-t}, rate: 1/s, burst: 1, ifPartitioned: "
+         "share}', 'bucket': "
+         "'me', 'said': 'p.yaml:14'}], 'failover': ['spare'],"
+         " 'fault': {'name': 'on', 'fault': '{delay: {fixed: 1s, percent: 100}, until: "
+         "2026-01-02T00:00:00Z}', 'until': "
+         "1767312000, 'said': 'p.yaml:31'},"
+         " 'lacking': ['failover', 'fault', 'grpc', 'mirror', 'rate-limit', 'rate-limit-mesh', "
+         "'response-headers', 'retry', "
+         "'rewrite', 'sticky', 'timeout-stream']}"},
+        {"{'from': 'web', 'to': 'cart', 'method': 'PUT', 'path': '/x/z'}",
+         "{'route': 'none', 'sticky': null, 'rewrite': null, 'mirror': null, 'response_headers': null, "
+         "'rate_limits': "
+         "[{'limit': '{scope: instance, route: none, rate: 5/m, burst: 1}', 'bucket': null, 'said': "
+         "'p.yaml:13'}, {'limit': "
+         "'{scope: mesh, per: {header: x-t}, rate: 1/s, burst: 1, ifPartitioned: share}', 'bucket': null, "
+         "'said': "
+         "'p.yaml:14'}]}"},
+        {"{'from': '', 'to': 'spare'}", "{'decision': 'deny', 'rule': 'unmatched', 'said': {'rule': "
+                                        "'default', 'audit_rule': null, 'route': 'default'}, "
+                                        "'match': '{}', 'status': 403}"},
+        {"{'from': '', 'to': 'nobody'}",
+         "{'decision': 'deny', 'settings': null, 'match': null, 'rate_limits': []}"},
+    };
+    struct policy_source src = {.file = "p.yaml", .text = bytes_str(rich_text)};
+    struct policy *p = NULL;
+    assert_int_equal(policy_compile_sources(&p, &src, 1, NULL), ERR_OK);
+    struct view *v = view_builder_finish(view_builder_new("m.example", &nobody, NULL), p, 1, 1);
+    struct places *places = places_new(&src, 1);
+    assert_non_null(places);
+    const struct why_at at = {
+        .view = v, .offline = true, .places = places, .now = 1767225600}; /* 2026-01-01 */
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        expect_at(&at, &rows[i]);
+    json_t *o = ask_at(&at, "{'from': 'web', 'to': 'cart', 'path': '/q'}"),
+           *all = json_object_get(o, "settings");
+    static const char *const settings[][3] = {
+        {"timeouts.connect", "2s", "p.yaml:9"}, {"timeouts.request", "9s", "p.yaml:4"},
+        {"timeouts.stream", "1h", "p.yaml:25"}, {"timeouts.idle", "1h", "default"},
+        {"retry.attempts", "3", "p.yaml:4"},    {"retry.backoff.max", "250ms", "default"},
+        {"unmatched", "audit", "p.yaml:8"}};
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        json_t *one = json_object_get(all, settings[i][0]);
+        assert_string_equal(json_string_value(json_object_get(one, "value")), settings[i][1]);
+        assert_string_equal(json_string_value(json_object_get(one, "said")), settings[i][2]);
+    }
+    assert_int_equal(json_object_size(all), 34);
+    json_decref(o);
+    places_free(places);
+    view_unref(v);
+    policy_unref(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +371,7 @@ int main(void)
         cmocka_unit_test(test_nobody_to_ask_is_told_beside_the_decision),
         cmocka_unit_test(test_without_a_policy_everything_is_denied),
         cmocka_unit_test(test_questions_that_cannot_be_answered),
+        cmocka_unit_test(test_offline_all_is_explained_with_its_place),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -47,6 +47,8 @@ struct route {
     const char *path_test; /* NULL: none */
     char path[24];
     struct condition header, query;
+    uint32_t split;     /* bits: to subset v1, to subset v2; 0: to any instance */
+    uint32_t request_s; /* its own time limit; 0: none */
 };
 struct model {
     bool audit_unmatched[3];
@@ -136,6 +138,8 @@ static inline void random_route(struct rng *r, struct route *t)
         strcpy(t->path, "/");
     random_condition(r, &t->header);
     random_condition(r, &t->query);
+    t->split = rng_below(r, 4);
+    t->request_s = chance(r, 30) ? 6 + rng_below(r, 5) : 0;
 }
 
 static inline void random_model(struct rng *r, struct model *m)
@@ -221,6 +225,11 @@ static inline void write_route(struct buf *b, const struct route *t)
         buf_fini(&fields);
         buf_add_str(b, "}]");
     }
+    if (t->split)
+        buf_addf(b, ", to: [%s%s%s]", t->split & 1 ? "{subset: v1, weight: 3}" : "",
+                 t->split == 3 ? ", " : "", t->split & 2 ? "{subset: v2}" : "");
+    if (t->request_s)
+        buf_addf(b, ", timeouts: {request: %us}", t->request_s);
     buf_add_str(b, "}\n");
 }
 
@@ -230,6 +239,7 @@ static inline void write_model(struct buf *b, const struct model *m)
     for (int i = 0; i < 3; i++) {
         buf_addf(b, "  %s:\n    protocol: %s\n    unmatched: %s\n", services[i], i == 2 ? "tcp" : "http",
                  m->audit_unmatched[i] ? "audit" : "deny");
+        buf_add_str(b, i == 0 ? "    subsets: {v1: {version: \"1\"}, v2: {version: \"2\"}}\n" : "");
         for (size_t j = 0; i == 0 && j < m->route_count; j++) {
             buf_add_str(b, j ? "" : "    routes:\n");
             write_route(b, &m->route[j]);
