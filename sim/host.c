@@ -216,6 +216,10 @@ static void on_member(struct host *h, const struct gossip_event *ev)
 static void on_doc(struct host *h, const struct gossip_event *ev)
 {
     struct world *w = h->world;
+    if (w->on_doc) {
+        w->on_doc(w, h->index, ev);
+        return;
+    }
     struct hash hash = hash_of(ev->doc);
     for (size_t i = 0; i < w->doc_count; i++) {
         const struct doc *d = &w->doc[i];

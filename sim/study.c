@@ -19,6 +19,10 @@ static const struct study studies[] = {
     {"coordinates", "how well coordinates foretell round trips, after a start and after a zone moved",
      measure_coordinates},
     {"document", "a document of 256 KiB over lines of 100 Mbit/s: when each member has it", measure_document},
+    {"publish",
+     "a signed policy to all: alone, two of one version, and while a tenth replay, withhold or invent "
+     "versions",
+     measure_publish},
     {"repair", "one member misses some records: what it costs to give them to it", measure_repair},
     {"mass-failure", "1 to 95 % fail at once: what the others still hear, and when they know",
      measure_failure},

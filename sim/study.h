@@ -63,6 +63,7 @@ int measure_join_all(const struct study_options *o);
 int measure_coordinates(const struct study_options *o);
 int measure_liars(const struct study_options *o);
 int measure_document(const struct study_options *o);
+int measure_publish(const struct study_options *o);
 int measure_repair(const struct study_options *o);
 int measure_failure(const struct study_options *o);
 

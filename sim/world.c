@@ -175,20 +175,26 @@ void world_cut(struct world *w, uint32_t a, uint32_t b, bool is_cut)
     trace_line(&w->trace, w->now, "network: group %u to group %u %s", a, b, is_cut ? "cut" : "open");
 }
 
-const struct doc *world_publish(struct world *w, uint32_t host, uint64_t version, size_t bytes)
+void host_hold(struct world *w, uint32_t host, const struct doc *d)
 {
     struct host *h = &w->host[host];
-    assert(w->doc_count < WORLD_DOCS_MAX && h->state == HOST_UP);
+    assert(h->state == HOST_UP);
+    h->disk.doc = d;
+    gossip_doc_set(h->gossip, DOC_KIND, d->epoch, d->version, &d->hash, host_ms(h));
+    host_timer(h);
+}
+
+const struct doc *world_publish(struct world *w, uint32_t host, uint64_t version, size_t bytes)
+{
+    assert(w->doc_count < WORLD_DOCS_MAX);
     struct doc *d = &w->doc[w->doc_count++];
     *d = (struct doc){.epoch = 1, .version = version};
     for (size_t i = 0; i < bytes; i++)
         buf_add_u8(&d->bytes, (uint8_t)rng_u64(&w->rng));
     d->hash = hash_of(buf_bytes(&d->bytes));
-    h->disk.doc = d;
     trace_line(&w->trace, w->now, "%u publishes version %llu, %zu bytes", host, (unsigned long long)version,
                bytes);
-    gossip_doc_set(h->gossip, DOC_KIND, d->epoch, d->version, &d->hash, host_ms(h));
-    host_timer(h);
+    host_hold(w, host, d);
     return d;
 }
 

@@ -128,7 +128,11 @@ struct world {
         is_sockets_first; /* after a pause the loop reads before it runs timers, as the agent's does; else the
                               seed decides each time */
     void (*watch)(struct world *w, uint32_t observer, uint32_t subject, const struct gossip_event *ev);
-    void *study;                         /* of whoever set `watch` */
+    void (*on_doc)(
+        struct world *w, uint32_t host,
+        const struct gossip_event *ev);  /* judges a document in the host's place; NULL: it counts if it
+                                                      was published */
+    void *study;                         /* of whoever set these */
     const struct signed_record *updated; /* by host_update() */
 };
 
@@ -155,6 +159,8 @@ void world_acquaint(struct world *w);
 
 /* The network changes: `cut` from group a to group b. */
 void world_cut(struct world *w, uint32_t a, uint32_t b, bool is_cut);
+/* The host holds this one from now on, and says so. `d` must outlive the world. */
+void host_hold(struct world *w, uint32_t host, const struct doc *d);
 /* A document is published at one host. Returns it. */
 const struct doc *world_publish(struct world *w, uint32_t host, uint64_t version, size_t bytes);
 /* Puts a message on the wire as if `from` had sent it. */

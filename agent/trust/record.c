@@ -14,8 +14,10 @@ enum {
     ADDR4_BYTES = 6,
     ADDR6_BYTES = 18,
     V4_AT = 12,
-    ELEMENTS_1 = 9, /* of layout 1 */
-    ELEMENTS_2 = 13,
+    ELEMENTS_1 = 9,  /* of layout 1 */
+    ELEMENTS_2 = 11, /* ... and the last of these that says something: */
+    ELEMENT_FAILED = 12,
+    ELEMENT_PARTS = 13, /* the last that is known */
     PROTOCOL_MIN_SHIFT = 8,
     PROTOCOL_MAX_SHIFT = 16,
     PROTOCOL_BITS = 0xff,
@@ -212,12 +214,22 @@ static void read_parts(struct codec *c, struct record *r)
         codec_refuse(c, ERR_MALFORMED, "record.parts", "none, in the long form");
 }
 
-static void put_layout_2(struct buf *out, const struct record *r)
+/* What says nothing at the end is left out, so that records stay short, and as they were before there was more to say. */
+static size_t elements_2(const struct record *r)
+{
+    if (r->unknown_count > 0)
+        return ELEMENT_PARTS + r->unknown_count;
+    return r->parts_sum > 0 ? ELEMENT_PARTS : r->failed.reason.len > 0 ? ELEMENT_FAILED : ELEMENTS_2;
+}
+
+static void put_layout_2(struct buf *out, const struct record *r, size_t elements)
 {
     codec_put_bin(out, bytes_of(r->coordinate, has_coordinate(r) ? sizeof r->coordinate : 0));
     codec_put_u64(out, r->root_epoch);
-    put_failed(out, &r->failed);
-    put_parts(out, r);
+    if (elements >= ELEMENT_FAILED)
+        put_failed(out, &r->failed);
+    if (elements >= ELEMENT_PARTS)
+        put_parts(out, r);
     codec_put_unknown(out, r->unknown);
 }
 
@@ -230,15 +242,19 @@ static void read_layout_2(struct codec *c, struct record *r, size_t elements)
         codec_refuse(c, ERR_MALFORMED, "record.coordinate",
                      "neither empty nor 11 bytes that are not all zero");
     r->root_epoch = codec_u64(c, "record.root_epoch", NUMBER_MAX);
-    read_failed(c, &r->failed);
-    read_parts(c, r);
-    r->unknown_count = elements - ELEMENTS_2;
+    if (elements >= ELEMENT_FAILED)
+        read_failed(c, &r->failed);
+    if (elements >= ELEMENT_PARTS)
+        read_parts(c, r);
+    r->unknown_count = elements > ELEMENT_PARTS ? elements - ELEMENT_PARTS : 0;
+    if (elements != elements_2(r))
+        codec_refuse(c, ERR_MALFORMED, "record", "ends with an element that says nothing");
     r->unknown = codec_unknown(c, "record.unknown", r->unknown_count);
 }
 
 static void record_encode(struct buf *out, const struct record *r)
 {
-    codec_put_array(out, r->layout < 2 ? ELEMENTS_1 : ELEMENTS_2 + r->unknown_count);
+    codec_put_array(out, r->layout < 2 ? ELEMENTS_1 : elements_2(r));
     codec_put_bin(out, r->credential.bytes);
     codec_put_u64(out, r->incarnation);
     codec_put_u64(out, r->version);
@@ -251,13 +267,13 @@ static void record_encode(struct buf *out, const struct record *r)
     put_policy(out, r);
     put_services(out, r);
     if (r->layout >= 2)
-        put_layout_2(out, r);
+        put_layout_2(out, r, elements_2(r));
 }
 
 /* All of a record that is read before it is known to be authentic. */
 static struct bytes read_credential(struct codec *c, size_t *elements)
 {
-    *elements = codec_array(c, "record", ELEMENTS_1, ELEMENTS_2 + RECORD_UNKNOWN_MAX);
+    *elements = codec_array(c, "record", ELEMENTS_1, ELEMENT_PARTS + RECORD_UNKNOWN_MAX);
     if (*elements > ELEMENTS_1 && *elements < ELEMENTS_2)
         codec_refuse(c, ERR_MALFORMED, "record", "too few elements for layout 2");
     return codec_bin(c, "record.credential", 1, CREDENTIAL_BYTES_MAX);

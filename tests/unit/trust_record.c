@@ -372,7 +372,7 @@ static struct record record_of_layout_2(void)
 /* A layout 2 record's body with `count` more elements in these bytes, signed by its owner. */
 static enum err judge_later(size_t count, struct bytes elements, struct record *out, struct refusal *why)
 {
-    enum { OF_LAYOUT_2 = 11 };
+    enum { OF_LAYOUT_2 = 13 }; /* the last two say nothing, and stand there only when more follows */
     struct record r = record_of_layout_2();
     struct buf b = {0}, body = {0};
     struct envelope e;
@@ -380,6 +380,7 @@ static enum err judge_later(size_t count, struct bytes elements, struct record *
     assert_int_equal(envelope_parse(&e, buf_bytes(&b)), ERR_OK);
     codec_put_array(&body, OF_LAYOUT_2 + count);
     buf_add(&body, e.body.at + 1, e.body.len - 1);
+    buf_add(&body, "\x90\x90", 2);
     buf_add_bytes(&body, elements);
     enum err err = judge_body(buf_bytes(&body), out, why);
     buf_fini(&b);
@@ -484,12 +485,74 @@ static void whatever_is_accepted_is_canonical_B16(void **state)
     buf_fini(&good);
 }
 
+/* Layout 2 says what the host could not take and which parts it holds, once, and nothing when there is nothing. */
+static void what_failed_and_the_parts_are_told_in_one_spelling_B16(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t version, parts_sum;
+        const char *reason, *words;
+        enum err err;
+    } t[] = {
+        {0, 0, "", "", ERR_OK},
+        {42, 0, "feature", "rate-limit-mesh, retry", ERR_OK},
+        {42, 7, "store", "", ERR_OK},
+        {0, 7, "", "", ERR_OK},
+        {42, 0, "Feature", "", ERR_INVALID},
+        {42, 0, "feature", "\x1b[2J", ERR_INVALID}, /* what a terminal would obey */
+        {42, 0, "feature", "r\xc3\xa9try", ERR_INVALID},
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct buf b = {0}, again = {0};
+        struct record r = record_of(), back;
+        r.layout = 2;
+        r.parts_sum = t[i].parts_sum;
+        r.failed = (struct record_failed){1, t[i].version, bytes_str(t[i].reason), bytes_str(t[i].words)};
+        assert_int_equal(record_create(&b, &r, &identity), t[i].err);
+        if (t[i].err == ERR_OK) {
+            assert_int_equal(trust_record(trust, buf_bytes(&b), NOW, &back), ERR_OK);
+            assert_int_equal(back.failed.version, t[i].version);
+            assert_int_equal(back.parts_sum, t[i].parts_sum);
+            assert_true(bytes_eq_str(back.failed.reason, t[i].reason));
+            assert_true(bytes_eq_str(back.failed.words, t[i].words));
+            assert_int_equal(record_create(&again, &back, &identity), ERR_OK);
+            assert_true(bytes_eq(buf_bytes(&b), buf_bytes(&again)));
+        }
+        buf_fini(&b);
+        buf_fini(&again);
+    }
+    /* Empty elements at the end are another spelling of none. */
+#define LAYOUT_2 PLAIN "\x90\xc4\x00\x01"
+    static const struct {
+        const char *rest;
+        size_t len;
+        char elements;
+        enum err err;
+    } ends[] = {
+        {LAYOUT_2, sizeof LAYOUT_2 - 1, 11, ERR_OK},
+        {LAYOUT_2 "\x90", sizeof LAYOUT_2, 12, ERR_MALFORMED},
+        {LAYOUT_2 "\x90\x90", sizeof LAYOUT_2 + 1, 13, ERR_MALFORMED},
+        {LAYOUT_2 "\x90\x90\x2a", sizeof LAYOUT_2 + 2, 14, ERR_OK}, /* what a later version has added */
+    };
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct record r;
+        struct refusal why;
+        struct buf body = {0};
+        codec_put_array(&body, (size_t)ends[i].elements);
+        codec_put_bin(&body, buf_bytes(&credential));
+        buf_add(&body, ends[i].rest, ends[i].len);
+        assert_int_equal(judge_body(buf_bytes(&body), &r, &why), ends[i].err);
+        buf_fini(&body);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_node_says_is_what_others_read),
         cmocka_unit_test(a_node_without_policy_or_services_or_at_the_last_incarnation_speaks_too_G6),
         cmocka_unit_test(only_the_owner_signs_its_record_R1_R2),
+        cmocka_unit_test(what_failed_and_the_parts_are_told_in_one_spelling_B16),
         cmocka_unit_test(a_service_beyond_the_credential_is_refused_G15),
         cmocka_unit_test(a_record_lives_as_long_as_its_credential),
         cmocka_unit_test(a_refused_record_leaves_no_trace),
