@@ -5,6 +5,7 @@
  *   self      "incarnation", "udp_timestamp"   be64; only rise; durable before they are used on the wire
  *             "revoked/" and a key             be64 time; what no later policy takes back
  *             "roots"                          a fact: the chain of roots, durable before it is used
+ *             "time"                           a fact: the latest time seen
  *   members   node id -> signed record         at worst old, never wrong: verified again when loaded
  *   policy    "floor", "active"                be64 epoch | be64 version; one transaction with the bundle
  *   bundles   be64 epoch | be64 version -> bundle

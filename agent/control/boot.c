@@ -22,7 +22,7 @@ static void renew_revoked(struct control *c)
     struct renewal r = {.config = &c->config, .of = &c->identity};
     struct proof *p = NULL;
     struct buf why = {0};
-    if (identity_renew(&p, &r, control_wall(), &why) == ERR_OK)
+    if (identity_renew(&p, &r, control_wall(c), &why) == ERR_OK)
         identity_take_proof(&c->identity, p);
     else
         log_warn("trust", "the credential is not renewed: %s", buf_str(&why));
@@ -79,7 +79,7 @@ static enum err open_state(struct control *c, struct buf *why)
         log_warn("trust", "%s", buf_str(&told));
     buf_fini(&told);
     if (e == ERR_OK)
-        e = identity_open(&c->identity, &c->config, control_wall(), why);
+        e = identity_open(&c->identity, &c->config, control_wall(c), why);
     if (e != ERR_OK)
         return e;
     if (!control_services_are_allowed(&c->config, &c->identity, why))
@@ -246,6 +246,8 @@ static enum err put_together(struct control *c, struct buf *why)
     enum err e = net_loop_new(&c->loop, control_turn, c);
     if (e == ERR_OK)
         e = store_open(&c->store, c->config.data, control_on_store_news, c, why);
+    if (e == ERR_OK)
+        e = control_open_clock(c, why);
     if (e == ERR_OK)
         e = open_state(c, why);
     if (e == ERR_OK)

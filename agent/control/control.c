@@ -17,15 +17,10 @@ enum {
 
 /* -- small things that others ask -------------------------------------------------------------- */
 
-wall_s control_wall(void)
-{
-    return (wall_s)(net_wall_ms() / 1000);
-}
-
 enum err control_verify_record(void *arg, struct bytes record, struct gossip_claim *out)
 {
     struct control *c = arg;
-    return claim_of_record(c->verified, record, control_wall(), out);
+    return claim_of_record(c->verified, record, control_wall(c), out);
 }
 
 enum err control_verify_credential(void *arg, struct bytes credential, const uint8_t noise_key[32],
@@ -33,7 +28,7 @@ enum err control_verify_credential(void *arg, struct bytes credential, const uin
 {
     struct control *c = arg;
     struct credential open;
-    enum err e = trust_cache_credential(c->verified, credential, control_wall(), &open);
+    enum err e = trust_cache_credential(c->verified, credential, control_wall(c), &open);
     if (e == ERR_REVOKED && control_is_farewell(c, credential, &open))
         e = ERR_OK;
     if (e == ERR_OK && memcmp(open.noise_key, noise_key, sizeof open.noise_key) != 0)
@@ -60,16 +55,16 @@ static enum err add_locals(struct control *c, struct view_builder *b)
     return e;
 }
 
-static bool is_expired(const struct member *m)
+static bool is_expired(const struct control *c, const struct member *m)
 {
-    return m->record.credential.expires <= control_wall();
+    return m->record.credential.expires <= control_wall(c);
 }
 
 /* The dead and those whose credential has ended are left out, which cuts the links to them. Those who left stay,
  * without being chosen: what is in flight to them finishes. */
 static bool belongs_in_view(const struct control *c, const struct member *m)
 {
-    return m->state != GOSSIP_DEAD && !is_expired(m) && !m->is_revoked &&
+    return m->state != GOSSIP_DEAD && !is_expired(c, m) && !m->is_revoked &&
            !node_id_eq(&m->id, &c->identity.sign.pub) && !roster_name_is_taken(m);
 }
 
@@ -92,6 +87,7 @@ struct view *control_build_view(struct control *c)
     if (!b)
         return NULL;
     view_builder_proof(b, c->identity.proof);
+    view_builder_time(b, control_wall_least(c));
     enum err e = c->is_revoked ? ERR_OK : add_locals(c, b);
     if (e == ERR_OK && !c->is_revoked)
         e = add_members(c, b);
@@ -198,7 +194,7 @@ static void store_member(struct control *c, const struct node_id *id, struct byt
 /* When to look at its credential again: at its end, and within the hour, for the wall clock may be set. */
 static mono_ms expiry_of(const struct control *c, const struct member *m)
 {
-    wall_s left = m->record.credential.expires - control_wall();
+    wall_s left = m->record.credential.expires - control_wall(c);
     return c->now + (left < 0 ? 0 : left > EXPIRY_LOOK_S ? EXPIRY_LOOK_S : left) * 1000;
 }
 
@@ -250,7 +246,7 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
         return;
     struct member *m = roster_find(&c->roster, &ev->id);
     bool was_degraded = m && m->is_degraded;
-    enum err e = roster_apply(&c->roster, c->verified, ev, &gm.addr, control_wall());
+    enum err e = roster_apply(&c->roster, c->verified, ev, &gm.addr, control_wall(c));
     m = roster_find(&c->roster, &ev->id);
     if (!m)
         return;
@@ -281,7 +277,7 @@ static void note_double(struct control *c, struct bytes record)
 {
     struct gossip_claim claim;
     char at[ADDR_TEXT_MAX] = "an address that is not known";
-    if (claim_of_record(c->verified, record, control_wall(), &claim) == ERR_OK)
+    if (claim_of_record(c->verified, record, control_wall(c), &claim) == ERR_OK)
         addr_text(&claim.addr[0], at);
     log_error(
         "gossip", "another agent runs with the key of this host, at %s: a copied data folder, or a theft. %s",
@@ -569,7 +565,7 @@ static void watch_policy(struct control *c, wall_s now)
 
 static void watch_expiry(struct control *c)
 {
-    wall_s now = control_wall(), credential = c->identity.credential_open.expires;
+    wall_s now = control_wall(c), credential = c->identity.credential_open.expires;
     if (credential < now)
         log_error("trust",
                   "this agent's credential has expired: give it a fresh token (starling renew --token FILE)");
@@ -591,7 +587,7 @@ static void cut_expired(struct control *c)
         return;
     for (struct member *m = c->roster.by_id; m; m = m->hh.next) {
         const struct credential *k = &m->record.credential;
-        if (!is_expired(m)) {
+        if (!is_expired(c, m)) {
             next = mono_min(next, expiry_of(c, m));
         } else if (m->cut_at != k->expires && !node_id_eq(&m->id, &c->identity.sign.pub)) {
             m->cut_at = k->expires;
@@ -611,6 +607,7 @@ static void keep_house(struct control *c)
         return;
     c->housekeeping = c->now + HOUSEKEEPING_MS;
     keep_udp_floor(c);
+    control_watch_clock(c);
     if (revocations_are_unsaved(&c->revocations))
         revocations_save(&c->revocations, c->store, TICKET_REVOKED);
     watch_expiry(c);

@@ -91,7 +91,7 @@ void control_parts_stored(struct control *c, enum err outcome)
 
 static enum err offer_parts(struct control *c, struct bytes document, struct buf *why)
 {
-    return parts_offer(&c->parts, c->store, root_of(c), document, control_wall(), TICKET_PARTS, why);
+    return parts_offer(&c->parts, c->store, root_of(c), document, control_wall(c), TICKET_PARTS, why);
 }
 
 /* -- policy ------------------------------------------------------------------------------------ */
@@ -134,7 +134,7 @@ static void rejudge_policy(struct control *c)
 void control_policy_stored(struct control *c, enum err outcome)
 {
     char text[160];
-    if (!enforced_confirmed(&c->enforced, outcome, control_wall())) {
+    if (!enforced_confirmed(&c->enforced, outcome, control_wall(c))) {
         tell_trouble(c);
         refuse_publisher(c, TICKET_POLICY, "policy", "bundle", outcome);
         return;
@@ -154,7 +154,7 @@ void control_policy_stored(struct control *c, enum err outcome)
 static enum err offer_policy(struct control *c, struct bytes bundle, struct buf *why)
 {
     enum err e =
-        enforced_offer(&c->enforced, c->store, root_of(c), bundle, control_wall(), TICKET_POLICY, why);
+        enforced_offer(&c->enforced, c->store, root_of(c), bundle, control_wall(c), TICKET_POLICY, why);
     tell_trouble(c);
     return e;
 }

@@ -1,5 +1,5 @@
 /* The conductor's insides, shared by its files only: control.c (the turn), boot.c (putting together, taking
- * apart), judge.c (who is still believed), renewal.c (our own credential), reload.c (signals and SIGHUP), stats.c (metrics and what admin reads). */
+ * apart), judge.c (who is still believed), renewal.c (our own credential), clocks.c (the time), reload.c (signals and SIGHUP), stats.c (metrics and what admin reads). */
 #ifndef CONTROL_INNER_H
 #define CONTROL_INNER_H
 
@@ -9,6 +9,7 @@
 #include "control/pace.h"
 #include "control/revocations.h"
 #include "control/seed_names.h"
+#include "control/wallclock.h"
 
 enum {
     UDP_RESERVE_MS =
@@ -55,6 +56,8 @@ struct control {
     struct anchor anchor;
     struct parts parts;
     struct revocations revocations;
+    struct wallclock clock;
+    mono_ms clock_said_at;     /* when its state was last logged */
     struct trust *farewell;    /* the trust of before, for those who were just cut; NULL: nobody was */
     bool is_revoked;           /* we ourselves */
     struct renewing *renewing; /* of our credential, under way; NULL: none */
@@ -98,7 +101,12 @@ void control_on_bulk_link(void *arg, int fd_take, struct buf *read_take);
 void control_on_bulk_lost(void *arg, const struct node_id *peer, bool is_refused);
 void control_on_link(void *arg, const struct node_id *peer, enum worker_link_news news);
 void control_on_store_news(void *arg); /* on the writer thread */
-wall_s control_wall(void);
+
+/* Of clocks.c. */
+must_check enum err control_open_clock(struct control *c, struct buf *why); /* once the store is open */
+wall_s control_wall(const struct control *c);       /* the time by which expiry is judged */
+wall_s control_wall_least(const struct control *c); /* ... whatever the host's clock says */
+void control_watch_clock(struct control *c);        /* about every minute */
 
 /* Of judge.c. */
 void control_take_trust(struct control *c,

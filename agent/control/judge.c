@@ -63,7 +63,7 @@ void control_say_revoked(const struct control *c, const struct credential *k, st
 void control_judge_own(struct control *c)
 {
     struct buf why = {0};
-    enum err e = trust_recheck(c->identity.trust, &c->identity.credential_open, control_wall());
+    enum err e = trust_recheck(c->identity.trust, &c->identity.credential_open, control_wall(c));
     bool is_out = e != ERR_OK && e != ERR_EXPIRED && e != ERR_NOMEM;
     if (is_out && !c->is_revoked) {
         control_say_revoked(c, &c->identity.credential_open, &why);
@@ -105,7 +105,7 @@ static size_t mark_fallen(struct control *c)
 {
     size_t fallen = 0;
     for (struct member *m = c->roster.by_id; m; m = m->hh.next) {
-        enum err e = trust_recheck(c->identity.trust, &m->record.credential, control_wall());
+        enum err e = trust_recheck(c->identity.trust, &m->record.credential, control_wall(c));
         if (m->is_revoked || node_id_eq(&m->id, &c->identity.sign.pub) || !is_fallen(e))
             continue;
         m->is_revoked = true;
@@ -125,7 +125,7 @@ static bool evict_members(struct control *c)
     struct record r;
     for (size_t cursor = 0; gossip_member_next(c->gossip, &cursor, &m);)
         if (!node_id_eq(&m.id, &c->identity.sign.pub) &&
-            is_fallen(trust_cache_record(c->verified, m.record, control_wall(), &r)))
+            is_fallen(trust_cache_record(c->verified, m.record, control_wall(c), &r)))
             buf_add(&fallen, m.id.b, sizeof m.id.b);
     for (size_t at = 0; at + ID_BYTES <= fallen.len; at += ID_BYTES) {
         struct node_id id;
@@ -176,7 +176,7 @@ void control_take_trust(struct control *c, struct trust *trust_take)
  * is over, so that they hear it from somebody. */
 bool control_is_farewell(const struct control *c, struct bytes credential, struct credential *out)
 {
-    return c->farewell && trust_credential(c->farewell, credential, control_wall(), out) == ERR_OK &&
+    return c->farewell && trust_credential(c->farewell, credential, control_wall(c), out) == ERR_OK &&
            roster_find(&c->roster, &out->id);
 }
 
@@ -186,7 +186,7 @@ void control_take_revocations(struct control *c)
 {
     bool news = false;
     struct trust *t = NULL;
-    enum err e = revocations_take(&c->revocations, c->enforced.policy, c->store, control_wall(), &news);
+    enum err e = revocations_take(&c->revocations, c->enforced.policy, c->store, control_wall(c), &news);
     revocations_save(&c->revocations, c->store, TICKET_REVOKED);
     if (e == ERR_OK && c->revocations.set != trust_revoked(c->identity.trust))
         e = trust_revoking(&t, c->identity.trust, c->revocations.set);

@@ -22,6 +22,7 @@ struct renewing {
     struct config *config;
     struct identity of;
     struct renewal ask;
+    wall_s now;
     struct buf token, credential;
     bool is_automatic;
     void (*done)(void *arg, enum err outcome, const char *text);
@@ -79,7 +80,7 @@ static enum err adopt(struct control *c, struct renewing *r, struct buf *text)
 {
     char until[32];
     const struct credential *fresh = vouched_credential(proof_now(r->proof)->credential);
-    enum err e = trust_recheck(c->identity.trust, fresh, control_wall());
+    enum err e = trust_recheck(c->identity.trust, fresh, control_wall(c));
     if (e != ERR_OK) {
         buf_addf(text, "the new credential is not accepted: %s", err_text(e));
         return e;
@@ -93,9 +94,15 @@ static enum err adopt(struct control *c, struct renewing *r, struct buf *text)
 
 /* -- when --------------------------------------------------------------------------------------- */
 
+/* It was signed while our clock was ahead: nobody accepts it before that time comes. */
+static bool begins_later(const struct control *c)
+{
+    return c->identity.credential_open.not_before > control_wall(c) + CLOCK_SKEW_S;
+}
+
 static bool is_due(const struct control *c)
 {
-    return c->is_revoked || identity_expires_soon(&c->identity, control_wall());
+    return c->is_revoked || begins_later(c) || identity_expires_soon(&c->identity, control_wall(c));
 }
 
 static mono_ms in_seconds(const struct control *c, wall_s s, wall_s most)
@@ -108,12 +115,12 @@ static mono_ms next_look(const struct control *c)
 {
     const struct credential *k = &c->identity.credential_open;
     wall_s begins = k->expires - (k->expires - k->not_before) / 3;
-    return c->config.token_path[0] ? in_seconds(c, begins + 1 - control_wall(), LOOK_S) : NEVER;
+    return c->config.token_path[0] ? in_seconds(c, begins + 1 - control_wall(c), LOOK_S) : NEVER;
 }
 
 static mono_ms next_try(const struct control *c)
 {
-    wall_s left = c->identity.credential_open.expires - control_wall();
+    wall_s left = c->identity.credential_open.expires - control_wall(c);
     return in_seconds(c, left / RETRY_PARTS, RETRY_MAX_S);
 }
 
@@ -160,7 +167,7 @@ static void finished(void *arg)
 static void *thread_main(void *arg)
 {
     struct renewing *r = arg;
-    r->outcome = identity_renew(&r->proof, &r->ask, control_wall(), &r->why);
+    r->outcome = identity_renew(&r->proof, &r->ask, r->now, &r->why);
     while (net_post(r->control->loop, finished, r->control) != ERR_OK)
         sched_yield(); /* nothing but memory for one note is missing */
     return NULL;
@@ -196,11 +203,12 @@ static struct renewing *renewing_new(struct control *c, const struct control_ren
                               .credential_open = c->identity.credential_open,
                               .trust = trust_ref(c->identity.trust)};
     r->control = c;
+    r->now = control_wall(c);
     r->ask = (struct renewal){.config = r->config,
                               .of = &r->of,
                               .token = buf_bytes(&r->token),
                               .credential = buf_bytes(&r->credential),
-                              .must_extend = ask->must_extend && !c->is_revoked,
+                              .must_extend = ask->must_extend && !c->is_revoked && !begins_later(c),
                               .roll_noise_key = ask->roll_noise_key};
     return r;
 }

@@ -162,6 +162,11 @@ void view_builder_proof(struct view_builder *b, struct proof *p)
     b->view->proof = proof_ref(p);
 }
 
+void view_builder_time(struct view_builder *b, wall_s least)
+{
+    b->view->time_least = least;
+}
+
 void view_builder_rtt(struct view_builder *b, uint32_t us)
 {
     for (size_t i = b->offer_count;

@@ -56,6 +56,7 @@ struct view {
     struct view_local *local;
     struct trust *trust; /* for peers' credentials */
     struct proof *proof; /* what this host shows to peers; NULL: nothing, it can make no link */
+    wall_s time_least;   /* expiry is judged by the clock, but by no time before this one */
     void *blocks;        /* what the slices point into */
 };
 struct view *view_ref(struct view *v);
@@ -81,6 +82,8 @@ must_check enum err view_builder_member(struct view_builder *b, const struct rec
 /* Take references. The credential is that of the member added last. */
 void view_builder_vouched(struct view_builder *b, struct vouched *v);
 void view_builder_proof(struct view_builder *b, struct proof *p);
+/* For time_least. */
+void view_builder_time(struct view_builder *b, wall_s least);
 /* The estimated round trip to the member that was added last, us; 0, also for this host's own record: changes nothing. */
 void view_builder_rtt(struct view_builder *b, uint32_t us);
 /* Takes a reference to the policy (may be NULL). Frees the builder. NULL: no memory. The same members in any

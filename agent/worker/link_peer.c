@@ -158,12 +158,18 @@ void link_cut(struct link_peer *l, bool politely)
 
 /* --- handshake ----------------------------------------------------------------------------- */
 
+static wall_s wall_now(const struct link_peer *l)
+{
+    wall_s clock = (wall_s)(net_wall_ms() / 1000);
+    return clock > l->w->view->time_least ? clock : l->w->view->time_least;
+}
+
 enum err link_verify_credential(void *arg, struct bytes credential, const uint8_t noise_key[32],
                                 struct node_id *id)
 {
     struct link_peer *l = arg;
     struct credential c;
-    enum err e = trust_credential(l->w->view->trust, credential, (wall_s)(net_wall_ms() / 1000), &c);
+    enum err e = trust_credential(l->w->view->trust, credential, wall_now(l), &c);
     if (e)
         return e;
     if (memcmp(c.noise_key, noise_key, 32) != 0)
@@ -174,21 +180,16 @@ enum err link_verify_credential(void *arg, struct bytes credential, const uint8_
     return ERR_OK;
 }
 
-static wall_s wall_now(void)
-{
-    return (wall_s)(net_wall_ms() / 1000);
-}
-
 /* When to look again whether the peer's credential has ended: then, and within the hour, for the clock may be set. */
 static mono_ms credential_look(const struct link_peer *l)
 {
-    wall_s left = vouched_credential(l->credential)->expires - wall_now();
+    wall_s left = vouched_credential(l->credential)->expires - wall_now(l);
     return worker_now(l->w) + (left < 0 ? 0 : left > CREDENTIAL_LOOK_S ? CREDENTIAL_LOOK_S : left) * 1000;
 }
 
 static bool has_lapsed(const struct link_peer *l)
 {
-    return vouched_credential(l->credential)->expires <= wall_now();
+    return vouched_credential(l->credential)->expires <= wall_now(l);
 }
 
 static void rearm(struct link_peer *l)
@@ -207,7 +208,7 @@ static void came_up(struct link_peer *l)
     l->id = *link_peer(l->link);
     l->is_known = view_node(l->w->view, &l->id) != NULL;
     struct credential c;
-    enum err e = trust_credential(l->w->view->trust, link_peer_credential(l->link), wall_now(), &c);
+    enum err e = trust_credential(l->w->view->trust, link_peer_credential(l->link), wall_now(l), &c);
     if (!e)
         e = vouched_new(&l->credential, &c);
     struct mux *m = e ? NULL : mux_new(l->outgoing, worker_now(l->w));
@@ -567,7 +568,7 @@ void link_accept_conn(struct worker *w, struct net_conn *c_take)
 /* A peer may have a link before its record has come; then only its credential says who it is. */
 static bool is_believed(const struct link_peer *l)
 {
-    enum err e = trust_recheck(l->w->view->trust, vouched_credential(l->credential), wall_now());
+    enum err e = trust_recheck(l->w->view->trust, vouched_credential(l->credential), wall_now(l));
     return e == ERR_OK || e == ERR_EXPIRED;
 }
 
