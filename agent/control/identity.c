@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "observe/log.h"
 #include "store/file.h"
@@ -165,12 +166,31 @@ static const char *service_missing(const struct config *config, const struct cre
     return NULL;
 }
 
+/* This host's own credential is out of its time, by a clock that may be the one at fault. */
+static void say_out_of_time(struct buf *why, const struct refusal *r, wall_s now)
+{
+    char clock[32] = "";
+    struct tm utc;
+    time_t at = (time_t)now;
+    if (gmtime_r(&at, &utc))
+        strftime(clock, sizeof clock, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    if (is_early(ERR_EXPIRED, r))
+        buf_addf(why,
+                 "this host's credential begins in the future: the clock of this host, at %s, is slow; set "
+                 "it right",
+                 clock);
+    else
+        buf_addf(
+            why,
+            "this host's credential has expired, by the clock of this host, at %s: set it right if it is "
+            "wrong, else start with --token FILE of a token that allows it",
+            clock);
+}
+
 /* What keeps this host from using its credential, or NULL. (Which services it may not offer is said by name,
  * later.) */
 static const char *is_unusable(const struct credential *c, const struct config *config, enum err opened)
 {
-    if (opened == ERR_EXPIRED)
-        return "this host's credential has expired, or its clock is wrong";
     if (opened != ERR_OK)
         return "this host's credential is not accepted";
     if (!bytes_eq_str(c->node, config->node))
@@ -551,7 +571,12 @@ static enum err use_stored(struct identity *id, struct stored *st, const struct 
 {
     struct credential c;
     struct vouched *v = NULL;
-    enum err e = trust_credential(id->trust, buf_bytes(&st->credential), now, &c);
+    struct refusal refusal = {0};
+    enum err e = trust_credential_why(id->trust, buf_bytes(&st->credential), now, &c, &refusal);
+    if (e == ERR_EXPIRED) {
+        say_out_of_time(why, &refusal, now);
+        return e;
+    }
     const char *wrong = is_unusable(&c, config, e);
     if (wrong) {
         buf_addf(why, "%s: start with --token FILE of a token that allows it", wrong);
