@@ -197,12 +197,23 @@ static bool is_worth_telling(const struct gossip *g, const struct news *news)
     return news->origin != FROM_STORE && (news->origin != FROM_SYNC || (g->is_joined && !g->catch_up.is_on));
 }
 
+/* A name that a relay said may be anybody's choice: what was wrong in hearsay counts against hearsay in that name, and never
+ * against what the named one tells us itself. So nobody is doubted for the lies of another (ADVERSARY G4). */
+static struct accusers *account_of(struct gossip *g, bool is_hearsay)
+{
+    return is_hearsay ? &g->hearsay : &g->accusers;
+}
+
 /* The accused has answered our first look, or has refuted. */
 static void strike_accusers(struct gossip *g, const struct suspicion *s)
 {
-    for (int i = 0; !s->is_own && s->tries <= 1 && i < s->accusers; i++)
-        if (!is_self(g, &s->accuser[i]))
+    for (int i = 0; !s->is_own && s->tries <= 1 && i < s->accusers; i++) {
+        if (is_self(g, &s->accuser[i]))
+            continue;
+        accusers_strike(&g->hearsay, &s->accuser[i], g->now);
+        if (i > 0 || !s->is_hearsay)
             accusers_strike(&g->accusers, &s->accuser[i], g->now);
+    }
 }
 
 static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
@@ -375,6 +386,8 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
 void apply_confirm(struct gossip *g, struct member *m, const struct node_id *accuser)
 {
     struct suspicion *s = member_suspicion(m);
+    if (s && s->accusers > 0 && node_id_eq(&s->accuser[0], accuser))
+        s->is_hearsay = false; /* now it has said so itself */
     if (!s || !suspect_confirm(s, accuser))
         return;
     s->deadline = mono_min(s->deadline, s->start + timeout_ms(g, s));
@@ -395,23 +408,25 @@ static void hasten(struct gossip *g, struct member *m)
 }
 
 /* Who was wrong, or has said more than we have looked into so far, has to wait for what we see ourselves. */
-static bool is_believed(const struct gossip *g, const struct member *m, const struct node_id *accuser)
+static bool is_believed(struct gossip *g, const struct member *m, const struct node_id *accuser,
+                        bool is_hearsay)
 {
     const struct suspicion *s;
     int open = 0;
-    if (accusers_doubt(&g->accusers, accuser, g->now))
+    if (accusers_doubt(account_of(g, is_hearsay), accuser, g->now))
         return false;
     if (m->state == GOSSIP_SUSPECT)
         return true;
     LIST_FOREACH (s, &g->suspicions, link)
-        open += !s->is_own && s->accusers > 0 && node_id_eq(&s->accuser[0], accuser);
+        open += !s->is_own && s->is_hearsay == is_hearsay && s->accusers > 0 &&
+                node_id_eq(&s->accuser[0], accuser);
     return open < ACCUSATIONS_OPEN_MAX;
 }
 
 static void clear_accusers(struct gossip *g, const struct suspicion *s)
 {
     for (int i = 0; s->is_own && i < s->accusers; i++)
-        accusers_clear(&g->accusers, &s->accuser[i]);
+        accusers_clear(account_of(g, s->is_hearsay && i == 0), &s->accuser[i]);
 }
 
 /* Its process is gone, as we and others have seen: nothing is left to wait for. */
@@ -431,18 +446,31 @@ static void hear_refused(struct gossip *g, struct member *m, const struct node_i
     const struct member *who = members_find(&g->members, accuser);
     if (!who || who->state != GOSSIP_ALIVE || !suspect_refused_by(member_suspicion(m), accuser))
         return;
-    send_tell(g, RUMORS_OPINION, m, source, member_opinion(m) ? NULL : accuser, 0,
-              (uint8_t)g->cfg.eager_fanout);
+    if (!member_suspicion(m)->is_unsure)
+        send_tell(g, RUMORS_OPINION, m, source, member_opinion(m) ? NULL : accuser, 0,
+                  (uint8_t)g->cfg.eager_fanout);
     judge(g, member_suspicion(m));
+}
+
+/* In whose name hearsay was wrong, its own word makes us look like any other's, but is made no hearsay of: what we say then is
+ * in our own name, once our look has failed. */
+static void pass_on(struct gossip *g, struct member *m, const struct node_id *accuser, struct member *source)
+{
+    if (!member_suspicion(m)->is_unsure)
+        send_tell(g, RUMORS_OPINION, m, source, accuser, 0, (uint8_t)g->cfg.eager_fanout);
 }
 
 static void believe(struct gossip *g, struct member *m, const struct rumor_item *i, struct member *source)
 {
+    bool is_hearsay = !node_id_eq(member_id(source), &i->accuser);
     if (m->state == GOSSIP_ALIVE) {
         apply_suspicion(g, m, &i->accuser, g->now, false, false);
-        if (member_suspicion(m))
-            send_tell(g, RUMORS_OPINION, m, source, &i->accuser, 0, (uint8_t)g->cfg.eager_fanout);
-    } else if (node_id_eq(member_id(source), &i->accuser)) {
+        if (member_suspicion(m)) {
+            member_suspicion(m)->is_hearsay = is_hearsay;
+            member_suspicion(m)->is_unsure = accusers_doubt(&g->hearsay, &i->accuser, g->now);
+            pass_on(g, m, &i->accuser, source);
+        }
+    } else if (!is_hearsay) {
         apply_confirm(g, m, &i->accuser);
     }
     if (member_suspicion(m) && i->reason == REASON_REFUSED)
@@ -499,7 +527,7 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
     else if (degrade_is(source) || (accuser && degrade_is(accuser)))
         /* who comes and goes, or hears one answer in five, accuses the well: look, and believe nothing */
         degrade_look(g, m, g->now + detect_verify_jitter(g));
-    else if (!is_believed(g, m, &i->accuser))
+    else if (!is_believed(g, m, &i->accuser, !node_id_eq(member_id(source), &i->accuser)))
         look_quietly(g, m);
     else if (g->now < member_vouched_until(m) || g->now < member_works_until(m))
         defend(g, m, i, source);
@@ -528,8 +556,10 @@ void apply_verify_failed(struct gossip *g, struct member *m, bool is_own)
         reschedule(g, s);
         return;
     }
+    uint8_t eager = s->is_unsure ? (uint8_t)g->cfg.eager_fanout : 0; /* else others have pushed it already */
     s->is_own = true;
-    apply_accuse(g, s, 0);
+    s->is_unsure = false;
+    apply_accuse(g, s, eager);
     judge(g, s);
 }
 

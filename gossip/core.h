@@ -316,7 +316,8 @@ struct gossip {
     mono_ms unheard_since;       /* our first probe since anybody answered us; NEVER: none is unanswered */
     mono_ms ask_ok_at;           /* when we may ask again whether we are heard */
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
-    struct accusers accusers;    /* who were wrong */
+    struct accusers accusers;    /* who were wrong in what they told us themselves */
+    struct accusers hearsay;     /* in whose name relays told us what was wrong */
     mono_ms doubtful_ok_at;      /* when the word of a doubted one may cost something again */
     uint8_t sync_backoff;
     struct catch_up catch_up;

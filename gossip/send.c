@@ -399,7 +399,8 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
     }
     /* Lifeguard, Buddy System: the suspect is told first, so that it can refute. */
     if (!(g->cfg.without & GOSSIP_TELL_SUSPECT) && room(&w) >= OPINION_BYTES &&
-        (o.to->state == GOSSIP_SUSPECT || o.to->state == GOSSIP_DEAD)) {
+        ((o.to->state == GOSSIP_SUSPECT && !member_suspicion(o.to)->is_unsure) ||
+         o.to->state == GOSSIP_DEAD)) {
         struct rumor_item i = opinion_of(o.to, &g->cfg.self, REASON_SILENT, d.version);
         rumor_item_encode(&w, &i);
     }

@@ -428,6 +428,58 @@ static void who_accuses_falsely_again_and_again_is_not_believed(void **state)
     world_free(w);
 }
 
+/* G4: what a relay says in another's name is not charged to that other: a framer that accuses without end "by d" is soon not
+ * believed in d's name any more, while d's own word is, at once and beside what of the framer's is still open. */
+static void nobody_is_doubted_for_what_others_say_in_its_name(void **state)
+{
+    enum { A, FRAMER, WELL, NAMED, NODES = 5 };
+    struct world *w = world_new(0);
+    (void)state;
+    for (int i = A; i < NODES; i++)
+        world_start(w, i, i == A ? "" : "a");
+    world_run(w, 10000);
+    struct rumor_item i = {.type = RUMOR_SUSPECT, .subject = world_id(WELL), .accuser = world_id(NAMED)};
+    const struct gossip_stats *stats = gossip_stats(w->node[A].g);
+    for (int k = 0; k < 40; k++) {
+        i.incarnation = member(w, A, WELL).incarnation;
+        hear(w, A, FRAMER, &i);
+        world_run(w, w->now + 500);
+    }
+    assert_in_range(stats->suspicions, 4, 8);
+    uint64_t before = stats->suspicions;
+    for (int k = 0; k < 4; k++) {
+        i.incarnation = member(w, A, WELL).incarnation;
+        hear(w, A, FRAMER, &i);
+        world_run(w, w->now + 500);
+    }
+    assert_int_equal(stats->suspicions, before);
+    world_run(w, w->now + 4000); /* who answered just now is not accused by anybody */
+    hear(w, A, NAMED, &i);
+    assert_string_equal(world_state(w, A, WELL), "suspect");
+    assert_int_equal(stats->suspicions, before + 1);
+    world_free(w);
+}
+
+/* G4: nor do accusations in its name, not looked into yet, stop its own. */
+static void hearsay_takes_no_room_from_the_word_of_the_named(void **state)
+{
+    struct world *w = world_new(0);
+    (void)state;
+    for (int i = 0; i < 7; i++)
+        world_start(w, i, i == 0 ? "" : "a");
+    world_run(w, 10000);
+    struct rumor_item i = {.type = RUMOR_SUSPECT, .accuser = world_id(2), .incarnation = 1};
+    for (int k = 3; k < 6; k++) {
+        i.subject = world_id(k);
+        hear(w, 0, 1, &i);
+    }
+    assert_string_equal(world_state(w, 0, 4), "suspect");
+    assert_string_equal(world_state(w, 0, 5), "alive"); /* two at a time in one name */
+    hear(w, 0, 2, &i);
+    assert_string_equal(world_state(w, 0, 5), "suspect");
+    world_free(w);
+}
+
 /* G38: a state that is cut at any place is refused whole, and changes nothing. */
 static void a_state_cut_anywhere_changes_nothing(void **state)
 {
@@ -482,6 +534,8 @@ int main(void)
         cmocka_unit_test(digests_and_lists_are_not_levers),
         cmocka_unit_test(in_every_order_of_delivery_the_end_is_the_same),
         cmocka_unit_test(who_accuses_falsely_again_and_again_is_not_believed),
+        cmocka_unit_test(nobody_is_doubted_for_what_others_say_in_its_name),
+        cmocka_unit_test(hearsay_takes_no_room_from_the_word_of_the_named),
         cmocka_unit_test(a_state_cut_anywhere_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
