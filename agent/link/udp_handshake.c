@@ -46,13 +46,24 @@ static enum err noise_begin(struct udp *u, struct noise_handshake *hs, const str
 
 /* Initiator. */
 
-static void initiation_payload(struct udp *u, uint8_t out[INITIATION_PAYLOAD], uint64_t wall_ms)
+/* Strictly rising, whatever the clock does (N30); the caller persists it. Far ahead of the clock it is when that was
+ * fast once and is right again, or is slow now, and we cannot know which. In the first case no peer believes what is
+ * ahead (N29), in the second none takes what is old: so attempts take turns. */
+static uint64_t initiation_timestamp(struct udp *u, uint64_t wall_ms, unsigned attempt)
 {
-    /* Strictly rising, whatever the clock does (N30); the caller persists it. */
+    if (u->timestamp > wall_ms + UDP_CLOCK_AHEAD_MS && attempt % 2 == 0) {
+        u->timestamp_by_clock = wall_ms > u->timestamp_by_clock ? wall_ms : u->timestamp_by_clock + 1;
+        return u->timestamp_by_clock;
+    }
     u->timestamp = wall_ms > u->timestamp ? wall_ms : u->timestamp + 1;
+    return u->timestamp;
+}
+
+static void initiation_payload(struct udp *u, uint8_t out[INITIATION_PAYLOAD], uint64_t timestamp)
+{
     struct wr w = wr_init(out, INITIATION_PAYLOAD);
     memset(out, 0, INITIATION_PAYLOAD);
-    wr_be64(&w, u->timestamp);
+    wr_be64(&w, timestamp);
     wr_lv16(&w, u->own[0].credential);
     assert(wr_ok(&w));
 }
@@ -82,7 +93,7 @@ static enum err initiation_write(struct udp *u, struct udp_peer *p, uint8_t at[U
     enum err e = noise_begin(u, &hs->noise, &u->own[0], (enum noise_cipher)hs->cipher, p->noise_key);
     if (e != ERR_OK)
         return e;
-    initiation_payload(u, payload, wall_ms);
+    initiation_payload(u, payload, initiation_timestamp(u, wall_ms, hs->attempt));
     e = noise_handshake_write(&hs->noise, bytes_of(payload, sizeof payload), at + NOISE_AT,
                               MAC1_AT - NOISE_AT, &len);
     assert(e != ERR_OK || len == MAC1_AT - NOISE_AT);

@@ -103,8 +103,9 @@ struct udp {
     uint8_t hash_secret[32];
     struct cookie_jar jar;
     struct link_verify verify;
-    uint64_t timestamp; /* of our newest initiation */
-    struct rng rng;     /* jitter only */
+    uint64_t timestamp;          /* of our newest initiation */
+    uint64_t timestamp_by_clock; /* of the newest of those that went by a clock far behind `timestamp` */
+    struct rng rng;              /* jitter only */
     struct rate rate;
     struct rate_total load[2]; /* initiations of sources that have not, and that have proved their address */
     mono_ms next_tick;
