@@ -8,11 +8,10 @@ static void compile_key(struct compile *k, struct policy_revocation *r, const st
         return;
     enum err e = node_id_parse(&r->key, n->text);
     if (e == ERR_MALFORMED)
-        complain_of(
-            k->c, CODE_VALUE, n,
-            "`%.80s` is no key; write ed25519: and its 64 lower-case hex digits, as `starling members` and "
-            "`token create` show it",
-            n->text);
+        complain_of(k->c, CODE_VALUE, n,
+                    "`%.80s` is no key; write ed25519: and its 64 lower-case hex digits, as `starling "
+                    "members --json` and `token create` show it",
+                    n->text);
     else if (e != ERR_OK)
         complain_of(k->c, CODE_VALUE, n,
                     "`%.80s` cannot be anybody's key: a point of small order or not canonical", n->text);

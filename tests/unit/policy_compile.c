@@ -133,7 +133,7 @@ static void a_revocation_that_would_revoke_nothing_is_an_error(void **state)
     expect_complaint(
         "revoke:\n  - {key: \"ed25519:8A88\"" AT "\n",
         "p.yaml:5:11: `ed25519:8A88` is no key; write ed25519: and its 64 lower-case hex digits, as "
-        "`starling members` and `token create` show it\n");
+        "`starling members --json` and `token create` show it\n");
     expect_complaint(
         "revoke:\n  - {key: \"ed25519:0100000000000000000000000000000000000000000000000000000000000000\"" AT
         "\n",
