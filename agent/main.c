@@ -17,9 +17,8 @@ static const struct command {
     {"token", "create: make a token that enrols hosts (offline)", cli_token},
     {"enrol", "request, sign: enrol a host without a token (offline)", cli_enrol},
     {"policy",
-     "check, test, fmt, schema, why, diff, sign, verify (offline); publish, show, status, history, rollback "
-     "(at "
-     "an agent)",
+     "check, test, fmt, schema, why, diff, sign, verify (offline); publish, show, status, history, "
+     "rollback (at an agent)",
      cli_policy},
     {"agent", "run the agent of this host", cli_agent},
     {"status", "the agent's own state", cli_status},

@@ -51,14 +51,14 @@ void differ_words(struct diff *d, struct diff_one about, const struct policy_wor
     d->arena.failed |= before->arena.failed || after->arena.failed;
     for (size_t i = 0; i < before->count; i++) {
         const char *key = before->at[i].key, *was = before->at[i].value, *is = words_value(after, key);
-        bool inherited =
-            but_a && same_text(was, words_value(but_a, key)) && same_text(is, words_value(but_b, key));
+        bool inherited = but_a && but_b && same_text(was, words_value(but_a, key)) &&
+                         same_text(is, words_value(but_b, key));
         if (!inherited)
             differ_word(d, about, key, was, is);
     }
     for (size_t i = 0; i < after->count; i++) {
         const char *key = after->at[i].key, *is = after->at[i].value;
-        bool inherited = but_b && same_text(is, words_value(but_b, key)) && !words_value(but_a, key);
+        bool inherited = but_a && but_b && same_text(is, words_value(but_b, key)) && !words_value(but_a, key);
         if (!words_value(before, key) && !inherited)
             differ_word(d, about, key, NULL, is);
     }
