@@ -10,10 +10,7 @@
 
 #include "gossip/gossip.h"
 
-enum {
-    RECORD_BYTES = 32 + 8 + 8 + 1 + 18,
-    HEADER_BYTES = 32 + 18
-}; /* packets begin with the sender's id and address */
+enum { RECORD_BYTES = 32 + 8 + 8 + 1 + 18, HEADER_BYTES = 32 + 18 }; /* packets begin with id and address */
 
 static struct gossip *gossip;
 static struct node_id self;
