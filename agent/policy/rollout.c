@@ -83,17 +83,17 @@ static size_t outside(size_t n)
 
 struct side {
     size_t count;
-    struct rollout_count of[ROLLOUT_REPORTERS_MAX];
+    struct record_count of[ROLLOUT_REPORTERS_MAX];
 };
 enum measure { MEASURE_ERRORS, MEASURE_DENIED, MEASURE_P99, MEASURE_REQUESTS };
 
-static uint64_t bad_of(const struct rollout_count *c, enum measure by)
+static uint64_t bad_of(const struct record_count *c, enum measure by)
 {
     return by == MEASURE_ERRORS ? c->errors : c->denied;
 }
 
 /* Ratios by cross multiplication: counts are below 2^63, so 128 bits hold the product. */
-static int cmp_by(const struct rollout_count *x, const struct rollout_count *y, enum measure by)
+static int cmp_by(const struct record_count *x, const struct record_count *y, enum measure by)
 {
     unsigned __int128 a, b;
     if (by == MEASURE_P99 || by == MEASURE_REQUESTS) {
@@ -110,7 +110,7 @@ static int cmp_by(const struct rollout_count *x, const struct rollout_count *y, 
 static void side_sort(struct side *s, enum measure by)
 {
     for (size_t i = 1; i < s->count; i++) {
-        struct rollout_count c = s->of[i];
+        struct record_count c = s->of[i];
         size_t k = i;
         for (; k > 0 && cmp_by(&c, &s->of[k - 1], by) < 0; k--)
             s->of[k] = s->of[k - 1];
@@ -125,7 +125,7 @@ static void side_gather(struct side *s, const struct rollout *r, const struct ro
     uint64_t least = r->rule->halt_min_requests / LIGHT_PART;
     s->count = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct rollout_count *c = after ? &m[i].after : &m[i].before;
+        const struct record_count *c = after ? &m[i].after : &m[i].before;
         if (after && rollout_step_of(m[i].turn) >= steps)
             break; /* it is not his turn: he cannot know, whatever he says */
         if (m[i].has_report && rollout_reports(i, count) && c->requests > 0 && c->requests >= least)
@@ -137,7 +137,7 @@ static void side_gather(struct side *s, const struct rollout *r, const struct ro
     uint64_t most = s->of[(s->count - 1) / 2].requests;
     most = most > UINT64_MAX / WEIGHT_MAX ? UINT64_MAX : most * WEIGHT_MAX;
     for (size_t i = 0; i < s->count; i++) {
-        struct rollout_count *c = &s->of[i];
+        struct record_count *c = &s->of[i];
         if (c->requests <= most)
             continue;
         c->errors = (uint64_t)((unsigned __int128)c->errors * most / c->requests);

@@ -30,11 +30,6 @@ enum {
     ROLLOUT_REPORTERS_MAX = 64, /* half of them those whose turn comes first, half those whose comes last */
 };
 
-/* What one member counted under one version. */
-struct rollout_count {
-    uint64_t requests, errors, denied, p99_us;
-};
-
 struct rollout_member {
     struct node_id id;
     uint64_t turn;   /* rollout_turn(): its step, and its place in it */
@@ -42,7 +37,7 @@ struct rollout_member {
     bool is_new;     /* its record says that it enforces the new version */
     bool has_report; /* about this version */
     bool says_halted;
-    struct rollout_count before, after; /* under the old version, and under the new */
+    struct record_count before, after; /* under the old version, and under the new */
 };
 
 enum rollout_cause { ROLLOUT_NONE, ROLLOUT_ERRORS, ROLLOUT_P99, ROLLOUT_DENIED, ROLLOUT_OTHERS };

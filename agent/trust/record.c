@@ -1,12 +1,13 @@
 /* A record: what a node says of itself. It rises by (incarnation, version).
  *   body       [credential, incarnation, version, left, draining, [addr, ...], features, policy, [service, ...]], and in
- *              layout 2 [..., coordinate, root epoch, failed, parts, and whatever later versions add]
+ *              layout 2 [..., coordinate, root epoch, failed, parts, rollout, and whatever later versions add]
  *   addr       6 bytes (IPv4, be16 port) or 18 bytes (IPv6, be16 port); a mapped IPv4 address takes the short form
  *   features   bits 8 to 15: protocol_min - 1, 16 to 23: protocol_max - 1, so that layout 1 can say it
  *   policy     [] when none is in force, else [epoch, version, hash]
  *   service    [name, port, protocol, healthy, {label}]      rising by name
  *   coordinate empty, or 11 bytes that are not all zero
  *   parts      [] or [sum, hash]: the delegates' parts that the host holds, as one document
+ *   rollout    [] or [epoch, version, halted, 4 of before, 4 of after], the 4: requests, errors, denied, p99 in us
  *   failed     [] or [epoch, version, reason, words]: the newest policy that the host could not take */
 #include "trust/body.h"
 
@@ -17,7 +18,9 @@ enum {
     ELEMENTS_1 = 9,  /* of layout 1 */
     ELEMENTS_2 = 11, /* ... and the last of these that says something: */
     ELEMENT_FAILED = 12,
-    ELEMENT_PARTS = 13, /* the last that is known */
+    ELEMENT_PARTS = 13,
+    ELEMENT_ROLLOUT = 14, /* the last that is known */
+    ROLLOUT_ELEMENTS = 11,
     PROTOCOL_MIN_SHIFT = 8,
     PROTOCOL_MAX_SHIFT = 16,
     PROTOCOL_BITS = 0xff,
@@ -214,11 +217,57 @@ static void read_parts(struct codec *c, struct record *r)
         codec_refuse(c, ERR_MALFORMED, "record.parts", "none, in the long form");
 }
 
+static void put_count(struct buf *out, const struct record_count *n)
+{
+    codec_put_u64(out, n->requests);
+    codec_put_u64(out, n->errors);
+    codec_put_u64(out, n->denied);
+    codec_put_u64(out, n->p99_us);
+}
+
+static void read_count(struct codec *c, struct record_count *n)
+{
+    n->requests = codec_u64(c, "record.rollout.requests", NUMBER_MAX);
+    n->errors = codec_u64(c, "record.rollout.errors", n->requests);
+    n->denied = codec_u64(c, "record.rollout.denied", n->requests);
+    n->p99_us = codec_u64(c, "record.rollout.p99", NUMBER_MAX);
+}
+
+static void put_rollout(struct buf *out, const struct record_rollout *r)
+{
+    codec_put_array(out, r->version == 0 ? 0 : ROLLOUT_ELEMENTS);
+    if (r->version == 0)
+        return;
+    codec_put_u64(out, r->epoch);
+    codec_put_u64(out, r->version);
+    codec_put_bool(out, r->halted);
+    put_count(out, &r->before);
+    put_count(out, &r->after);
+}
+
+static void read_rollout(struct codec *c, struct record_rollout *r)
+{
+    size_t count = codec_array(c, "record.rollout", 0, ROLLOUT_ELEMENTS);
+    if (count == 0)
+        return;
+    if (count != ROLLOUT_ELEMENTS)
+        codec_refuse(c, ERR_MALFORMED, "record.rollout", "neither 0 nor 11 elements");
+    r->epoch = codec_u64(c, "record.rollout", NUMBER_MAX);
+    r->version = codec_u64(c, "record.rollout", NUMBER_MAX);
+    r->halted = codec_bool(c, "record.rollout");
+    read_count(c, &r->before);
+    read_count(c, &r->after);
+    if (r->version == 0)
+        codec_refuse(c, ERR_MALFORMED, "record.rollout", "none, in the long form");
+}
+
 /* What says nothing at the end is left out, so that records stay short, and as they were before there was more to say. */
 static size_t elements_2(const struct record *r)
 {
     if (r->unknown_count > 0)
-        return ELEMENT_PARTS + r->unknown_count;
+        return ELEMENT_ROLLOUT + r->unknown_count;
+    if (r->rollout.version > 0)
+        return ELEMENT_ROLLOUT;
     return r->parts_sum > 0 ? ELEMENT_PARTS : r->failed.reason.len > 0 ? ELEMENT_FAILED : ELEMENTS_2;
 }
 
@@ -230,6 +279,8 @@ static void put_layout_2(struct buf *out, const struct record *r, size_t element
         put_failed(out, &r->failed);
     if (elements >= ELEMENT_PARTS)
         put_parts(out, r);
+    if (elements >= ELEMENT_ROLLOUT)
+        put_rollout(out, &r->rollout);
     codec_put_unknown(out, r->unknown);
 }
 
@@ -246,7 +297,9 @@ static void read_layout_2(struct codec *c, struct record *r, size_t elements)
         read_failed(c, &r->failed);
     if (elements >= ELEMENT_PARTS)
         read_parts(c, r);
-    r->unknown_count = elements > ELEMENT_PARTS ? elements - ELEMENT_PARTS : 0;
+    if (elements >= ELEMENT_ROLLOUT)
+        read_rollout(c, &r->rollout);
+    r->unknown_count = elements > ELEMENT_ROLLOUT ? elements - ELEMENT_ROLLOUT : 0;
     if (elements != elements_2(r))
         codec_refuse(c, ERR_MALFORMED, "record", "ends with an element that says nothing");
     r->unknown = codec_unknown(c, "record.unknown", r->unknown_count);
@@ -273,7 +326,7 @@ static void record_encode(struct buf *out, const struct record *r)
 /* All of a record that is read before it is known to be authentic. */
 static struct bytes read_credential(struct codec *c, size_t *elements)
 {
-    *elements = codec_array(c, "record", ELEMENTS_1, ELEMENT_PARTS + RECORD_UNKNOWN_MAX);
+    *elements = codec_array(c, "record", ELEMENTS_1, ELEMENT_ROLLOUT + RECORD_UNKNOWN_MAX);
     if (*elements > ELEMENTS_1 && *elements < ELEMENTS_2)
         codec_refuse(c, ERR_MALFORMED, "record", "too few elements for layout 2");
     return codec_bin(c, "record.credential", 1, CREDENTIAL_BYTES_MAX);

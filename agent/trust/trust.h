@@ -236,6 +236,16 @@ struct record_failed {
     uint64_t epoch, version;
     struct bytes reason, words; /* reason empty: nothing failed */
 };
+/* What a host counted under one version of the policy, and what it says while another is being rolled out. */
+struct record_count {
+    uint64_t requests, errors, denied; /* the two are parts of the first */
+    uint64_t p99_us;
+};
+struct record_rollout {
+    uint64_t epoch, version; /* that is rolled out; version 0: it says nothing */
+    bool halted;
+    struct record_count before, after; /* under the version before, and under this one */
+};
 struct record {
     struct credential credential;
     uint64_t incarnation, version;
@@ -256,6 +266,7 @@ struct record {
     struct record_failed failed;
     uint64_t parts_sum; /* of the versions of the parts that the host holds; 0: it holds none */
     struct hash parts_hash;
+    struct record_rollout rollout;
     struct bytes unknown; /* spelled as it came, in a record that was read */
     size_t unknown_count;
 };

@@ -17,6 +17,7 @@
 #include "mux/mux.h"
 #include "traffic/pick.h"
 #include "worker/wheel.h"
+#include "worker/tally.h"
 #include "worker/worker.h"
 
 enum {
@@ -90,6 +91,7 @@ struct worker {
     struct list meter[METER_BUCKETS];
     size_t meter_count;
     struct meter *meter_overflow;
+    struct tally tally; /* by version of the policy; also read by control */
     uint64_t audit_second; /* which the next counts: AUDIT_LINES_PER_S */
     unsigned audit_lines;
     struct metrics *metrics;

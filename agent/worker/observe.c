@@ -134,6 +134,7 @@ static void record_audit(struct worker *w, const struct facts *f)
 
 void observe_facts(struct worker *w, const struct facts *f)
 {
+    tally_facts(&w->tally, f);
     struct meter *t = meter_find(w, f);
     if (t) {
         metric_add(requests_of(w, t, f), 1);

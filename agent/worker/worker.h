@@ -12,6 +12,7 @@
 #include "discovery/view.h"
 #include "net/net.h"
 #include "observe/metrics.h"
+#include "policy/rollout.h"
 
 struct worker_upstream { /* a named upstream port on loopback */
     char service[SERVICE_NAME_MAX + 1];
@@ -61,6 +62,8 @@ void workers_publish(struct workers *w, struct view *view); /* takes its own ref
  * control loop. */
 void workers_drain(struct workers *w, void (*done)(void *arg), void *arg);
 void workers_free(struct workers *w); /* joins the threads */
+/* What all workers counted under this version of the policy since it came, or they started. Any thread. */
+struct record_count workers_count(const struct workers *w, uint64_t policy_version);
 size_t workers_metrics(struct workers *w, struct metrics **sets, size_t cap);
 
 #endif

@@ -134,3 +134,11 @@ size_t workers_metrics(struct workers *all, struct metrics **sets, size_t cap)
         sets[n] = all->worker[n].metrics;
     return n;
 }
+
+struct record_count workers_count(const struct workers *all, uint64_t policy_version)
+{
+    struct tally_sum sum = {.requests = 0};
+    for (size_t i = 0; i < all->count; i++)
+        tally_add(&sum, &all->worker[i].tally, policy_version);
+    return tally_count(&sum);
+}

@@ -69,14 +69,14 @@ static void mesh_of(size_t count, size_t canaries)
         struct node_id id = id_of(i);
         w.agent[i].m = (struct rollout_member){
             .id = id, .is_live = true, .turn = rollout_turn(&rule, &version, &id, &labels)};
-        w.agent[i].m.before = (struct rollout_count){.requests = 5000, .errors = 50, .p99_us = 20000};
+        w.agent[i].m.before = (struct record_count){.requests = 5000, .errors = 50, .p99_us = 20000};
         rollout_init(&w.agent[i].r, &rule, w.agent[i].m.turn, false, ROLLOUT_NONE);
     }
 }
 
 static void count_traffic(struct agent *a, bool is_in)
 {
-    struct rollout_count *c = is_in ? &a->m.after : &a->m.before;
+    struct record_count *c = is_in ? &a->m.after : &a->m.before;
     for (int k = 0; k < REQUESTS; k++) {
         c->requests++;
         c->errors += rng_below(&w.rng, 1000000) < (is_in ? 10000 + w.bad_ppm : 10000);
@@ -93,10 +93,10 @@ static struct rollout_member said(const struct agent *a)
     m.has_report = true;
     m.says_halted = a->r.halted != ROLLOUT_NONE;
     if (a->lie == SAYS_BAD)
-        m.after = (struct rollout_count){1000000000, 1000000000, 1000000000, 60000000};
+        m.after = (struct record_count){1000000000, 1000000000, 1000000000, 60000000};
     if (a->lie == SAYS_GOOD)
-        m.after = (struct rollout_count){1000000000, 0, 0, 64},
-        m.before = (struct rollout_count){1000000000, 900000000, 900000000, 60000000};
+        m.after = (struct record_count){1000000000, 0, 0, 64},
+        m.before = (struct record_count){1000000000, 900000000, 900000000, 60000000};
     m.says_halted = a->lie == SAYS_HALTED || (a->lie == HONEST && m.says_halted);
     m.is_new = a->lie == SAYS_NEW || (a->lie != SAYS_OLD && m.is_new);
     return m;
@@ -304,7 +304,7 @@ static void too_few_requests_are_no_evidence(void **state)
     for (size_t i = 0; i < 10; i++) {
         w.seen[i] = w.agent[i].m;
         w.seen[i].has_report = true;
-        w.seen[i].after = (struct rollout_count){60, 60, 60, 60000000};
+        w.seen[i].after = (struct record_count){60, 60, 60, 60000000};
     }
     rollout_sort(w.seen, 10);
     for (size_t i = 3; i < 10; i++)
@@ -351,7 +351,7 @@ static void a_late_one_learns_of_a_halt(void **state)
     assert_int_equal(halted(), 19);
     struct agent *a = &w.agent[19];
     for (size_t i = 0; i < 20; i++)
-        w.seen[i].before = w.seen[i].after = (struct rollout_count){.requests = 0};
+        w.seen[i].before = w.seen[i].after = (struct record_count){.requests = 0};
     rollout_look(&a->r, w.seen, w.count, w.now);
     assert_int_equal(a->r.halted, ROLLOUT_OTHERS);
     /* And a halt is for good, whatever is said later. */

@@ -1,0 +1,278 @@
+#include "control/staged.h"
+
+#include "observe/log.h"
+
+enum { MARK_ENTERED = 1, MARK_HALTED = 2 /* and above: the cause, shifted by one */ };
+
+static void policy_drop(struct staged_policy *p)
+{
+    policy_unref(p->policy);
+    buf_fini(&p->bundle);
+    *p = (struct staged_policy){.policy = NULL};
+}
+
+static enum err save(struct store *s, bool entered, enum rollout_cause halted, struct bytes bundle,
+                     uint64_t ticket)
+{
+    struct buf fact = {0};
+    buf_add_u8(&fact, (uint8_t)((entered ? MARK_ENTERED : 0) | (uint8_t)halted << 1));
+    buf_add_bytes(&fact, bundle);
+    enum err e = buf_ok(&fact) ? store_fact_put(s, "rollout", buf_bytes(&fact), ticket) : ERR_NOMEM;
+    buf_fini(&fact);
+    return e;
+}
+
+/* The two marks: at worst an agent learns again from the others where the rollout is. */
+static void save_marks(const struct staged *g, const struct enforced *f, struct store *s)
+{
+    struct bytes bundle = buf_bytes(g->entered ? &f->bundle : &g->other.bundle);
+    if (save(s, g->entered, g->state.halted, bundle, 0) != ERR_OK)
+        log_debug("policy", "the state of the rollout could not be queued");
+}
+
+static void forget(struct store *s)
+{
+    if (store_fact_put(s, "rollout", bytes_of(NULL, 0), 0) != ERR_OK)
+        log_debug("policy", "the end of the rollout could not be queued");
+}
+
+/* What was in force waits, what waited is in force. */
+static void change_places(struct staged *g, struct enforced *f)
+{
+    struct staged_policy was = {.policy = f->policy,
+                                .bundle = f->bundle,
+                                .epoch = f->epoch,
+                                .version = f->version,
+                                .hash = f->hash,
+                                .unvouched = f->unvouched};
+    f->policy = g->other.policy;
+    f->bundle = g->other.bundle;
+    f->epoch = g->other.epoch;
+    f->version = g->other.version;
+    f->hash = g->other.hash;
+    f->unvouched = g->other.unvouched;
+    g->other = was;
+    g->entered = !g->entered;
+}
+
+static void begin(struct staged *g, const struct staged_self *self, bool entered, enum rollout_cause halted)
+{
+    g->on = true;
+    g->entered = false;
+    g->epoch = g->other.epoch;
+    g->version = g->other.version;
+    g->hash = g->other.hash;
+    policy_unref(g->rules);
+    g->rules = policy_ref(g->other.policy);
+    g->look_at = g->report_at = 0;
+    uint64_t turn = rollout_turn(policy_rollout(g->rules), &g->hash, self->id, self->labels);
+    rollout_init(&g->state, policy_rollout(g->rules), turn, entered, halted);
+}
+
+static enum err open_by(struct staged_policy *out, struct bytes bytes, const struct root *root)
+{
+    struct bundle b;
+    *out = (struct staged_policy){.policy = NULL};
+    enum err e = bundle_settle(&out->bundle, root, bytes);
+    if (e == ERR_OK)
+        e = bundle_open(&b, &out->policy, root, buf_bytes(&out->bundle), NULL);
+    if (e == ERR_OK)
+        e = bundle_suits(&b, NULL);
+    if (e != ERR_OK) {
+        policy_drop(out);
+        return e;
+    }
+    out->epoch = b.epoch;
+    out->version = b.version;
+    out->hash = b.hash;
+    return ERR_OK;
+}
+
+/* As enforced.c opens what it has stored: by the newest root that vouches for it. */
+static enum err open_stored(struct staged_policy *out, struct bytes bytes, const struct chain *roots)
+{
+    enum err e = open_by(out, bytes, &roots->newest);
+    for (size_t by = 1; e == ERR_DENIED && by < roots->count; by++) {
+        struct root earlier;
+        if (root_open(&earlier, roots->envelope[roots->count - 1 - by]) == ERR_OK)
+            e = open_by(out, bytes, &earlier);
+    }
+    return e;
+}
+
+static bool is_above(const struct staged_policy *p, uint64_t epoch, uint64_t version)
+{
+    return p->epoch > epoch || (p->epoch == epoch && p->version > version);
+}
+
+enum err staged_init(struct staged *g, struct enforced *f, struct store *s, const struct chain *roots,
+                     const struct staged_self *self)
+{
+    struct buf fact = {0};
+    *g = (struct staged){.on = false};
+    enum err e = store_fact_get(s, "rollout", &fact);
+    if (e != ERR_OK || fact.len == 0) {
+        buf_fini(&fact);
+        return e;
+    }
+    uint8_t marks = fact.at[0];
+    enum err opened = open_stored(&g->other, bytes_of(fact.at + 1, fact.len - 1), roots);
+    if (opened != ERR_OK)
+        log_warn("policy", "the version that was being rolled out cannot be used any more: %s",
+                 err_text(opened));
+    if (opened == ERR_OK && is_above(&g->other, f->epoch, f->version) &&
+        policy_rollout(g->other.policy)->step_count > 0 && marks >> 1 <= ROLLOUT_OTHERS) {
+        begin(g, self, marks & MARK_ENTERED, (enum rollout_cause)(marks >> 1));
+        if ((marks & MARK_ENTERED) && marks < MARK_HALTED)
+            change_places(g, f);
+    } else {
+        policy_drop(&g->other);
+    }
+    buf_fini(&fact);
+    return opened == ERR_NOMEM ? ERR_NOMEM : ERR_OK;
+}
+
+void staged_fini(struct staged *g)
+{
+    policy_drop(&g->other);
+    policy_drop(&g->next.policy);
+    policy_unref(g->rules);
+    buf_fini(&g->before);
+}
+
+/* Of those staged here; what is in force has a say of its own. */
+static enum err may_follow(const struct staged *g, const struct enforced *f, const struct bundle *b)
+{
+    if (g->on) {
+        enum err e = bundle_succeeds(b, g->epoch, g->version, &g->hash);
+        if (e != ERR_OK && e != ERR_CONFLICT)
+            return e;
+    }
+    if (b->epoch < f->floor_epoch || (b->epoch == f->floor_epoch && b->version < f->floor_version))
+        return ERR_STALE;
+    return f->policy && bundle_succeeds(b, f->epoch, f->version, &f->hash) != ERR_OK ? ERR_NOT_FOUND : ERR_OK;
+}
+
+static void say(struct buf *why, enum err e, uint64_t version)
+{
+    if (e == ERR_EXISTS)
+        buf_addf(why, "version %llu is being rolled out already", (unsigned long long)version);
+    if (e == ERR_STALE)
+        buf_add_str(why, "a version at least as high is being rolled out, or was halted; raise `version:` and "
+                         "sign again");
+}
+
+enum err staged_offer(struct staged *g, const struct enforced *f, struct store *s, const struct root *root,
+                      struct bytes bundle, wall_s now, uint64_t ticket, struct buf *why)
+{
+    struct staged_policy p;
+    if (g->next.busy || f->next.busy)
+        return ERR_AGAIN;
+    if (bundle.len > BUNDLE_BYTES_MAX || (root->expires && now >= root->expires) ||
+        open_by(&p, bundle, root) != ERR_OK)
+        return ERR_NOT_FOUND; /* enforced_offer() says what is wrong */
+    struct bundle b = {.epoch = p.epoch, .version = p.version, .hash = p.hash};
+    enum err e = may_follow(g, f, &b);
+    if (e == ERR_OK && policy_rollout(p.policy)->step_count == 0)
+        e = ERR_NOT_FOUND;
+    say(why, e, p.version);
+    if (e == ERR_OK && (e = save(s, false, ROLLOUT_NONE, buf_bytes(&p.bundle), ticket)) != ERR_OK)
+        buf_addf(why, "the bundle cannot be stored: %s; what is in force stays", err_text(e));
+    if (e == ERR_OK) {
+        g->next.busy = true;
+        g->next.policy = p;
+    } else {
+        policy_drop(&p);
+    }
+    return e;
+}
+
+/* An unfinished version that is in force here stays, and is what the next one is compared with. */
+static void settle(struct staged *g, struct enforced *f, struct store *s)
+{
+    if (!g->on || !g->entered)
+        return;
+    if (store_policy_activate(s, f->epoch, f->version, buf_bytes(&f->bundle), 0) != ERR_OK)
+        log_debug("policy", "what is in force could not be queued");
+    f->floor_epoch = f->epoch;
+    f->floor_version = f->version;
+}
+
+bool staged_confirmed(struct staged *g, struct enforced *f, struct store *s, enum err outcome,
+                      const struct staged_self *self)
+{
+    g->next.busy = false;
+    if (outcome != ERR_OK) {
+        policy_drop(&g->next.policy);
+        return false;
+    }
+    settle(g, f, s);
+    policy_drop(&g->other);
+    g->other = g->next.policy;
+    g->next.policy = (struct staged_policy){.policy = NULL};
+    begin(g, self, false, ROLLOUT_NONE);
+    return true;
+}
+
+static void end(struct staged *g)
+{
+    policy_drop(&g->other);
+    policy_unref(g->rules);
+    g->rules = NULL;
+    g->on = g->entered = false;
+}
+
+bool staged_follow(struct staged *g, struct enforced *f, struct store *s)
+{
+    bool changes = g->on && rollout_is_in(&g->state) != g->entered;
+    if (changes) {
+        change_places(g, f);
+        save_marks(g, f, s);
+    }
+    if (g->on && g->entered && g->state.is_done) {
+        settle(g, f, s);
+        forget(s);
+        end(g);
+    }
+    return changes;
+}
+
+void staged_drop_if_past(struct staged *g, const struct enforced *f, struct store *s)
+{
+    if (!g->on || f->epoch < g->epoch || (f->epoch == g->epoch && f->version < g->version))
+        return;
+    forget(s);
+    end(g);
+}
+
+struct bytes staged_base(const struct staged *g, const struct enforced *f, struct hash *hash, uint64_t *epoch,
+                         uint64_t *version)
+{
+    bool is_other = g->on && g->entered;
+    *hash = is_other ? g->other.hash : f->hash;
+    *epoch = is_other ? g->other.epoch : f->epoch;
+    *version = is_other ? g->other.version : f->version;
+    return buf_bytes(is_other ? &g->other.bundle : &f->bundle);
+}
+
+void staged_keep_before(struct staged *g, struct bytes bundle, const struct hash *hash)
+{
+    g->before.len = 0;
+    buf_add_bytes(&g->before, bundle);
+    g->before_hash = *hash;
+    if (!buf_ok(&g->before))
+        buf_fini(&g->before);
+}
+
+void staged_take_base(struct staged *g, struct store *s, const struct bundle *b, struct policy *policy_take,
+                      struct bytes bundle)
+{
+    struct staged_policy p = {
+        .policy = policy_take, .epoch = b->epoch, .version = b->version, .hash = b->hash};
+    buf_add_bytes(&p.bundle, bundle);
+    if (!buf_ok(&p.bundle) || !g->entered || g->other.policy ||
+        store_policy_activate(s, b->epoch, b->version, bundle, 0) != ERR_OK)
+        policy_drop(&p);
+    else
+        g->other = p;
+}

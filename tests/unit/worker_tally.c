@@ -1,0 +1,88 @@
+/* What is counted under which version, and as what. */
+#include "worker/tally.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct tally tally;
+
+static int begin(void **state)
+{
+    (void)state;
+    memset(&tally, 0, sizeof tally);
+    return 0;
+}
+
+static void happens(uint64_t version, enum exchange_flag flag, uint16_t status, uint64_t us, bool afar)
+{
+    struct facts f = {.policy_version = version, .flag = flag, .status = status, .refused_afar = afar};
+    f.began_us = 1000;
+    f.ended_us = 1000 + us;
+    tally_facts(&tally, &f);
+}
+
+static struct record_count count_of(uint64_t version)
+{
+    struct tally_sum sum = {.requests = 0};
+    tally_add(&sum, &tally, version);
+    return tally_count(&sum);
+}
+
+static void each_outcome_counts_as_what_it_is(void **state)
+{
+    (void)state;
+    happens(7, FLAG_NONE, 200, 100, false);
+    happens(7, FLAG_NONE, 404, 100, false);
+    happens(7, FLAG_NONE, 503, 100, false);
+    happens(7, FLAG_UF, 503, 100, false);
+    happens(7, FLAG_NR, 404, 100, false);
+    happens(7, FLAG_UAEX, 403, 100, false);
+    happens(7, FLAG_UAEX, 403, 100, true); /* the other agent counts that */
+    happens(7, FLAG_DC, 0, 100, false);
+    happens(0, FLAG_UAEX, 403, 100, false); /* no policy */
+    struct record_count c = count_of(7);
+    assert_int_equal(c.requests, 7);
+    assert_int_equal(c.errors, 3);
+    assert_int_equal(c.denied, 1);
+    assert_int_equal(count_of(0).requests, 0);
+}
+
+static void the_99th_of_a_hundred_is_known_to_a_quarter(void **state)
+{
+    (void)state;
+    static const uint64_t us[] = {64, 100, 999, 12345, 1000000, 60000000};
+    for (size_t k = 0; k < sizeof us / sizeof *us; k++) {
+        begin(NULL);
+        for (int i = 0; i < 98; i++)
+            happens(3, FLAG_NONE, 200, 10, false);
+        happens(3, FLAG_NONE, 200, us[k], false);
+        happens(3, FLAG_NONE, 200, 70000000, false);
+        uint64_t p99 = count_of(3).p99_us;
+        assert_true(p99 >= us[k] && p99 <= us[k] + us[k] / 4);
+    }
+}
+
+static void the_newest_versions_are_kept_apart(void **state)
+{
+    (void)state;
+    for (uint64_t v = 1; v <= TALLY_VERSIONS + 2; v++)
+        happens(v, FLAG_NONE, 200, 100, false);
+    happens(1, FLAG_NONE, 200, 100, false); /* a request that began long ago takes nobody's place */
+    assert_int_equal(count_of(1).requests, 0);
+    assert_int_equal(count_of(2).requests, 0);
+    for (uint64_t v = 3; v <= TALLY_VERSIONS + 2; v++)
+        assert_int_equal(count_of(v).requests, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(each_outcome_counts_as_what_it_is, begin),
+        cmocka_unit_test_setup(the_99th_of_a_hundred_is_known_to_a_quarter, begin),
+        cmocka_unit_test_setup(the_newest_versions_are_kept_apart, begin),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
