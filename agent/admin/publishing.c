@@ -263,7 +263,34 @@ json_t *publishing_status(const struct control *c)
     for (size_t s = 0; s < STANDINGS; s++)
         json_object_set_new(counts, standing_text[s], json_of_number(count[s]));
     json_object_set_new(o, "complete", json_boolean(complete));
+    json_object_set_new(o, "rollout", publishing_rollout(control_staged(c)));
     json_object_set_new(o, "counts", counts);
     json_object_set_new(o, "members", list);
     return o;
+}
+
+/* -- a rollout --------------------------------------------------------------------------------- */
+
+json_t *publishing_rollout(const struct staged *g)
+{
+    const struct rollout *r = &g->state;
+    if (!g->on)
+        return json_null();
+    json_t *o =
+        json_pack("{s:I,s:I,s:i,s:i,s:i,s:b,s:I,s:I,s:b}", "epoch", (json_int_t)g->epoch, "version",
+                  (json_int_t)g->version, "step", (int)r->at + 1, "steps", (int)r->rule->step_count,
+                  "own_step", (int)r->own_step + 1, "in_force_here", g->entered, "enforced_by",
+                  (json_int_t)r->seen_new, "members", (json_int_t)r->seen_all, "compared", r->was_compared);
+    if (r->halted)
+        json_object_set_new(o, "halted", json_string(rollout_cause_text(r->halted)));
+    return o;
+}
+
+void publishing_warn_of_rollout(json_t *list, const struct staged *g)
+{
+    if (g->on && g->state.halted)
+        json_array_append_new(
+            list, json_sprintf("the rollout of policy version %llu is halted, by %s: the version before "
+                               "stays in force; sign and publish a higher one",
+                               (unsigned long long)g->version, rollout_cause_text(g->state.halted)));
 }

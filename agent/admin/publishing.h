@@ -8,6 +8,10 @@
 
 /* {epoch, version, hash} of what is in force; version 0: nothing. */
 json_t *publishing_head(const struct enforced *f);
+/* {epoch, version, step, steps, own_step, in_force_here, enforced_by, members, compared} and, if it is, halted: by what. null:
+ * nothing is being rolled out. */
+json_t *publishing_rollout(const struct staged *g);
+void publishing_warn_of_rollout(json_t *list, const struct staged *g);
 void publishing_warn(json_t *list, const struct enforced *f, wall_s now);
 /* What is in force, or with {"version"} (and {"epoch"}, else the highest that has it) one of the history: its text, its signers. NULL:
  * `why` says why not; empty: no memory. */

@@ -143,6 +143,7 @@ static json_t *warnings_of(const struct control *c)
                             ? "the stored policy is damaged; everything is denied until a good one arrives"
                             : "no policy is in force; everything is denied"));
     publishing_warn(list, f, now);
+    publishing_warn_of_rollout(list, control_staged(c));
     if (control_is_revoked(c))
         warn_of_revocation(list, c);
     wall_s left = control_identity(c)->credential_open.expires - now;
@@ -184,6 +185,7 @@ json_t *report_status(const struct control *c)
     json_object_set_new(o, "root", root_of(c));
     json_object_set_new(o, "policy", publishing_head(control_policy(c)));
     json_object_set_new(o, "parts", parts_of(c));
+    json_object_set_new(o, "rollout", publishing_rollout(control_staged(c)));
     json_object_set_new(o, "members",
                         json_pack("{s:i,s:i,s:i,s:i}", "alive", (int)n.alive, "suspect", (int)n.suspect,
                                   "dead", (int)n.dead, "left", (int)n.left));

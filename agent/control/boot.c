@@ -57,6 +57,9 @@ static enum err open_policy(struct control *c, struct buf *why)
     enum err e = chain_open(&roots, buf_bytes(&c->anchor.chain), NULL, NULL);
     if (e == ERR_OK)
         e = enforced_init(&c->enforced, c->store, &roots, c->metrics, why);
+    struct staged_self self = control_staged_self(c);
+    if (e == ERR_OK)
+        e = staged_init(&c->staged, &c->enforced, c->store, &roots, &self);
     if (e == ERR_OK)
         e = parts_init(&c->parts, c->store, trust_root(c->identity.trust));
     if (e == ERR_OK)
@@ -170,7 +173,7 @@ static enum err make_gossip(struct control *c, struct buf *why)
     if (!c->gossip)
         return ERR_NOMEM;
     c->now = net_now(c->loop);
-    if (c->enforced.policy)
+    if (c->enforced.policy || c->staged.on)
         control_enforce(c);
     control_announce_roots(c);
     control_announce_parts(c);
@@ -303,6 +306,7 @@ void control_free(struct control *c)
     gossip_free(c->gossip);
     roster_fini(&c->roster);
     enforced_fini(&c->enforced);
+    staged_fini(&c->staged);
     control_renewal_fini(c);
     revocations_fini(&c->revocations);
     trust_unref(c->farewell);

@@ -465,6 +465,8 @@ static void take_answers(struct control *c)
     while (store_poll_done(c->store, &ticket, &outcome)) {
         if (ticket == TICKET_POLICY)
             control_policy_stored(c, outcome);
+        if (ticket == TICKET_STAGED)
+            control_staged_stored(c, outcome);
         if (ticket == TICKET_ROOTS)
             control_roots_stored(c, outcome);
         if (ticket == TICKET_PARTS)
@@ -618,7 +620,7 @@ static void set_deadline(struct control *c)
     mono_ms at = mono_min(gossip_deadline(c->gossip), udp_deadline(c->udp));
     at = mono_min(at, mono_min(bulk_deadline(c->bulk), seed_names_deadline(c->seeds)));
     at = mono_min(at, mono_min(health_deadline(c->health), c->housekeeping));
-    at = mono_min(at, c->also_at);
+    at = mono_min(at, mono_min(c->also_at, control_rollout_deadline(c)));
     at = mono_min(at, mono_min(c->raise_at, c->expiry_at));
     at = mono_min(at, mono_min(c->rejudge_at, c->evict_at));
     at = mono_min(at, c->renewing ? NEVER : c->renew_at);
@@ -656,6 +658,7 @@ void control_turn(void *arg, mono_ms now)
     control_take_events(c);
     if (now >= c->raise_at)
         raise_incarnation(c, c->own.wanted);
+    control_rollout_step(c);
     if (c->own_dirty && c->may_speak && !c->is_revoked)
         control_announce(c);
     control_take_events(c);

@@ -17,6 +17,7 @@
 #include "gossip/gossip.h"
 #include "link/udp.h"
 #include "net/net.h"
+#include "control/staged.h"
 #include "observe/metrics.h"
 #include "store/store.h"
 #include "worker/worker.h"
@@ -64,6 +65,7 @@ const struct config *control_config(const struct control *c);
 const struct identity *control_identity(const struct control *c);
 const struct roster *control_roster(const struct control *c);
 const struct gossip *control_gossip(const struct control *c);
+const struct staged *control_staged(const struct control *c);
 const struct enforced *control_policy(const struct control *c);
 /* A bundle that was in force here (enforced.history lists them), appended. store_policy_get()'s errors. */
 must_check enum err control_policy_get(const struct control *c, uint64_t epoch, uint64_t version,

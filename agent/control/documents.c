@@ -13,6 +13,10 @@ struct bytes control_find_document(void *arg, const struct hash *hash)
     struct control *c = arg;
     if (c->enforced.policy && hash_eq(hash, &c->enforced.hash))
         return buf_bytes(&c->enforced.bundle);
+    if (c->staged.other.policy && hash_eq(hash, &c->staged.other.hash))
+        return buf_bytes(&c->staged.other.bundle);
+    if (c->staged.before.len > 0 && hash_eq(hash, &c->staged.before_hash))
+        return buf_bytes(&c->staged.before);
     if (c->parts.now.count > 0 && hash_eq(hash, &c->parts.hash))
         return buf_bytes(&c->parts.document);
     return hash_eq(hash, &c->anchor.hash) ? buf_bytes(&c->anchor.chain) : bytes_of(NULL, 0);
@@ -108,6 +112,30 @@ static void tell_trouble(struct control *c)
     c->own_dirty = true;
 }
 
+static void announce_before(struct control *c, struct bytes bundle, const struct hash *hash, uint64_t epoch,
+                            uint64_t version)
+{
+    staged_keep_before(&c->staged, bundle, hash);
+    gossip_doc_set(c->gossip, DOC_BEFORE, epoch, version, hash, c->now);
+}
+
+/* The newest that we hold, in force or staged; and while it is staged, the one that it is to replace. */
+static void announce_policy(struct control *c)
+{
+    const struct staged *g = &c->staged;
+    struct hash hash;
+    uint64_t epoch, version;
+    if (!g->on) {
+        gossip_doc_set(c->gossip, DOC_POLICY, c->enforced.epoch, c->enforced.version, &c->enforced.hash,
+                       c->now);
+        return;
+    }
+    gossip_doc_set(c->gossip, DOC_POLICY, g->epoch, g->version, &g->hash, c->now);
+    struct bytes base = staged_base(g, &c->enforced, &hash, &epoch, &version);
+    if (base.len > 0)
+        announce_before(c, base, &hash, epoch, version);
+}
+
 void control_enforce(struct control *c)
 {
     tell_trouble(c);
@@ -115,7 +143,7 @@ void control_enforce(struct control *c)
     c->own.policy_version = c->enforced.version;
     c->own.policy_hash = c->enforced.hash;
     c->own_dirty = c->view_dirty = true;
-    gossip_doc_set(c->gossip, DOC_POLICY, c->enforced.epoch, c->enforced.version, &c->enforced.hash, c->now);
+    announce_policy(c);
 }
 
 /* By the root of today: another may have come while it was being stored. */
@@ -131,6 +159,37 @@ static void rejudge_policy(struct control *c)
                   (unsigned long long)c->anchor.epoch);
 }
 
+void control_changed_policy(struct control *c)
+{
+    rejudge_policy(c);
+    control_compose(c);
+    control_enforce(c);
+    control_take_revocations(c);
+    control_publish_view(c);
+    log_info("policy", "version %llu (epoch %llu) is in force", (unsigned long long)c->enforced.version,
+             (unsigned long long)c->enforced.epoch);
+}
+
+void control_staged_stored(struct control *c, enum err outcome)
+{
+    struct staged_self self = control_staged_self(c);
+    char text[160];
+    if (!staged_confirmed(&c->staged, &c->enforced, c->store, outcome, &self, control_wall(c))) {
+        refuse_publisher(c, TICKET_STAGED, "policy", "bundle", outcome);
+        return;
+    }
+    control_enforce(c);
+    snprintf(text, sizeof text,
+             "version %llu is held here and on its way to every agent; it comes into force in %zu steps: see "
+             "`starling status`",
+             (unsigned long long)c->staged.version, c->staged.state.rule->step_count);
+    log_info("policy", "version %llu (epoch %llu) is to be rolled out in %zu steps; this host is of step %zu",
+             (unsigned long long)c->staged.version, (unsigned long long)c->staged.epoch,
+             c->staged.state.rule->step_count, c->staged.state.own_step + 1);
+    answer_publisher(c, TICKET_STAGED, ERR_OK, text);
+    control_rollout_step(c); /* it may be our turn */
+}
+
 void control_policy_stored(struct control *c, enum err outcome)
 {
     char text[160];
@@ -139,13 +198,8 @@ void control_policy_stored(struct control *c, enum err outcome)
         refuse_publisher(c, TICKET_POLICY, "policy", "bundle", outcome);
         return;
     }
-    rejudge_policy(c);
-    control_compose(c);
-    control_enforce(c);
-    control_take_revocations(c);
-    control_publish_view(c); /* the workers have it before the publisher hears of it */
-    log_info("policy", "version %llu (epoch %llu) is in force", (unsigned long long)c->enforced.version,
-             (unsigned long long)c->enforced.epoch);
+    staged_drop_if_past(&c->staged, &c->enforced, c->store);
+    control_changed_policy(c); /* the workers have it before the publisher hears of it */
     snprintf(text, sizeof text, "version %llu is in force here and on its way to every agent",
              (unsigned long long)c->enforced.version);
     answer_publisher(c, TICKET_POLICY, ERR_OK, text);
@@ -153,9 +207,50 @@ void control_policy_stored(struct control *c, enum err outcome)
 
 static enum err offer_policy(struct control *c, struct bytes bundle, struct buf *why)
 {
-    enum err e =
-        enforced_offer(&c->enforced, c->store, root_of(c), bundle, control_wall(c), TICKET_POLICY, why);
+    enum err e = staged_offer(&c->staged, &c->enforced, c->store, root_of(c), bundle, control_wall(c),
+                              TICKET_STAGED, why);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    e = enforced_offer(&c->enforced, c->store, root_of(c), bundle, control_wall(c), TICKET_POLICY, why);
     tell_trouble(c);
+    return e;
+}
+
+/* What a rollout is to replace, for one who holds nothing, or something older: believed only if it is what the members say that
+ * they have in force. Somebody may offer an old version that was halted, validly signed. */
+static enum err take_before(struct control *c, struct bytes bundle, const struct bundle *b,
+                            struct policy *policy_take, struct buf *why)
+{
+    struct staged *g = &c->staged;
+    bool is_known = c->enforced.policy &&
+                    bundle_succeeds(b, c->enforced.epoch, c->enforced.version, &c->enforced.hash) != ERR_OK;
+    bool is_base = control_is_base(c, b);
+    if (g->on && g->entered && is_base)
+        staged_take_base(g, c->store, b, policy_take, bundle);
+    else
+        policy_unref(policy_take);
+    if (is_known || (g->on && g->entered)) {
+        announce_before(c, bundle, &b->hash, b->epoch, b->version); /* to be offered it no more */
+        return ERR_EXISTS;
+    }
+    return is_base ? enforced_offer(&c->enforced, c->store, root_of(c), bundle, control_wall(c), TICKET_POLICY,
+                                    why)
+                   : ERR_AGAIN;
+}
+
+static enum err offer_before(struct control *c, struct bytes bundle, struct buf *why)
+{
+    struct bundle b;
+    struct policy *policy = NULL;
+    enum err e = bundle_open(&b, &policy, root_of(c), bundle, NULL);
+    if (e == ERR_OK)
+        e = bundle_suits(&b, NULL);
+    if (e == ERR_OK && c->staged.on &&
+        (b.epoch > c->staged.epoch || (b.epoch == c->staged.epoch && b.version >= c->staged.version)))
+        e = ERR_STALE;
+    if (e == ERR_OK)
+        return take_before(c, bundle, &b, policy, why);
+    policy_unref(policy);
     return e;
 }
 
@@ -229,7 +324,8 @@ void control_publish(struct control *c, struct bytes document, void (*done)(void
     enum ticket kind = kind_of(document);
     enum err e = c->publisher.done ? ERR_AGAIN : offer_by_hand(c, kind, document, &why);
     if (e == ERR_OK)
-        c->publisher = (struct publisher){kind, done, arg};
+        c->publisher = (struct publisher){kind == TICKET_POLICY && c->staged.next.busy ? TICKET_STAGED : kind,
+                                          done, arg};
     else
         done(arg, e, why.len ? buf_str(&why) : "something else is just being published; try again");
     buf_fini(&why);
@@ -244,6 +340,8 @@ static enum err offer(struct control *c, const struct gossip_event *ev, struct b
             enforced_wait(&c->enforced, ev->doc);
         return e;
     }
+    case DOC_BEFORE:
+        return offer_before(c, ev->doc, why);
     case DOC_ROOTS:
         return anchor_offer(&c->anchor, c->store, c->identity.trust, ev->doc, TICKET_ROOTS, why);
     case DOC_PARTS:

@@ -9,6 +9,7 @@
 #include "control/pace.h"
 #include "control/revocations.h"
 #include "control/seed_names.h"
+#include "control/staged.h"
 #include "control/wallclock.h"
 
 enum {
@@ -23,6 +24,7 @@ enum ticket {
     TICKET_INCARNATION,
     TICKET_UDP_FLOOR,
     TICKET_REVOKED,
+    TICKET_STAGED,
     TICKET_ROOTS,
     TICKET_PARTS
 };
@@ -53,6 +55,7 @@ struct control {
     struct trust_cache *verified;
     struct roster roster;
     struct enforced enforced;
+    struct staged staged;
     struct anchor anchor;
     struct parts parts;
     struct revocations revocations;
@@ -115,7 +118,16 @@ void control_take_revocations(struct control *c);  /* of the policy in force */
 void control_judge_step(struct control *c);
 bool control_is_farewell(const struct control *c, struct bytes credential, struct credential *out);
 
+/* Of rollout.c. */
+struct staged_self control_staged_self(const struct control *c);
+void control_rollout_step(struct control *c);
+mono_ms control_rollout_deadline(const struct control *c);
+/* Do those of the members who do not enforce the staged version mostly say that they enforce this one? */
+bool control_is_base(const struct control *c, const struct bundle *b);
+
 /* Of documents.c. */
+void control_staged_stored(struct control *c, enum err outcome);
+void control_changed_policy(struct control *c); /* another is in force: all who act by it are told */
 struct bytes control_find_document(void *arg, const struct hash *hash);
 void control_document_received(struct control *c, const struct gossip_event *ev);
 void control_enforce(struct control *c); /* takes the policy in force over into record, view and gossip */

@@ -59,6 +59,7 @@ static void begin(struct staged *g, const struct staged_self *self, bool entered
 {
     g->on = true;
     g->entered = false;
+    g->halt_saved = halted != ROLLOUT_NONE;
     g->epoch = g->other.epoch;
     g->version = g->other.version;
     g->hash = g->other.hash;
@@ -158,8 +159,9 @@ static void say(struct buf *why, enum err e, uint64_t version)
     if (e == ERR_EXISTS)
         buf_addf(why, "version %llu is being rolled out already", (unsigned long long)version);
     if (e == ERR_STALE)
-        buf_add_str(why, "a version at least as high is being rolled out, or was halted; raise `version:` and "
-                         "sign again");
+        buf_add_str(why,
+                    "a version at least as high is being rolled out, or was halted; raise `version:` and "
+                    "sign again");
 }
 
 enum err staged_offer(struct staged *g, const struct enforced *f, struct store *s, const struct root *root,
@@ -188,7 +190,7 @@ enum err staged_offer(struct staged *g, const struct enforced *f, struct store *
 }
 
 /* An unfinished version that is in force here stays, and is what the next one is compared with. */
-static void settle(struct staged *g, struct enforced *f, struct store *s)
+static void settle(struct staged *g, struct enforced *f, struct store *s, wall_s now)
 {
     if (!g->on || !g->entered)
         return;
@@ -196,17 +198,18 @@ static void settle(struct staged *g, struct enforced *f, struct store *s)
         log_debug("policy", "what is in force could not be queued");
     f->floor_epoch = f->epoch;
     f->floor_version = f->version;
+    f->history_dirty |= history_note(&f->history, f->epoch, f->version, &f->hash, now);
 }
 
 bool staged_confirmed(struct staged *g, struct enforced *f, struct store *s, enum err outcome,
-                      const struct staged_self *self)
+                      const struct staged_self *self, wall_s now)
 {
     g->next.busy = false;
     if (outcome != ERR_OK) {
         policy_drop(&g->next.policy);
         return false;
     }
-    settle(g, f, s);
+    settle(g, f, s, now);
     policy_drop(&g->other);
     g->other = g->next.policy;
     g->next.policy = (struct staged_policy){.policy = NULL};
@@ -222,15 +225,17 @@ static void end(struct staged *g)
     g->on = g->entered = false;
 }
 
-bool staged_follow(struct staged *g, struct enforced *f, struct store *s)
+bool staged_follow(struct staged *g, struct enforced *f, struct store *s, wall_s now)
 {
     bool changes = g->on && rollout_is_in(&g->state) != g->entered;
-    if (changes) {
+    if (changes)
         change_places(g, f);
+    if (changes || (g->on && g->state.halted && !g->halt_saved)) {
+        g->halt_saved = g->state.halted != ROLLOUT_NONE;
         save_marks(g, f, s);
     }
     if (g->on && g->entered && g->state.is_done) {
-        settle(g, f, s);
+        settle(g, f, s, now);
         forget(s);
         end(g);
     }

@@ -12,7 +12,9 @@
 #include "control/enforced.h"
 #include "policy/rollout.h"
 
-enum { DOC_BEFORE = 4 }; /* gossip's kind of document: what the newest policy is to replace, for those who have neither */
+enum {
+    DOC_BEFORE = 4
+}; /* gossip's kind of document: what the newest policy is to replace, for those who have neither */
 
 struct staged_policy {
     struct policy *policy; /* NULL: none */
@@ -23,7 +25,7 @@ struct staged_policy {
 };
 
 struct staged {
-    bool on, entered;
+    bool on, entered, halt_saved;
     uint64_t epoch, version; /* that is rolled out */
     struct hash hash;
     struct policy *rules;       /* a reference to it, as it was signed: without parts */
@@ -56,9 +58,9 @@ must_check enum err staged_offer(struct staged *g, const struct enforced *f, str
                                  struct buf *why);
 /* The store has answered. True: it is staged now, in the place of the one before; if that was in force here, it stays. */
 bool staged_confirmed(struct staged *g, struct enforced *f, struct store *s, enum err outcome,
-                      const struct staged_self *self);
+                      const struct staged_self *self, wall_s now);
 /* Moves to what `state` says. True: the policy in force has changed. */
-bool staged_follow(struct staged *g, struct enforced *f, struct store *s);
+bool staged_follow(struct staged *g, struct enforced *f, struct store *s, wall_s now);
 /* A version at least as high is in force: nothing is staged any more. */
 void staged_drop_if_past(struct staged *g, const struct enforced *f, struct store *s);
 /* The one that is replaced: in force, or the other. */

@@ -44,6 +44,11 @@ const struct anchor *control_anchor(const struct control *c)
     return &c->anchor;
 }
 
+const struct staged *control_staged(const struct control *c)
+{
+    return &c->staged;
+}
+
 const struct enforced *control_policy(const struct control *c)
 {
     return &c->enforced;
@@ -143,6 +148,24 @@ static void export_trust(struct control *c)
                c->is_revoked);
 }
 
+static void export_rollout(struct control *c)
+{
+    const struct staged *g = &c->staged;
+    metric_set(metric_gauge(c->metrics, "starling_rollout_version",
+                            "Version of the policy that is being rolled out, or was halted; 0: none.", NULL,
+                            0),
+               g->on ? g->version : 0);
+    metric_set(metric_gauge(c->metrics, "starling_rollout_step",
+                            "The step that the rollout is at, from 1; 0: none is on.", NULL, 0),
+               g->on ? g->state.at + 1 : 0);
+    metric_set(metric_gauge(c->metrics, "starling_rollout_members",
+                            "Members that enforce the version that is being rolled out.", NULL, 0),
+               g->on ? g->state.seen_new : 0);
+    metric_set(
+        metric_gauge(c->metrics, "starling_rollout_halted", "1 while the newest version is halted.", NULL, 0),
+        g->on && g->state.halted);
+}
+
 static void export_policy(struct control *c)
 {
     const struct enforced *f = &c->enforced;
@@ -183,6 +206,7 @@ static void export_state(struct control *c)
                               "Bulk links ended for a fault of the peer.", NULL, 0),
                b->malformed);
     export_policy(c);
+    export_rollout(c);
     metric_set(metric_counter(c->metrics, "starling_views_total", "Views made for the workers.", NULL, 0),
                c->view_serial);
     metric_set(

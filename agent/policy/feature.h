@@ -39,7 +39,7 @@
     X(RETRY, "retry", false)                                                                                 \
     X(REVOKE, "revoke", true)                                                                                \
     X(REWRITE, "rewrite", false)                                                                             \
-    X(ROLLOUT, "rollout", false)                                                                             \
+    X(ROLLOUT, "rollout", true)                                                                              \
     X(STICKY, "sticky", false)                                                                               \
     X(TIMEOUT_IDLE, "timeout-idle", false)                                                                   \
     X(TIMEOUT_STREAM, "timeout-stream", false)                                                               \

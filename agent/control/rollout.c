@@ -1,0 +1,187 @@
+/* A rollout as this agent sees it: gathers what the members' records say, asks policy/rollout.h what follows, and says in our own
+ * record what we count. Whoever enforces the new version says so there anyway, by its hash. */
+#include "control/inner.h"
+#include "observe/log.h"
+
+#include <stdlib.h>
+
+enum {
+    LOOKS_PER_PAUSE = 20,
+    LOOK_MIN_MS = 250,
+    LOOK_MAX_MS = 5000,
+};
+
+struct staged_self control_staged_self(const struct control *c)
+{
+    return (struct staged_self){&c->identity.sign.pub, &c->identity.credential_open.labels};
+}
+
+mono_ms control_rollout_deadline(const struct control *c)
+{
+    return c->staged.on && c->may_speak ? c->staged.look_at : NEVER;
+}
+
+static mono_ms look_every(const struct staged *g)
+{
+    mono_ms ms = policy_rollout(g->rules)->pause_ms / LOOKS_PER_PAUSE;
+    return ms < LOOK_MIN_MS ? LOOK_MIN_MS : ms > LOOK_MAX_MS ? LOOK_MAX_MS : ms;
+}
+
+/* -- what the members say ---------------------------------------------------------------------- */
+
+static void take_report(struct rollout_member *out, const struct staged *g, const struct record_rollout *r)
+{
+    out->has_report = r->version == g->version && r->epoch == g->epoch;
+    out->says_halted = r->halted;
+    out->before = r->before;
+    out->after = r->after;
+}
+
+static struct rollout_member member_of(const struct control *c, const struct member *m)
+{
+    const struct staged *g = &c->staged;
+    const struct record *r = &m->record;
+    struct rollout_member out = {.id = m->id, .is_live = member_is_live(m)};
+    out.turn = rollout_turn(policy_rollout(g->rules), &g->hash, &m->id, &r->credential.labels);
+    out.is_new =
+        r->policy_epoch == g->epoch && r->policy_version == g->version && hash_eq(&r->policy_hash, &g->hash);
+    take_report(&out, g, &r->rollout);
+    return out;
+}
+
+static struct rollout_member self_of(const struct control *c)
+{
+    const struct staged *g = &c->staged;
+    const struct staged_self self = control_staged_self(c);
+    struct rollout_member out = {.id = *self.id, .is_live = true, .is_new = g->entered};
+    out.turn = rollout_turn(policy_rollout(g->rules), &g->hash, self.id, self.labels);
+    take_report(&out, g, &c->own.rollout);
+    return out;
+}
+
+static bool takes_part(const struct control *c, const struct member *m)
+{
+    return m->state != GOSSIP_LEFT && !m->is_revoked && !node_id_eq(&m->id, &c->identity.sign.pub);
+}
+
+/* All members, ourselves among them, sorted. NULL: no memory. */
+static struct rollout_member *gather(const struct control *c, size_t *count)
+{
+    struct rollout_member *list = calloc(HASH_COUNT(c->roster.by_id) + 1u, sizeof *list);
+    *count = 0;
+    if (!list)
+        return NULL;
+    for (const struct member *m = c->roster.by_id; m; m = m->hh.next)
+        if (takes_part(c, m))
+            list[(*count)++] = member_of(c, m);
+    list[(*count)++] = self_of(c);
+    rollout_sort(list, *count);
+    return list;
+}
+
+bool control_is_base(const struct control *c, const struct bundle *b)
+{
+    size_t same = 0, other = 0;
+    for (const struct member *m = c->roster.by_id; m; m = m->hh.next) {
+        const struct record *r = &m->record;
+        if (!takes_part(c, m) || !member_is_live(m) || r->policy_version == 0)
+            continue;
+        if (hash_eq(&r->policy_hash, &b->hash))
+            same++;
+        else if (!c->staged.on || !hash_eq(&r->policy_hash, &c->staged.hash))
+            other++;
+    }
+    return same > other;
+}
+
+/* -- what we say ------------------------------------------------------------------------------- */
+
+static bool is_asked(const struct control *c, const struct rollout_member *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (node_id_eq(&list[i].id, &c->identity.sign.pub))
+            return rollout_reports(i, count);
+    return false;
+}
+
+/* The numbers of one that was halted stay as they were when it was: they are the evidence for it. */
+static struct record_rollout report_of(const struct control *c, bool asked)
+{
+    const struct staged *g = &c->staged;
+    struct record_rollout r = c->own.rollout;
+    uint64_t base = g->entered ? g->other.version : c->enforced.version;
+    if (r.version != g->version || r.epoch != g->epoch)
+        r = (struct record_rollout){.epoch = g->epoch, .version = g->version};
+    r.halted = g->state.halted != ROLLOUT_NONE;
+    if (r.halted)
+        return r;
+    if (!asked)
+        return (struct record_rollout){.version = 0};
+    r.before = workers_count(c->workers, base);
+    r.after = workers_count(c->workers, g->version);
+    return r;
+}
+
+static bool is_same(const struct record_count *a, const struct record_count *b)
+{
+    return a->requests == b->requests && a->errors == b->errors && a->denied == b->denied &&
+           a->p99_us == b->p99_us;
+}
+
+static void report(struct control *c, const struct rollout_member *list, size_t count)
+{
+    struct staged *g = &c->staged;
+    struct record_rollout *said = &c->own.rollout, now = report_of(c, is_asked(c, list, count));
+    bool is_mark = now.halted != said->halted || now.version != said->version || now.epoch != said->epoch;
+    if (is_mark || (c->now >= g->report_at &&
+                    !(is_same(&now.before, &said->before) && is_same(&now.after, &said->after)))) {
+        *said = now;
+        c->own_dirty = true;
+        g->report_at = c->now + rollout_report_every(policy_rollout(g->rules));
+    }
+}
+
+/* -- what follows ------------------------------------------------------------------------------ */
+
+static void say_change(const struct control *c, const struct rollout *before)
+{
+    const struct staged *g = &c->staged;
+    const struct rollout *r = &g->state;
+    if (r->halted && !before->halted)
+        log_error("policy",
+                  "the rollout of version %llu is halted, by %s: %s; it stays so until a higher version is "
+                  "signed and published",
+                  (unsigned long long)g->version, rollout_cause_text(r->halted),
+                  g->entered ? "this agent goes back to the version before"
+                             : "it does not get into force here");
+    else if (r->is_done && !before->is_done)
+        log_info("policy", "the rollout of version %llu is done", (unsigned long long)g->version);
+    else if (r->at != before->at)
+        log_info("policy",
+                 "the rollout of version %llu is at step %zu of %zu: %llu of %llu members enforce it",
+                 (unsigned long long)g->version, r->at + 1, r->rule->step_count,
+                 (unsigned long long)r->seen_new, (unsigned long long)r->seen_all);
+}
+
+void control_rollout_step(struct control *c)
+{
+    struct staged *g = &c->staged;
+    struct rollout before = g->state;
+    size_t count;
+    if (!g->on && c->own.rollout.version > 0) {
+        c->own.rollout = (struct record_rollout){.version = 0};
+        c->own_dirty = true;
+    }
+    if (!g->on || c->now < g->look_at || !c->may_speak)
+        return;
+    g->look_at = c->now + look_every(g);
+    struct rollout_member *list = gather(c, &count);
+    if (!list)
+        return; /* at the next look */
+    rollout_look(&g->state, list, count, c->now);
+    say_change(c, &before);
+    report(c, list, count);
+    free(list);
+    if (staged_follow(g, &c->enforced, c->store, control_wall(c)))
+        control_changed_policy(c);
+}

@@ -1,0 +1,100 @@
+# A staged rollout on four agents, three of them canaries: a good version goes through all steps, over the restart of an agent and to
+# one that joins late; a version that refuses what the one before let through is halted by what the canaries report, never gets
+# to the rest, and leaves the canaries too.
+. tests/e2e/lib.sh
+
+mesh
+http_app 9001 app
+echo 'labels: {ring: canary}' >"$T/canary.yaml"
+agent a 7000 --config "$T/canary.yaml" --caller web=7085 --service cart=9001
+agent b 7100 --config "$T/canary.yaml" --caller web=7185 --service cart=9001 --seed 127.0.0.1:7000
+agent c 7200 --config "$T/canary.yaml" --caller web=7285 --service cart=9001 --seed 127.0.0.1:7000
+agent d 7300 --caller web=7385 --service cart=9001 --seed 127.0.0.1:7000
+eventually 15 all_alive 4 a b c d
+
+# policy VERSION PAUSE RULES...
+policy() {
+    cat >"$T/v$1.yaml" <<P
+policy: v1
+mesh: shop.example
+version: $1
+rollout: {steps: [ring=canary, 100%], pause: $2, haltIf: {denied: +5%, minRequests: 30}}
+services: {cart: {protocol: http}}
+intentions:
+  - {name: front, from: [web], to: cart}
+P
+    [ -z "${3:-}" ] || echo "  - {name: closed, from: [web], to: cart, deny: [{}]}" >>"$T/v$1.yaml"
+}
+cat >"$T/v1.yaml" <<'P'
+policy: v1
+mesh: shop.example
+version: 1
+services: {cart: {protocol: http}}
+intentions:
+  - {name: front, from: [web], to: cart}
+P
+publish b "$T/v1.yaml"
+eventually 10 in_force 1 a b c d
+
+# Requests at every agent, until told to stop.
+cat >"$T/load.py" <<'PY'
+import http.client, os, sys, threading, time
+def run(port):
+    while not os.path.exists(sys.argv[1]):
+        try:
+            c = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            while not os.path.exists(sys.argv[1]):
+                c.request("GET", "/x", headers={"Host": "cart"})
+                c.getresponse().read()
+                time.sleep(0.01)
+        except OSError:
+            time.sleep(0.1)
+threads = [threading.Thread(target=run, args=(p,)) for p in (7085, 7185, 7285, 7385)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+PY
+python3 "$T/load.py" "$T/stop" 2>"$T/load.log" &
+load=$!
+pids="$pids $load"
+
+policy 2 4s
+publish d "$T/v2.yaml"
+eventually 5 in_force 2 a b c
+in_force 1 d || fail "the last step began with the first"
+is d status 'o["rollout"]["step"], o["rollout"]["steps"]' '(1, 2)'
+crash b
+agent b 7100 --config "$T/canary.yaml" --caller web=7185 --service cart=9001
+eventually 3 in_force 2 b || fail "the restarted canary has forgotten that it was in"
+eventually 20 in_force 2 a b c d
+eventually 20 is d status 'o["rollout"]' None
+
+# Refused at the canaries: two thirds and more of them say so, and d is never in.
+policy 3 8s closed
+publish a "$T/v3.yaml"
+eventually 5 in_force 3 a b c
+eventually 20 is a status 'o["rollout"]["halted"]' denied
+for n in a b c d; do
+    eventually 10 in_force 2 $n
+    eventually 10 is $n status '"halted" in o["rollout"]' True
+done
+grep -q 'version 3 (epoch 1) is in force' "$T/d/log" && fail "the bad version came into force beyond the canaries"
+curl -s http://127.0.0.1:7301/metrics | grep -q '^starling_rollout_halted 1' || fail "no metric says that it is halted"
+is d status 'any("halted" in w for w in o["warnings"])' True
+
+# One-way: it stays so over a restart, and for one who comes now; the same version again is refused.
+crash d
+agent d 7300 --caller web=7385 --service cart=9001
+agent e 7400 --seed 127.0.0.1:7000
+eventually 15 in_force 2 d e
+eventually 10 is d status '"halted" in o["rollout"]' True
+eventually 10 is e status '"halted" in o["rollout"]' True
+ask a policy publish "$T/v3.yaml.bundle" >/dev/null 2>&1 && fail "a halted version was published again"
+
+# The operator's next version ends it.
+cp "$T/v1.yaml" "$T/v4.yaml"
+sed -i 's/version: 1/version: 4/' "$T/v4.yaml"
+publish c "$T/v4.yaml"
+eventually 10 in_force 4 a b c d e
+is d status 'o["rollout"]' None
+touch "$T/stop"
+wait "$load"
