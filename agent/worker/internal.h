@@ -91,7 +91,7 @@ struct worker {
     struct list meter[METER_BUCKETS];
     size_t meter_count;
     struct meter *meter_overflow;
-    struct tally tally; /* by version of the policy; also read by control */
+    struct tally tally;    /* by version of the policy; also read by control */
     uint64_t audit_second; /* which the next counts: AUDIT_LINES_PER_S */
     unsigned audit_lines;
     struct metrics *metrics;
