@@ -372,7 +372,7 @@ static struct record record_of_layout_2(void)
 /* A layout 2 record's body with `count` more elements in these bytes, signed by its owner. */
 static enum err judge_later(size_t count, struct bytes elements, struct record *out, struct refusal *why)
 {
-    enum { OF_LAYOUT_2 = 13 }; /* the last two say nothing, and stand there only when more follows */
+    enum { OF_LAYOUT_2 = 14 }; /* the last three say nothing, and stand there only when more follows */
     struct record r = record_of_layout_2();
     struct buf b = {0}, body = {0};
     struct envelope e;
@@ -380,7 +380,7 @@ static enum err judge_later(size_t count, struct bytes elements, struct record *
     assert_int_equal(envelope_parse(&e, buf_bytes(&b)), ERR_OK);
     codec_put_array(&body, OF_LAYOUT_2 + count);
     buf_add(&body, e.body.at + 1, e.body.len - 1);
-    buf_add(&body, "\x90\x90", 2);
+    buf_add(&body, "\x90\x90\x90", 3);
     buf_add_bytes(&body, elements);
     enum err err = judge_body(buf_bytes(&body), out, why);
     buf_fini(&b);
@@ -485,6 +485,41 @@ static void whatever_is_accepted_is_canonical_B16(void **state)
     buf_fini(&good);
 }
 
+/* What a host counted while a version is rolled out: once, in one spelling, and errors are a part of the requests. */
+static void what_was_counted_in_a_rollout_is_told_in_one_spelling_B16(void **state)
+{
+    (void)state;
+    static const struct {
+        struct record_rollout r;
+        enum err err;
+    } t[] = {
+        {{.version = 0}, ERR_OK},
+        {{1, 42, false, {0, 0, 0, 0}, {0, 0, 0, 0}}, ERR_OK},
+        {{1, 42, true, {1000, 10, 3, 2560}, {UINT64_MAX / 2, 7, 0, 60000000}}, ERR_OK},
+        {{1, 42, true, {10, 11, 0, 0}, {0, 0, 0, 0}}, ERR_INVALID},
+        {{1, 42, true, {0, 0, 0, 0}, {10, 0, 11, 0}}, ERR_INVALID},
+        {{1, UINT64_MAX, true, {0, 0, 0, 0}, {0, 0, 0, 0}}, ERR_INVALID},
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct buf b = {0}, again = {0};
+        struct record r = record_of(), back;
+        r.layout = 2;
+        r.rollout = t[i].r;
+        assert_int_equal(record_create(&b, &r, &identity), t[i].err);
+        if (t[i].err == ERR_OK) {
+            assert_int_equal(trust_record(trust, buf_bytes(&b), NOW, &back), ERR_OK);
+            assert_int_equal(back.rollout.version, t[i].r.version);
+            assert_int_equal(back.rollout.halted, t[i].r.halted);
+            assert_memory_equal(&back.rollout.before, &t[i].r.before, sizeof back.rollout.before);
+            assert_memory_equal(&back.rollout.after, &t[i].r.after, sizeof back.rollout.after);
+            assert_int_equal(record_create(&again, &back, &identity), ERR_OK);
+            assert_true(bytes_eq(buf_bytes(&b), buf_bytes(&again)));
+        }
+        buf_fini(&b);
+        buf_fini(&again);
+    }
+}
+
 /* Layout 2 says what the host could not take and which parts it holds, once, and nothing when there is nothing. */
 static void what_failed_and_the_parts_are_told_in_one_spelling_B16(void **state)
 {
@@ -532,7 +567,8 @@ static void what_failed_and_the_parts_are_told_in_one_spelling_B16(void **state)
         {LAYOUT_2, sizeof LAYOUT_2 - 1, 11, ERR_OK},
         {LAYOUT_2 "\x90", sizeof LAYOUT_2, 12, ERR_MALFORMED},
         {LAYOUT_2 "\x90\x90", sizeof LAYOUT_2 + 1, 13, ERR_MALFORMED},
-        {LAYOUT_2 "\x90\x90\x2a", sizeof LAYOUT_2 + 2, 14, ERR_OK}, /* what a later version has added */
+        {LAYOUT_2 "\x90\x90\x90", sizeof LAYOUT_2 + 2, 14, ERR_MALFORMED},
+        {LAYOUT_2 "\x90\x90\x90\x2a", sizeof LAYOUT_2 + 3, 15, ERR_OK}, /* what a later version has added */
     };
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         struct record r;
@@ -552,6 +588,7 @@ int main(void)
         cmocka_unit_test(what_a_node_says_is_what_others_read),
         cmocka_unit_test(a_node_without_policy_or_services_or_at_the_last_incarnation_speaks_too_G6),
         cmocka_unit_test(only_the_owner_signs_its_record_R1_R2),
+        cmocka_unit_test(what_was_counted_in_a_rollout_is_told_in_one_spelling_B16),
         cmocka_unit_test(what_failed_and_the_parts_are_told_in_one_spelling_B16),
         cmocka_unit_test(a_service_beyond_the_credential_is_refused_G15),
         cmocka_unit_test(a_record_lives_as_long_as_its_credential),
