@@ -141,7 +141,7 @@ void staged_fini(struct staged *g)
     buf_fini(&g->before);
 }
 
-/* Of those staged here; what is in force has a say of its own. */
+/* Of those staged here; below what is in force, or the floor: enforced_offer() says so. */
 static enum err may_follow(const struct staged *g, const struct enforced *f, const struct bundle *b)
 {
     if (g->on) {
@@ -150,7 +150,7 @@ static enum err may_follow(const struct staged *g, const struct enforced *f, con
             return e;
     }
     if (b->epoch < f->floor_epoch || (b->epoch == f->floor_epoch && b->version < f->floor_version))
-        return ERR_STALE;
+        return ERR_NOT_FOUND;
     return f->policy && bundle_succeeds(b, f->epoch, f->version, &f->hash) != ERR_OK ? ERR_NOT_FOUND : ERR_OK;
 }
 
