@@ -233,8 +233,8 @@ static enum err take_before(struct control *c, struct bytes bundle, const struct
         announce_before(c, bundle, &b->hash, b->epoch, b->version); /* to be offered it no more */
         return ERR_EXISTS;
     }
-    return is_base ? enforced_offer(&c->enforced, c->store, root_of(c), bundle, control_wall(c), TICKET_POLICY,
-                                    why)
+    return is_base ? enforced_offer(&c->enforced, c->store, root_of(c), bundle, control_wall(c),
+                                    TICKET_POLICY, why)
                    : ERR_AGAIN;
 }
 
