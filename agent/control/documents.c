@@ -305,9 +305,9 @@ static enum ticket kind_of(struct bytes document)
     struct envelope e;
     if (envelope_parse(&e, document) != ERR_OK)
         return TICKET_POLICY;
-    return bytes_eq_str(e.type, ENVELOPE_ROOT)   ? TICKET_ROOTS
-           : bytes_eq_str(e.type, ENVELOPE_PART) ? TICKET_PARTS
-                                                 : TICKET_POLICY;
+    return bytes_eq_str(e.type, ENVELOPE_ROOT) || envelope_is_newer(e.type, ENVELOPE_ROOT)   ? TICKET_ROOTS
+           : bytes_eq_str(e.type, ENVELOPE_PART) || envelope_is_newer(e.type, ENVELOPE_PART) ? TICKET_PARTS
+                                                                                             : TICKET_POLICY;
 }
 
 static enum err offer_by_hand(struct control *c, enum ticket kind, struct bytes document, struct buf *why)

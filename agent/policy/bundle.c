@@ -78,6 +78,9 @@ static struct signers signers_of(const struct root *root, struct bytes part)
 static enum err find_signers(struct signers *out, const struct root *root, const struct envelope *e,
                              struct complaints *c)
 {
+    if (envelope_is_newer(e->type, ENVELOPE_POLICY) || envelope_is_newer(e->type, ENVELOPE_PART))
+        return refused(c, ERR_UNSUPPORTED,
+                       "a bundle of a later version than this one reads: update starling");
     struct codec r = codec_of(e->body);
     (void)codec_array(&r, "policy", 8, 8);
     struct bytes part = codec_str(&r, "policy.part", SERVICE_NAME_MAX);
@@ -295,7 +298,7 @@ enum err bundle_peek(struct bundle *out, struct bytes in)
     struct refusal why;
     enum err e = envelope_parse(&env, in);
     if (e == ERR_OK && !bytes_eq_str(env.type, ENVELOPE_POLICY))
-        e = ERR_MALFORMED;
+        e = envelope_is_newer(env.type, ENVELOPE_POLICY) ? ERR_UNSUPPORTED : ERR_MALFORMED;
     if (e == ERR_OK)
         e = body_decode(&b, &needs, env.body, &why);
     if (e != ERR_OK)

@@ -178,6 +178,16 @@ enum err body_refuse(struct refusal *why, enum err err, const char *field, const
     return err;
 }
 
+enum err body_type(const struct envelope *e, const char *type, const char *not_one, struct refusal *why)
+{
+    if (bytes_eq_str(e->type, type))
+        return ERR_OK;
+    if (envelope_is_newer(e->type, type))
+        return body_refuse(why, ERR_UNSUPPORTED, "envelope.type",
+                           "of a later version than this one reads: update starling");
+    return body_refuse(why, ERR_MALFORMED, "envelope.type", not_one);
+}
+
 enum err body_verify(const struct envelope *e, const char *type, const struct role *by, const char *field,
                      const char *others, struct refusal *why)
 {

@@ -28,6 +28,9 @@ void body_sign_pub(struct codec *c, const char *field, struct node_id *out);
 
 /* Reports one refusal; returns `err`. */
 enum err body_refuse(struct refusal *why, enum err err, const char *field, const char *reason);
+/* Is it of this type? ERR_UNSUPPORTED: a later version of it, whose body nobody here can read; ERR_MALFORMED: another, `not_one`. */
+must_check enum err body_type(const struct envelope *e, const char *type, const char *not_one,
+                              struct refusal *why);
 /* envelope_verify() with one answer, ERR_AUTH, for both kinds of bad signing; `others` says whose signature
  * is missing. */
 must_check enum err body_verify(const struct envelope *e, const char *type, const struct role *by,

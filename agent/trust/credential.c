@@ -194,8 +194,8 @@ enum err credential_judge(const struct judging *j, bool vouched, struct bytes en
     if (envelope.len > CREDENTIAL_BYTES_MAX)
         return body_refuse(j->why, ERR_MALFORMED, "credential", "too long");
     enum err err = envelope_parse_why(&e, envelope, j->why);
-    if (!err && !bytes_eq_str(e.type, ENVELOPE_CREDENTIAL))
-        err = body_refuse(j->why, ERR_MALFORMED, "envelope.type", "not a credential");
+    if (!err)
+        err = body_type(&e, ENVELOPE_CREDENTIAL, "not a credential", j->why);
     if (err)
         return err;
     bool learn = j->seen && !vouched;

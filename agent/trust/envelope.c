@@ -7,12 +7,38 @@
 enum { KEY_BYTES = 32, SIG_BYTES = 64, BODY_MAX = 1 << 24 };
 static_assert(SIG_BYTES == crypto_sign_BYTES && KEY_BYTES == crypto_sign_PUBLICKEYBYTES, "Ed25519");
 
+static size_t letters_of(struct bytes type)
+{
+    size_t n = 0;
+    while (n < type.len && type.at[n] >= 'a' && type.at[n] <= 'z')
+        n++;
+    return n;
+}
+
+/* "2" and up, as one writes a number: no 0 in front, and no "1", which is not said. */
+static bool version_is_sound(struct bytes version)
+{
+    for (size_t i = 0; i < version.len; i++)
+        if (version.at[i] < '0' || version.at[i] > '9')
+            return false;
+    return version.len == 0 || (version.at[0] != '0' && !bytes_eq_str(version, "1"));
+}
+
 static bool type_is_sound(struct bytes type)
 {
-    for (size_t i = 0; i < type.len; i++)
-        if (type.at[i] < 'a' || type.at[i] > 'z')
-            return false;
-    return type.len >= 1 && type.len <= ENVELOPE_TYPE_MAX;
+    size_t letters = letters_of(type);
+    return letters > 0 && type.len <= ENVELOPE_TYPE_MAX &&
+           version_is_sound(bytes_of(type.at + letters, type.len - letters));
+}
+
+/* As numbers without zeros in front compare: by length, then by digits. */
+bool envelope_is_newer(struct bytes type, const char *than)
+{
+    struct bytes known = bytes_str(than);
+    size_t n = letters_of(known);
+    if (letters_of(type) != n || memcmp(type.at, known.at, n) != 0 || type.len == n)
+        return false;
+    return type.len != known.len ? type.len > known.len : memcmp(type.at + n, known.at + n, type.len - n) > 0;
 }
 
 /* What is signed: "starling/" type "/v1\0" || body. */
@@ -100,7 +126,7 @@ enum err envelope_parse_why(struct envelope *out, struct bytes in, struct refusa
     codec_array(&c, "envelope", 3, 3);
     e.type = codec_str(&c, "envelope.type", ENVELOPE_TYPE_MAX);
     if (codec_ok(&c) && !type_is_sound(e.type))
-        codec_refuse(&c, ERR_MALFORMED, "envelope.type", "not lower-case letters");
+        codec_refuse(&c, ERR_MALFORMED, "envelope.type", "not lower-case letters and a version");
     e.body = codec_bin(&c, "envelope.body", 0, BODY_MAX);
     read_signatures(&e, &c);
     enum err err = codec_end(&c, why_or_null);
@@ -181,7 +207,7 @@ enum err envelope_verify(const struct envelope *e, const char *type, const struc
     struct buf message = {0};
     size_t signers;
     if (!bytes_eq_str(e->type, type))
-        return ERR_INVALID;
+        return envelope_is_newer(e->type, type) ? ERR_UNSUPPORTED : ERR_INVALID;
     put_message(&message, e->type, e->body);
     if (!buf_ok(&message))
         return ERR_NOMEM;

@@ -5,7 +5,9 @@
  * non-minimal encodings, repeated or unsorted key ids, an empty signature list, more than ENVELOPE_SIGS_MAX
  * signatures. One key counts once.
  *
- * A type is 1 to ENVELOPE_TYPE_MAX lower-case letters; the NUL after "/v1" ends it, so no signed string is
+ * A type is lower-case letters, and behind them the version of the format if it is not the first: "root", then "root2", "root3",
+ * ... (at most ENVELOPE_TYPE_MAX bytes). Body and type have one version: another body is another type, signed as such. Who
+ * meets a type that is newer than what it reads says so by an error of its own, ERR_UNSUPPORTED: update. The NUL after "/v1" ends it, so no signed string is
  * the beginning of another and a signature made for one type is good for no other (ADVERSARY B17). Ed25519 is
  * libsodium's, which refuses S >= L, R or A not canonical or of small order (B18): nobody but the signer can
  * make a second signature. */
@@ -35,6 +37,9 @@ struct envelope {
     } sig[ENVELOPE_SIGS_MAX];
 };
 
+/* Is this the type of a later version of `type`'s format? */
+bool envelope_is_newer(struct bytes type, const char *than);
+
 /* Signs `body` with each key (1 to ENVELOPE_SIGS_MAX, all different) and appends the envelope to `out`.
  * ERR_NOMEM. */
 must_check enum err envelope_sign(struct buf *out, const char *type, struct bytes body,
@@ -50,7 +55,8 @@ must_check enum err envelope_settle(struct buf *out, struct bytes envelope, cons
 must_check enum err envelope_parse(struct envelope *e, struct bytes in);
 must_check enum err envelope_parse_why(struct envelope *e, struct bytes in, struct refusal *why_or_null);
 /* Is it of this type and validly signed by at least `threshold` of these keys? Signatures by other keys are
- * ignored, a wrong signature by a listed key is an error. ERR_INVALID: other type; ERR_AUTH: a bad signature
+ * ignored, a wrong signature by a listed key is an error. ERR_INVALID: other type; ERR_UNSUPPORTED: a
+ * newer version of it; ERR_AUTH: a bad signature
  * by a listed key (altered); ERR_DENIED: fewer than `threshold` of the keys have signed (another signer);
  * ERR_NOMEM. */
 must_check enum err envelope_verify(const struct envelope *e, const char *type, const struct node_id *keys,

@@ -57,8 +57,9 @@ enum err grant_create(struct buf *out, const struct grant *g, const struct sign_
 static enum err check_signatures(const struct judging *j, bool vouched, const struct envelope *e)
 {
     static const char others[] = "not by an enrol key of this mesh's root";
-    if (!bytes_eq_str(e->type, ENVELOPE_GRANT))
-        return body_refuse(j->why, ERR_MALFORMED, "envelope.type", "not a grant");
+    enum err is_other = body_type(e, ENVELOPE_GRANT, "not a grant", j->why);
+    if (is_other)
+        return is_other;
     if (e->sig_count != j->root->enrol.threshold)
         return body_refuse(j->why, ERR_AUTH, "grant.signatures", "not as many as the root asks for");
     enum err err = body_signers(e, &j->root->enrol, j->revoked, "grant.signatures", others, j->why);

@@ -409,8 +409,8 @@ enum err record_judge(const struct judging *j, struct bytes envelope, struct rec
     if (envelope.len > RECORD_BYTES_MAX)
         return body_refuse(j->why, ERR_MALFORMED, "record", "too long");
     enum err err = envelope_parse_why(&e, envelope, j->why);
-    if (!err && !bytes_eq_str(e.type, ENVELOPE_RECORD))
-        err = body_refuse(j->why, ERR_MALFORMED, "envelope.type", "not a record");
+    if (!err)
+        err = body_type(&e, ENVELOPE_RECORD, "not a record", j->why);
     if (err)
         return err;
     if (j->seen)

@@ -57,8 +57,8 @@ enum err request_decode(struct request *out, struct buf *space, struct bytes tex
     enum err err = body_unwrap(space, REQUEST_HEAD, text, REQUEST_TEXT_MAX, "request", why);
     if (!err)
         err = envelope_parse_why(&e, buf_bytes(space), why);
-    if (!err && !bytes_eq_str(e.type, ENVELOPE_REQUEST))
-        err = body_refuse(why, ERR_MALFORMED, "envelope.type", "not a request");
+    if (!err)
+        err = body_type(&e, ENVELOPE_REQUEST, "not a request", why);
     if (!err && e.sig_count != 1)
         err = body_refuse(why, ERR_AUTH, "request.signatures", "more than its host's");
     if (err)

@@ -166,8 +166,9 @@ static enum err read_unverified(struct root *r, struct envelope *e, struct bytes
     enum err err = envelope_parse_why(e, envelope, why);
     if (err)
         return err;
-    if (!bytes_eq_str(e->type, ENVELOPE_ROOT))
-        return body_refuse(why, ERR_MALFORMED, "envelope.type", "not a root");
+    enum err is_other = body_type(e, ENVELOPE_ROOT, "not a root", why);
+    if (is_other)
+        return is_other;
     struct codec c = codec_of(e->body);
     root_decode(&c, r);
     return codec_end(&c, why);

@@ -173,6 +173,10 @@ static void wrong_signers_are_refused_B2(void **state)
     assert_int_equal(offered(ENVELOPE_POLICY, buf_bytes(&body), with_third, 3), ERR_DENIED);
     /* The right keys, but for another purpose (B17). */
     assert_int_equal(offered(ENVELOPE_RECORD, buf_bytes(&body), right, 2), ERR_MALFORMED);
+    assert_int_equal(offered(ENVELOPE_REQUEST, buf_bytes(&body), right, 2), ERR_MALFORMED);
+    /* A later version of the format. */
+    assert_int_equal(offered("policy2", buf_bytes(&body), right, 2), ERR_UNSUPPORTED);
+    assert_int_equal(offered("part2", buf_bytes(&body), right, 2), ERR_UNSUPPORTED);
     buf_fini(&body);
 }
 

@@ -7,8 +7,9 @@
 
 #include "trust/envelope.h"
 
-static const char *const type_of[] = {ENVELOPE_ROOT,   ENVELOPE_GRANT,  ENVELOPE_CREDENTIAL,
-                                      ENVELOPE_RECORD, ENVELOPE_POLICY, ENVELOPE_PART};
+static const char *const type_of[] = {ENVELOPE_ROOT,    ENVELOPE_GRANT,  ENVELOPE_CREDENTIAL,
+                                      ENVELOPE_RECORD,  ENVELOPE_POLICY, ENVELOPE_PART,
+                                      ENVELOPE_REQUEST, "root2",         "record2"};
 enum { TYPES = sizeof type_of / sizeof *type_of };
 
 static struct sign_key alice, bob, carol;
@@ -195,7 +196,9 @@ static void seventeen_signatures_are_too_many(void **state)
 
 static void a_type_is_lower_case_letters(void **state)
 {
-    static const char *const bad[] = {"", "Policy", "policy/", "poli\ncy", "policy policy pol", "\xc3\xa4"};
+    static const char *const bad[] = {"",        "2",      "root0",   "root1",    "root02",
+                                      "ro2ot",   "Policy", "policy/", "poli\ncy", "policy policy pol",
+                                      "\xc3\xa4"};
     struct buf good = signed_by(ENVELOPE_ROOT, "x", &alice, NULL);
     struct envelope e;
     (void)state;
@@ -208,6 +211,26 @@ static void a_type_is_lower_case_letters(void **state)
         buf_fini(&b);
     }
     buf_fini(&good);
+}
+
+/* How a format gets its next version: who reads the one before says so, and does not call it malformed. */
+static void a_later_version_of_a_type_is_told_from_another_type(void **state)
+{
+    static const char *const newer[] = {"root2", "root9", "root10", "root123"};
+    (void)state;
+    for (size_t i = 0; i < sizeof newer / sizeof *newer; i++) {
+        struct buf b = signed_by(newer[i], "body", &alice, NULL);
+        assert_int_equal(judge(buf_bytes(&b), newer[i], &alice.pub, 1, 1), ERR_OK);
+        assert_int_equal(judge(buf_bytes(&b), ENVELOPE_ROOT, &alice.pub, 1, 1), ERR_UNSUPPORTED);
+        assert_int_equal(judge(buf_bytes(&b), ENVELOPE_PART, &alice.pub, 1, 1), ERR_INVALID);
+        buf_fini(&b);
+    }
+    assert_true(envelope_is_newer(bytes_str("root10"), "root9"));
+    assert_false(envelope_is_newer(bytes_str("root9"), "root10"));
+    assert_false(envelope_is_newer(bytes_str("root2"), "root2"));
+    assert_false(envelope_is_newer(bytes_str("root"), "root2"));
+    assert_false(envelope_is_newer(bytes_str("roo2"), "root"));
+    assert_false(envelope_is_newer(bytes_str("rooted2"), "root"));
 }
 
 /* One key, one body, every ordered pair of types: relabelled, the signature is no longer good; asked for as
@@ -225,7 +248,8 @@ static void a_signature_for_one_type_is_good_for_no_other_B17(void **state)
             if (to == from)
                 continue;
             struct buf relabelled = by_hand(bytes_str(type_of[to]), e.body, sig, 1);
-            assert_int_equal(envelope_verify(&e, type_of[to], &alice.pub, 1, 1), ERR_INVALID);
+            assert_int_equal(envelope_verify(&e, type_of[to], &alice.pub, 1, 1),
+                             envelope_is_newer(e.type, type_of[to]) ? ERR_UNSUPPORTED : ERR_INVALID);
             assert_int_equal(judge(buf_bytes(&relabelled), type_of[to], &alice.pub, 1, 1), ERR_AUTH);
             buf_fini(&relabelled);
             pairs++;
@@ -307,6 +331,7 @@ int main(void)
         cmocka_unit_test(signatures_that_are_none_doubled_unsorted_or_short_are_malformed_B3_B4),
         cmocka_unit_test(seventeen_signatures_are_too_many),
         cmocka_unit_test(a_type_is_lower_case_letters),
+        cmocka_unit_test(a_later_version_of_a_type_is_told_from_another_type),
         cmocka_unit_test(a_signature_for_one_type_is_good_for_no_other_B17),
         cmocka_unit_test(type_and_body_do_not_run_into_each_other_B17),
         cmocka_unit_test(a_signature_with_S_plus_L_is_refused_B18),

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "trust/body.h"
 #include "trust/enrol.h"
 
 #define STR(s) bytes_of(s, sizeof(s) - 1)
@@ -440,9 +441,34 @@ static void two_enrol_keys_may_be_asked_for(void **state)
     buf_fini(&both);
 }
 
+/* A later version of each format, whatever its body: its reader says that it has to be updated, not that it is malformed. */
+static void who_meets_a_later_version_says_so(void **state)
+{
+    const struct mesh *m = *state;
+    const struct sign_key *by = &m->enrol;
+    struct buf later[4] = {{0}};
+    struct root root;
+    struct credential credential;
+    struct record record;
+    struct grant grant;
+    struct refusal why = {"", ""};
+    static const char *const type[] = {"root2", "credential3", "record10", "grant2"};
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(envelope_sign(&later[i], type[i], STR("of another form"), &by, 1), ERR_OK);
+    assert_int_equal(root_open_why(&root, buf_bytes(&later[0]), &why), ERR_UNSUPPORTED);
+    assert_string_equal(why.reason, "of a later version than this one reads: update starling");
+    assert_int_equal(trust_credential(m->trust, buf_bytes(&later[1]), NOW, &credential), ERR_UNSUPPORTED);
+    assert_int_equal(trust_record(m->trust, buf_bytes(&later[2]), NOW, &record), ERR_UNSUPPORTED);
+    struct judging j = judging_by(m->trust, NULL, NOW, NULL);
+    assert_int_equal(grant_judge(&j, false, buf_bytes(&later[3]), &grant), ERR_UNSUPPORTED);
+    for (size_t i = 0; i < 4; i++)
+        buf_fini(&later[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(who_meets_a_later_version_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(a_host_that_keeps_within_its_grant_is_believed, setup, teardown),
         cmocka_unit_test_setup_teardown(an_enrol_key_may_sign_a_credential_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(a_grant_bounds_what_a_credential_may_say, setup, teardown),
