@@ -280,7 +280,7 @@ static enum err check(struct enforced *f, const struct root *root, struct buf *b
         e = ERR_OK; /* the same words, and the new root's signatures under them */
     if (e == ERR_OK)
         e = bundle_suits(b, &c);
-    if (e == ERR_UNSUPPORTED)
+    if (e == ERR_UNSUPPORTED && b->version > 0) /* else a later format, of which nothing is verified */
         note_lacking(f, b);
     else if (e == ERR_INVALID)
         note_text(f, b, &c);

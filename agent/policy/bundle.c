@@ -360,7 +360,7 @@ static enum err open_whole(struct bundle *out, struct policy **out_policy, const
     struct bundle b = {.epoch = 0};
     struct policy *p = NULL;
     enum err e = open_envelope(&b, &p, root, in, is_draft, c);
-    if (e == ERR_UNSUPPORTED || e == ERR_INVALID)
+    if ((e == ERR_UNSUPPORTED || e == ERR_INVALID) && b.version > 0)
         *out = b;
     if (e != ERR_OK) {
         policy_unref(p);

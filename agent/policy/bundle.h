@@ -79,7 +79,8 @@ must_check enum err bundle_settle(struct buf *out, const struct root *root, stru
  *   ERR_DENIED       signed by others, by too few or by more than `threshold`; or of an epoch beyond the root's
  *   ERR_FOREIGN      for another mesh (whoever signed it)
  *   ERR_UNSUPPORTED  needs a feature that this version has never heard of; named in `c`. In this case *out is set too,
- *                    as far as its head and `unknown` go: so that an agent can say what it is that it cannot follow
+ *                    as far as its head and `unknown` go: so that an agent can say what it is that it cannot follow.
+ *                    Also a later version of the format: nothing of that is verified, and *out is as before
  *   ERR_INVALID      the text does not compile, or says another version or mesh than the bundle; *out as above
  *   ERR_NOMEM
  * Slices borrow from `in`. *out_policy (may be NULL) gets the compiled policy. */
