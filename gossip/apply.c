@@ -349,6 +349,8 @@ static void reschedule(struct gossip *g, const struct suspicion *s)
 
 static uint32_t timeout_ms(const struct gossip *g, const struct suspicion *s)
 {
+    if (g->cfg.without & GOSSIP_SUSPICION)
+        return 0; /* SWIM section 3, before 4.2 brings suspicion in */
     uint32_t confirmations = g->cfg.without & GOSSIP_CONFIRMATIONS ? 0 : suspect_confirmations(s);
     return suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), confirmations);
 }

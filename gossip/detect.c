@@ -276,13 +276,13 @@ static void probe_again(struct gossip *g, struct probe *p)
 {
     struct member *m = p->target;
     struct addr addr;
-    uint8_t want = loss_pings(g->loss);
+    uint8_t want = has_part(g, GOSSIP_REPEAT) ? loss_pings(g->loss) : 1;
     bool is_first = p->pings++ == 1;
     mono_ms left = p->deadline > g->now ? p->deadline - g->now : 0;
     p->again_at = p->pings < want ? g->now + 1 + left / (mono_ms)(want - p->pings + 1) : NEVER;
     if (member_addr_count(m) > 1)
         m->addr_used = (uint8_t)((m->addr_used + 1) % member_addr_count(m));
-    if (apply_addr(g, m, &addr))
+    if (has_part(g, GOSSIP_REPEAT) && apply_addr(g, m, &addr))
         outbox_put(
             &g->urgent,
             &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce, .is_overdue = true});

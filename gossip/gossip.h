@@ -109,6 +109,8 @@ enum gossip_part {
     GOSSIP_REFUSAL = 512,     /* a refused dial, seen by us and others, ends the forgiven pause */
     GOSSIP_EXPLORE = 1024,    /* probes whose only end is to learn where we are (coordinate.h) */
     GOSSIP_DEGRADE = 2048,    /* the mark of those who come and go */
+    GOSSIP_REPEAT = 8192,     /* pings sent again, as often as the loss that is seen asks for */
+    GOSSIP_SUSPICION = 4096,  /* the time a suspect has to refute; without it a failed probe is a death */
 };
 
 /* For many instances in one loop, as in a simulator. Outlives them. NULL: no memory. */

@@ -12,6 +12,19 @@ bool measure_is_well(const struct world *w, uint32_t hosts)
     return false;
 }
 
+static bool sees_all(const struct world *w, uint32_t host)
+{
+    return w->host[host].gossip && gossip_counts(w->host[host].gossip).alive == w->config.hosts;
+}
+
+uint32_t measure_count_seeing_all(const struct world *w)
+{
+    uint32_t n = 0;
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        n += sees_all(w, h);
+    return n;
+}
+
 double measure_ms(struct samples *s, unsigned permille)
 {
     return (double)samples_permille(s, permille) / 1000;

@@ -12,6 +12,8 @@ extern const struct study_list measure_nodes; /* the sizes unless the options sa
 
 /* False, with the failure printed: the run is to be counted as failed. */
 bool measure_is_well(const struct world *w, uint32_t hosts);
+/* Hosts that hold every host alive. */
+uint32_t measure_count_seeing_all(const struct world *w);
 double measure_ms(struct samples *s, unsigned permille);
 /* 50 %, 99 %, 99.9 %, all; in milliseconds. */
 void measure_print_quartet(struct samples *s);

@@ -6,19 +6,6 @@
 
 enum { JOIN_MAX_S = 300, LOOK_MS = 10 };
 
-static bool sees_all(const struct world *w, uint32_t host)
-{
-    return w->host[host].gossip && gossip_counts(w->host[host].gossip).alive == w->config.hosts;
-}
-
-static uint32_t count_seeing_all(const struct world *w)
-{
-    uint32_t n = 0;
-    for (uint32_t h = 0; h < w->config.hosts; h++)
-        n += sees_all(w, h);
-    return n;
-}
-
 struct join_sum {
     struct samples half, all;
     uint64_t suspicions, deaths, bytes;
@@ -35,7 +22,7 @@ static bool join_once(const struct study_options *o, uint32_t nodes, uint64_t se
         host_start(w, h);
     uint32_t seeing = 0;
     while (seeing < nodes && w->now < start + SEC(JOIN_MAX_S) && world_run(w, MS(LOOK_MS))) {
-        seeing = count_seeing_all(w);
+        seeing = measure_count_seeing_all(w);
         if (!half && seeing >= nodes / 2)
             half = w->now;
     }

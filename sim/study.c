@@ -26,6 +26,11 @@ static const struct study studies[] = {
     {"repair", "one member misses some records: what it costs to give them to it", measure_repair},
     {"mass-failure", "1 to 95 % fail at once: what the others still hear, and when they know",
      measure_failure},
+    {"swim", "SWIM's experiments: load, first detection and spread of a death against the size of the mesh",
+     measure_swim},
+    {"swim-loss", "SWIM's experiments: false deaths against loss, with and without suspicion",
+     measure_swim_loss},
+    {"apart", "halves that lived apart for a minute up to a week: when they are one again", measure_apart},
     {"lies", "some members lie as much as their keys allow: what they achieve, against their share",
      measure_liars},
 };
@@ -67,6 +72,8 @@ bool study_read_parts(const char *text, uint32_t *out)
         {"explore", GOSSIP_EXPLORE},
         {"refusal", GOSSIP_REFUSAL},
         {"degrade", GOSSIP_DEGRADE},
+        {"repeat", GOSSIP_REPEAT},
+        {"suspicion", GOSSIP_SUSPICION},
     };
     for (;; text++) {
         size_t len = strcspn(text, ","), i = 0, count = sizeof parts / sizeof *parts;

@@ -66,5 +66,8 @@ int measure_document(const struct study_options *o);
 int measure_publish(const struct study_options *o);
 int measure_repair(const struct study_options *o);
 int measure_failure(const struct study_options *o);
+int measure_swim(const struct study_options *o);
+int measure_swim_loss(const struct study_options *o);
+int measure_apart(const struct study_options *o);
 
 #endif

@@ -19,6 +19,8 @@ study detect --scenario detect --nodes 50,200,1000 --runs 1
 study detect-refused --scenario detect --nodes 50,200,1000 --runs 1 --refused
 study update --scenario update --nodes 50,200,1000 --runs 1
 study update-lossy --scenario update --nodes 50,200 --runs 1 --loss 10
+study swim --scenario swim --nodes 50,100,200,400,1000 --runs 1
+study swim-loss --scenario swim-loss --runs 1
 study rest --scenario rest-cost --nodes 50,100,200,400,1000,2000
 study join-all --scenario join-all --nodes 50,100,200,400,1000 --runs 1
 study repair --scenario repair --runs 3

@@ -44,11 +44,12 @@ static void the_same_seed_gives_the_same_trace_in_every_scenario(void **state)
 }
 
 /* Plays into a file; returns its length, and its bytes in *text (freed by the caller). */
-static size_t play_printed(uint64_t seed, char **text)
+static size_t play_printed(uint64_t seed, uint32_t without, char **text)
 {
     char name[] = "/tmp/starling-trace-XXXXXX";
     const struct scenario *s = scenario_find("crash");
-    struct world_config config = {.hosts = 6, .seed = seed, .is_printed = true, .wire = s->wire};
+    struct world_config config = {
+        .hosts = 6, .seed = seed, .is_printed = true, .wire = s->wire, .gossip.without = without};
     int file = mkstemp(name), out = dup(STDOUT_FILENO);
     assert_true(file >= 0 && out >= 0);
     fflush(stdout);
@@ -71,13 +72,46 @@ static void printed_traces_are_byte_for_byte_the_same(void **state)
 {
     (void)state;
     char *a, *b;
-    size_t a_len = play_printed(77, &a), b_len = play_printed(77, &b);
+    size_t a_len = play_printed(77, 0, &a), b_len = play_printed(77, 0, &b);
     assert_int_equal(a_len, b_len);
     assert_memory_equal(a, b, a_len);
     assert_non_null(strstr(a, " crashes\n"));
     assert_non_null(strstr(a, " dead "));
     free(a);
     free(b);
+}
+
+/* The first line in which two texts differ, as `diff` shows it: how many lines come before it; SIZE_MAX: none differs. */
+static size_t first_difference(const char *a, const char *b)
+{
+    size_t lines = 0;
+    for (; *a == *b; a++, b++) {
+        if (!*a)
+            return SIZE_MAX;
+        lines += *a == '\n';
+    }
+    return lines;
+}
+
+static void traces_part_at_the_first_line_that_differs(void **state)
+{
+    (void)state;
+    char *whole, *again, *other, *less;
+    play_printed(77, 0, &whole);
+    play_printed(77, 0, &again);
+    play_printed(78, 0, &other);
+    play_printed(77, GOSSIP_DEGRADE | GOSSIP_NACK, &less);
+    assert_true(first_difference(whole, again) == SIZE_MAX);
+    assert_true(first_difference(whole, other) < 10); /* another seed: other starts */
+    /* Nacks are missing from the first silence on, and all that comes before the crash is the same. */
+    size_t parted = first_difference(whole, less), crash = 0;
+    for (const char *at = whole; at < strstr(whole, " crashes\n"); at++)
+        crash += *at == '\n';
+    assert_true(parted != SIZE_MAX && crash > 10 && parted > crash);
+    free(whole);
+    free(again);
+    free(other);
+    free(less);
 }
 
 /* The line that a failing run prints, read as a command line again. */
@@ -125,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_seed_gives_the_same_trace_in_every_scenario),
         cmocka_unit_test(printed_traces_are_byte_for_byte_the_same),
+        cmocka_unit_test(traces_part_at_the_first_line_that_differs),
         cmocka_unit_test(the_replay_line_plays_the_same_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
