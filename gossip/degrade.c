@@ -154,6 +154,7 @@ void degrade_answered(struct gossip *g, struct member *m, bool is_at_once)
 
 static void looks_due(struct gossip *g)
 {
+    budget_refill(&g->budget, g->now);
     for (uint32_t i = 0; i < g->look_count;) {
         struct look *l = &g->look[i];
         if (l->at > g->now) {
@@ -161,7 +162,8 @@ static void looks_due(struct gossip *g)
             continue;
         }
         struct member *m = l->member;
-        if (m->state == GOSSIP_ALIVE && probes_has_target(&g->probes, m)) {
+        /* As looks at suspects, these keep to the budget. */
+        if (m->state == GOSSIP_ALIVE && (probes_has_target(&g->probes, m) || !budget_has(&g->budget))) {
             l->at = g->now + LOOK_RETRY_MS;
             i++;
             continue;

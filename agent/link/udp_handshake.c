@@ -46,17 +46,27 @@ static enum err noise_begin(struct udp *u, struct noise_handshake *hs, const str
 
 /* Initiator. */
 
-/* Strictly rising, whatever the clock does (N30); the caller persists it. Far ahead of the clock it is when that was
- * fast once and is right again, or is slow now, and we cannot know which. In the first case no peer believes what is
- * ahead (N29), in the second none takes what is old: so attempts take turns. */
+/* Strictly rising, whatever the clock does (N30); the caller persists it. Where the clock and what we remember lie far
+ * apart, one of them is wrong, or we were off for long, and we cannot know which: a clock that is fast now nobody believes
+ * (N29), nor a memory of a time when it was; what is slow is older than what they have had of us. So attempts take turns,
+ * first with what was answered last. */
 static uint64_t initiation_timestamp(struct udp *u, uint64_t wall_ms, unsigned attempt)
 {
-    if (u->timestamp > wall_ms + UDP_CLOCK_AHEAD_MS && attempt % 2 == 0) {
+    bool agree = wall_ms <= u->timestamp + UDP_CLOCK_AHEAD_MS && u->timestamp <= wall_ms + UDP_CLOCK_AHEAD_MS;
+    if (!agree && attempt % 2 == u->goes_by_memory) {
         u->timestamp_by_clock = wall_ms > u->timestamp_by_clock ? wall_ms : u->timestamp_by_clock + 1;
         return u->timestamp_by_clock;
     }
-    u->timestamp = wall_ms > u->timestamp ? wall_ms : u->timestamp + 1;
+    u->timestamp = agree && wall_ms > u->timestamp ? wall_ms : u->timestamp + 1;
     return u->timestamp;
+}
+
+/* Only what a peer believed is worth remembering. */
+static void timestamp_answered(struct udp *u, uint64_t timestamp)
+{
+    u->goes_by_memory = timestamp <= u->timestamp && timestamp != u->timestamp_by_clock;
+    if (timestamp == u->timestamp_by_clock)
+        u->timestamp = timestamp;
 }
 
 static void initiation_payload(struct udp *u, uint8_t out[INITIATION_PAYLOAD], uint64_t timestamp)
@@ -93,7 +103,8 @@ static enum err initiation_write(struct udp *u, struct udp_peer *p, uint8_t at[U
     enum err e = noise_begin(u, &hs->noise, &u->own[0], (enum noise_cipher)hs->cipher, p->noise_key);
     if (e != ERR_OK)
         return e;
-    initiation_payload(u, payload, initiation_timestamp(u, wall_ms, hs->attempt));
+    hs->timestamp = initiation_timestamp(u, wall_ms, hs->attempt);
+    initiation_payload(u, payload, hs->timestamp);
     e = noise_handshake_write(&hs->noise, bytes_of(payload, sizeof payload), at + NOISE_AT,
                               MAC1_AT - NOISE_AT, &len);
     assert(e != ERR_OK || len == MAC1_AT - NOISE_AT);
@@ -380,6 +391,7 @@ static void response_accept(struct udp *u, struct udp_peer *p, struct noise_hand
 {
     uint32_t index =
         p->handshake->index.node.key; /* the session inherits the name that the peer has learnt */
+    timestamp_answered(u, p->handshake->timestamp);
     handshake_end(u, p);
     struct udp_session *s = session_new(u, p, trial, index, sender, now);
     if (!s) {

@@ -65,6 +65,7 @@ struct udp_handshake { /* an initiation of ours that waits for its response */
     struct addr addr; /* where the initiations go */
     mono_ms started_at, retry_at;
     unsigned attempt;     /* 1 after the first initiation */
+    uint64_t timestamp;   /* of the last one */
     bool has_used_cookie; /* a cookie has made it repeat at once; only the first does */
     uint8_t cipher;
 };
@@ -104,7 +105,8 @@ struct udp {
     struct cookie_jar jar;
     struct link_verify verify;
     uint64_t timestamp;          /* of our newest initiation */
-    uint64_t timestamp_by_clock; /* of the newest of those that went by a clock far behind `timestamp` */
+    uint64_t timestamp_by_clock; /* of the newest that went by a clock far from `timestamp` */
+    bool goes_by_memory;         /* the last one answered did not go by the clock */
     struct rng rng;              /* jitter only */
     struct rate rate;
     struct rate_total load[2]; /* initiations of sources that have not, and that have proved their address */

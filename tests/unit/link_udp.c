@@ -782,7 +782,23 @@ static void N29_a_clock_that_was_fast_once_and_is_right_again_connects(void **st
     uint64_t floor = w.wall + UINT64_C(86400) * 1000;
     reboot(0, CREDENTIAL, floor);
     try_until_heard("right again", "1:right again", w.wall);
-    assert_true(udp_timestamp(w.node[0].u) >= floor);
+    assert_int_equal(udp_timestamp(w.node[0].u), w.wall); /* what nobody believes is forgotten */
+}
+
+/* G26: a day fast since it was started again. */
+static void N29_a_clock_that_is_fast_now_connects(void **state)
+{
+    (void)state;
+    uint64_t day = UINT64_C(86400) * 1000;
+    say(0, 1, "x");
+    pump();
+    reboot(0, CREDENTIAL, udp_timestamp(w.node[0].u));
+    w.now += 1000;
+    try_until_heard("fast", "1:fast", w.wall + day);
+    assert_true(udp_timestamp(w.node[0].u) < w.wall + UDP_CLOCK_AHEAD_MS);
+    reboot(0, CREDENTIAL, udp_timestamp(w.node[0].u));
+    w.now += 1000;
+    try_until_heard("fast still", "1:fast still", w.wall + day);
 }
 
 static void N30_a_clock_at_1970_still_connects(void **state)
@@ -968,6 +984,7 @@ int main(void)
         CASE(N25_forgetting_a_peer_wipes_its_sessions_at_once),
         CASE(N29_a_clock_far_ahead_is_not_believed),
         CASE(N29_a_clock_that_was_fast_once_and_is_right_again_connects),
+        CASE(N29_a_clock_that_is_fast_now_connects),
         CASE(N30_a_clock_at_1970_still_connects),
         CASE(N31_only_an_authentic_newest_packet_moves_a_peer),
         CASE(initiations_are_repeated_and_given_up_after_90_seconds),
