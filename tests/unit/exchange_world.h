@@ -1,0 +1,203 @@
+/* One exchange between two fake sides that write down what they are told. */
+#ifndef TEST_EXCHANGE_WORLD_H
+#define TEST_EXCHANGE_WORLD_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "exchange/decide.h"
+#include "exchange/exchange.h"
+
+struct fake {
+    struct side side;
+    const char *name;
+    struct buf *log;
+    size_t room;
+};
+
+static struct fake *fake_of(const struct side *s)
+{
+    return (struct fake *)s;
+}
+static size_t fake_room(const struct side *s)
+{
+    return fake_of(s)->room;
+}
+static void fake_head(struct side *s, const struct http_head *h, const struct mesh_verdict *v)
+{
+    struct fake *f = fake_of(s);
+    if (h && h->is_response)
+        buf_addf(f->log, "%s head %u", f->name, h->status);
+    else if (h)
+        buf_addf(f->log, "%s head %.*s %.*s", f->name, (int)h->method.len, (const char *)h->method.at,
+                 (int)h->path.len, (const char *)h->path.at);
+    else
+        buf_addf(f->log, "%s head", f->name);
+    if (v && v->refused)
+        buf_addf(f->log, " %.*s [%.*s]", (int)v->flag.len, (const char *)v->flag.at, (int)v->reason.len,
+                 (const char *)v->reason.at);
+    buf_add_str(f->log, "\n");
+}
+static void fake_data(struct side *s, struct bytes d)
+{
+    struct fake *f = fake_of(s);
+    buf_addf(f->log, "%s data %.*s%s", f->name, (int)d.len, (const char *)d.at,
+             d.at[d.len - 1] == '\n' ? "" : "\n");
+}
+static void fake_end(struct side *s, const struct http_head *trailers)
+{
+    struct fake *f = fake_of(s);
+    buf_addf(f->log, "%s end%s\n", f->name, trailers ? " with trailers" : "");
+}
+static void fake_resume(struct side *s)
+{
+    struct fake *f = fake_of(s);
+    buf_addf(f->log, "%s resume\n", f->name);
+}
+static void fake_finish(struct side *s, bool clean)
+{
+    struct fake *f = fake_of(s);
+    assert_null(s->x);
+    buf_addf(f->log, "%s finish %s\n", f->name, clean ? "clean" : "cut");
+}
+static const struct side_ops fake_ops = {fake_room, fake_head, fake_data, fake_end, fake_resume, fake_finish};
+
+static const char policy_text[] =
+    "policy: v1\nmesh: m.example\nversion: 3\n"
+    "services:\n"
+    "  cart:\n"
+    "    protocol: http\n"
+    "    port: 8080\n"
+    "    timeouts: {connect: 2s, request: 10s}\n"
+    "    subsets: {v1: {version: \"1\"}, v2: {version: \"2\"}}\n"
+    "    routes:\n"
+    "      - {name: two, match: [{path: {prefix: /two}}], to: [{subset: v2}]}\n"
+    "      - {name: gets, match: [{method: GET}, {method: POST}, {method: HEAD}], to: [{subset: v1}]}\n"
+    "  cart.old: {protocol: http}\n"
+    "  db: {protocol: tcp}\n"
+    "  open: {protocol: http, unmatched: audit}\n"
+    "intentions:\n"
+    "  - {name: front, from: [web], to: cart, allow: [{}]}\n"
+    "  - {name: front-old, from: [web], to: cart.old, allow: [{}]}\n"
+    "  - {name: no-admin, from: [\"*\"], to: cart, deny: [{paths: [\"/admin\"]}]}\n"
+    "  - {name: no-trial, from: [web], to: cart, mode: audit, deny: [{paths: [\"/trial\"]}]}\n"
+    "  - {name: soon, from: [batch], to: cart, mode: audit, allow: [{paths: [\"/trial\"]}]}\n"
+    "  - {name: store, from: [web], to: db}\n";
+
+struct story {
+    struct buf log;
+    struct list news;
+    struct policy *policy;
+    struct traffic *traffic;
+    struct view *view;
+    struct exchange x;
+    struct fake front, back, other;
+    struct credential web_only;
+};
+
+static struct view *make_view(struct policy *p, size_t agents)
+{
+    struct node_id self = {{200}};
+    struct view_builder *b = view_builder_new("m.example", &self, NULL);
+    struct addr at;
+    for (size_t i = 0; i < agents; i++) {
+        struct record r = {
+            .credential = {.node = bytes_str(i ? "host-b" : "host-a"), .id = {{(uint8_t)(i + 1)}}}};
+        r.service[r.service_count++] =
+            (struct record_service){.name = bytes_str("cart"),
+                                    .port = 80,
+                                    .protocol = PROTOCOL_HTTP,
+                                    .healthy = true,
+                                    .labels = {.count = 1, .at = {{bytes_str("version"), bytes_str("1")}}}};
+        r.service[r.service_count++] = (struct record_service){
+            .name = bytes_str("db"), .port = 81, .protocol = PROTOCOL_TCP, .healthy = true};
+        assert_true(addr_of_ip(&at, "10.0.0.1", 7400));
+        assert_int_equal(view_builder_member(b, &r, &at, true, false), ERR_OK);
+    }
+    assert_true(addr_of_ip(&at, "127.0.0.1", 8080));
+    if (agents == 0) {
+        struct labels v1 = {.count = 1, .at = {{bytes_str("version"), bytes_str("1")}}};
+        assert_int_equal(view_builder_local(b, bytes_str("cart"), &at, PROTOCOL_HTTP, &v1, true), ERR_OK);
+        assert_int_equal(view_builder_local(b, bytes_str("db"), &at, PROTOCOL_TCP, NULL, true), ERR_OK);
+    }
+    return view_builder_finish(b, p, 1, 1);
+}
+
+static int set_up(void **state)
+{
+    struct story *t = calloc(1, sizeof *t);
+    struct complaints c = {.file = "p.yaml"};
+    assert_non_null(t);
+    if (policy_compile(&t->policy, bytes_str(policy_text), &c) != ERR_OK)
+        fail_msg("%s", buf_str(&c.text));
+    buf_fini(&c.text);
+    list_init(&t->news);
+    t->traffic = traffic_new(7);
+    t->front = (struct fake){.side = {.ops = &fake_ops}, .name = "front", .log = &t->log, .room = 1000};
+    t->back = (struct fake){.side = {.ops = &fake_ops}, .name = "back", .log = &t->log, .room = 1000};
+    t->other = (struct fake){.side = {.ops = &fake_ops}, .name = "other", .log = &t->log, .room = 1000};
+    t->web_only.service[t->web_only.service_count++] = bytes_str("web");
+    *state = t;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct story *t = *state;
+    exchange_fini(&t->x);
+    assert_true(list_is_empty(&t->news));
+    buf_fini(&t->log);
+    traffic_free(t->traffic);
+    policy_unref(t->policy);
+    free(t);
+    return 0;
+}
+
+static struct http_head request(const char *method, const char *path)
+{
+    return (struct http_head){
+        .method = bytes_str(method), .authority = bytes_str("cart"), .path = bytes_str(path), .minor = 1};
+}
+
+static struct exchange_ask ask_http(struct story *t)
+{
+    return (struct exchange_ask){.protocol = PROTOCOL_HTTP,
+                                 .caller = bytes_str("web"),
+                                 .service = bytes_str("cart"),
+                                 .vouch = &t->web_only};
+}
+
+static void begin_with(struct story *t, enum exchange_role role, size_t agents,
+                       const struct exchange_ask *ask, struct http_head *head)
+{
+    struct view *v = make_view(t->policy, agents);
+    exchange_init(&t->x, role, v, t->traffic, &t->front.side, &t->news, 0);
+    view_unref(v);
+    exchange_start(&t->x, ask, head, 1000);
+}
+
+static void begin(struct story *t, enum exchange_role role, size_t agents, const char *method,
+                  const char *path)
+{
+    struct exchange_ask ask = ask_http(t);
+    struct http_head h = request(method, path);
+    begin_with(t, role, agents, &ask, &h);
+}
+
+static bool has_news(struct story *t)
+{
+    bool listed = t->x.news.next != NULL;
+    list_remove(&t->x.news);
+    return listed;
+}
+
+static void expect_log(struct story *t, const char *want)
+{
+    assert_string_equal(buf_str(&t->log), want);
+    buf_consume(&t->log, t->log.len);
+}
+
+#endif
