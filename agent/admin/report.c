@@ -92,7 +92,7 @@ static void warn_of_silence(json_t *list, const struct control *c)
 {
     struct gossip_counts n = gossip_counts(control_gossip(c));
     unsigned port = control_config(c)->listen[0].port;
-    if (control_is_revoked(c)) /* that is why */
+    if (control_is_revoked(c) || control_refused_by(c, NULL)) /* that is why */
         return;
     if (n.alive <= 1 && n.suspect + n.dead == 0 && !control_is_joined(c))
         warn_of_seeds(list, control_config(c));
@@ -131,6 +131,21 @@ static void warn_of_revocation(json_t *list, const struct control *c)
     buf_fini(&why);
 }
 
+/* Who was away when it was revoked learns it from those who refuse it; nothing but their word says so. */
+static void warn_of_refusal(json_t *list, const struct control *c)
+{
+    struct node_id by;
+    char id[NODE_ID_TEXT_MAX];
+    const char *words = control_is_revoked(c) ? NULL : control_refused_by(c, &by);
+    if (words)
+        json_array_append_new(
+            list,
+            json_sprintf(
+                "member %s refuses this host: %s; if that is so, enrol it anew: with a new token, and with "
+                "a new --data folder if it is its own key",
+                node_id_text(&by, id), words));
+}
+
 static json_t *warnings_of(const struct control *c)
 {
     const struct enforced *f = control_policy(c);
@@ -146,6 +161,7 @@ static json_t *warnings_of(const struct control *c)
     publishing_warn_of_rollout(list, control_staged(c));
     if (control_is_revoked(c))
         warn_of_revocation(list, c);
+    warn_of_refusal(list, c);
     wall_s left = control_identity(c)->credential_open.expires - now;
     if (left <= 0)
         json_array_append_new(

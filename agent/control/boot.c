@@ -122,7 +122,7 @@ static enum err make_udp(struct control *c, struct buf *why)
         .mesh = bytes_str(c->mesh),
         .credential = c->identity.credential_open.bytes,
         .noise_secret = proof_now(c->identity.proof)->noise.sec,
-        .verify = {control_verify_credential, c},
+        .verify = {control_verify_credential, c, NULL},
         .timestamp_floor = floor,
     };
     if (e == ERR_OK)
@@ -195,10 +195,10 @@ static enum err make_parts(struct control *c, struct buf *why)
         .mesh = bytes_str(c->mesh),
         .credential = c->identity.credential_open.bytes,
         .noise_secret = proof_now(c->identity.proof)->noise.sec,
-        .verify = {control_verify_credential, c},
+        .verify = {control_verify_credential, c, control_tell_refused},
     };
     static const struct bulk_events bulk_events = {control_on_bulk_message, control_on_bulk_undelivered,
-                                                   control_on_bulk_lost};
+                                                   control_on_bulk_lost, control_on_bulk_refused};
     c->bulk = bulk_new(c->loop, &link, &bulk_events, c);
     c->seeds = seed_names_new(c->loop, control_on_seeds, c);
     c->health = health_new(c->loop, control_on_health, c);

@@ -428,9 +428,13 @@ static enum err receive(struct bulk_link *l, mono_ms now)
 static void complain_broken(struct bulk_link *l, enum err e)
 {
     char text[ADDR_TEXT_MAX];
+    struct bytes words = link_refusal(l->link);
     l->bulk->stats.malformed++;
-    log_line(l->dialled ? LOG_WARN : LOG_DEBUG, "bulk", "link %s %s refused: %s", l->dialled ? "to" : "from",
-             addr_text(&l->addr, text), err_text(e));
+    if (l->dialled && words.len > 0 && l->bulk->ev.refused)
+        l->bulk->ev.refused(l->bulk->arg, link_peer(l->link), words);
+    else
+        log_line(l->dialled ? LOG_WARN : LOG_DEBUG, "bulk", "link %s %s refused: %s",
+                 l->dialled ? "to" : "from", addr_text(&l->addr, text), err_text(e));
     l->ended = true;
 }
 

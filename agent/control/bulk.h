@@ -34,6 +34,8 @@ struct bulk_events {
     void (*undelivered)(void *arg, const struct node_id *to_or_zero, const struct addr *addr);
     /* A link to this member broke without a good-bye, or could not be made; is_refused: our dial was reset. */
     void (*lost)(void *arg, const struct node_id *peer, bool is_refused);
+    /* Whom we dialled, and whom our own `verify` accepts, says that we are no member, and why (link_refusal()). May be NULL. */
+    void (*refused)(void *arg, const struct node_id *peer, struct bytes words);
 };
 struct bulk_stats {
     uint64_t links_opened, links_refused, handshakes_failed, messages_in, messages_out, malformed;

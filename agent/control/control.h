@@ -75,6 +75,8 @@ const struct parts *control_parts(const struct control *c);
 const struct view *control_view(const struct control *c);
 enum control_phase control_phase(const struct control *c);
 bool control_is_revoked(const struct control *c); /* this host's credential stands on a revoked key */
+/* The newest word of a member, not ten minutes old, that this host is revoked; NULL: nobody says so. It is shown, not acted on. */
+const char *control_refused_by(const struct control *c, struct node_id *by);
 /* Which key this credential stands on is revoked, by which policy and why: half a sentence, appended. */
 void control_say_revoked(const struct control *c, const struct credential *k, struct buf *out);
 bool control_is_joined(const struct control *c); /* has met another member, or has no seeds to meet */

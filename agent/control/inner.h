@@ -35,6 +35,13 @@ struct publisher {
     void *arg;
 };
 
+/* A member's word that this host is none any more, which no policy here says. */
+struct hearsay {
+    mono_ms at; /* 0: nobody has said so */
+    struct node_id by;
+    char words[LINK_REFUSAL_MAX + 1];
+};
+
 struct control {
     struct config config;
     const struct config_flags *flags;
@@ -63,6 +70,7 @@ struct control {
     mono_ms clock_said_at;     /* when its state was last logged */
     struct trust *farewell;    /* the trust of before, for those who were just cut; NULL: nobody was */
     bool is_revoked;           /* we ourselves */
+    struct hearsay refused_by; /* who last told us so */
     struct renewing *renewing; /* of our credential, under way; NULL: none */
     struct buf renewal_said;   /* why the last one came to nothing */
     mono_ms renew_at;          /* when to look whether it is time; NEVER: there is no token */
@@ -117,6 +125,9 @@ void control_take_trust(struct control *c,
 void control_take_revocations(struct control *c);  /* of the policy in force */
 void control_judge_step(struct control *c);
 bool control_is_farewell(const struct control *c, struct bytes credential, struct credential *out);
+bool control_tell_refused(void *arg, struct bytes credential, const uint8_t noise_key[32], enum err refused,
+                          struct buf *words);
+void control_on_bulk_refused(void *arg, const struct node_id *peer, struct bytes words);
 
 /* Of rollout.c. */
 struct staged_self control_staged_self(const struct control *c);

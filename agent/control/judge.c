@@ -4,11 +4,12 @@
  * the workers get a view that leaves out whoever falls and cut their links (ADVERSARY G35, P33). Two seconds later, in which
  * he can still fetch the policy that did it and so learn that he is out, he is gone from gossip, sessions and store. A
  * record that comes later finds the key revoked, whatever number it carries: in a race of the two the revocation wins
- * (G36). */
+ * (G36). Who was away all that time is told in a word when it knocks on the bulk lane. */
 #include "control/inner.h"
 #include "observe/log.h"
 
 enum {
+    HEARSAY_MS = 600 * 1000, /* how long a member's word that we are out is shown */
     FAREWELL_MS =
         2000, /* how long those who were cut may still fetch the policy that did it (G35: within 5 s) */
     JUDGE_RETRY_MS = 1000, /* after there was no memory for it */
@@ -178,6 +179,52 @@ bool control_is_farewell(const struct control *c, struct bytes credential, struc
 {
     return c->farewell && trust_credential(c->farewell, credential, control_wall(c), out) == ERR_OK &&
            roster_find(&c->roster, &out->id);
+}
+
+/* -- who comes back ----------------------------------------------------------------------------- */
+
+/* But for the revocation it would be a member: only who has been one is told, and only of its own credential. The reason is
+ * our word; the policy itself is not for those who are out. */
+bool control_tell_refused(void *arg, struct bytes credential, const uint8_t noise_key[32], enum err refused,
+                          struct buf *words)
+{
+    struct control *c = arg;
+    struct credential open;
+    struct trust *without;
+    if (refused != ERR_REVOKED || trust_revoking(&without, c->identity.trust, NULL) != ERR_OK)
+        return false;
+    bool is_theirs = trust_credential(without, credential, control_wall(c), &open) == ERR_OK &&
+                     memcmp(open.noise_key, noise_key, sizeof open.noise_key) == 0;
+    trust_unref(without);
+    if (is_theirs)
+        control_say_revoked(c, &open, words);
+    return is_theirs;
+}
+
+/* One member may be lying, so nothing is done but to show it. */
+void control_on_bulk_refused(void *arg, const struct node_id *peer, struct bytes words)
+{
+    struct control *c = arg;
+    struct hearsay *h = &c->refused_by;
+    const struct member *m = roster_find(&c->roster, peer);
+    char id[NODE_ID_TEXT_MAX];
+    struct bytes name = m ? m->record.credential.node : bytes_str("");
+    if (!control_refused_by(c, NULL) || !bytes_eq_str(words, h->words))
+        log_error("trust", "member %.*s (%s) refuses this host: %.*s", (int)name.len, (const char *)name.at,
+                  node_id_text(peer, id), (int)words.len, (const char *)words.at);
+    h->at = c->now;
+    h->by = *peer;
+    snprintf(h->words, sizeof h->words, "%.*s", (int)words.len, (const char *)words.at);
+}
+
+const char *control_refused_by(const struct control *c, struct node_id *by)
+{
+    const struct hearsay *h = &c->refused_by;
+    if (h->at == 0 || c->now >= h->at + HEARSAY_MS)
+        return NULL;
+    if (by)
+        *by = h->by;
+    return h->words;
 }
 
 /* -- revocations -------------------------------------------------------------------------------- */

@@ -29,6 +29,7 @@ enum state {
     REPLY_DUE,
     AWAIT_FINISH,  /* XX's third message is to come */
     AWAIT_CONFIRM, /* IK: a first record is to come, before which the first message may have been a replay */
+    REFUSAL_DUE,   /* the peer has proved who it is, is refused, and may be told why */
     UP,
     DEAD,
 };
@@ -44,8 +45,9 @@ static const struct {
     [AWAIT_PREFACE] = {"await preface", BIT(AWAIT_HELLO) | BIT(DEAD)},
     [AWAIT_HELLO] = {"await hello", BIT(REPLY_DUE) | BIT(DEAD)},
     [REPLY_DUE] = {"reply due", BIT(AWAIT_FINISH) | BIT(AWAIT_CONFIRM) | BIT(DEAD)},
-    [AWAIT_FINISH] = {"await finish", BIT(UP) | BIT(DEAD)},
-    [AWAIT_CONFIRM] = {"await confirm", BIT(UP) | BIT(DEAD)},
+    [AWAIT_FINISH] = {"await finish", BIT(UP) | BIT(REFUSAL_DUE) | BIT(DEAD)},
+    [AWAIT_CONFIRM] = {"await confirm", BIT(UP) | BIT(REFUSAL_DUE) | BIT(DEAD)},
+    [REFUSAL_DUE] = {"refusal due", BIT(DEAD)},
     [UP] = {"up", BIT(DEAD)},
     [DEAD] = {"dead", 0},
 };
@@ -71,6 +73,10 @@ struct link {
     struct bytes record;   /* points into `in` */
     bool record_waits;     /* opened, not polled yet */
     bool closed_by_us, closed_by_peer;
+    bool dialled;       /* by us */
+    bool heard;         /* a record of the peer's was opened */
+    enum err refused;   /* what `verify` said of an initiator that is to be told why */
+    struct buf refusal; /* the words, ours or the peer's */
     size_t sealing_max; /* what link_seal_begin() promised */
 };
 
@@ -179,6 +185,7 @@ struct link *link_connect(const struct link_setup *s, mono_ms now)
     struct link *l = link_new(s, HELLO_DUE, now);
     if (!l)
         return NULL;
+    l->dialled = true;
     l->preface.kind = s->kind;
     l->preface.pattern = s->remote_key ? &noise_ik : &noise_xx;
     l->preface.cipher = noise_cipher_is_available(s->cipher) ? s->cipher : NOISE_CHACHAPOLY;
@@ -202,6 +209,7 @@ void link_free(struct link *l)
         prim_wipe(l->in.at, l->in.cap);
     buf_fini(&l->in);
     buf_fini(&l->credential);
+    buf_fini(&l->refusal);
     prim_wipe(l, sizeof *l);
     free(l);
 }
@@ -212,12 +220,47 @@ static bool carries_credential(const struct link *l)
     return l->preface.pattern == &noise_ik || l->hs.step > 0;
 }
 
+static bool is_responder(const struct link *l)
+{
+    return l->state >= AWAIT_PREFACE && l->state <= AWAIT_CONFIRM;
+}
+
+static bool is_printable(struct bytes s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.at[i] < 0x20 || s.at[i] > 0x7e)
+            return false;
+    return true;
+}
+
+/* Our words as they may travel. */
+static void trim_refusal(struct buf *words)
+{
+    if (words->len > LINK_REFUSAL_MAX)
+        words->len = LINK_REFUSAL_MAX;
+    for (size_t i = 0; i < words->len; i++)
+        if (!is_printable(bytes_of(words->at + i, 1)))
+            words->at[i] = '?';
+}
+
+/* The handshake goes on to its end all the same, since only then the peer has proved who it is. */
+static bool may_tell(struct link *l, enum err refused)
+{
+    const struct link_verify *v = &l->setup.verify;
+    if (!is_responder(l) || !v->tell ||
+        !v->tell(v->arg, buf_bytes(&l->credential), l->hs.rs, refused, &l->refusal))
+        return false;
+    trim_refusal(&l->refusal);
+    l->refused = refused;
+    return buf_ok(&l->refusal) && l->refusal.len > 0;
+}
+
 static must_check enum err judge_credential(struct link *l)
 {
     struct node_id id;
     enum err e = l->setup.verify.credential(l->setup.verify.arg, buf_bytes(&l->credential), l->hs.rs, &id);
     if (e != ERR_OK)
-        return e;
+        return may_tell(l, e) ? ERR_OK : e;
     if (l->setup.remote_id && !node_id_eq(&id, l->setup.remote_id))
         return ERR_DENIED;
     l->peer = id;
@@ -256,14 +299,17 @@ static must_check enum err write_message(struct link *l, struct buf *out)
     return ERR_OK;
 }
 
-static must_check enum err write_record(struct link *l, struct buf *out, enum record_type type)
+static must_check enum err write_record(struct link *l, struct buf *out, enum record_type type,
+                                        struct bytes body)
 {
-    uint8_t *at = buf_reserve(out, RECORD_OVERHEAD);
+    uint8_t *at = buf_reserve(out, RECORD_OVERHEAD + body.len);
     if (!at)
         return ERR_NOMEM;
-    enum err e = record_seal(&l->tx, at, type, 0);
+    if (body.len > 0)
+        memcpy(at + RECORD_HEAD_BYTES, body.at, body.len);
+    enum err e = record_seal(&l->tx, at, type, body.len);
     if (e == ERR_OK)
-        out->len += RECORD_OVERHEAD;
+        out->len += RECORD_OVERHEAD + body.len;
     return e;
 }
 
@@ -296,7 +342,7 @@ static must_check enum err send_finish(struct link *l, struct buf *out)
 {
     enum err e;
     if (l->hs.done) {
-        e = write_record(l, out, RECORD_CONFIRM);
+        e = write_record(l, out, RECORD_CONFIRM, bytes_of(NULL, 0));
     } else {
         e = write_message(l, out);
         if (e == ERR_OK)
@@ -305,6 +351,12 @@ static must_check enum err send_finish(struct link *l, struct buf *out)
     if (e == ERR_OK)
         move(l, UP);
     return e;
+}
+
+static must_check enum err send_refusal(struct link *l, struct buf *out)
+{
+    enum err e = write_record(l, out, RECORD_REFUSAL, buf_bytes(&l->refusal));
+    return e == ERR_OK ? l->refused : e;
 }
 
 enum err link_poll_send(struct link *l, struct buf *out)
@@ -316,6 +368,8 @@ enum err link_poll_send(struct link *l, struct buf *out)
         e = send_reply(l, out);
     else if (l->state == FINISH_DUE)
         e = send_finish(l, out);
+    else if (l->state == REFUSAL_DUE)
+        e = send_refusal(l, out);
     return e == ERR_OK ? ERR_OK : die(l, e);
 }
 
@@ -353,8 +407,34 @@ static must_check enum err on_message(struct link *l, struct bytes msg)
         return e;
     if (l->hs.done)
         split(l);
-    move(l, l->state == AWAIT_HELLO ? REPLY_DUE : l->state == AWAIT_REPLY ? FINISH_DUE : UP);
+    move(l, l->state == AWAIT_HELLO   ? REPLY_DUE
+            : l->state == AWAIT_REPLY ? FINISH_DUE
+            : l->refused != ERR_OK    ? REFUSAL_DUE
+                                      : UP);
     return ERR_OK;
+}
+
+/* Does a record of this type belong here? A responder's first one may be a REFUSAL. */
+static bool is_in_turn(const struct link *l, enum record_type type, struct bytes body)
+{
+    switch (type) {
+    case RECORD_DATA:
+        return l->state == UP && body.len > 0;
+    case RECORD_CLOSE:
+        return l->state == UP && body.len == 0;
+    case RECORD_CONFIRM:
+        return l->state == AWAIT_CONFIRM && body.len == 0;
+    case RECORD_REFUSAL:
+        return l->state == UP && l->dialled && !l->heard && body.len > 0 && body.len <= LINK_REFUSAL_MAX &&
+               is_printable(body);
+    }
+    return false;
+}
+
+static must_check enum err on_refusal(struct link *l, struct bytes words)
+{
+    buf_add_bytes(&l->refusal, words);
+    return ERR_REFUSED;
 }
 
 /* `sealed` either lies in `in`, and is opened where it lies, or elsewhere, and `in` is empty. */
@@ -368,10 +448,13 @@ static must_check enum err on_record(struct link *l, struct bytes sealed)
     enum err e = record_open(&l->rx, to, sealed, &type, &body);
     if (e != ERR_OK)
         return e;
-    if ((type == RECORD_DATA) != (body.len > 0) || (type == RECORD_CONFIRM) != (l->state == AWAIT_CONFIRM))
+    if (!is_in_turn(l, type, body))
         return ERR_MALFORMED;
+    if (type == RECORD_REFUSAL)
+        return on_refusal(l, body);
     if (type == RECORD_CONFIRM)
-        move(l, UP);
+        move(l, l->refused != ERR_OK ? REFUSAL_DUE : UP);
+    l->heard = true;
     l->closed_by_peer = type == RECORD_CLOSE;
     l->record_waits = type == RECORD_DATA;
     l->record = body;
@@ -453,8 +536,10 @@ enum err link_feed(struct link *l, struct bytes in, size_t *used, mono_ms now)
         return ERR_CLOSED;
     if (now >= link_deadline(l))
         return die(l, ERR_TIMEOUT);
-    while (e == ERR_OK && rest.len > 0 && !l->record_waits)
+    while (e == ERR_OK && rest.len > 0 && !l->record_waits && l->state != REFUSAL_DUE)
         e = feed_frame(l, &rest);
+    if (l->state == REFUSAL_DUE)
+        rest.len = 0; /* what it has sent on, in the belief that the link is up, is read by nobody */
     *used = in.len - rest.len;
     return e == ERR_OK ? ERR_OK : die(l, e);
 }
@@ -498,7 +583,7 @@ enum err link_close(struct link *l, struct buf *out)
     if (l->state != UP || l->closed_by_us)
         return ERR_OK;
     l->closed_by_us = true;
-    enum err e = write_record(l, out, RECORD_CLOSE);
+    enum err e = write_record(l, out, RECORD_CLOSE, bytes_of(NULL, 0));
     return e == ERR_OK ? ERR_OK : die(l, e);
 }
 
@@ -530,6 +615,11 @@ struct bytes link_peer_credential(const struct link *l)
 mono_ms link_deadline(const struct link *l)
 {
     return l->state == UP || l->state == DEAD ? NEVER : l->deadline;
+}
+
+struct bytes link_refusal(const struct link *l)
+{
+    return buf_bytes(&l->refusal);
 }
 
 const char *link_stage(const struct link *l)

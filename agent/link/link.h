@@ -11,6 +11,11 @@
  * responder of IK only after the first transport record has been opened: its first message may have been a
  * replay (the initiator sends an empty record at once, so this costs no round trip). An authenticated CLOSE
  * record ends a link; without it, an end of the connection is a truncation: ask link_is_closed_by_peer().
+ *
+ * A refused peer gets no answer, so that nobody can ask a responder about others' credentials. With one exception, for
+ * which `verify` has to speak up (`tell`): an initiator that has proved, by a handshake that is no replay, to hold the key in
+ * its credential gets one sealed REFUSAL with the words why, and then the end. That is for who was away when it was revoked.
+ *
  * Records and their rekeying are record.h's matter; every byte is drawn in docs/protocol.md.
  *
  * The loop's part: after link_connect() and after every link_feed() call link_poll_send(); then, while
@@ -29,6 +34,7 @@ enum {
     LINK_VERSION = 1,
     LINK_HANDSHAKE_TIMEOUT_MS = 5000, /* for all of it: a peer that sends a byte now and then gains nothing */
     LINK_CREDENTIAL_MAX = 4096,       /* bytes; a longer one ends the handshake */
+    LINK_REFUSAL_MAX = 256,           /* bytes of printable ASCII; longer words are cut */
 };
 
 /* Is `credential` (the handshake payload) valid now and does it name `noise_key`? On ERR_OK *id is the peer.
@@ -37,6 +43,10 @@ struct link_verify {
     enum err (*credential)(void *arg, struct bytes credential, const uint8_t noise_key[32],
                            struct node_id *id);
     void *arg;
+    /* Asked by a responder of the credential that was just refused with `refused`; NULL: nobody is told. May whoever
+     * holds `noise_key` be told why? Then the words are appended. The link has yet to see that the initiator holds it. */
+    bool (*tell)(void *arg, struct bytes credential, const uint8_t noise_key[32], enum err refused,
+                 struct buf *words);
 };
 
 struct link_setup {
@@ -66,7 +76,8 @@ void link_free(struct link *l);
  * Errors end the link; nothing more will be read, written or reported. ERR_MALFORMED: not this protocol, or
  * out of turn. ERR_UNSUPPORTED: another version, pattern or cipher. ERR_AUTH: not authentic; another mesh
  * looks like this too. ERR_TIMEOUT: fed after the deadline. ERR_NOMEM. ERR_CLOSED: had ended before.
- * ERR_DENIED, and whatever else `verify` said (ERR_FOREIGN, ERR_EXPIRED, ...): the peer is not acceptable. */
+ * ERR_DENIED, and whatever else `verify` said (ERR_FOREIGN, ERR_EXPIRED, ...): the peer is not acceptable.
+ * ERR_REFUSED: the peer, whom our `verify` accepts, refuses us; link_refusal() says why. */
 must_check enum err link_feed(struct link *l, struct bytes in, size_t *used, mono_ms now);
 /* The next opened record's plaintext, valid until the next link_feed(); false if none. */
 bool link_poll_record(struct link *l, struct bytes *plain);
@@ -78,8 +89,8 @@ uint8_t *link_seal_begin(struct link *l, struct buf *out, size_t want, size_t *c
 /* n = 0 writes nothing. ERR_LIMIT (after 2^64 records): the link has ended. */
 must_check enum err link_seal_end(struct link *l, struct buf *out, size_t n);
 /* Appends handshake bytes that are due, to be called after connect/feed and before sealing. Errors end the
- * link: ERR_NOMEM
- * (`out` is full), ERR_MALFORMED (a key of the peer is unsound). */
+ * link: ERR_NOMEM (`out` is full), ERR_MALFORMED (a key of the peer is unsound), or what `verify` said of a peer that is told why: send what
+ * was appended, then close. */
 must_check enum err link_poll_send(struct link *l, struct buf *out);
 /* Appends the authenticated close, once; nothing can be sealed after it, reading goes on. Before the link is
  * up there is nothing to close, and nothing is appended. */
@@ -91,7 +102,10 @@ enum link_kind link_kind(const struct link *l);
 const struct node_id *link_peer(const struct link *l);   /* once up */
 struct bytes link_peer_credential(const struct link *l); /* once up; lives as long as the link */
 mono_ms link_deadline(const struct link *l);             /* of the whole handshake; NEVER once up */
-const char *link_stage(const struct link *l);            /* for log lines: "await reply" */
+/* The peer's words when it refused us, printable ASCII, empty if it did not; live as long as the link. They are the word of one
+ * member. */
+struct bytes link_refusal(const struct link *l);
+const char *link_stage(const struct link *l); /* for log lines: "await reply" */
 /* Reads the kind out of the first LINK_PREFACE_BYTES bytes of a connection. ERR_MALFORMED. */
 must_check enum err link_preface_kind(struct bytes in, enum link_kind *kind);
 

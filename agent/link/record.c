@@ -41,7 +41,7 @@ enum err record_open(struct record_way *w, uint8_t *out, struct bytes sealed, en
     if (e != ERR_OK)
         return e;
     count(w, sealed.len);
-    if (out[0] < RECORD_DATA || out[0] > RECORD_CONFIRM)
+    if (out[0] < RECORD_DATA || out[0] > RECORD_REFUSAL)
         return ERR_MALFORMED;
     *type = (enum record_type)out[0];
     *body = bytes_of(out + 1, len - 1);

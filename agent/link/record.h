@@ -11,7 +11,7 @@
 
 #include "noise/noise.h"
 
-enum record_type { RECORD_DATA = 1, RECORD_CLOSE = 2, RECORD_CONFIRM = 3 };
+enum record_type { RECORD_DATA = 1, RECORD_CLOSE = 2, RECORD_CONFIRM = 3, RECORD_REFUSAL = 4 };
 
 enum {
     RECORD_HEAD_BYTES = 2 + 1, /* length and type, in front of the body */

@@ -422,7 +422,7 @@ static struct link_setup setup_of(struct link_peer *l)
     struct link_setup s = {
         .kind = LINK_TRAFFIC,
         .mesh = l->w->all->config.mesh,
-        .verify = {link_verify_credential, l},
+        .verify = {link_verify_credential, l, NULL},
     };
     link_setup_prove(&s, l->proof);
     return s;

@@ -43,7 +43,7 @@ static struct udp *endpoint(int i)
         .mesh = bytes_str("shop"),
         .credential = bytes_of(credential[i], sizeof credential[i]),
         .noise_secret = secret[i],
-        .verify = {verify, NULL},
+        .verify = {verify, NULL, NULL},
     };
     return udp_new(&setup, 1000);
 }

@@ -125,7 +125,7 @@ static void dial(struct rogue *r, const char *where)
                            .credential = buf_bytes(&r->credential),
                            .noise_secret = r->noise.sec,
                            .cipher = NOISE_CHACHAPOLY,
-                           .verify = {accept_any, r}};
+                           .verify = {accept_any, r, NULL}};
     if (!addr_parse(&a, where, 0))
         die("not IP:PORT");
     socklen_t len = addr_to_sockaddr(&a, &sa);

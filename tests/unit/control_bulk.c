@@ -84,12 +84,12 @@ static struct link_setup setup_of(const struct host *h)
                                .mesh = STR("shop.example"),
                                .credential = buf_bytes(&h->credential),
                                .noise_secret = h->noise.sec,
-                               .verify = {is_member, NULL}};
+                               .verify = {is_member, NULL, NULL}};
 }
 
 static void end_make(struct end *e, uint8_t seed, const char *name)
 {
-    static const struct bulk_events events = {on_message, on_undelivered, on_lost};
+    static const struct bulk_events events = {on_message, on_undelivered, on_lost, NULL};
     struct addr any;
     *e = (struct end){.host = host_from(seed, name, NOW)};
     struct link_setup setup = setup_of(&e->host);

@@ -35,7 +35,7 @@ static void make_preface(struct buf *out)
                                .credential = bytes_str("credential"),
                                .noise_secret = our_secret,
                                .cipher = NOISE_CHACHAPOLY,
-                               .verify = {nobody, NULL}};
+                               .verify = {nobody, NULL, NULL}};
     struct link *l = link_connect(&setup, 0);
     assert_non_null(l);
     assert_int_equal(link_poll_send(l, out), ERR_OK);
@@ -62,7 +62,7 @@ static void make_initiation(struct buf *out)
     struct udp_setup setup = {.mesh = bytes_str("shop.example"),
                               .credential = bytes_str("credential"),
                               .noise_secret = our_secret,
-                              .verify = {nobody, NULL}};
+                              .verify = {nobody, NULL, NULL}};
     struct node_id to = {{9}};
     struct addr addr, via;
     uint8_t key[32];

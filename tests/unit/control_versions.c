@@ -114,7 +114,7 @@ static void play_link(const char *name, const struct noise_pattern *pattern, str
     struct link_setup setup = {.mesh = bytes_str(RECORDING_MESH),
                                .credential = recording_part(&old, "credential of b"),
                                .noise_secret = host[1].noise.sec,
-                               .verify = {verify_credential, NULL}};
+                               .verify = {verify_credential, NULL, NULL}};
     struct link *l = link_accept(&setup, 0);
     struct buf answer = {0};
     uint8_t space[64];
@@ -144,7 +144,7 @@ static void an_edited_version_ends_the_link(void **state)
     struct link_setup setup = {.mesh = bytes_str(RECORDING_MESH),
                                .credential = recording_part(&old, "credential of b"),
                                .noise_secret = host[1].noise.sec,
-                               .verify = {verify_credential, NULL}};
+                               .verify = {verify_credential, NULL, NULL}};
     (void)state;
     for (unsigned version = 0; version < 256; version += version == 0 ? 2 : 1) {
         struct link *l = link_accept(&setup, 0);
@@ -163,7 +163,7 @@ static void an_old_initiation_is_answered(void **state)
     struct udp_setup setup = {.mesh = bytes_str(RECORDING_MESH),
                               .credential = recording_part(&old, "credential of b"),
                               .noise_secret = host[1].noise.sec,
-                              .verify = {verify_credential, NULL}};
+                              .verify = {verify_credential, NULL, NULL}};
     struct udp *u = udp_new(&setup, 0);
     struct bytes was = recording_part(&old, "udp initiation"), answer;
     struct addr to;

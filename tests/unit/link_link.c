@@ -488,6 +488,148 @@ static void n15_a_refused_initiator_moves_no_byte_of_application_data(void **sta
     }
 }
 
+static const char *words_to_tell;
+
+static bool tell(void *arg, struct bytes credential, const uint8_t noise_key[32], enum err refused,
+                 struct buf *words)
+{
+    (void)arg;
+    assert_true(bytes_eq_str(credential, alice.name) && memcmp(noise_key, alice.pub, 32) == 0);
+    buf_add_str(words, words_to_tell);
+    return refused == ERR_REVOKED;
+}
+
+/* alice connects to a bob who refuses her with `verdict`, and would say why. */
+static struct pair pair_telling(const struct link_setup *s, enum err verdict)
+{
+    struct link_setup accept = setup_of(&bob);
+    accept.verify.tell = tell;
+    alice.verdict = verdict;
+    struct pair p = {.a = link_connect(s, START), .b = link_accept(&accept, START)};
+    assert_true(p.a && p.b);
+    send_due(p.a, &p.a_out);
+    return p;
+}
+
+static void n15_who_proves_to_be_revoked_is_told_why_and_no_more(void **state)
+{
+    (void)state;
+    struct link_setup setups[] = {xx_setup(), ik_setup()};
+    words_to_tell = "its own key is revoked: lost in a train, \xc3\xa0 Paris";
+    for (int i = 0; i < 2; i++) {
+        struct pair p = pair_telling(&setups[i], ERR_REVOKED);
+        struct bytes got;
+        size_t cap, used;
+        assert_int_equal(feed_all(p.b, &p.a_out), ERR_OK);
+        send_due(p.b, &p.b_out);
+        assert_int_equal(feed_all(p.a, &p.b_out), ERR_OK);
+        send_due(p.a, &p.a_out);
+        seal(p.a, &p.a_out, bytes_str("secret")); /* alice is up before bob has judged her, and talks */
+        assert_int_equal(link_feed(p.b, buf_bytes(&p.a_out), &used, START), ERR_OK);
+        assert_int_equal(used, p.a_out.len);
+        assert_false(link_is_up(p.b) || link_poll_record(p.b, &got));
+        assert_null(link_seal_begin(p.b, &p.b_out, 5, &cap));
+        assert_int_equal(link_poll_send(p.b, &p.b_out), ERR_REVOKED);
+        assert_int_equal(link_feed(p.b, bytes_str("x"), &used, START), ERR_CLOSED);
+        assert_int_equal(feed_all(p.a, &p.b_out), ERR_REFUSED);
+        assert_true(bytes_eq_str(link_refusal(p.a), "its own key is revoked: lost in a train, ?? Paris"));
+        assert_true(node_id_eq(link_peer(p.a), &bob.id));
+        assert_false(link_is_up(p.a));
+        alice.verdict = ERR_OK;
+        pair_fini(&p);
+    }
+}
+
+static void n15_who_is_refused_for_another_reason_is_told_nothing(void **state)
+{
+    (void)state;
+    struct link_setup setups[] = {xx_setup(), ik_setup()};
+    words_to_tell = "not for you";
+    for (int i = 0; i < 2; i++) {
+        struct pair p = pair_telling(&setups[i], ERR_EXPIRED);
+        enum err e = feed_all(p.b, &p.a_out);
+        if (i == 0) {
+            send_due(p.b, &p.b_out);
+            assert_int_equal(feed_all(p.a, &p.b_out), ERR_OK);
+            send_due(p.a, &p.a_out);
+            e = feed_all(p.b, &p.a_out);
+        }
+        assert_int_equal(e, ERR_EXPIRED);
+        send_due(p.b, &p.b_out);
+        assert_int_equal(p.b_out.len, 0);
+        alice.verdict = ERR_OK;
+        pair_fini(&p);
+    }
+}
+
+/* Who has no key and plays the first message of a revoked host again gets the reply that everybody gets, and waits. */
+static void n10_a_replay_does_not_show_that_a_key_is_revoked(void **state)
+{
+    (void)state;
+    struct link_setup s = ik_setup();
+    size_t reply[2];
+    words_to_tell = "revoked";
+    for (int is_revoked = 0; is_revoked < 2; is_revoked++) {
+        struct pair p = pair_telling(&s, is_revoked ? ERR_REVOKED : ERR_OK);
+        size_t used;
+        assert_int_equal(feed_all(p.b, &p.a_out), ERR_OK);
+        send_due(p.b, &p.b_out);
+        reply[is_revoked] = p.b_out.len;
+        send_due(p.b, &p.b_out);
+        assert_int_equal(p.b_out.len, reply[is_revoked]);
+        assert_int_equal(link_deadline(p.b), START + LINK_HANDSHAKE_TIMEOUT_MS);
+        static const uint8_t guess[2 + 17] = {0, 17};
+        assert_int_equal(link_feed(p.b, bytes_of(guess, sizeof guess), &used, START), ERR_AUTH);
+        send_due(p.b, &p.b_out);
+        assert_int_equal(p.b_out.len, reply[is_revoked]);
+        alice.verdict = ERR_OK;
+        pair_fini(&p);
+    }
+    assert_int_equal(reply[0], reply[1]);
+}
+
+/* Sealed by a peer with the right keys: too long, empty, with control characters, late, or from an initiator. */
+static enum err verdict_on_refusal(struct link *from, struct link *to, struct bytes words)
+{
+    struct buf wire = {0};
+    assert_int_equal(write_record(from, &wire, RECORD_REFUSAL, words), ERR_OK);
+    enum err e = feed_all(to, &wire);
+    buf_fini(&wire);
+    return e;
+}
+
+static void a_refusal_is_a_responders_first_word_and_short(void **state)
+{
+    (void)state;
+    static char long_words[LINK_REFUSAL_MAX + 1];
+    memset(long_words, 'x', sizeof long_words);
+    const struct {
+        struct bytes words;
+        enum err verdict;
+    } cases[] = {
+        {bytes_str("revoked"), ERR_REFUSED},
+        {bytes_of(long_words, LINK_REFUSAL_MAX), ERR_REFUSED},
+        {bytes_of(long_words, sizeof long_words), ERR_MALFORMED},
+        {bytes_of(NULL, 0), ERR_MALFORMED},
+        {bytes_str("revoked\nall is well"), ERR_MALFORMED},
+        {bytes_str("\x1b[2J"), ERR_MALFORMED},
+    };
+    struct link_setup s = ik_setup();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pair p = pair_up(&s);
+        assert_int_equal(verdict_on_refusal(p.b, p.a, cases[i].words), cases[i].verdict);
+        assert_true(bytes_eq(link_refusal(p.a),
+                             cases[i].verdict == ERR_REFUSED ? cases[i].words : bytes_of(NULL, 0)));
+        pair_fini(&p);
+    }
+    struct pair late = pair_up(&s), back = pair_up(&s);
+    expect_passes(late.b, &late.b_out, late.a, "welcome");
+    assert_int_equal(verdict_on_refusal(late.b, late.a, bytes_str("revoked")), ERR_MALFORMED);
+    assert_int_equal(verdict_on_refusal(back.a, back.b, bytes_str("revoked")), ERR_MALFORMED);
+    pair_fini(&late);
+    pair_fini(&back);
+}
+
 static void n15_a_refused_responder_learns_nothing(void **state)
 {
     (void)state;
@@ -852,6 +994,10 @@ int main(void)
         cmocka_unit_test(n10_a_replayed_ik_session_gets_one_reply_and_moves_nothing),
         cmocka_unit_test(n13_small_order_ephemerals_are_refused),
         cmocka_unit_test(n15_a_refused_initiator_moves_no_byte_of_application_data),
+        cmocka_unit_test(n15_who_proves_to_be_revoked_is_told_why_and_no_more),
+        cmocka_unit_test(n15_who_is_refused_for_another_reason_is_told_nothing),
+        cmocka_unit_test(n10_a_replay_does_not_show_that_a_key_is_revoked),
+        cmocka_unit_test(a_refusal_is_a_responders_first_word_and_short),
         cmocka_unit_test(n15_a_refused_responder_learns_nothing),
         cmocka_unit_test(n16_our_own_voice_is_refused),
         cmocka_unit_test(n18_a_credential_of_another_key_is_refused),

@@ -57,7 +57,7 @@ static struct udp *endpoint(struct node *n, size_t credential, uint64_t floor, c
         .mesh = bytes_str(mesh),
         .credential = bytes_of(n->credential, credential),
         .noise_secret = n->secret,
-        .verify = {verify, NULL},
+        .verify = {verify, NULL, NULL},
         .timestamp_floor = floor,
     };
     return udp_new(&setup, w.now);
