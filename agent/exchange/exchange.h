@@ -116,9 +116,9 @@ void exchange_fini(struct exchange *x);
 void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct http_head *request_take,
                     mono_ms now);
 
-/* From the owner: what was wanted. `why`: ERR_REFUSED, ERR_TIMEOUT, ...; ERR_AGAIN: it failed lately and was not even asked.
- * Another endpoint may be chosen and wanted; if there is none after ERR_AGAIN, the same one, with `insists`: then it
- * is to be asked, and waited for within connect_ms. */
+/* From the owner: what was wanted. `why`: ERR_REFUSED, ERR_TIMEOUT, ...; ERR_AGAIN: it failed lately and was not even asked, or
+ * the network may have lost the question and there is time for another. Another endpoint may be chosen and wanted; if there is
+ * none after ERR_AGAIN, the same one, once, with `insists`: then it is to be asked, and waited for within the same connect_ms. */
 void exchange_back_ready(struct exchange *x, struct side *back);
 void exchange_back_failed(struct exchange *x, enum err why);
 

@@ -95,7 +95,8 @@ static void flow_end(struct flow *f)
 
 static void seek(struct flow *f)
 {
-    f->connect_by = worker_now(f->w) + f->x.connect_ms;
+    if (!f->x.insists) /* who insists goes on waiting for the same endpoint */
+        f->connect_by = worker_now(f->w) + f->x.connect_ms;
     if (f->x.app.port == 0)
         peer_want(f);
     else if (f->x.facts.protocol == PROTOCOL_HTTP)

@@ -98,6 +98,12 @@ static mono_ms pause_after(struct worker *w, unsigned failures)
     return worker_now(w) + ms / 2 + rng_below(&w->rng, ms / 2 + 1); /* not all workers at once */
 }
 
+/* Nobody answered this dial, which the network may have lost. Whoever has time left is not refused for it: another dial may pass. */
+static enum err reason_for(const struct flow *f, enum err why)
+{
+    return why == ERR_TIMEOUT && worker_now(f->w) < f->connect_by ? ERR_AGAIN : why ? why : ERR_CLOSED;
+}
+
 /* The link is no longer the one to use: it failed, ended, or is going away. */
 void peer_link_gone(struct link_peer *l, enum err why)
 {
@@ -113,6 +119,6 @@ void peer_link_gone(struct link_peer *l, enum err why)
     while (!list_is_empty(&l->waiting)) {
         struct flow *f = list_entry(l->waiting.head.next, struct flow, waiting);
         list_remove(&f->waiting);
-        flow_dial_failed(f, why ? why : ERR_CLOSED);
+        flow_dial_failed(f, reason_for(f, why));
     }
 }

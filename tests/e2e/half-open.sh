@@ -9,15 +9,15 @@ cat >"$T/p.yaml" <<'P'
 policy: v1
 mesh: shop.example
 version: 1
-services: {cart: {protocol: http}}
-intentions: [{name: a, from: [web], to: cart}]
+services: {cart: {protocol: http}, patient: {protocol: http, timeouts: {connect: 25s, request: 40s}}}
+intentions: [{name: a, from: [web], to: cart}, {name: b, from: [web], to: patient}]
 P
 agent a 7000 --caller web=7085
-agent b 7100 --seed 127.0.0.1:7000 --service cart=9001
+agent b 7100 --seed 127.0.0.1:7000 --service cart=9001 --service patient=9001
 eventually 10 all_alive 2 a b
 publish a "$T/p.yaml"
 eventually 5 in_force 1 a b
-eventually 5 is a services '[s["state"] for s in o]' "['healthy']"
+eventually 5 is a services '[s["state"] for s in o]' "['healthy', 'healthy']"
 is a status 'o["warnings"]' '[]' || fail "a warning without a cause"
 
 code() { curl -s -o /dev/null -w '%{http_code}' -m 12 -H 'Host: cart' http://127.0.0.1:7085/; }
@@ -26,12 +26,33 @@ works() { [ "$(code)" = 200 ]; }
 lost() { fails && is a members '[m["name"] for m in o if "unreachable" in m]' "['b']"; }
 metric() { curl -s http://127.0.0.1:7001/metrics | sed -n "s/^$1 //p"; }
 
-for verdict in drop 'reject with tcp reset'; do
+# A dial that the network swallows is no reason to refuse a request that still has time: another is made to the only instance there is.
+wall() {
     nft -f - <<N
 table inet wall {
-    chain in { type filter hook input priority 0; tcp dport 7100 $verdict; }
+    chain in {
+        type filter hook input priority 0;
+        tcp dport 7100 $1
+    }
 }
 N
+}
+wall drop
+curl -s -o /dev/null -w '%{http_code}' -m 40 -H 'Host: patient' http://127.0.0.1:7085/ >"$T/code" &
+asking=$!
+some_failed() { [ "$(metric starling_link_failures_total)" -ge 1 ]; }
+eventually 15 some_failed
+nft delete table inet wall
+wait "$asking"
+[ "$(cat "$T/code")" = 200 ] || fail "a dial was lost, and with it the request: $(cat "$T/code")"
+id=$(json a members '[m["incarnation"] for m in o if m["name"] == "b"]')
+crash b # which takes the link along
+agent b 7100 --service cart=9001
+back() { is a members '[m["state"] for m in o if m["name"] == "b"]' "['alive']" && ! is a members '[m["incarnation"] for m in o if m["name"] == "b"]' "$id"; }
+eventually 30 back
+
+for verdict in drop 'reject with tcp reset'; do
+    wall "$verdict"
     eventually 30 lost
     is a members '[m["state"] for m in o if m["name"] == "b"]' "['alive']" || fail "b is not alive"
     is a status 'len([w for w in o["warnings"] if "unreachable for traffic" in w and "b (127.0.0.1:7100)" in w])' 1 || fail "status is silent"

@@ -22,7 +22,10 @@ first() { [ "$(answers)" = first ]; }
 second() { [ "$(answers)" = second ]; }
 eventually 5 first
 
-# Another host takes the name.
+# Another host takes the name. Credentials tell their age in seconds, and of two hosts that come together the older one has the name.
+held=$(date +%s)
+a_second_later() { [ "$(date +%s)" -gt "$held" ]; }
+eventually 5 a_second_later
 mkdir -p "$T/thief"
 "$starling" agent --data "$T/thief/data" --token "$T/token" --node c --port-base 7300 --listen 127.0.0.1:7300 --seed 127.0.0.1:7000 --service cart=9002 >>"$T/thief/log" 2>&1 &
 thief=$!
