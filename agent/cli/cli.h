@@ -25,8 +25,9 @@ int cli_policy(
     int argc,
     char **
         argv); /* policy check|test|sign|verify|rollback (offline), publish|show|history|status (at an agent) */
-int cli_enrol(int argc, char **argv); /* enrol request|sign (offline) */
-int cli_agent(int argc, char **argv); /* agent */
+int cli_overlay(int argc, char **argv); /* overlay check|sign|verify|end (offline) */
+int cli_enrol(int argc, char **argv);   /* enrol request|sign (offline) */
+int cli_agent(int argc, char **argv);   /* agent */
 /* At a running agent, over its Unix socket (online.c): */
 int cli_status(int argc, char **argv);
 int cli_members(int argc, char **argv);

@@ -1,6 +1,7 @@
 #include "cli/policy_load.h"
 
 #include "cli/keys.h"
+#include "policy/overlay.h"
 #include "store/file.h"
 
 bool loaded_is_file(const char *operand)
@@ -74,6 +75,23 @@ enum err loaded_open(struct loaded *l, const char *const *files, size_t count, c
             return ERR_INVALID;
         }
     }
+    return said(open_texts(l, why), why);
+}
+
+enum err loaded_overlay(struct loaded *l, const char *file, struct buf *why)
+{
+    size_t i = l->count;
+    if (i == POLICY_SOURCES_MAX)
+        return ERR_LIMIT;
+    enum err e = file_read(&l->in[i], file, OVERLAY_BYTES_MAX, why);
+    if (e != ERR_OK)
+        return e;
+    struct bytes inside = overlay_text(buf_bytes(&l->in[i]));
+    l->src[i] = (struct policy_source){
+        .file = file, .text = inside.len ? inside : buf_bytes(&l->in[i]), .is_overlay = true};
+    l->count = i + 1;
+    policy_unref(l->policy);
+    l->policy = NULL;
     return said(open_texts(l, why), why);
 }
 

@@ -21,6 +21,9 @@ bool loaded_is_file(const char *operand);
  * bundle_read(). */
 must_check enum err loaded_open(struct loaded *l, const char *const *files, size_t count, const char *ca,
                                 const char *root_file, struct buf *why);
+/* The same policy with this overlay over it: a text, or a signed one, whose signatures are not looked at here. ERR_INVALID: they do
+ * not compile together; or as file_read(). */
+must_check enum err loaded_overlay(struct loaded *l, const char *file, struct buf *why);
 void loaded_fini(struct loaded *l);
 
 #endif

@@ -12,6 +12,7 @@
 #include "cli/diff_report.h"
 #include "cli/difference.h"
 #include "cli/keys.h"
+#include "cli/signed.h"
 #include "policy/bundle.h"
 #include "store/file.h"
 
@@ -154,96 +155,6 @@ static void report(const struct bundle *b, const struct policy *p, const char *f
         printf("  a draft: %zu of the %zu signatures that it needs\n", b->signer_count, b->signers_wanted);
 }
 
-/* -- what a key has signed before -------------------------------------------------------------- */
-
-/* Beside each key lies the last that it signed, "starling-signed-1 EPOCH VERSION HASH": nobody is talked into signing a
- * lower version, or a second text of one, without meaning it (ADVERSARY B24, B12). */
-static enum err signed_path(char path[KEYS_PATH_MAX], const char *key_path, struct buf *why)
-{
-    size_t len = strlen(key_path);
-    bool suffix = len > 4 && strcmp(key_path + len - 4, ".key") == 0;
-    int n = snprintf(path, KEYS_PATH_MAX, "%.*s.signed", (int)(suffix ? len - 4 : len), key_path);
-    if (n > 0 && n < KEYS_PATH_MAX)
-        return ERR_OK;
-    buf_addf(why, "the path of %s is too long; use a shorter one", key_path);
-    return ERR_LIMIT;
-}
-
-/* One line, or nothing is believed of it. */
-static bool parse_signed(const char *text, struct bundle *last)
-{
-    static const char head[] = "starling-signed-1 ";
-    char *end = NULL;
-    if (strncmp(text, head, sizeof head - 1) != 0)
-        return false;
-    last->epoch = strtoull(text + sizeof head - 1, &end, 10);
-    last->version = strtoull(end, &end, 10);
-    if (*end++ != ' ')
-        return false;
-    return hex_decode(end, strcspn(end, "\n"), last->hash.b, HASH_BYTES);
-}
-
-static enum err read_signed(const char *path, struct bundle *last, struct buf *why)
-{
-    enum { SIGNED_BYTES_MAX = 160 };
-    struct buf text = {0}, none = {0};
-    enum err e = file_read(&text, path, SIGNED_BYTES_MAX, &none);
-    if (e == ERR_OK && !parse_signed(buf_str(&text), last))
-        e = ERR_MALFORMED;
-    if (e != ERR_OK && e != ERR_NOT_FOUND)
-        buf_addf(why, "%s, in which is noted what this key signed last, cannot be read: %s", path,
-                 none.len ? buf_str(&none) : err_text(e));
-    buf_fini(&text);
-    buf_fini(&none);
-    return e;
-}
-
-static enum err check_signed(struct signing *s, const struct bundle *b, const char *path)
-{
-    struct bundle last = {.epoch = 0};
-    enum err e = read_signed(path, &last, &s->why);
-    if (e == ERR_NOT_FOUND || (e == ERR_OK && s->o->lower))
-        return ERR_OK;
-    if (e != ERR_OK)
-        return e;
-    e = bundle_succeeds(b, last.epoch, last.version, &last.hash);
-    bool same = b->epoch == last.epoch && b->version == last.version;
-    if (e == ERR_OK || e == ERR_EXISTS)
-        return ERR_OK;
-    buf_addf(
-        &s->why,
-        "%s epoch %llu, version %llu, with this key before; raise `version`, or say --lower if you mean it",
-        same ? "another text was signed as" : "a higher one was signed,", (unsigned long long)last.epoch,
-        (unsigned long long)last.version);
-    return ERR_STALE;
-}
-
-static enum err note_signed(struct signing *s, const struct bundle *b, const char *path)
-{
-    struct buf line = {0};
-    char hex[HASH_TEXT_MAX];
-    hex_encode(b->hash.b, HASH_BYTES, hex);
-    buf_addf(&line, "starling-signed-1 %llu %llu %s\n", (unsigned long long)b->epoch,
-             (unsigned long long)b->version, hex);
-    enum err e = file_write(path, buf_bytes(&line), 0644, true, &s->why);
-    buf_fini(&line);
-    return e;
-}
-
-/* All keys may, and then all have. */
-static enum err remember(struct signing *s, const struct bundle *b)
-{
-    char path[KEYS_PATH_MAX];
-    enum err e = ERR_OK;
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < s->ring.count && e == ERR_OK; i++) {
-            e = signed_path(path, s->ring.path[i], &s->why);
-            if (e == ERR_OK)
-                e = pass == 0 ? check_signed(s, b, path) : note_signed(s, b, path);
-        }
-    return e;
-}
-
 /* -- signing ----------------------------------------------------------------------------------- */
 
 static enum err add_signatures(struct signing *s, struct complaints *c)
@@ -378,7 +289,8 @@ static enum err finish(struct signing *s)
     if (e == ERR_OK && !compare_with_previous(s, &b, p, &changed))
         e = ERR_NOMEM;
     if (e == ERR_OK)
-        e = remember(s, &b);
+        e = signed_remember(&s->ring, SIGNED_POLICY, &(struct signed_as){b.epoch, b.version, b.hash},
+                            s->o->lower, &s->why);
     if (e == ERR_OK)
         e = write_bundle(s, out);
     if (e == ERR_OK)

@@ -284,7 +284,7 @@ int cli_why(int argc, char **argv)
 /* -- offline ----------------------------------------------------------------------------------- */
 
 struct why_options {
-    const char *ca, *root_file;
+    const char *ca, *root_file, *overlay;
     struct args_list headers;
     bool json;
 };
@@ -340,7 +340,8 @@ static int why_offline(const struct args_command *cmd, const struct why_options 
     struct loaded *l = calloc(1, sizeof *l);
     struct buf why = {0};
     json_t *result = NULL;
-    if (l && loaded_open(l, operands->at, files, o->ca, o->root_file, &why) == ERR_OK)
+    if (l && loaded_open(l, operands->at, files, o->ca, o->root_file, &why) == ERR_OK &&
+        (!o->overlay || loaded_overlay(l, o->overlay, &why) == ERR_OK))
         result =
             answer_offline(l, why_request(operands->at + files, operands->count - files, &o->headers), &why);
     int status =
@@ -359,6 +360,7 @@ int cli_policy_why(int argc, char **argv)
     const struct args_option options[] = {
         {"root", 0, "FILE", "root of trust, for a bundle", .text = &o.root_file},
         {"ca", 0, "DIR", "folder of a mesh, instead of --root DIR/root.trust", .text = &o.ca},
+        {"overlay", 0, "FILE", "with this overlay over it, a text or a signed one", .text = &o.overlay},
         {"header", 'H', "NAME: VALUE", "a header of the request; may be repeated", .list = &o.headers},
         {"json", 0, NULL, "print JSON", .flag = &o.json},
     };

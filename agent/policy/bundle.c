@@ -68,7 +68,8 @@ struct signers {
 
 static struct signers signers_of(const struct root *root, struct bytes part)
 {
-    const struct delegation *d = part.len ? root_delegation(root, part) : NULL;
+    bool is_other = part.len == 0 || bytes_eq_str(part, OVERLAY_DELEGATION);
+    const struct delegation *d = is_other ? NULL : root_delegation(root, part);
     if (part.len == 0)
         return (struct signers){ENVELOPE_POLICY, &root->policy, NULL};
     return (struct signers){ENVELOPE_PART, d ? &d->role : NULL, d};

@@ -322,7 +322,8 @@ static const struct yaml_node *gather(struct compile *k, const struct section *s
     for (size_t i = 0; i < k->src_count; i++) {
         const struct yaml_node *key = section_key(yaml_root(doc[i]), s->name),
                                *n = key ? yaml_get(yaml_root(doc[i]), s->name) : NULL;
-        if (!n || (k->part[i] && !s->delegable))
+        bool is_silent = k->src[i].is_overlay && s->read != compile_intentions;
+        if (!n || is_silent || (k->part[i] && !s->delegable))
             continue;
         if (all && s->sort == SECTION_ONE)
             complain_of(k->c, CODE_REPEATED, key, "`%s` is given already, in %s:%u; put them together",
@@ -338,13 +339,17 @@ static void compile_roots(struct compile *k, struct yaml_doc *const *doc)
 {
     const struct yaml_node *services = NULL, *intentions = NULL;
     for (size_t i = 0; i < k->src_count; i++)
-        if (compile_sections_known(k, yaml_root(doc[i]))) {
+        if (k->src[i].is_overlay) {
+            compile_overlay_head(k, yaml_root(doc[i]));
+        } else if (compile_sections_known(k, yaml_root(doc[i]))) {
             compile_head(k, yaml_root(doc[i]), &k->p->source[i]);
             refuse_out_of_reach(k, yaml_root(doc[i]));
             refuse_all_but_tests(k, yaml_root(doc[i]));
         }
     compile_defaults(k, NULL);
     compile_mesh_defaults(k->p);
+    if (k->src[0].is_overlay)
+        compile_overlay_services(k, yaml_root(doc[0]));
     for (size_t i = 0; i < SECTIONS; i++) {
         const struct yaml_node *n = sections[i].read ? gather(k, &sections[i], doc) : NULL;
         if (n)

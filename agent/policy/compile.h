@@ -66,6 +66,10 @@ void compile_audit(struct compile *k, const struct yaml_node *n);
 void compile_rollout(struct compile *k, const struct yaml_node *n);
 void compile_revoke(struct compile *k, const struct yaml_node *list);
 void compile_tests(struct compile *k, const struct yaml_node *tests);
+/* compile_overlay.c: the head of an overlay; the services that one alone names; what its rules may not say. */
+void compile_overlay_head(struct compile *k, const struct yaml_node *root);
+void compile_overlay_services(struct compile *k, const struct yaml_node *root);
+void compile_overlay_rule(struct compile *k, const struct yaml_node *n);
 extern const struct key compile_observability_keys[], compile_audit_keys[], compile_rollout_keys[];
 /* What holds of the last three where nobody writes them. */
 void compile_mesh_defaults(struct policy *p);
@@ -92,10 +96,13 @@ void compile_service_links(struct compile *k, struct policy_service *s, const st
 /* One entry of `match`. */
 bool compile_match(struct compile *k, struct route_match *m, const struct yaml_node *n);
 
+int compile_service_by_name(const void *a, const void *b); /* for qsort() */
+
 /* -- shared readers --------------------------------------------------------------------------------- */
 
 /* May the text that `n` stands in speak of this service? Complains. */
 bool compile_in_reach(struct compile *k, const struct yaml_node *n, struct bytes service);
+bool compile_is_star(const struct yaml_node *n); /* "*" */
 struct bytes compile_copy(struct compile *k, struct bytes t);
 /* {header: x} or {cookie: x}; `source` where it may be. On tcp only that. */
 void compile_sender(struct compile *k, const struct yaml_node *n, bool with_source, bool is_tcp,

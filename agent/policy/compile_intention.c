@@ -16,7 +16,7 @@ struct intention_build {
     size_t placed_count, placed_cap;
 };
 
-static bool is_star(const struct yaml_node *n)
+bool compile_is_star(const struct yaml_node *n)
 {
     return n->kind == YAML_SCALAR && strcmp(n->text, "*") == 0;
 }
@@ -35,7 +35,7 @@ static void collect_names(struct compile *k, const struct yaml_node *list, const
 {
     for (size_t i = 0; i < count_names(list); i++) {
         const struct yaml_node *n = list->child[i];
-        struct bytes name = is_star(n) ? (struct bytes){NULL, 0} : compile_service_name(k, n, what);
+        struct bytes name = compile_is_star(n) ? (struct bytes){NULL, 0} : compile_service_name(k, n, what);
         if (name.len)
             k->p->caller[k->p->caller_count++] = (const char *)name.at;
     }
@@ -245,7 +245,7 @@ static void compile_except(struct compile *k, struct intention *r, const struct 
     uint32_t *id = arena_take(&k->p->arena, n->count, sizeof *id);
     for (size_t i = 0; id && i < n->count; i++) {
         const struct yaml_node *name = n->child[i];
-        if (is_star(name))
+        if (compile_is_star(name))
             complain_of(k->c, CODE_CONFLICT, name,
                         "`except` names services; with a star the rule would concern nobody");
         else if (name->kind == YAML_SCALAR && !list_names(from, "*") && !list_names(from, name->text))
@@ -257,6 +257,12 @@ static void compile_except(struct compile *k, struct intention *r, const struct 
     if (id)
         qsort(id, r->except_count, sizeof *id, id_by_value);
     r->except = id;
+}
+
+static uint32_t kind_of(const struct intention *r, enum rule_kind overlay, enum rule_kind plain,
+                        enum rule_kind audit)
+{
+    return r->overlay ? overlay : r->audit ? audit : plain;
 }
 
 static void place(struct intention_build *b, const struct policy_service *to, uint32_t caller,
@@ -275,10 +281,10 @@ static void place(struct intention_build *b, const struct policy_service *to, ui
     }
     if (r->deny_count)
         b->placed[b->placed_count++] =
-            (struct placed){service, caller, r->audit ? RULE_DENY_AUDIT : RULE_DENY, r};
+            (struct placed){service, caller, kind_of(r, RULE_OVERLAY_DENY, RULE_DENY, RULE_DENY_AUDIT), r};
     if (r->allow_count)
         b->placed[b->placed_count++] =
-            (struct placed){service, caller, r->audit ? RULE_ALLOW_AUDIT : RULE_ALLOW, r};
+            (struct placed){service, caller, kind_of(r, RULE_OVERLAY_ALLOW, RULE_ALLOW, RULE_ALLOW_AUDIT), r};
 }
 
 static void place_all(struct intention_build *b, const struct policy_service *to, const struct intention *r,
@@ -341,11 +347,16 @@ static void compile_intention(struct intention_build *b, const struct yaml_node 
     if (!compile_map(k, n, keys))
         return;
     const struct yaml_node *from = yaml_get(n, "from"), *to_name = yaml_get(n, "to");
-    const struct policy_service *to = to_name ? compile_service_ref(k, to_name) : NULL;
+    bool is_overlay = k->src[n->source].is_overlay;
+    if (is_overlay)
+        compile_overlay_rule(k, n);
+    const struct policy_service *to =
+        to_name && !(is_overlay && compile_is_star(to_name)) ? compile_service_ref(k, to_name) : NULL;
     if (to && !compile_in_reach(k, to_name, bytes_str(to->name)))
         return;
     struct intention *r = &b->rule[b->rule_count];
-    *r = (struct intention){.order = order, .name = compile_rule_name(k, yaml_get(n, "name"), n)};
+    *r = (struct intention){
+        .order = order, .name = compile_rule_name(k, yaml_get(n, "name"), n), .overlay = is_overlay};
     compile_effect(k, r, n, to);
     if (!from)
         complain_of(k->c, CODE_MISSING, n,

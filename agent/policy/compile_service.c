@@ -1,7 +1,7 @@
 /* `services`: protocol, port, subsets; their routes are read in compile_route.c. */
 #include "policy/compile.h"
 
-static int service_by_name(const void *a, const void *b)
+int compile_service_by_name(const void *a, const void *b)
 {
     const struct policy_service *x = a, *y = b;
     return strcmp(x->name, y->name);
@@ -144,7 +144,7 @@ static void name_services(struct compile *k, const struct yaml_node *services)
     if (k->src_count > 1) /* within one text a repeated key is refused already */
         compile_once(k, services->key, services->count, "service");
     if (p->service_count)
-        qsort(p->service, p->service_count, sizeof *p->service, service_by_name);
+        qsort(p->service, p->service_count, sizeof *p->service, compile_service_by_name);
 }
 
 static struct policy_service *service_of(struct compile *k, const struct yaml_node *key)

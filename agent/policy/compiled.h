@@ -5,7 +5,7 @@
  * by caller, then by kind.
  *
  *   service -> anyone:  [deny | deny, audit | allow | allow, audit]        rules with from: ["*"]
- *           -> caller:  {web: [deny | deny, audit | allow | allow, audit], ...}   sorted by caller
+ *           -> caller:  {web: [overlay's deny | overlay's allow | deny | deny, audit | allow | allow, audit], ...}   sorted by caller
  *
  * Within a kind rules stand in the order of the file, and the first that matches gives the verdict its name.
  */
@@ -54,7 +54,15 @@ struct route_match { /* all conditions must hold */
     uint32_t route; /* index of its route */
 };
 
-enum rule_kind { RULE_DENY, RULE_DENY_AUDIT, RULE_ALLOW, RULE_ALLOW_AUDIT, RULE_KINDS };
+enum rule_kind {
+    RULE_OVERLAY_DENY, /* never under `anyone`: overlays name their callers */
+    RULE_OVERLAY_ALLOW,
+    RULE_DENY,
+    RULE_DENY_AUDIT,
+    RULE_ALLOW,
+    RULE_ALLOW_AUDIT,
+    RULE_KINDS
+};
 struct clause {            /* one entry of `allow` or `deny`: all that is given must match */
     uint64_t methods;      /* bits; 0 = any */
     struct path_set paths; /* empty = any */
@@ -62,7 +70,7 @@ struct clause {            /* one entry of `allow` or `deny`: all that is given 
 struct intention {
     const char *name;
     uint32_t order; /* place in the list */
-    bool audit;
+    bool audit, overlay;
     size_t deny_count, allow_count;
     const struct clause *deny, *allow;
     size_t except_count;
@@ -75,7 +83,7 @@ struct rule_list { /* rules of kind k are at[k ? end[k-1] : 0] up to end[k] */
 };
 static inline uint32_t rule_list_begin(const struct rule_list *l, enum rule_kind kind)
 {
-    return kind == RULE_DENY ? 0 : l->end[kind - 1];
+    return kind == 0 ? 0 : l->end[kind - 1];
 }
 struct caller_rules {
     uint32_t caller;
@@ -148,6 +156,8 @@ struct policy {
     struct policy_rollout rollout;
     struct source_said *source;
     const struct yaml_source *source_names; /* without their texts; for the complaints of tests */
+    struct policy_overlay overlay;
+    struct yaml_node overlay_ends; /* its place */
     uint64_t features;
     struct yaml_node need[POLICY_FEATURES]; /* the first place that needs it */
 };

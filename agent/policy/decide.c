@@ -1,4 +1,4 @@
-/* Intentions: any deny beats every allow, no match falls to `unmatched`. Rules in audit mode decide nothing;
+/* Intentions: an overlay's deny, then its allow, come before all; then any deny beats every allow, no match falls to `unmatched`. Rules in audit mode decide nothing;
  * what they would have changed is recorded.
  *
  * Cost: one search for the caller's id, one for its rules under the service, then only rules that name this
@@ -40,7 +40,7 @@ static bool is_excepted(const struct intention *r, uint32_t caller)
 
 static bool rule_matches(const struct intention *r, enum rule_kind kind, const struct question *q)
 {
-    bool denies = kind == RULE_DENY || kind == RULE_DENY_AUDIT;
+    bool denies = kind == RULE_DENY || kind == RULE_DENY_AUDIT || kind == RULE_OVERLAY_DENY;
     const struct clause *cl = denies ? r->deny : r->allow;
     size_t count = denies ? r->deny_count : r->allow_count;
     if (is_excepted(r, q->caller))
@@ -106,15 +106,29 @@ static struct policy_verdict verdict_of_unmatched(const struct question *q, enum
     return v;
 }
 
+/* Break-glass: what it says holds, whatever the policy says. False: it says nothing of this request. */
+static bool decide_by_overlay(const struct question *q, struct policy_verdict *v)
+{
+    const struct intention *deny = q->named ? first_of(q->named, RULE_OVERLAY_DENY, q) : NULL,
+                           *allow = q->named && !deny ? first_of(q->named, RULE_OVERLAY_ALLOW, q) : NULL,
+                           *rule = deny ? deny : allow;
+    if (rule)
+        *v = (struct policy_verdict){.allowed = allow != NULL, .by_overlay = true, .rule = rule->name};
+    return rule != NULL;
+}
+
 struct policy_verdict policy_decide(const struct policy *p, const struct policy_service *to,
                                     const struct policy_request *rq)
 {
     struct question q = {.rq = rq, .anyone = &to->anyone, .is_http = to->protocol != POLICY_TCP};
     const struct intention *rule;
+    struct policy_verdict v;
     assert(to->policy == p);
     q.caller = policy_caller_id(p, rq->caller);
     q.named = rules_of_caller(to, q.caller);
     q.method = q.is_http ? policy_method_bit(p, rq->method) : 0;
+    if (p->overlay.rule_count > 0 && decide_by_overlay(&q, &v))
+        return v;
     if ((rule = first_match(RULE_DENY, &q)))
         return (struct policy_verdict){.allowed = false, .rule = rule->name};
     if ((rule = first_match(RULE_ALLOW, &q)))

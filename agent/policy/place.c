@@ -97,12 +97,17 @@ void place_of_route(const struct places *p, const char *service, const char *rou
     write_place(p, key ? below(n, key) : n, out);
 }
 
-/* The name that an entry of this text goes by without its part's; NULL: it cannot be of this text. */
+/* The name that an entry of this text goes by without its part's or overlay's; NULL: it cannot be of this text. */
 static const char *name_in_text(const struct yaml_node *root, const char *name)
 {
-    const struct yaml_node *part = yaml_get(root, "part");
+    static const char overlay[] = "overlay:";
+    bool is_overlay = yaml_get(root, "overlay") != NULL;
+    const struct yaml_node *part = yaml_get(root, is_overlay ? "name" : "part");
     if (!part || part->kind != YAML_SCALAR)
         return name;
+    if (is_overlay && strncmp(name, overlay, sizeof overlay - 1) != 0)
+        return NULL;
+    name += is_overlay ? sizeof overlay - 1 : 0;
     return strncmp(name, part->text, part->text_len) == 0 && name[part->text_len] == '/'
                ? name + part->text_len + 1
                : NULL;

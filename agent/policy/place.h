@@ -16,7 +16,8 @@ void place_of_setting(const struct places *p, const char *service, const char *r
 /* A key of a route, and NULL: the route itself. */
 void place_of_route(const struct places *p, const char *service, const char *route, const char *key_or_null,
                     struct buf *out);
-/* An entry of `intentions`, `faults`, `egress` (`list`), by its name; those of parts are NAME/RULE. */
+/* An entry of `intentions`, `faults`, `egress` (`list`), by its name; those of parts are NAME/RULE, those of an overlay
+ * overlay:NAME/RULE. */
 void place_of_named(const struct places *p, const char *list, const char *name, struct buf *out);
 /* The entry of the service's list (`rateLimits`) at this index. */
 void place_of_entry(const struct places *p, const char *service, const char *list, size_t index,

@@ -38,6 +38,7 @@ struct policy_source {
     struct bytes text;
     const struct policy_reach *reach_or_null; /* NULL: may say everything */
     bool tests_only;                          /* may hold `tests`, and nothing that would change the policy */
+    bool is_overlay; /* an overlay: its `intentions` stand above all others; `reach_or_null` bounds them */
 };
 /* Several texts that together are one policy: each service once over all of them, each of `defaults`,
  * `rollout`, `observability` and `audit` once, lists joined in the order of the sources. The first says
@@ -45,6 +46,8 @@ struct policy_source {
  * A text with a reach is a part: it has a head of its own, with `part: NAME`, the delegation's. Names of its
  * rules and faults are its own, and known as NAME/RULE. Other rule names are there once.
  * A part alone (one source, with or without its reach) compiles too.
+ * One of them may be an overlay, the last; its rules are known as overlay:NAME/RULE. An overlay alone compiles with every service
+ * that it names taken to be there, of any protocol: what can be said of it before it is known which policy it will meet.
  * Everything is borrowed for the call (and complaints show places in `src[i].file`). Errors as
  * policy_compile(); ERR_LIMIT: not 1 to POLICY_SOURCES_MAX sources. */
 must_check enum err policy_compile_sources(struct policy **out, const struct policy_source *src, size_t count,
@@ -79,6 +82,26 @@ struct policy_revocation {
 const struct policy_revocation *policy_revocations(const struct policy *p, size_t *count);
 /* NULL: this policy does not revoke it. */
 const struct policy_revocation *policy_revocation(const struct policy *p, const struct node_id *key);
+
+/* The overlay among the texts (break-glass, docs/trust.md): what it says of itself. */
+enum {
+    OVERLAY_NAME_MAX = 40,    /* bytes: the names of its rules carry it */
+    OVERLAY_RULES_MAX = 16,   /* narrow: so many rules, */
+    OVERLAY_CALLERS_MAX = 16, /* each for so many callers by name */
+    OVERLAY_LIFE_MAX_S = 24 * 3600,
+};
+struct policy_overlay {
+    const char *name; /* NULL: there is none */
+    const char *reason;
+    uint64_t version;
+    wall_s ends;
+    size_t rule_count; /* 0: it ends the one before */
+    bool denies;       /* some of them deny */
+};
+const struct policy_overlay *policy_overlay(const struct policy *p);
+/* May it have been signed at `begins`? Complains at the place of `ends`: it would have ended before, or last for longer than
+ * OVERLAY_LIFE_MAX_S. */
+bool policy_overlay_check_ends(const struct policy *p, wall_s begins, struct complaints *c);
 
 /* -- services --------------------------------------------------------------------------------------- */
 
@@ -171,10 +194,11 @@ struct policy_verdict {
     bool allowed;
     bool audited; /* allowed only because of unmatched: audit; or an audit-mode intention would have decided
                      otherwise */
+    bool by_overlay;        /* the deciding intention is an overlay's */
     const char *rule;       /* name of the deciding intention, or "unmatched" */
     const char *audit_rule; /* audit-mode rule that would have decided otherwise, or NULL */
 };
-/* Any deny beats every allow; no match -> the service's `unmatched`. */
+/* An overlay's deny, then its allow; then any deny beats every allow; no match -> the service's `unmatched`. */
 struct policy_verdict policy_decide(const struct policy *p, const struct policy_service *to,
                                     const struct policy_request *rq);
 

@@ -25,6 +25,7 @@ enum { ENVELOPE_SIGS_MAX = 16, ENVELOPE_TYPE_MAX = 16 };
 #define ENVELOPE_RECORD     "record"
 #define ENVELOPE_POLICY     "policy"
 #define ENVELOPE_PART       "part"
+#define ENVELOPE_OVERLAY    "overlay"
 #define ENVELOPE_REQUEST    "request"
 
 struct envelope {

@@ -97,6 +97,9 @@ struct delegation {
     struct bytes service
         [DELEGATION_SERVICES_MAX]; /* names, and beginnings of names with '*' (pattern_matches()); rising */
 };
+/* A delegation of this name signs no part, but overlays (policy/overlay.h). */
+#define OVERLAY_DELEGATION "break-glass"
+
 struct root {
     struct bytes mesh;
     uint64_t epoch;

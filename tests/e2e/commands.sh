@@ -150,7 +150,7 @@ for c in $(help_of); do
     ends 0 'usage: starling' "$c" --help
     grep -q "^| .*\`\(starling \)\?$c[ \`]" README.md || fail "README's table has no $c"
 done
-for group in mesh policy; do
+for group in mesh policy overlay; do
     "$starling" --help | grep "^  $group " >"$T/line"
     for v in $(help_of $group); do
         ends 0 'usage: starling' $group "$v" --help

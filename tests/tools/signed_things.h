@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "policy/bundle.h"
+#include "policy/overlay.h"
 #include "trust/trust.h"
 
 #define STR(s) bytes_of(s, sizeof(s) - 1)
@@ -25,6 +25,8 @@ enum { NOW = 1800000000, DAY = 86400 };
     X(record_layout_2)                                                                                       \
     X(policy)                                                                                                \
     X(part)                                                                                                  \
+    X(overlay)                                                                                               \
+    X(overlay_by_delegation)                                                                                 \
     X(key_file)
 struct things {
 #define X(name) struct buf name;
@@ -145,6 +147,41 @@ static inline void things_records(struct things *t)
     "policy: v1\nmesh: shop.example\npart: web-team\nversion: 5\nservices: {web: {protocol: http}}\n"        \
     "intentions: [{name: all, from: [\"*\"], to: web}]\n"
 
+#define THINGS_OVERLAY                                                                                       \
+    "overlay: v1\nmesh: shop.example\nname: incident-7\nversion: 3\nreason: the shop is shut\n"              \
+    "ends: 2027-01-15T12:00:00Z\nintentions: [{name: in, from: [ops], to: web, allow: [{paths: "             \
+    "[/admin]}]}]\n"
+
+/* A root that names who may break glass, which the recorded ones do not; keys 52 and 53. */
+static inline void things_root_3(struct buf *out)
+{
+    struct sign_key root_key = things_key(1);
+    const struct sign_key *by = &root_key;
+    struct root r = {.mesh = STR("shop.example"), .epoch = 3, .delegation_count = 1};
+    r.root = things_role(1, 1, 1);
+    r.policy = things_role(2, 11, 3);
+    r.enrol = things_role(1, 21, 1);
+    r.delegation[0] = (struct delegation){.name = STR(OVERLAY_DELEGATION),
+                                          .role = things_role(1, 52, 2),
+                                          .service_count = 1,
+                                          .service = {STR("web*")}};
+    must(root_create(out, &r, &by, 1) == ERR_OK);
+}
+
+static inline void things_overlays(struct things *t)
+{
+    struct root two, three;
+    struct buf bytes = {0};
+    struct sign_key key[4] = {things_key(11), things_key(13), things_key(52), things_key(53)};
+    const struct sign_key *policy[] = {&key[0], &key[1]}, *delegates[] = {&key[2], &key[3]};
+    things_root_3(&bytes);
+    must(root_open(&two, buf_bytes(&t->root_2)) == ERR_OK && root_open(&three, buf_bytes(&bytes)) == ERR_OK);
+    must(overlay_sign(&t->overlay, &two, STR(THINGS_OVERLAY), NOW, policy, 2, NULL) == ERR_OK);
+    must(overlay_sign(&t->overlay_by_delegation, &three, STR(THINGS_OVERLAY), NOW, delegates, 2, NULL) ==
+         ERR_OK);
+    buf_fini(&bytes);
+}
+
 static inline void things_bundles(struct things *t)
 {
     struct root one, two;
@@ -167,6 +204,7 @@ static inline void things_make(struct things *t)
     things_credentials(t);
     things_records(t);
     things_bundles(t);
+    things_overlays(t);
     struct sign_key key = things_key(1);
     must(key_text_encode(&t->key_file, "root", key.sec, NULL) == ERR_OK);
 }

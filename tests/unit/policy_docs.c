@@ -32,12 +32,32 @@ static int teardown(void **state)
     return 0;
 }
 
+static struct bytes whole_file(void)
+{
+    const char *begin = strstr(buf_str(&page), "## A whole file\n\n```yaml\n");
+    assert_non_null(begin);
+    begin = strstr(begin, "policy: v1");
+    return bytes_of(begin, (size_t)(strstr(begin, "\n```\n") + 1 - begin));
+}
+
+/* A policy; or an overlay, over the whole file. */
+static enum err compile_one(struct policy **p, struct bytes text, struct complaints *c)
+{
+    static const char overlay[] = "overlay: v1";
+    if (text.len < sizeof overlay || memcmp(text.at, overlay, sizeof overlay - 1) != 0)
+        return policy_compile(p, text, c);
+    struct policy_source src[] = {{.text = whole_file()}, {.text = text, .is_overlay = true}};
+    enum err e = policy_compile_sources(p, src, 2, c);
+    assert_true(e != ERR_OK || policy_overlay_check_ends(*p, policy_overlay(*p)->ends - 24 * 3600, NULL));
+    return e;
+}
+
 static void compile_block(const char *begin, const char *end, int number)
 {
     struct complaints c = {.file = "docs/policy.md"};
     struct policy *p = NULL;
     size_t run = 0;
-    if (policy_compile(&p, bytes_of(begin, (size_t)(end - begin)), &c) != ERR_OK ||
+    if (compile_one(&p, bytes_of(begin, (size_t)(end - begin)), &c) != ERR_OK ||
         policy_test(p, &run, &c) != 0 || c.warnings)
         fail_msg("block %d (lines count from its beginning):\n%s", number, buf_str(&c.text));
     policy_unref(p);
@@ -55,7 +75,7 @@ static void every_example_compiles_and_passes_its_tests(void **state)
         compile_block(begin, end + 1, ++blocks);
         at = end;
     }
-    assert_int_equal(blocks, 6);
+    assert_int_equal(blocks, 7);
 }
 
 /* The table of features is feature.h's: all of them, in order, and what is in force. */
@@ -86,11 +106,7 @@ static void the_whole_file_is_nearly_whole(void **state)
 {
     (void)state;
     struct policy *p = NULL;
-    const char *begin = strstr(buf_str(&page), "## A whole file\n\n```yaml\n");
-    assert_non_null(begin);
-    begin = strstr(begin, "policy: v1");
-    struct bytes text = bytes_of(begin, (size_t)(strstr(begin, "\n```\n") + 1 - begin));
-    assert_int_equal(policy_compile(&p, text, NULL), ERR_OK);
+    assert_int_equal(policy_compile(&p, whole_file(), NULL), ERR_OK);
     uint64_t all = (UINT64_C(1) << POLICY_FEATURES) - 1;
     assert_int_equal(all & ~policy_features(p), feature_bit(FEATURE_ENCRYPTION_OFF) |
                                                     feature_bit(FEATURE_ENCRYPTION_PERMISSIVE) |

@@ -37,17 +37,23 @@ static void read_line(char *line)
     to->len = len;
 }
 
-static int setup(void **state)
+static void read_recorded(const char *path)
 {
     static char line[64 * 1024];
-    (void)state;
-    things_make(&fresh);
-    FILE *in = fopen("tests/vectors/signed-1.txt", "r");
+    FILE *in = fopen(path, "r");
     if (!in)
-        fail_msg("tests/vectors/signed-1.txt is missing; run tests from the project's folder");
+        fail_msg("%s is missing; run tests from the project's folder", path);
     while (fgets(line, sizeof line, in))
         read_line(line);
     fclose(in);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    things_make(&fresh);
+    read_recorded("tests/vectors/signed-1.txt");
+    read_recorded("tests/vectors/overlay-1.txt");
     return 0;
 }
 
@@ -148,6 +154,26 @@ static void bundles_are_read(void **state)
     policy_unref(p);
 }
 
+static void overlays_are_read(void **state)
+{
+    (void)state;
+    struct root two, three;
+    struct overlay o;
+    struct buf bytes = {0};
+    things_root_3(&bytes);
+    assert_int_equal(root_open(&two, buf_bytes(&recorded.root_2)), ERR_OK);
+    assert_int_equal(root_open(&three, buf_bytes(&bytes)), ERR_OK);
+    assert_int_equal(overlay_open(&o, &two, buf_bytes(&recorded.overlay), NULL), ERR_OK);
+    assert_true(o.epoch == 2 && o.version == 3 && o.begins == NOW && o.ends == NOW + 4 * 3600 &&
+                o.rule_count == 1 && bytes_eq_str(o.text, THINGS_OVERLAY));
+    assert_string_equal(o.name, "incident-7");
+    assert_string_equal(o.reason, "the shop is shut");
+    assert_int_equal(overlay_open(&o, &three, buf_bytes(&recorded.overlay_by_delegation), NULL), ERR_OK);
+    assert_true(o.epoch == 3 && o.signer_count == 2);
+    assert_int_equal(overlay_open(&o, &three, buf_bytes(&recorded.overlay), NULL), ERR_DENIED);
+    buf_fini(&bytes);
+}
+
 static void a_key_file_is_read(void **state)
 {
     (void)state;
@@ -179,6 +205,7 @@ int main(void)
         cmocka_unit_test(a_token_and_its_grant_are_read),
         cmocka_unit_test(credentials_and_records_are_read),
         cmocka_unit_test(bundles_are_read),
+        cmocka_unit_test(overlays_are_read),
         cmocka_unit_test(a_key_file_is_read),
         cmocka_unit_test(a_sealed_key_file_is_opened),
     };

@@ -7,9 +7,9 @@
 
 #include "trust/envelope.h"
 
-static const char *const type_of[] = {ENVELOPE_ROOT,    ENVELOPE_GRANT,  ENVELOPE_CREDENTIAL,
-                                      ENVELOPE_RECORD,  ENVELOPE_POLICY, ENVELOPE_PART,
-                                      ENVELOPE_REQUEST, "root2",         "record2"};
+static const char *const type_of[] = {ENVELOPE_ROOT,   ENVELOPE_GRANT, ENVELOPE_CREDENTIAL, ENVELOPE_RECORD,
+                                      ENVELOPE_POLICY, ENVELOPE_PART,  ENVELOPE_REQUEST,    ENVELOPE_OVERLAY,
+                                      "root2",         "record2"};
 enum { TYPES = sizeof type_of / sizeof *type_of };
 
 static struct sign_key alice, bob, carol;
