@@ -106,7 +106,7 @@ struct udp {
     struct link_verify verify;
     uint64_t timestamp;          /* of our newest initiation */
     uint64_t timestamp_by_clock; /* of the newest that went by a clock far from `timestamp` */
-    bool goes_by_memory;         /* the last one answered did not go by the clock */
+    bool goes_by_memory;         /* the last one answered did not go by the clock, or none was yet */
     struct rng rng;              /* jitter only */
     struct rate rate;
     struct rate_total load[2]; /* initiations of sources that have not, and that have proved their address */

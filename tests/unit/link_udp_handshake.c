@@ -403,6 +403,13 @@ static void N29_a_clock_that_is_fast_now_connects(void **state)
     pump();
     reboot(0, CREDENTIAL, udp_timestamp(w.node[0].u));
     w.now += 1000;
+    w.wall += day;
+    say(0, 1, "at once"); /* nobody waits a second for its second try, and takes it for silent meanwhile */
+    w.wall -= day;
+    pump();
+    assert_string_equal(w.node[1].last, "1:at once");
+    reboot(0, CREDENTIAL, udp_timestamp(w.node[0].u));
+    w.now += 1000;
     try_until_heard("fast", "1:fast", w.wall + day);
     assert_true(udp_timestamp(w.node[0].u) < w.wall + UDP_CLOCK_AHEAD_MS);
     reboot(0, CREDENTIAL, udp_timestamp(w.node[0].u));
