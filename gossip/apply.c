@@ -48,9 +48,7 @@ static void set_state(struct gossip *g, struct member *m, enum gossip_state to)
 static void move(struct gossip *g, struct member *m, enum gossip_state to)
 {
     assert(may_become[m->state] & BIT(to));
-    if (to == GOSSIP_ALIVE)
-        degrade_returns(g, m);
-    else if (to == GOSSIP_LEFT)
+    if (to == GOSSIP_LEFT)
         degrade_leaves(g, m);
     if (to != GOSSIP_SUSPECT)
         suspicion_end(m);
@@ -223,6 +221,7 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
     const struct suspicion *doubt = member_suspicion(m);
     mono_ms look_at = doubt && !doubt->is_own && doubt->verify_at != NEVER ? doubt->verify_at : NEVER;
     bool is_refuted = !is_new && claim->incarnation > member_incarnation(m);
+    bool is_restart = !is_new && claim->incarnation >= member_incarnation(m) + GOSSIP_START_LEAP;
     bool is_equivocal = !is_new && member_cmp(m, claim->incarnation, claim->version) == 0;
     members_set_record(&g->members, m, blob);
     m->flags &= (uint16_t) ~(is_equivocal ? 0 : MEMBER_EQUIVOCAL);
@@ -233,6 +232,10 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
     m->flags &= (uint16_t)~MEMBER_QUIET;
     if (is_refuted)
         m->flags &= (uint16_t)~MEMBER_KNOWS_US; /* it may have restarted, and without its store */
+    if (is_restart)
+        degrade_restarted(g, m);
+    else if (!is_new && after == GOSSIP_ALIVE && before != GOSSIP_ALIVE)
+        degrade_returns(g, m);
     if (is_new)
         set_state(g, m, after);
     else if (after != before)
@@ -628,6 +631,7 @@ void apply_evidence(struct gossip *g, struct member *m)
     if (busy) /* without memory it may be accused a little early */
         busy->vouched_until = g->now + VOUCH_MS;
     rumors_drop(&g->rumors, member_opinion(m));
+    degrade_returns(g, m);
     move(g, m, GOSSIP_ALIVE);
     event_member(g, m, before, false, false);
     if (before == GOSSIP_DEAD && g->now >= g->sync_ok_at)

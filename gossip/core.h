@@ -476,8 +476,9 @@ mono_ms locate_deadline(const struct gossip *g);
 
 /* degrade.c */
 bool degrade_is(const struct member *m);
-void degrade_returns(struct gossip *g, struct member *m);          /* it is about to become alive */
-void degrade_leaves(struct gossip *g, struct member *m);           /* it said good-bye */
+void degrade_returns(struct gossip *g, struct member *m);   /* it is about to become alive */
+void degrade_restarted(struct gossip *g, struct member *m); /* ... or is so: by a new start of its process */
+void degrade_leaves(struct gossip *g, struct member *m);    /* it said good-bye */
 void degrade_look(struct gossip *g, struct member *m, mono_ms at); /* later, while it is alive; once */
 /* A probe of one that is alive failed; is_own: while others answered us. True: it is to be accused of nothing yet. */
 bool degrade_failed(struct gossip *g, struct member *m, const struct probe *p, bool is_own);

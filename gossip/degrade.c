@@ -5,8 +5,8 @@
  * answered us, at a member that came back. Whoever hears an accusation looks (suspect.h), also when the accused refutes
  * it before its look was due: one that is well answers that look, one that loses four packets of five does not. Each bout
  * marks for HOLD_MS, twice as long for each further one, as BGP damps flapping routes (RFC 2439), and goes when several looks were answered at once; one that comes back from
- * a silence longer than the forgiven pause is marked longer. It is none when the process was gone (refused dials: it is a
- * restart), nor when a quarter of all fell silent together, or a third of our own round trips fail: that is the network, or we.
+ * a silence longer than the forgiven pause is marked longer. It is none when the process was gone (refused dials, or a record
+ * that says that it was started again: such a one is marked only when that goes on and on), nor when a quarter of all fell silent together, or a third of our own round trips fail: that is the network, or we.
  *
  * Of a member that is marked nobody speaks each time that it fails to answer, which would be all the time: an observer
  * whose turn failed looks on, and accuses it after PATIENCE_MS without any answer. */
@@ -18,6 +18,7 @@ enum {
     BOUTS_MAX = 5,                   /* the mark lasts at most HOLD_MS << (BOUTS_MAX - 1), 160 s */
     BOUT_SPACING_MS = 10 * 1000,     /* failures in between are of the same bout */
     BOUTS_FORGOTTEN_MS = 120 * 1000, /* without any */
+    RESTARTS_MANY = 3,               /* bouts in a row, from which on one that was started again is marked */
     PATIENCE_MS = 10 * 1000,
     MANY_RETURN_MS = 30 * 1000,
     LOSS_NETWORK = 20000, /* of our own round trips, in 65536ths: beyond it we mark nobody */
@@ -61,17 +62,22 @@ static bool is_network(struct gossip *g)
     return g->now < g->many_silent_until || g->loss >= LOSS_NETWORK;
 }
 
+static void count_bout(const struct gossip *g, struct member_busy *b)
+{
+    if (b->bouts > 0 && g->now >= b->bout_at + BOUTS_FORGOTTEN_MS)
+        b->bouts = 0;
+    if (b->bouts > 0 && g->now < b->bout_at + BOUT_SPACING_MS)
+        return;
+    b->bouts += b->bouts < BOUTS_MAX;
+    b->bout_at = g->now;
+}
+
 static void mark(struct gossip *g, struct member *m, uint32_t least_ms)
 {
     struct member_busy *b = member_busy(m);
     if (g->cfg.without & GOSSIP_DEGRADE || !b || is_network(g))
         return;
-    if (b->bouts > 0 && g->now >= b->bout_at + BOUTS_FORGOTTEN_MS)
-        b->bouts = 0;
-    if (b->bouts == 0 || g->now >= b->bout_at + BOUT_SPACING_MS) {
-        b->bouts += b->bouts < BOUTS_MAX;
-        b->bout_at = g->now;
-    }
+    count_bout(g, b);
     uint32_t hold = (uint32_t)HOLD_MS << (b->bouts - 1);
     b->degraded_until = g->now + (hold > least_ms ? hold : least_ms) + rng_below(&g->rng, HOLD_MS);
     b->passed = 0;
@@ -92,14 +98,33 @@ static void unmark(struct gossip *g, struct member *m)
     event_member(g, m, (enum gossip_state)m->state, false, false);
 }
 
-void degrade_returns(struct gossip *g, struct member *m)
+static bool was_silent(const struct member *m)
 {
     const struct suspicion *s = member_suspicion(m);
-    if (m->flags & MEMBER_FELL)
-        mark(g, m, HOLD_RETURNED_MS);
-    else if ((s && s->is_own && !s->is_refused) || degrade_is(m))
-        mark(g, m, 0);
+    return m->flags & MEMBER_FELL || (s && s->is_own && !s->is_refused);
+}
+
+void degrade_returns(struct gossip *g, struct member *m)
+{
+    if (was_silent(m) || degrade_is(m))
+        mark(g, m, m->flags & MEMBER_FELL ? HOLD_RETURNED_MS : 0);
     m->flags &= (uint16_t)~MEMBER_FELL;
+}
+
+/* There was no process that could have answered: the questions that failed meanwhile tell nothing of how it hears now. But
+ * who falls silent and is started again over and over comes and goes, too. */
+void degrade_restarted(struct gossip *g, struct member *m)
+{
+    struct member_busy *b = was_silent(m) ? member_busy(m) : m->busy;
+    if (b && was_silent(m))
+        count_bout(g, b);
+    m->flags &= (uint16_t)~MEMBER_FELL;
+    if (b)
+        b->silent_since = 0;
+    if (b && b->bouts >= RESTARTS_MANY)
+        mark(g, m, 0);
+    else
+        unmark(g, m);
 }
 
 void degrade_leaves(struct gossip *g, struct member *m)

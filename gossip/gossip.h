@@ -51,10 +51,11 @@ struct gossip_coordinate {
 /* What a verified record says that membership must know. Filled in by `verify`. */
 struct gossip_claim {
     struct node_id id;
-    uint64_t incarnation; /* raised by the owner to refute, and at every start */
-    uint64_t version;     /* raised by the owner with every new record within an incarnation */
-    bool left;            /* the owner says good-bye; a tombstone */
-    uint8_t addr_count;   /* 1..GOSSIP_ADDRS_MAX */
+    uint64_t
+        incarnation; /* raised by the owner: by one to refute, by GOSSIP_START_LEAP at least at every start */
+    uint64_t version;   /* raised by the owner with every new record within an incarnation */
+    bool left;          /* the owner says good-bye; a tombstone */
+    uint8_t addr_count; /* 1..GOSSIP_ADDRS_MAX */
     struct addr addr[GOSSIP_ADDRS_MAX];
     struct hash hash; /* of the record's exact bytes */
     /* The newest protocol version that its owner says it speaks; 0, as whoever does not know of versions leaves it: 1.
@@ -222,6 +223,11 @@ struct gossip_packet {
 /* The next thing to send, or false. */
 bool gossip_poll_send(struct gossip *g, struct gossip_packet *out);
 
+/* A process that starts leaves so many incarnations out, from the highest of its life before on. So others tell one that
+ * was started again from one that was only silent, and hold no silence against the former (gossip/degrade.c). Who does not
+ * leave them out is a member like any other, but may be marked degraded for a while when it comes back. */
+enum { GOSSIP_START_LEAP = 16 };
+
 enum gossip_state { GOSSIP_ALIVE, GOSSIP_SUSPECT, GOSSIP_DEAD, GOSSIP_LEFT };
 const char *gossip_state_text(enum gossip_state s); /* "alive" "suspect" "dead" "left" */
 
@@ -230,7 +236,7 @@ enum gossip_event_type {
     GOSSIP_EV_FORGOTTEN, /* a tombstone expired; `id` is no longer known */
     GOSSIP_EV_WANT_INCARNATION, /* we are accused or outnumbered: store an incarnation >= `number`, sign, gossip_own_set() */
     /* After gossip_recall(): the highest incarnation of ours that others hold is `number`, 0 if they know none. Store one
-     * above it, and above our own last one, sign, gossip_own_set(). */
+     * that is GOSSIP_START_LEAP above it and above our own last one, sign, gossip_own_set(). */
     GOSSIP_EV_RECALLED,
     GOSSIP_EV_DOC_OFFERED,  /* a member holds a newer document; it is being pulled */
     GOSSIP_EV_DOC_RECEIVED, /* a pulled document arrived: check it, store it, then gossip_doc_set() */

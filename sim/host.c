@@ -589,7 +589,7 @@ void host_begin(struct world *w, uint32_t host)
     h->meter = (struct meter){0}; /* a process that is new has a budget that is new */
     w->died_at[host] = 0;
     change(h, HOST_UP, "starts");
-    h->disk.incarnation++; /* at every start; stored before it is signed */
+    h->disk.incarnation += h->disk.incarnation ? GOSSIP_START_LEAP : 1; /* stored before it is signed */
     publish(h, false);
     remember_members(h);
     set_seeds(h);

@@ -215,7 +215,8 @@ void oracle_end(struct world *w)
                largest_peak(w));
     for (uint32_t o = 0; o < w->config.hosts && world_is_well(w); o++) {
         const struct host *h = &w->host[o];
-        uint64_t most = h->generation + (w->now - w->began) / MS(REFUTE_MS) + REFUTE_SPARE;
+        uint64_t most =
+            (uint64_t)h->generation * GOSSIP_START_LEAP + (w->now - w->began) / MS(REFUTE_MS) + REFUTE_SPARE;
         if (h->disk.incarnation > most)
             world_fail(w, "host %u was driven to incarnation %llu, %llu would have been enough", o,
                        (unsigned long long)h->disk.incarnation, (unsigned long long)most);

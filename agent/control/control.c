@@ -171,9 +171,10 @@ static void recalled(struct control *c, uint64_t highest)
     log_warn(
         "control",
         "the mesh remembers incarnation %llu of this host, the data folder only %llu: it %s; going on above",
-        (unsigned long long)highest, (unsigned long long)c->own.incarnation - 1,
+        (unsigned long long)highest,
+        c->own.incarnation == 1 ? 0 : (unsigned long long)c->own.incarnation - GOSSIP_START_LEAP,
         c->own.incarnation == 1 ? "was lost" : "is an old copy, or another agent runs with this identity");
-    raise_incarnation(c, highest + 1);
+    raise_incarnation(c, highest + GOSSIP_START_LEAP);
 }
 
 void control_on_health(void *arg, size_t index, bool healthy)

@@ -6,7 +6,7 @@ enum err own_init(struct own *o, struct store *s)
 {
     uint64_t stored = 0;
     enum err e = store_number_get(s, "incarnation", &stored);
-    *o = (struct own){.incarnation = stored + 1};
+    *o = (struct own){.incarnation = stored ? stored + GOSSIP_START_LEAP : 1};
     o->reserved = o->asked = stored + OWN_INCARNATIONS_AHEAD;
     return e != ERR_OK ? e : store_number_raise(s, "incarnation", o->reserved);
 }

@@ -28,6 +28,7 @@ clocked +1d b 7100 --seed 127.0.0.1:7000
 eventually 15 all_alive 3 a b c
 before=$(deaths 7001)
 crash c
+eventually 30 state_is a c dead
 eventually 30 state_is b c dead
 agent c 7200 --seed 127.0.0.1:7100
 eventually 15 all_alive 3 a b c

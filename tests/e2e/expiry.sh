@@ -40,8 +40,6 @@ echo "- with a new token it is back"
 crash b
 cp "$T/long" "$T/token"
 agent b 7100 --seed 127.0.0.1:7000 --service cart=9001 --caller web=7185 --token "$T/long"
-# It was silent for longer than what is forgiven, so it is marked degraded at first: alive, and used because there is no other.
-back() { is a members "[m['state'] in ('alive', 'degraded') for m in o if m['name']=='b']" '[True]'; }
-eventually 15 back
+eventually 15 state_of_b alive
 eventually 5 code_is 7085 cart 200
 eventually 5 code_is 7185 shop 200

@@ -118,6 +118,45 @@ static void a_restart_leaves_no_mark(void **state)
     world_free(w);
 }
 
+/* Its host was gone with it, so nobody was refused: for longer than what is forgiven, and for less. It is well at once. */
+static void a_silent_one_that_starts_again_is_well_at_once(void **state)
+{
+    static const mono_ms away_ms[] = {2500, 4500, 45000};
+    (void)state;
+    for (size_t i = 0; i < sizeof away_ms / sizeof *away_ms; i++) {
+        struct world *w = several(8, 20000);
+        world_stop(w, 3);
+        world_run(w, w->now + away_ms[i]);
+        assert_string_not_equal(world_state(w, 0, 3), "alive");
+        world_start(w, 3, "a");
+        for (int t = 0; t < 40; t++) {
+            world_run(w, w->now + 500);
+            assert_int_equal(marked_by(w, 8, 3), 0);
+            for (int at = 0; at < 8; at++)
+                assert_string_equal(world_state(w, at, 3), "alive");
+        }
+        world_free(w);
+    }
+}
+
+/* Once is a start, and twice; who falls silent and starts again every half a minute is not to be relied on. */
+static void one_that_starts_over_and_over_is_marked(void **state)
+{
+    struct world *w = several(8, 20000);
+    (void)state;
+    for (int start = 1; start <= 3; start++) {
+        world_stop(w, 3);
+        world_run(w, w->now + 10000);
+        world_start(w, 3, "a");
+        world_run(w, w->now + 3000);
+        assert_int_equal(marked_by(w, 8, 3), start < 3 ? 0 : 7);
+        world_run(w, w->now + 17000);
+    }
+    world_run(w, w->now + 60000);
+    assert_int_equal(marked_by(w, 8, 3), 0);
+    world_free(w);
+}
+
 /* Halves that were apart: it was the network, and nobody is marked for it. */
 static void a_partition_leaves_no_marks(void **state)
 {
@@ -161,6 +200,8 @@ int main(void)
         cmocka_unit_test(a_pause_leaves_a_short_mark),
         cmocka_unit_test(accusations_mark_nobody_who_answers),
         cmocka_unit_test(a_restart_leaves_no_mark),
+        cmocka_unit_test(a_silent_one_that_starts_again_is_well_at_once),
+        cmocka_unit_test(one_that_starts_over_and_over_is_marked),
         cmocka_unit_test(a_partition_leaves_no_marks),
         cmocka_unit_test(a_marked_one_still_dies),
     };

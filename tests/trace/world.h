@@ -404,7 +404,8 @@ static inline void world_on_event(struct world *w, int n, const struct gossip_ev
         assert(world_publish(w, n, false) == ERR_OK);
         break;
     case GOSSIP_EV_RECALLED:
-        node->incarnation = e->number > node->incarnation ? e->number + 1 : node->incarnation + 1;
+        node->incarnation = e->number > node->incarnation ? e->number : node->incarnation;
+        node->incarnation += node->incarnation ? GOSSIP_START_LEAP : 1;
         assert(world_publish(w, n, false) == ERR_OK);
         break;
     case GOSSIP_EV_DOC_RECEIVED:
@@ -452,7 +453,7 @@ static inline void world_start(struct world *w, int n, const char *seeds)
     config.self = node->id;
     config.seed = 1000 + (uint64_t)n;
     node->refuses = false;
-    node->incarnation++;
+    node->incarnation += node->incarnation ? GOSSIP_START_LEAP : 1;
     node->g = gossip_new(&config, &verify, w->now + node->clock);
     assert(node->g);
     assert(world_publish(w, n, false) == ERR_OK);
