@@ -47,6 +47,14 @@ int args_refused(const struct args_command *cmd, const char *fmt, ...)
     return EXIT_REFUSED;
 }
 
+int args_end(const struct args_command *cmd, enum err err, struct buf *why)
+{
+    if (err)
+        args_refused(cmd, "%s", why->len ? buf_str(why) : err_text(err));
+    buf_fini(why);
+    return err ? EXIT_REFUSED : EXIT_GOOD;
+}
+
 /* Edits (insert, remove, replace) from a to b: Wagner and Fischer 1974, one row at a time. */
 static size_t edits(const char *a, const char *b)
 {

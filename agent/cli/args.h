@@ -17,6 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+#include "base/err.h"
+
 enum { ARGS_LIST_MAX = 64 }; /* values of a repeated option, or operands; one more is a usage error */
 
 struct args_list {
@@ -55,6 +58,9 @@ int args_parse(const struct args_command *cmd, int argc, char **argv, struct arg
 __attribute__((format(printf, 2, 3))) int args_usage(const struct args_command *cmd, const char *fmt, ...);
 /* Prints "starling NAME: <sentence>" to stderr; returns EXIT_REFUSED. */
 __attribute__((format(printf, 2, 3))) int args_refused(const struct args_command *cmd, const char *fmt, ...);
+/* How a command ends: EXIT_GOOD, or for an error EXIT_REFUSED after args_refused() with the sentence in `why`, or with what the error means
+ * if there is none. Frees what is in `why`. */
+int args_end(const struct args_command *cmd, enum err err, struct buf *why);
 
 /* "90s", "30m", "24h", "7d"; above 0, at most 100 years. */
 bool args_seconds(const char *text, int64_t *out);

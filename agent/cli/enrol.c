@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/keys.h"
 #include "cli/limits.h"
+#include "cli/verbs.h"
 #include "store/file.h"
 #include "trust/request.h"
 
@@ -245,11 +246,8 @@ static int enrol_request(int argc, char **argv)
                "it, and start with what comes back:\n  starling agent --data %s --node %s --credential FILE "
                "--seed HOST:PORT\n",
                out, node, node_id_text(&id, key), data, node);
-    if (e != ERR_OK)
-        args_refused(&cmd, "%s", why.len ? buf_str(&why) : err_text(e));
     buf_fini(&text);
-    buf_fini(&why);
-    return e == ERR_OK ? EXIT_GOOD : EXIT_REFUSED;
+    return args_end(&cmd, e, &why);
 }
 
 /* -- enrol sign: offline, with the enrol key ------------------------------------------------------ */
@@ -462,20 +460,16 @@ static int enrol_sign(int argc, char **argv)
     if (o.life > CREDENTIAL_LIFE_MAX_S)
         return args_usage(&cmd, "--life: no credential lives for more than 400 days");
     enum err e = sign_request(&o, &l, operands.at[0], &why);
-    if (e != ERR_OK)
-        args_refused(&cmd, "%s", why.len ? buf_str(&why) : err_text(e));
-    buf_fini(&why);
-    return e == ERR_OK ? EXIT_GOOD : EXIT_REFUSED;
+    return args_end(&cmd, e, &why);
 }
 
 int cli_enrol(int argc, char **argv)
 {
-    static const char usage[] = "usage: starling enrol request|sign [options]; each has --help\n";
-    if (argc >= 2 && strcmp(argv[1], "request") == 0)
-        return enrol_request(argc - 1, argv + 1);
-    if (argc >= 2 && strcmp(argv[1], "sign") == 0)
-        return enrol_sign(argc - 1, argv + 1);
-    bool help = argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-    fputs(usage, help ? stdout : stderr);
-    return help ? EXIT_GOOD : EXIT_USAGE;
+    static const struct verb verbs[] = {
+        {"request", "on a host: make its keys and print what it asks for", enrol_request},
+        {"sign", "where the enrol key is: sign what a host asks for", enrol_sign},
+    };
+    static const struct verb_group group = {
+        .name = "starling enrol", .what = "VERB", .verb = verbs, .count = sizeof verbs / sizeof *verbs};
+    return verbs_run(&group, argc, argv);
 }

@@ -12,6 +12,7 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/keys.h"
+#include "cli/verbs.h"
 #include "store/file.h"
 
 enum { ROOT, POLICY, ENROL, ROLES };
@@ -241,16 +242,11 @@ static int init(struct made *m)
         err = passphrase_wanted(&passphrase, &sealed, &why);
     if (!err)
         err = make(m, sealed ? (const char *)passphrase.at : NULL, fingerprint, &why);
-    if (err)
-        args_refused(&command, "%s", why.len ? buf_str(&why) : err_text(err));
-    else if (json)
-        report_json(m, fingerprint, sealed);
-    else
-        report_text(m, fingerprint, sealed);
+    if (!err)
+        (json ? report_json : report_text)(m, fingerprint, sealed);
     secret_wipe(m->key, sizeof m->key);
     secret_fini(&passphrase);
-    buf_fini(&why);
-    return err ? EXIT_REFUSED : EXIT_GOOD;
+    return args_end(&command, err, &why);
 }
 
 /* A number of keys: one digit. */
@@ -299,10 +295,7 @@ static int mesh_init(int argc, char **argv)
     return status == ARGS_GO ? init(&m) : status;
 }
 
-static const struct verb {
-    const char *name, *about;
-    int (*run)(int argc, char **argv);
-} verbs[] = {
+static const struct verb verbs[] = {
     {"init", "make a mesh: keys and root of trust", mesh_init},
     {"key", "new, show, passphrase: make a signer's key, look at one, seal it anew", cli_mesh_key},
     {"rotate", "draft the next root: other keys, thresholds, delegations", cli_mesh_rotate},
@@ -310,31 +303,13 @@ static const struct verb {
     {"show", "what a root says, and who has signed it", cli_mesh_show},
     {"publish", "hand a new root to a running agent; gossip takes it to all", cli_mesh_publish},
 };
-enum { VERBS = sizeof verbs / sizeof *verbs };
-
-static int help(FILE *to, int status)
-{
-    fprintf(to, "usage: starling mesh VERB [options]\n\n");
-    for (size_t i = 0; i < VERBS; i++)
-        fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].about);
-    fprintf(to, "\nAll but publish are offline. starling mesh VERB --help tells more.\n");
-    return status;
-}
 
 int cli_mesh(int argc, char **argv)
 {
-    const char *names[VERBS];
-    if (argc < 2)
-        return help(stderr, EXIT_USAGE);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return help(stdout, EXIT_GOOD);
-    for (size_t i = 0; i < VERBS; i++) {
-        if (strcmp(argv[1], verbs[i].name) == 0)
-            return verbs[i].run(argc - 1, argv + 1);
-        names[i] = verbs[i].name;
-    }
-    const char *nearest = args_nearest(argv[1], names, VERBS);
-    fprintf(stderr, "starling mesh: there is no \"%s\"%s%s%s\ntry: starling mesh --help\n", argv[1],
-            nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
-    return EXIT_USAGE;
+    static const struct verb_group group = {.name = "starling mesh",
+                                            .what = "VERB",
+                                            .end = "All but publish are offline.",
+                                            .verb = verbs,
+                                            .count = sizeof verbs / sizeof *verbs};
+    return verbs_run(&group, argc, argv);
 }

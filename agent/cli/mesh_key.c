@@ -7,6 +7,7 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/keys.h"
+#include "cli/verbs.h"
 #include "store/file.h"
 
 static void report(const struct sign_key *key, const char *kind, const char *path, bool json)
@@ -70,13 +71,10 @@ static int key_new(int argc, char **argv)
         return args_usage(&command, "--role: \"%s\" is none of root, policy, enrol", kind);
     sealed = sealed || keys_passphrase_is_at_hand(passphrase_file);
     enum err err = make(&key, kind, out, passphrase_file, sealed, &why);
-    if (err)
-        args_refused(&command, "%s", why.len ? buf_str(&why) : err_text(err));
-    else
+    if (!err)
         report(&key, kind, out, json);
     sign_key_fini(&key);
-    buf_fini(&why);
-    return err ? EXIT_REFUSED : EXIT_GOOD;
+    return args_end(&command, err, &why);
 }
 
 /* -- show -------------------------------------------------------------------------------------- */
@@ -104,13 +102,10 @@ static int key_show(int argc, char **argv)
     if (status != ARGS_GO)
         return status;
     enum err err = keys_load_any(&key, &kind, files.at[0], passphrase_file, &why);
-    if (err)
-        args_refused(&command, "%s", why.len ? buf_str(&why) : err_text(err));
-    else
+    if (!err)
         report(&key, kind, files.at[0], json);
     sign_key_fini(&key);
-    buf_fini(&why);
-    return err ? EXIT_REFUSED : EXIT_GOOD;
+    return args_end(&command, err, &why);
 }
 
 /* -- passphrase -------------------------------------------------------------------------------- */
@@ -162,25 +157,19 @@ static int key_passphrase(int argc, char **argv)
         return status;
     r.path = files.at[0];
     enum err err = reseal(&r, &why);
-    if (err)
-        args_refused(&command, "%s", why.len ? buf_str(&why) : err_text(err));
-    else
+    if (!err)
         printf("%s %s\n", r.path, r.remove ? "has no passphrase now" : "has its new passphrase");
-    buf_fini(&why);
-    return err ? EXIT_REFUSED : EXIT_GOOD;
+    return args_end(&command, err, &why);
 }
 
 int cli_mesh_key(int argc, char **argv)
 {
-    if (argc >= 2 && strcmp(argv[1], "new") == 0)
-        return key_new(argc - 1, argv + 1);
-    if (argc >= 2 && strcmp(argv[1], "show") == 0)
-        return key_show(argc - 1, argv + 1);
-    if (argc >= 2 && strcmp(argv[1], "passphrase") == 0)
-        return key_passphrase(argc - 1, argv + 1);
-    bool help = argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-    fprintf(help ? stdout : stderr, "usage: starling mesh key new --role ROLE -o FILE.key\n"
-                                    "       starling mesh key show FILE.key\n"
-                                    "       starling mesh key passphrase FILE.key\n");
-    return help ? EXIT_GOOD : EXIT_USAGE;
+    static const struct verb verbs[] = {
+        {"new", "make a signer's key", key_new},
+        {"show", "print the public half of a private key", key_show},
+        {"passphrase", "seal a private key with another passphrase, or none", key_passphrase},
+    };
+    static const struct verb_group group = {
+        .name = "starling mesh key", .what = "VERB", .verb = verbs, .count = sizeof verbs / sizeof *verbs};
+    return verbs_run(&group, argc, argv);
 }

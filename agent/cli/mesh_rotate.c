@@ -370,12 +370,11 @@ static void report(const struct ceremony *c, const char *path)
 
 static int finish(const struct args_command *cmd, struct ceremony *c, enum err err, const char *path)
 {
-    if (err)
-        args_refused(cmd, "%s", c->why.len ? buf_str(&c->why) : err_text(err));
-    else
+    if (!err)
         report(c, path);
+    int status = args_end(cmd, err, &c->why);
     ceremony_fini(c);
-    return err ? EXIT_REFUSED : EXIT_GOOD;
+    return status;
 }
 
 /* -- the commands ------------------------------------------------------------------------------ */

@@ -7,6 +7,7 @@
 
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "cli/verbs.h"
 #include "policy/policy.h"
 #include "store/file.h"
 
@@ -187,10 +188,7 @@ static int policy_test_command(int argc, char **argv)
     return check_or_test(argc, argv, true);
 }
 
-static const struct verb {
-    const char *name, *about;
-    int (*run)(int argc, char **argv);
-} verbs[] = {
+static const struct verb verbs[] = {
     {"check", "compile a policy and show every error with its place", policy_check},
     {"test", "compile a policy and run the tests inside it", policy_test_command},
     {"fmt", "write a policy in the one way to write it", cli_policy_fmt},
@@ -205,31 +203,10 @@ static const struct verb {
     {"status", "which policy is in force at every member, and why not the newest", cli_policy_status},
     {"rollback", "an old text as the next version, to be signed", cli_policy_rollback},
 };
-enum { VERBS = sizeof verbs / sizeof *verbs };
-
-static int help(FILE *to, int status)
-{
-    fprintf(to, "usage: starling policy VERB [options]\n\n");
-    for (size_t i = 0; i < VERBS; i++)
-        fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].about);
-    fprintf(to, "\nstarling policy VERB --help tells more.\n");
-    return status;
-}
 
 int cli_policy(int argc, char **argv)
 {
-    const char *names[VERBS];
-    if (argc < 2)
-        return help(stderr, EXIT_USAGE);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return help(stdout, EXIT_GOOD);
-    for (size_t i = 0; i < VERBS; i++) {
-        if (strcmp(argv[1], verbs[i].name) == 0)
-            return verbs[i].run(argc - 1, argv + 1);
-        names[i] = verbs[i].name;
-    }
-    const char *nearest = args_nearest(argv[1], names, VERBS);
-    fprintf(stderr, "starling policy: there is no \"%s\"%s%s%s\ntry: starling policy --help\n", argv[1],
-            nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
-    return EXIT_USAGE;
+    static const struct verb_group group = {
+        .name = "starling policy", .what = "VERB", .verb = verbs, .count = sizeof verbs / sizeof *verbs};
+    return verbs_run(&group, argc, argv);
 }

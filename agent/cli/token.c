@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/keys.h"
 #include "cli/limits.h"
+#include "cli/verbs.h"
 #include "store/file.h"
 
 static const char *ca, *key_file, *root_file, *passphrase_file, *node, *out_file;
@@ -159,18 +160,12 @@ static enum err create(struct grant *g, struct bytes root_bytes, const struct ro
     return err;
 }
 
-int cli_token(int argc, char **argv)
+static int token_create(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "create") != 0) {
-        bool help = argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-        fprintf(help ? stdout : stderr,
-                "usage: starling token create --ca DIR --service NAME,... --node PATTERN -o FILE\n");
-        return help ? EXIT_GOOD : EXIT_USAGE;
-    }
     struct grant g = {0};
     struct root root;
     struct buf root_bytes = {0}, why = {0};
-    int status = args_parse(&command, argc - 1, argv + 1, NULL);
+    int status = args_parse(&command, argc, argv, NULL);
     if (status == ARGS_GO)
         status = read_limits(&g);
     if (status != ARGS_GO)
@@ -178,13 +173,17 @@ int cli_token(int argc, char **argv)
     enum err err = keys_root(&root, &root_bytes, ca, root_file, &why);
     if (!err)
         err = create(&g, buf_bytes(&root_bytes), &root, &why);
-    if (err)
-        args_refused(&command, "%s", why.len ? buf_str(&why) : err_text(err));
-    else if (json && strcmp(out_file, "-") != 0)
-        report_json(&g);
-    else if (strcmp(out_file, "-") != 0)
-        report_text(&g);
+    if (!err && strcmp(out_file, "-") != 0)
+        (json ? report_json : report_text)(&g);
     buf_fini(&root_bytes);
-    buf_fini(&why);
-    return err ? EXIT_REFUSED : EXIT_GOOD;
+    return args_end(&command, err, &why);
+}
+
+int cli_token(int argc, char **argv)
+{
+    static const struct verb verbs[] = {
+        {"create", "make a token with which hosts enrol themselves", token_create}};
+    static const struct verb_group group = {
+        .name = "starling token", .what = "VERB", .verb = verbs, .count = 1};
+    return verbs_run(&group, argc, argv);
 }
