@@ -1,6 +1,7 @@
 /* Paths, queries and authorities: one spelling each, or none. */
 #include <arpa/inet.h>
 
+#include "base/utf8.h"
 #include "http/grammar.h"
 #include "http/h1.h"
 
@@ -8,9 +9,7 @@
 struct path {
     uint8_t *out;
     size_t len;
-    uint32_t point,
-        least; /* the code point so far, and the least that needs so many bytes (overlong below it) */
-    int more;  /* continuation bytes that must follow */
+    struct utf8 utf8;
 };
 
 /* Code points that compatibility folding (NFKC) turns into '/', '\', '.', '%' or ';' or something with a
@@ -25,29 +24,17 @@ static bool folds_to_syntax(uint32_t point)
     return false;
 }
 
-/* One escaped byte >= 0x80. RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF. */
-static bool utf8_take(struct path *p, uint8_t b)
+/* One escaped byte >= 0x80. */
+static bool take_beyond_ascii(struct path *p, uint8_t b)
 {
-    if (p->more == 0) {
-        p->more = b >= 0xf0 ? 3 : b >= 0xe0 ? 2 : 1;
-        p->least = b >= 0xf0 ? 0x10000 : b >= 0xe0 ? 0x800 : 0x80;
-        p->point = b & (0x3fu >> p->more);
-        return b >= 0xc2 && b <= 0xf4;
-    }
-    if ((b & 0xc0) != 0x80)
-        return false;
-    p->point = p->point << 6 | (b & 0x3f);
-    if (--p->more > 0)
-        return true;
-    return p->point >= p->least && p->point <= 0x10ffff && (p->point < 0xd800 || p->point > 0xdfff) &&
-           !folds_to_syntax(p->point);
+    return utf8_take(&p->utf8, b) && (p->utf8.more > 0 || !folds_to_syntax(p->utf8.point));
 }
 
 static bool path_escape(struct path *p, uint8_t b)
 {
     static const char digit[] = "0123456789ABCDEF";
-    if (b < 0x20 || b == 0x7f || b == '/' || b == '\\' || (b < 0x80 && p->more > 0) ||
-        (b >= 0x80 && !utf8_take(p, b)))
+    if (b < 0x20 || b == 0x7f || b == '/' || b == '\\' || (b < 0x80 && p->utf8.more > 0) ||
+        (b >= 0x80 && !take_beyond_ascii(p, b)))
         return false;
     if (grammar_is(b, GRAMMAR_UNRESERVED)) {
         p->out[p->len++] = b;
@@ -74,13 +61,13 @@ static bool path_segment(struct path *p, struct bytes raw, size_t *i)
                 return false;
             *i += 3;
         } else {
-            if (p->more > 0 || !grammar_is(c, GRAMMAR_PATH))
+            if (p->utf8.more > 0 || !grammar_is(c, GRAMMAR_PATH))
                 return false;
             p->out[p->len++] = c;
             *i += 1;
         }
     }
-    return p->more == 0;
+    return p->utf8.more == 0;
 }
 
 /* The segment just written began at `from`. RFC 3986 section 5.2.4, but climbing out of the root is an error.

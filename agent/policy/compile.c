@@ -405,7 +405,8 @@ static enum err compile_listed(struct policy **out, const struct policy_source *
                                struct complaints *c)
 {
     struct complaints scratch = {0};
-    struct compile k = {.c = c ? c : &scratch, .src = src, .src_count = count};
+    struct compile k = {
+        .c = c ? c : &scratch, .src = src, .src_count = count, .regex_budget = regex_budget_full()};
     k.before = k.c->count;
     enum err e = compile_all(&k);
     buf_fini(&scratch.text);

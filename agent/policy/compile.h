@@ -15,6 +15,7 @@ struct compile {
     size_t before;                        /* complaints that were there already */
     const char *part[POLICY_SOURCES_MAX]; /* names of the parts; NULL: no part */
     struct policy_settings defaults;
+    struct regex_budget regex_budget; /* for the patterns of all texts */
 };
 
 /* -- keys as tables: what may stand in a map of settings, and where its value goes ------------------ */
@@ -97,6 +98,9 @@ void compile_service_links(struct compile *k, struct policy_service *s, const st
 bool compile_match(struct compile *k, struct route_match *m, const struct yaml_node *n);
 
 int compile_service_by_name(const void *a, const void *b); /* for qsort() */
+/* A pattern for values, or for paths. NULL, with a complaint: it does not compile, or could never match. */
+const struct regex *compile_value_regex(struct compile *k, const struct yaml_node *n);
+const struct regex *compile_path_regex(struct compile *k, const struct yaml_node *n);
 
 /* -- shared readers --------------------------------------------------------------------------------- */
 

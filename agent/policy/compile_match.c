@@ -73,75 +73,80 @@ uint64_t compile_method(struct compile *k, const struct yaml_node *n)
     return UINT64_C(1) << (p->method_count - 1);
 }
 
-/* RE2 is C++, TRE is quadratic and without maintainer, PCRE backtracks: a pattern is matched in linear time or
- * not at all. */
-static bool refuse_regex(struct compile *k, const struct yaml_node *map)
+static void compile_literal_path(struct compile *k, struct route_match *m, const struct yaml_node *value,
+                                 bool is_exact)
 {
-    for (size_t i = 0; i < map->count; i++)
-        if (strcmp(map->key[i]->text, "regex") == 0) {
-            complain_of(k->c, CODE_FEATURE, map->key[i],
-                        "`regex` is part of the language but not in force in this version, which has no "
-                        "linear-time engine; use exact or prefix");
-            return true;
-        }
-    return false;
-}
-
-static void compile_path(struct compile *k, struct route_match *m, const struct yaml_node *n)
-{
-    static const char *const keys[] = {"exact", "prefix", "regex", NULL};
     struct bytes t;
-    if (!compile_map(k, n, keys) || refuse_regex(k, n))
-        return;
-    const struct yaml_node *exact = yaml_get(n, "exact"), *prefix = yaml_get(n, "prefix"),
-                           *value = exact ? exact : prefix;
-    if (!value || (exact && prefix)) {
-        complain_of(k->c, CODE_CONFLICT, n, "`path` takes one of exact and prefix");
-        return;
-    }
-    if (!yaml_string(value, exact ? "exact" : "prefix", &t, k->c))
+    if (!yaml_string(value, is_exact ? "exact" : "prefix", &t, k->c))
         return;
     const char *fault = path_fault(t);
     if (fault) {
         complain_of(k->c, CODE_NEVER, value, "`%.60s` can never match: %s", value->text, fault);
         return;
     }
-    m->path_test = exact ? PATH_EXACT : PATH_PREFIX;
+    m->path_test = is_exact ? PATH_EXACT : PATH_PREFIX;
     m->path = compile_copy(k, t);
-    if (prefix && t.at[t.len - 1] == '/')
+    if (!is_exact && t.at[t.len - 1] == '/')
         m->path.len--; /* Gateway API, PathMatchPathPrefix: a trailing slash is ignored */
 }
 
-/* {exact: V} | {prefix: V} | {present: true|false} */
-static bool compile_field_test(struct compile *k, struct field_match *f, const struct yaml_node *n)
+static void compile_path(struct compile *k, struct route_match *m, const struct yaml_node *n)
 {
-    static const char *const keys[] = {"exact", "prefix", "present", "regex", NULL};
-    struct bytes t;
+    static const char *const keys[] = {"exact", "prefix", "regex", NULL};
+    if (!compile_map(k, n, keys))
+        return;
+    const struct yaml_node *exact = yaml_get(n, "exact"), *prefix = yaml_get(n, "prefix"),
+                           *regex = yaml_get(n, "regex");
+    if (n->count != 1 || !(exact || prefix || regex)) {
+        complain_of(k->c, CODE_CONFLICT, n, "`path` takes one of exact, prefix and regex");
+        return;
+    }
+    if (!regex)
+        compile_literal_path(k, m, exact ? exact : prefix, exact);
+    else if ((m->path_regex = compile_path_regex(k, regex)))
+        m->path_test = PATH_REGEX;
+}
+
+static bool compile_presence(struct compile *k, struct field_match *f, const struct yaml_node *value)
+{
     bool present;
-    if (!compile_map(k, n, keys) || refuse_regex(k, n))
+    if (!yaml_bool(value, &present, k->c))
         return false;
-    if (n->count != 1) {
-        complain_of(k->c, CODE_CONFLICT, n, "give one of exact, prefix and present");
-        return false;
-    }
-    const char *key = n->key[0]->text;
-    const struct yaml_node *value = n->child[0];
-    if (strcmp(key, "present") == 0) {
-        if (!yaml_bool(value, &present, k->c))
-            return false;
-        f->test = present ? FIELD_PRESENT : FIELD_ABSENT;
-        return true;
-    }
+    f->test = present ? FIELD_PRESENT : FIELD_ABSENT;
+    return true;
+}
+
+static bool compile_literal_value(struct compile *k, struct field_match *f, const struct yaml_node *value,
+                                  const char *key)
+{
     f->test = strcmp(key, "exact") == 0 ? FIELD_EXACT : FIELD_PREFIX;
     if (!yaml_is(value, YAML_SCALAR, key, k->c))
         return false;
-    t = bytes_of(value->text, value->text_len);
-    if (t.len == 0 && f->test == FIELD_PREFIX) {
+    if (value->text_len == 0 && f->test == FIELD_PREFIX) {
         complain_of(k->c, CODE_VALUE, value, "an empty prefix fits every value; write {present: true}");
         return false;
     }
-    f->value = compile_copy(k, t);
+    f->value = compile_copy(k, bytes_of(value->text, value->text_len));
     return true;
+}
+
+/* {exact: V} | {prefix: V} | {present: true|false} | {regex: V} */
+static bool compile_field_test(struct compile *k, struct field_match *f, const struct yaml_node *n)
+{
+    static const char *const keys[] = {"exact", "prefix", "present", "regex", NULL};
+    if (!compile_map(k, n, keys))
+        return false;
+    if (n->count != 1) {
+        complain_of(k->c, CODE_CONFLICT, n, "give one of exact, prefix, present and regex");
+        return false;
+    }
+    const char *key = n->key[0]->text;
+    if (strcmp(key, "present") == 0)
+        return compile_presence(k, f, n->child[0]);
+    if (strcmp(key, "regex") != 0)
+        return compile_literal_value(k, f, n->child[0], key);
+    f->test = FIELD_REGEX;
+    return (f->regex = compile_value_regex(k, n->child[0]));
 }
 
 struct bytes compile_header_name(struct compile *k, const struct yaml_node *n)

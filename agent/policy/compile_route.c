@@ -119,7 +119,8 @@ static void compile_route(struct route_build *b, const struct yaml_node *n)
 static const struct route_match *covering(const struct route_build *b, size_t later)
 {
     for (size_t i = 0; i < later; i++)
-        if (b->match[i].route < b->match[later].route && route_match_covers(&b->match[i], &b->match[later]))
+        if (b->match[i].route < b->match[later].route &&
+            route_match_covers(&b->match[i], &b->match[later], b->k->p->path_form, &b->k->regex_budget))
             return &b->match[i];
     return NULL;
 }

@@ -17,6 +17,7 @@
 #include "policy/arena.h"
 #include "policy/path.h"
 #include "policy/policy.h"
+#include "policy/regex.h"
 
 enum {
     POLICY_ROUTES_MAX = 2048, /* of one service */
@@ -39,16 +40,18 @@ enum {
     POLICY_VALUE_MAX = 4096,  /* bytes of a header's value that a route sets */
 };
 
-enum field_test { FIELD_EXACT, FIELD_PREFIX, FIELD_PRESENT, FIELD_ABSENT };
+enum field_test { FIELD_EXACT, FIELD_PREFIX, FIELD_PRESENT, FIELD_ABSENT, FIELD_REGEX };
 struct field_match { /* one condition on a header or query parameter */
     struct bytes name, value;
     enum field_test test;
+    const struct regex *regex; /* with FIELD_REGEX */
 };
-enum path_test { PATH_ANY, PATH_EXACT, PATH_PREFIX };
+enum path_test { PATH_ANY, PATH_EXACT, PATH_PREFIX, PATH_REGEX };
 struct route_match { /* all conditions must hold */
     uint64_t method; /* one bit; 0 = any */
     enum path_test path_test;
-    struct bytes path; /* a prefix stands without its trailing '/' */
+    struct bytes path;              /* a prefix stands without its trailing '/' */
+    const struct regex *path_regex; /* with PATH_REGEX */
     size_t header_count, query_count;
     const struct field_match *header, *query;
     uint32_t route; /* index of its route */
@@ -158,6 +161,8 @@ struct policy {
     const struct yaml_source *source_names; /* without their texts; for the complaints of tests */
     struct policy_overlay overlay;
     struct yaml_node overlay_ends; /* its place */
+    const struct regex
+        *path_form; /* what paths look like as they are forwarded; NULL if no path is matched by regex */
     uint64_t features;
     struct yaml_node need[POLICY_FEATURES]; /* the first place that needs it */
 };
@@ -168,7 +173,11 @@ uint64_t policy_method_bit(const struct policy *p, struct bytes method);
 bool route_match_holds(const struct route_match *m, const struct policy_request *rq, uint64_t method);
 /* Place of `name` in the caller table; UINT32_MAX: no rule names it. */
 uint32_t policy_caller_id(const struct policy *p, struct bytes name);
-/* Could no request reach `later`, because `earlier` takes them all? */
-bool route_match_covers(const struct route_match *earlier, const struct route_match *later);
+/* Could no request reach `later`, because `earlier` takes them all? And: could one request fit both? Both say so only
+ * when it is certain: `covers` true, `meets` false. `path_form`: of the policy of either. */
+bool route_match_covers(const struct route_match *earlier, const struct route_match *later,
+                        const struct regex *path_form, struct regex_budget *budget);
+bool route_match_meets(const struct route_match *a, const struct route_match *b,
+                       const struct regex *path_form, struct regex_budget *budget);
 
 #endif

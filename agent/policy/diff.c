@@ -275,7 +275,8 @@ struct diff *diff_new(const struct policy *before, const struct policy *after)
     struct diff *d = calloc(1, sizeof *d);
     if (!d)
         return NULL;
-    *d = (struct diff){.a = before, .b = after, .classes_left = DIFF_CLASSES_MAX};
+    *d = (struct diff){
+        .a = before, .b = after, .classes_left = DIFF_CLASSES_MAX, .regex_budget = regex_budget_full()};
     compare_head(d);
     compare_services(d);
     compare_faults(d);

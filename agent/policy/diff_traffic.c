@@ -165,40 +165,13 @@ static void tell_route(struct diff *d, const struct policy_service *s, const str
 
 /* -- the order of routes ---------------------------------------------------------------------------- */
 
-static bool paths_meet(const struct route_match *a, const struct route_match *b)
+/* Could one request take either, were it alone? */
+static bool routes_meet(const struct policy_service *s, size_t one, size_t other, struct regex_budget *budget)
 {
-    if (a->path_test == PATH_ANY || b->path_test == PATH_ANY)
-        return true;
-    if (a->path_test == PATH_EXACT && b->path_test == PATH_EXACT)
-        return bytes_eq(a->path, b->path);
-    return (a->path_test == PATH_PREFIX && path_is_under(b->path, a->path)) ||
-           (b->path_test == PATH_PREFIX && path_is_under(a->path, b->path));
-}
-
-/* A header may have several lines, so only "absent" contradicts anything. */
-static bool fields_meet(const struct field_match *a, size_t a_count, const struct field_match *b,
-                        size_t b_count)
-{
-    for (size_t i = 0; i < a_count; i++)
-        for (size_t j = 0; j < b_count; j++)
-            if (bytes_eq(a[i].name, b[j].name) && (a[i].test == FIELD_ABSENT) != (b[j].test == FIELD_ABSENT))
-                return false;
-    return true;
-}
-
-/* Could one request fit both? */
-static bool matches_meet(const struct route_match *a, const struct route_match *b)
-{
-    return (!a->method || !b->method || a->method == b->method) && paths_meet(a, b) &&
-           fields_meet(a->header, a->header_count, b->header, b->header_count) &&
-           fields_meet(a->query, a->query_count, b->query, b->query_count);
-}
-
-static bool routes_meet(const struct policy_service *s, size_t one, size_t other)
-{
+    const struct regex *form = s->policy->path_form;
     for (size_t i = 0; i < s->match_count; i++)
         for (size_t j = 0; s->match[i].route == one && j < s->match_count; j++)
-            if (s->match[j].route == other && matches_meet(&s->match[i], &s->match[j]))
+            if (s->match[j].route == other && route_match_meets(&s->match[i], &s->match[j], form, budget))
                 return true;
     return false;
 }
@@ -210,7 +183,7 @@ static void compare_place(struct diff *d, const struct policy_service *a, const 
     for (size_t j = i + 1; j < b->route_count; j++) {
         if (was[j] == SIZE_MAX || was[j] > was[i])
             continue;
-        if (!routes_meet(b, i, j) && !routes_meet(a, was[i], was[j]))
+        if (!routes_meet(b, i, j, &d->regex_budget) && !routes_meet(a, was[i], was[j], &d->regex_budget))
             continue;
         differ_add(d, (struct diff_one){.kind = DIFF_ORDER,
                                         .service = b->name,

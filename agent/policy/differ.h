@@ -11,6 +11,8 @@ struct diff {
     struct buf list; /* of struct diff_one */
     const struct policy *a, *b;
     size_t classes_left; /* DIFF_CLASSES_MAX */
+    struct regex_budget
+        regex_budget; /* for whether routes have requests in common; then they are taken to have */
 };
 /* Texts in it must live as long as the diff. */
 void differ_add(struct diff *d, struct diff_one one);

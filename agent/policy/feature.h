@@ -33,7 +33,7 @@
     X(OUTLIER_DETECTION, "outlier-detection", false)                                                         \
     X(RATE_LIMIT, "rate-limit", false)                                                                       \
     X(RATE_LIMIT_MESH, "rate-limit-mesh", false)                                                             \
-    X(REGEX, "regex", false)                                                                                 \
+    X(REGEX, "regex", true)                                                                                  \
     X(REQUEST_HEADERS, "request-headers", false)                                                             \
     X(RESPONSE_HEADERS, "response-headers", false)                                                           \
     X(RETRY, "retry", false)                                                                                 \

@@ -58,6 +58,13 @@ const char *path_fault(struct bytes path)
     return fault;
 }
 
+/* A character of a segment, and one that is no dot; a segment is neither empty (but at the end), nor `.`, nor `..`. */
+#define ESCAPE  "%(?:0[1-9A-F]|1[0-9A-F]|2[0-9A-C]|3[A-F]|[46]0|5[BDE]|7[BCDF]|[89A-F][0-9A-F])"
+#define INNER   "(?:[!\"$&-.0->@-[\\]-~]|" ESCAPE ")"
+#define NO_DOT  "(?:[!\"$&-\\-0->@-[\\]-~]|" ESCAPE ")"
+#define SEGMENT "(?:\\.?" NO_DOT INNER "*|\\.\\." INNER "+)"
+const char path_normal_form[] = "(?:/" SEGMENT ")+/?|/";
+
 bool path_is_under(struct bytes path, struct bytes prefix)
 {
     return path.len >= prefix.len && (path.len == prefix.len || path.at[prefix.len] == '/') &&

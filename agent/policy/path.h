@@ -8,6 +8,8 @@
 /* NULL: `path` is as the mesh forwards it. Else what is wrong, for a complaint: a rule on a path that no
  * request can have would silently never match. */
 const char *path_fault(struct bytes path);
+/* The same as a regular expression: it fits what path_fault() has no fault with. */
+extern const char path_normal_form[];
 /* Is `path` equal to `prefix` or below it, by whole segments? A prefix stands without its trailing '/'; the
  * empty one is above all. */
 bool path_is_under(struct bytes path, struct bytes prefix);

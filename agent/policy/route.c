@@ -5,6 +5,8 @@ static bool value_fits(const struct field_match *f, struct bytes v)
 {
     if (f->test == FIELD_EXACT)
         return bytes_eq(v, f->value);
+    if (f->test == FIELD_REGEX)
+        return regex_fits(f->regex, v);
     return f->test != FIELD_PREFIX || (v.len >= f->value.len && memcmp(v.at, f->value.at, f->value.len) == 0);
 }
 
@@ -50,6 +52,30 @@ static bool decodes_to(struct bytes encoded, struct bytes plain, bool whole)
     return !whole || encoded.len == 0;
 }
 
+static bool decodes_to_fitting(struct bytes encoded, const struct regex *r)
+{
+    struct regex_run run = regex_begin(r);
+    while (encoded.len)
+        if (!regex_feed(&run, next_byte(&encoded)))
+            return false;
+    return regex_end(&run);
+}
+
+static bool query_value_fits(const struct field_match *f, struct bytes encoded)
+{
+    switch (f->test) {
+    case FIELD_PRESENT:
+    case FIELD_ABSENT:
+        return true;
+    case FIELD_REGEX:
+        return decodes_to_fitting(encoded, f->regex);
+    case FIELD_EXACT:
+    case FIELD_PREFIX:
+        return decodes_to(encoded, f->value, f->test == FIELD_EXACT);
+    }
+    return false;
+}
+
 static struct bytes until(struct bytes *rest, uint8_t stop)
 {
     const uint8_t *end = rest->len ? memchr(rest->at, stop, rest->len) : NULL;
@@ -68,8 +94,7 @@ static bool query_holds(const struct field_match *f, const struct policy_request
         struct bytes value = until(&rest, '&'), name = until(&value, '=');
         if (!decodes_to(name, f->name, true) || (name.len == 0 && value.len == 0))
             continue;
-        found = f->test == FIELD_PRESENT || f->test == FIELD_ABSENT ||
-                decodes_to(value, f->value, f->test == FIELD_EXACT);
+        found = query_value_fits(f, value);
     }
     return found != (f->test == FIELD_ABSENT);
 }
@@ -78,6 +103,8 @@ static bool path_holds(const struct route_match *m, struct bytes path)
 {
     if (m->path_test == PATH_ANY)
         return true;
+    if (m->path_test == PATH_REGEX)
+        return regex_fits(m->path_regex, path);
     return m->path_test == PATH_EXACT ? bytes_eq(path, m->path) : path_is_under(path, m->path);
 }
 

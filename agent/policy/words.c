@@ -186,14 +186,15 @@ const char *words_protocol(enum policy_protocol p)
 
 static void write_fields(struct buf *out, const char *what, const struct field_match *f, size_t count)
 {
-    static const char *const tests[] = {[FIELD_EXACT] = "exact", [FIELD_PREFIX] = "prefix"};
+    static const char *const tests[] = {
+        [FIELD_EXACT] = "exact", [FIELD_PREFIX] = "prefix", [FIELD_REGEX] = "regex"};
     if (count)
         buf_addf(out, "%s%s: {", out->at[out->len - 1] == '{' ? "" : ", ", what);
     for (size_t i = 0; i < count; i++) {
         buf_addf(out, "%s%.*s: {", i ? ", " : "", (int)f[i].name.len, (const char *)f[i].name.at);
-        if (f[i].test == FIELD_EXACT || f[i].test == FIELD_PREFIX) {
+        if (f[i].test != FIELD_PRESENT && f[i].test != FIELD_ABSENT) {
             buf_addf(out, "%s: ", tests[f[i].test]);
-            write_quoted(out, f[i].value);
+            write_quoted(out, f[i].regex ? f[i].regex->pattern : f[i].value);
         } else {
             buf_addf(out, "present: %s", f[i].test == FIELD_PRESENT ? "true" : "false");
         }
@@ -202,16 +203,28 @@ static void write_fields(struct buf *out, const char *what, const struct field_m
     buf_add_str(out, count ? "}" : "");
 }
 
+static void write_path(struct buf *out, const struct route_match *m)
+{
+    if (m->path_test == PATH_ANY)
+        return;
+    buf_addf(out, "%spath: {%s: ", m->method ? ", " : "",
+             m->path_test == PATH_EXACT    ? "exact"
+             : m->path_test == PATH_PREFIX ? "prefix"
+                                           : "regex");
+    if (m->path_test == PATH_REGEX)
+        write_quoted(out, m->path_regex->pattern);
+    else
+        buf_add_bytes(out, m->path.len ? m->path : bytes_str("/"));
+    buf_add_str(out, "}");
+}
+
 static void write_match(struct buf *out, const struct policy *p, const struct route_match *m)
 {
     buf_add_str(out, "{");
     for (size_t i = 0; i < p->method_count; i++)
         if (m->method >> i & 1)
             buf_addf(out, "method: %.*s", (int)p->method[i].len, (const char *)p->method[i].at);
-    if (m->path_test != PATH_ANY)
-        buf_addf(out, "%spath: {%s: %.*s}", m->method ? ", " : "",
-                 m->path_test == PATH_EXACT ? "exact" : "prefix", m->path.len ? (int)m->path.len : 1,
-                 m->path.len ? (const char *)m->path.at : "/");
+    write_path(out, m);
     if (buf_ok(out)) {
         write_fields(out, "headers", m->header, m->header_count);
         write_fields(out, "query", m->query, m->query_count);

@@ -51,6 +51,7 @@ struct yaml_doc;
     X(UNKNOWN, "unknown-reference") /* a service, subset, route or rule that nobody defines */               \
     X(UNREACHABLE, "unreachable-route")                                                                      \
     X(NEVER, "never-matches")                                                                                \
+    X(REGEX, "regex") /* a pattern that does not compile */                                                  \
     X(WEIGHTS, "zero-weights")                                                                               \
     X(PROTOCOL, "wrong-protocol") /* about requests, on a service that has none */                           \
     X(CONFLICT, "conflict")       /* two things that cannot both be */                                       \

@@ -1,5 +1,7 @@
 #include "trust/codec.h"
 
+#include "base/utf8.h"
+
 #include <msgpack/pack.h>
 
 /* Writing. */
@@ -293,39 +295,13 @@ enum err codec_end(struct codec *c, struct refusal *why_or_null)
     return c->err;
 }
 
-/* Length of the UTF-8 sequence at s (1..4), or 0 if it is not one: RFC 3629 section 4, row by row. */
-static size_t utf8_sequence(const uint8_t *s, size_t left)
-{
-    static const struct {
-        uint8_t first_lo, first_hi, second_lo, second_hi, len;
-    } row[] = {
-        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-        {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    if (s[0] < 0x80)
-        return 1;
-    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-        if (s[0] < row[i].first_lo || s[0] > row[i].first_hi)
-            continue;
-        if (left < row[i].len || s[1] < row[i].second_lo || s[1] > row[i].second_hi)
-            return 0;
-        for (size_t k = 2; k < row[i].len; k++)
-            if ((s[k] & 0xc0) != 0x80)
-                return 0;
-        return row[i].len;
-    }
-    return 0;
-}
-
 bool codec_is_utf8(struct bytes s)
 {
-    for (size_t at = 0, n; at < s.len; at += n) {
-        n = utf8_sequence(s.at + at, s.len - at);
-        if (n == 0)
+    struct utf8 u = {0};
+    for (size_t i = 0; i < s.len; i++)
+        if (!utf8_take(&u, s.at[i]))
             return false;
-    }
-    return true;
+    return u.more == 0;
 }
 
 int codec_cmp(struct bytes a, struct bytes b)

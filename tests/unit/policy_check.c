@@ -307,29 +307,13 @@ static void a_complaint_has_a_code_a_place_and_a_hint(void **state)
 static void codes_are_words_that_never_change(void **state)
 {
     (void)state;
-    static const char *const codes[] = {"error",
-                                        "syntax",
-                                        "yaml-subset",
-                                        "limit",
-                                        "unknown-key",
-                                        "repeated",
-                                        "wrong-type",
-                                        "wrong-value",
-                                        "missing",
-                                        "wrong-name",
-                                        "unknown-reference",
-                                        "unreachable-route",
-                                        "never-matches",
-                                        "zero-weights",
-                                        "wrong-protocol",
-                                        "conflict",
-                                        "out-of-reach",
-                                        "fault-without-until",
-                                        "test-failed",
-                                        "shadowed-rule",
-                                        "nobody-may-call",
-                                        "no-effect",
-                                        "not-in-force"};
+    static const char *const codes[] = {
+        "error",         "syntax",          "yaml-subset",         "limit",
+        "unknown-key",   "repeated",        "wrong-type",          "wrong-value",
+        "missing",       "wrong-name",      "unknown-reference",   "unreachable-route",
+        "never-matches", "regex",           "zero-weights",        "wrong-protocol",
+        "conflict",      "out-of-reach",    "fault-without-until", "test-failed",
+        "shadowed-rule", "nobody-may-call", "no-effect",           "not-in-force"};
     assert_int_equal(CODES, sizeof codes / sizeof *codes);
     for (int i = 0; i < CODES; i++)
         assert_string_equal(complaint_code_text((enum complaint_code)i), codes[i]);

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <regex.h>
+
 #include "base/buf.h"
 #include "base/rng.h"
 
@@ -20,6 +22,8 @@ static const char *const callers[] = {"c0", "c1", "c2", "c3",
 static const char *const methods[] = {"GET", "POST", "PUT",
                                       "GE",  "get",  "PURGE"}; /* no rule names the last three */
 static const char *const values[] = {"1", "12", "2"};
+static const char *const path_patterns[] = {"/a(/.*)?", "/(a|ab)/b", "(/[ab]+)*/?", ".*/b", "/"};
+static const char *const value_patterns[] = {"1.*", "[12]", "12?"};
 
 struct words {
     size_t count;
@@ -45,6 +49,7 @@ struct route {
     bool has_match;
     const char *method;
     const char *path_test; /* NULL: none */
+    const char *pattern;   /* with regex; else `path` */
     char path[24];
     struct condition header, query;
     uint32_t split;     /* bits: to subset v1, to subset v2; 0: to any instance */
@@ -65,6 +70,25 @@ struct question {
 static inline bool chance(struct rng *r, uint32_t percent)
 {
     return rng_below(r, 100) < percent;
+}
+
+/* libc's reading of a pattern of the two lists above, for a whole text. */
+static inline bool pattern_fits(const char *pattern, const char *text)
+{
+    static struct {
+        const char *pattern;
+        regex_t posix;
+    } known[8];
+    size_t i = 0;
+    for (; known[i].pattern && known[i].pattern != pattern; i++)
+        ;
+    if (!known[i].pattern) {
+        char anchored[32];
+        snprintf(anchored, sizeof anchored, "^(%s)$", pattern);
+        known[i].pattern = pattern;
+        assert_int_equal(regcomp(&known[i].posix, anchored, REG_EXTENDED | REG_NOSUB), 0);
+    }
+    return regexec(&known[i].posix, text, 0, NULL, 0) == 0;
 }
 
 static inline size_t random_path(struct rng *r, char *out)
@@ -121,11 +145,11 @@ static inline void random_rule(struct rng *r, struct rule *u)
 
 static inline void random_condition(struct rng *r, struct condition *c)
 {
-    static const char *const tests[] = {"exact", "prefix", "present", "absent"};
+    static const char *const tests[] = {"exact", "prefix", "present", "absent", "regex"};
     *c = (struct condition){0};
     if (chance(r, 40)) {
-        c->test = tests[rng_below(r, 4)];
-        c->value = values[rng_below(r, 3)];
+        c->test = tests[rng_below(r, 5)];
+        c->value = (*c->test == 'r' ? value_patterns : values)[rng_below(r, 3)];
     }
 }
 
@@ -136,6 +160,10 @@ static inline void random_route(struct rng *r, struct route *t)
     t->path_test = chance(r, 20) ? NULL : chance(r, 50) ? "exact" : "prefix";
     if (random_path(r, t->path) == 0)
         strcpy(t->path, "/");
+    if (t->path_test && chance(r, 25)) {
+        t->path_test = "regex";
+        t->pattern = path_patterns[rng_below(r, 5)];
+    }
     random_condition(r, &t->header);
     random_condition(r, &t->query);
     t->split = rng_below(r, 4);
@@ -215,7 +243,7 @@ static inline void write_route(struct buf *b, const struct route *t)
             comma = ", ";
         }
         if (t->path_test) {
-            buf_addf(b, "%spath: {%s: %s}", comma, t->path_test, t->path);
+            buf_addf(b, "%spath: {%s: '%s'}", comma, t->path_test, t->pattern ? t->pattern : t->path);
             comma = ", ";
         }
         struct buf fields = {0};
@@ -339,6 +367,8 @@ static inline bool condition_fits(const struct condition *c, const char *value)
         return (c->test[0] == 'a') == !value;
     if (strcmp(c->test, "exact") == 0)
         return strcmp(value, c->value) == 0;
+    if (strcmp(c->test, "regex") == 0)
+        return pattern_fits(c->value, value);
     return strcmp(c->test, "present") == 0 || strncmp(value, c->value, strlen(c->value)) == 0;
 }
 
@@ -348,7 +378,10 @@ static inline bool route_fits(const struct route *t, const struct question *q)
         return true;
     if (t->method && strcmp(t->method, q->method) != 0)
         return false;
-    if (t->path_test && !(t->path_test[0] == 'e' ? strcmp(t->path, q->path) == 0 : under(q->path, t->path)))
+    if (t->pattern && !pattern_fits(t->pattern, q->path))
+        return false;
+    if (t->path_test && !t->pattern &&
+        !(t->path_test[0] == 'e' ? strcmp(t->path, q->path) == 0 : under(q->path, t->path)))
         return false;
     return condition_fits(&t->header, q->header) && condition_fits(&t->query, q->query_value);
 }

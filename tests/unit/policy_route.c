@@ -115,6 +115,29 @@ static void query_parameters_are_decoded_once(void **state)
     assert_true(takes("{query: {q: {exact: a=b}}}", "GET", "/", "q=a=b"));
 }
 
+static void a_pattern_fits_the_whole_path_or_value(void **state)
+{
+    (void)state;
+    static const char users[] = "{path: {regex: '/users/[0-9]+(/.*)?'}}";
+    assert_true(takes(users, "GET", "/users/7", ""));
+    assert_true(takes(users, "GET", "/users/7/orders/2", ""));
+    assert_false(takes(users, "GET", "/users/seven", ""));
+    assert_false(takes(users, "GET", "/v1/users/7", ""));
+    static const char mobile[] = "{headers: {user-agent: {regex: '.*(?i:iphone|android).*'}}}";
+    assert_true(takes_header(mobile, "user-agent", "Mozilla/5.0 (Linux; ANDROID 14)"));
+    assert_false(takes_header(mobile, "user-agent", "curl/7.88"));
+    assert_false(takes_header(mobile, "x-agent", "Android"));
+    assert_false(takes_header(mobile, "user-agent", "Android \xff")); /* no text at all */
+    static const char page[] = "{query: {page: {regex: '[0-9]{1,3}'}}}";
+    assert_true(takes(page, "GET", "/", "q=x&page=12"));
+    assert_true(takes(page, "GET", "/", "page=x&page=%31%32"));
+    assert_false(takes(page, "GET", "/", "page=1234"));
+    assert_false(takes(page, "GET", "/", "page=1+"));
+    assert_false(takes(page, "GET", "/", "page="));
+    assert_false(takes(page, "GET", "/", ""));
+    assert_true(takes("{query: {q: {regex: '\xc3\xa4 .'}}}", "GET", "/", "q=%C3%A4+%E2%82%AC"));
+}
+
 static void weights_are_kept_to_within_chance(void **state)
 {
     (void)state;
@@ -215,6 +238,7 @@ int main(void)
         cmocka_unit_test(headers_are_compared_by_name_without_case_and_value_with),
         cmocka_unit_test(of_repeated_headers_any_may_fit),
         cmocka_unit_test(query_parameters_are_decoded_once),
+        cmocka_unit_test(a_pattern_fits_the_whole_path_or_value),
         cmocka_unit_test(weights_are_kept_to_within_chance),
         cmocka_unit_test(a_subset_needs_all_its_labels),
         cmocka_unit_test(paths_in_policy_must_be_in_normal_form),
