@@ -140,6 +140,13 @@ static void publish(struct host *h, bool left)
     h->disk.member[h->index] = r->number;
 }
 
+static void store_incarnation(struct host *h, uint64_t number)
+{
+    struct disk *d = &h->disk;
+    d->incarnation = number;
+    d->highest = number > d->highest ? number : d->highest;
+}
+
 /* The store has answered: only now is the number used. */
 static void stored(struct world *w, uint32_t host)
 {
@@ -151,7 +158,7 @@ static void stored(struct world *w, uint32_t host)
     if (h->state != HOST_UP || h->wanted_incarnation == 0)
         return;
     if (h->wanted_incarnation > h->disk.incarnation)
-        h->disk.incarnation = h->wanted_incarnation;
+        store_incarnation(h, h->wanted_incarnation);
     h->wanted_incarnation = 0;
     publish(h, h->wants_to_leave);
     host_pump(h);
@@ -164,6 +171,18 @@ static void want_incarnation(struct host *h, uint64_t number)
         h->wanted_incarnation = number;
     if (!is_waiting)
         world_after(h->world, MS(1) + rng_below(&h->world->rng, PERSIST_US_MAX - 1000), h->index, stored);
+}
+
+/* What others hold of it is known; nothing was signed until then. As agent/control: what the disk said serves if it is
+ * above. */
+static void recalled(struct host *h, uint64_t highest)
+{
+    struct world *w = h->world;
+    trace_line(&w->trace, w->now, "%u recalls incarnation %llu", h->index, (unsigned long long)highest);
+    if (highest < h->disk.incarnation)
+        publish(h, h->wants_to_leave);
+    else
+        want_incarnation(h, highest + 1);
 }
 
 /* ---- what gossip tells ---- */
@@ -269,8 +288,10 @@ static void on_event(struct host *h, const struct gossip_event *ev)
         trace_line(&w->trace, w->now, "%u has moved", h->index);
         publish(h, h->wants_to_leave);
         break;
+    case GOSSIP_EV_RECALLED:
+        recalled(h, ev->number);
+        break;
     case GOSSIP_EV_FORGOTTEN:
-    case GOSSIP_EV_RECALLED: /* hosts of the simulator begin with what their disk says */
     case GOSSIP_EV_DOC_OFFERED:
         break;
     }
@@ -351,9 +372,10 @@ static void send_bulk(struct host *h, const struct gossip_packet *p, uint32_t to
     w->figures.bulk++;
     w->figures.bulk_bytes += p->msg.len;
     mono_us trouble = bulk_trouble(w, h->index, to);
-    if (!trouble && !node_id_is_zero(&p->to) && !node_id_eq(&p->to, signer_id(w->signer, to)))
-        trouble =
-            wire_round_trip(&w->wire, h->index, to); /* somebody else answers there: the handshake fails */
+    bool is_other =
+        !node_id_is_zero(&p->to) && to < w->config.hosts && !node_id_eq(&p->to, signer_id(w->signer, to));
+    if (!trouble && (is_other || to == h->index)) /* somebody else answers, or itself: the handshake fails */
+        trouble = wire_round_trip(&w->wire, h->index, to);
     if (trouble) {
         d->is_refused = to != UINT32_MAX && w->host[to].state == HOST_STOPPED;
         fail_bulk(w, d, trouble);
@@ -569,14 +591,15 @@ static void set_seeds(struct host *h)
     gossip_seeds_set(h->gossip, seed, n, host_ms(h));
 }
 
-void host_begin(struct world *w, uint32_t host)
+/* Its process is there and has read its disk. */
+static void awake(struct host *h)
 {
-    struct host *h = &w->host[host];
+    struct world *w = h->world;
     struct gossip_config config = w->config.gossip;
-    config.self = *signer_id(w->signer, host);
+    config.self = *signer_id(w->signer, h->index);
     config.protocol = h->protocol;
     h->generation++;
-    config.seed = w->config.seed * 1000003u + (uint64_t)host * 1009u + h->generation;
+    config.seed = w->config.seed * 1000003u + (uint64_t)h->index * 1009u + h->generation;
     struct gossip_verify verify = {verify_record, find_document, h};
     h->gossip = gossip_new(&config, &verify, host_ms(h));
     if (!h->gossip)
@@ -587,23 +610,33 @@ void host_begin(struct world *w, uint32_t host)
     h->timer_at = NEVER;
     h->is_blocked = false;
     h->meter = (struct meter){0}; /* a process that is new has a budget that is new */
-    w->died_at[host] = 0;
+    w->died_at[h->index] = 0;
     change(h, HOST_UP, "starts");
-    h->disk.incarnation += h->disk.incarnation ? GOSSIP_START_LEAP : 1; /* stored before it is signed */
-    publish(h, false);
-    remember_members(h);
-    set_seeds(h);
+    /* Stored before anything is signed. */
+    store_incarnation(h, h->disk.incarnation + (h->disk.incarnation ? GOSSIP_START_LEAP : 1));
     if (h->disk.doc)
         gossip_doc_set(h->gossip, DOC_KIND, h->disk.doc->epoch, h->disk.doc->version, &h->disk.doc->hash,
                        host_ms(h));
+    remember_members(h);
+}
+
+void host_begin(struct world *w, uint32_t host)
+{
+    struct host *h = &w->host[host];
+    awake(h);
+    publish(h, false);
+    set_seeds(h);
 }
 
 void host_start(struct world *w, uint32_t host)
 {
-    if (host_is_running(&w->host[host]))
+    struct host *h = &w->host[host];
+    if (host_is_running(h))
         return;
-    host_begin(w, host);
-    host_pump(&w->host[host]);
+    awake(h);
+    gossip_recall(h->gossip, true, host_ms(h));
+    set_seeds(h);
+    host_pump(h);
 }
 
 static void end(struct world *w, uint32_t host, enum host_state to, const char *word)
@@ -645,11 +678,19 @@ void host_wipe(struct world *w, uint32_t host)
     trace_line(&w->trace, w->now, "%u loses what its disk held of others", host);
 }
 
+void host_lose_disk(struct world *w, uint32_t host, uint64_t incarnation)
+{
+    host_wipe(w, host);
+    w->host[host].disk.incarnation = incarnation;
+    trace_line(&w->trace, w->now, "%u has a disk that knows incarnation %llu", host,
+               (unsigned long long)incarnation);
+}
+
 void host_leave(struct world *w, uint32_t host)
 {
     struct host *h = &w->host[host];
     h->wants_to_leave = true;
-    if (h->wanted_incarnation == 0) /* else stored() will say it */
+    if (h->own && h->wanted_incarnation == 0) /* else recalled() or stored() will say it */
         publish(h, true);
     host_pump(h);
 }
@@ -657,7 +698,7 @@ void host_leave(struct world *w, uint32_t host)
 void host_update(struct world *w, uint32_t host)
 {
     struct host *h = &w->host[host];
-    assert(h->state == HOST_UP);
+    assert(h->state == HOST_UP && h->own);
     publish(h, false);
     w->updated = h->own;
     host_pump(h);

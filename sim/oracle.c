@@ -20,10 +20,9 @@ void oracle_verified(struct world *w, uint32_t by, const struct gossip_claim *cl
     uint32_t owner = signer_host_of(w->signer, &claim->id);
     if (!signer_find(w->signer, &claim->hash))
         world_fail(w, "host %u: a record of host %u that was never signed passes verification", by, owner);
-    else if (claim->incarnation > w->host[owner].disk.incarnation)
+    else if (claim->incarnation > w->host[owner].disk.highest)
         world_fail(w, "host %u speaks under incarnation %llu, on its disk is %llu", owner,
-                   (unsigned long long)claim->incarnation,
-                   (unsigned long long)w->host[owner].disk.incarnation);
+                   (unsigned long long)claim->incarnation, (unsigned long long)w->host[owner].disk.highest);
 }
 
 const struct signed_record *oracle_accepted(struct world *w, uint32_t by, const struct node_id *id,
@@ -152,6 +151,8 @@ static const char *view_flaw(const struct world *w, uint32_t observer, uint32_t 
         return is_known ? flaw_of_the_gone(w, subject, m.state) : NULL;
     if (s->is_left || s->wants_to_leave)
         return !is_known || m.state == GOSSIP_LEFT ? NULL : "left";
+    if (!s->own)
+        return "about to speak"; /* it asks what others hold of it */
     if (is_known && w->is_doubt_agreed)
         return m.state == GOSSIP_ALIVE || m.state == GOSSIP_SUSPECT ? NULL : "alive";
     if (!is_known || m.state != GOSSIP_ALIVE)

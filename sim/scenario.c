@@ -61,6 +61,8 @@ static const struct scenario scenarios[] = {
     {"in-phase", "all start in one instant", LAN, false, story_in_phase, NULL},
     {"day", "a day in which one in a hundred goes each minute and another comes", LAN, false, story_day,
      NULL},
+    {"wiped-disk", "disks are lost or put back from old copies: no number is used twice (G10, G32, S13)", LAN,
+     false, story_wiped_disk, NULL},
     {"classes", "a flood of one kind of news keeps no other out", LAN, true, story_classes, NULL},
     {"capture", "all that was said is said again after a restart, to one without its disk too (G10)", LAN,
      false, story_capture, NULL},

@@ -18,6 +18,7 @@ void story_leave(struct world *w);
 void story_restarts(struct world *w);
 void story_in_phase(struct world *w);
 void story_day(struct world *w);
+void story_wiped_disk(struct world *w);
 
 /* story_network.c: the network is cut, bad, thin */
 void story_partition_heal(struct world *w);

@@ -1,4 +1,5 @@
 #include <malloc.h>
+#include <stdlib.h>
 
 #include "sim/acts.h"
 #include "sim/story.h"
@@ -230,4 +231,80 @@ void story_versions(struct world *w)
     change_version(w, 0, 1);
     if (world_run(w, SEC(15)))
         world_agree(w, acts_agree_bound(w), "one went back to version 1");
+}
+
+/* ---- disks that are lost, or put back from a copy ---- */
+
+/* Every other one of the last hosts starts with an empty disk, the rest with one that knows their first start only. */
+static void lose_disks(struct world *w, uint32_t first)
+{
+    for (uint32_t h = first; h < w->config.hosts; h++)
+        host_lose_disk(w, h, h % 2);
+}
+
+static void crash_from(struct world *w, uint32_t first)
+{
+    for (uint32_t h = first; h < w->config.hosts; h++)
+        host_crash(w, h);
+}
+
+static void start_from(struct world *w, uint32_t first)
+{
+    for (uint32_t h = first; h < w->config.hosts; h++)
+        host_start(w, h);
+}
+
+/* All agree, and everybody who lost its disk speaks under a number above all that it ever had. That none was signed
+ * twice meanwhile is an oracle. */
+static bool all_went_on(struct world *w, uint32_t first, const uint64_t *before, const char *after_what)
+{
+    if (!world_agree(w, acts_agree_bound(w), after_what))
+        return false;
+    for (uint32_t h = first; h < w->config.hosts && world_is_well(w); h++)
+        if (w->host[h].own->incarnation <= before[h])
+            world_fail(w, "host %u speaks under incarnation %llu, it had %llu before its disk was lost", h,
+                       (unsigned long long)w->host[h].own->incarnation, (unsigned long long)before[h]);
+    return world_is_well(w);
+}
+
+static void note_numbers(const struct world *w, uint64_t *out)
+{
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        out[h] = w->host[h].disk.highest;
+}
+
+/* A fifth lose their disks, after a life of some restarts and updates: while the others still hold them alive, after they
+ * were buried, and while all restart in one instant. */
+void story_wiped_disk(struct world *w)
+{
+    static const uint32_t away_s[] = {1, 30};
+    uint32_t first = w->config.hosts - acts_some_of(w, 5);
+    uint64_t *before = calloc(w->config.hosts, sizeof *before);
+    if (!before)
+        abort();
+    if (!acts_start_all(w) || !world_run(w, SEC(5)))
+        goto done;
+    for (int life = 0; life < 3; life++) {
+        crash_from(w, first);
+        start_from(w, first);
+        world_run(w, SEC(4));
+        host_update(w, w->config.hosts - 1);
+    }
+    for (size_t i = 0; i < sizeof away_s / sizeof *away_s && world_is_well(w); i++) {
+        note_numbers(w, before);
+        crash_from(w, first);
+        world_run(w, SEC(away_s[i]));
+        lose_disks(w, first);
+        start_from(w, first);
+        if (!world_run(w, SEC(5)) || !all_went_on(w, first, before, "disks were lost"))
+            goto done;
+    }
+    note_numbers(w, before);
+    crash_from(w, 0);
+    lose_disks(w, first);
+    start_from(w, 0);
+    if (world_run(w, SEC(5)))
+        all_went_on(w, first, before, "disks were lost and all restarted");
+done:
+    free(before);
 }

@@ -244,7 +244,7 @@ static void do_act(struct world *w, struct mix *m, enum act act)
         restart_all(w, m);
         break;
     case ACT_UPDATE:
-        if (w->host[host].state == HOST_UP && !w->host[host].wants_to_leave)
+        if (w->host[host].state == HOST_UP && w->host[host].own && !w->host[host].wants_to_leave)
             host_update(w, host);
         break;
     case ACT_PUBLISH:

@@ -40,6 +40,7 @@ enum host_state {
 /* What a host's store holds: survives a crash. */
 struct disk {
     uint64_t incarnation;
+    uint64_t highest; /* that it ever held: not the disk knows it, but the oracles (host_lose_disk) */
     uint32_t *member; /* [hosts] numbers of records (signer.h), 0: unknown; host_remembers() */
     const struct doc *doc;
 };
@@ -65,8 +66,9 @@ struct host {
     uint8_t door;          /* which of its addresses it has */
     struct gossip *gossip; /* NULL unless UP or PAUSED */
     struct disk disk;
-    const struct signed_record *own; /* published now; NULL before the first */
-    uint64_t wanted_incarnation;     /* being stored; 0: nothing is */
+    const struct signed_record
+        *own;                    /* published now; NULL before the first: it asks what others hold of it */
+    uint64_t wanted_incarnation; /* being stored; 0: nothing is */
     bool wants_to_leave;
     mono_us timer_at;     /* of the timer in the heap */
     mono_us stable_since; /* last start, stop, pause or resume */
@@ -171,15 +173,17 @@ void world_inject(struct world *w, uint32_t from, bool is_outsiders, uint32_t to
 void host_init(struct host *h, struct world *w, uint32_t index);
 void host_fini(struct host *h);
 void host_start(struct world *w, uint32_t host); /* NEW, STOPPED, DOWN -> UP, from its disk; UP: nothing */
-/* The first half of a start: its gossip is there and has its record, but has not been asked for anything yet. */
+/* As if it had started long ago, for world_acquaint(): it has its record and asks nobody what it was. */
 void host_begin(struct world *w, uint32_t host);
-void host_pump(struct host *h); /* the second: takes events and packets, and sets its timer */
+void host_pump(struct host *h); /* takes events and packets, and sets its timer */
 /* What is on its disk about this member; NULL: nothing. */
 const struct signed_record *host_remembers(const struct host *h, uint32_t member);
 void host_crash(struct world *w, uint32_t host); /* memory and network gone, disk kept */
 void host_stop(struct world *w, uint32_t host); /* the process dies without a word; the host's kernel lives */
 void host_move(struct world *w, uint32_t host); /* it will start at another address; it must not run */
 void host_wipe(struct world *w, uint32_t host); /* its disk loses members and documents; it must not run */
+/* Its whole disk is a copy of the time when it held `incarnation` and nobody else yet; 0: an empty one. It must not run. */
+void host_lose_disk(struct world *w, uint32_t host, uint64_t incarnation);
 void host_leave(struct world *w, uint32_t host);  /* says good-bye; stops when gossip says it was heard */
 void host_update(struct world *w, uint32_t host); /* publishes its record's next version */
 void host_pause(struct world *w, uint32_t host);

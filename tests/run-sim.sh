@@ -70,6 +70,7 @@ moved           9 20 -   -
 restarts        7 4  -   -
 in-phase        9 20 200 1
 capture         8 12 -   -
+wiped-disk      8 30 200 1
 liars          12 6  -   -
 eclipse         8 20 -   -
 byzantine      12 4  -   -

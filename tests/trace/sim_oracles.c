@@ -79,8 +79,12 @@ static void a_number_signed_twice_is_seen(void **state)
     (void)state;
     struct world *w = small_mesh();
     host_crash(w, 2);
-    w->host[2].disk.incarnation = 0; /* a disk that forgot */
+    host_lose_disk(w, 2, 0);
+    w->wire.group[2] = 1; /* ... and it reaches nobody who could tell it what it was */
+    world_cut(w, 0, 1, true);
+    world_cut(w, 1, 0, true);
     host_start(w, 2);
+    world_run(w, SEC(4));
     expect_failure(w, "host 2 signs incarnation 1 version 1 a second time");
 }
 
