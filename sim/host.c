@@ -182,7 +182,7 @@ static void recalled(struct host *h, uint64_t highest)
     if (highest < h->disk.incarnation)
         publish(h, h->wants_to_leave);
     else
-        want_incarnation(h, highest + 1);
+        want_incarnation(h, highest + GOSSIP_START_LEAP);
 }
 
 /* ---- what gossip tells ---- */
@@ -342,15 +342,21 @@ static void fail_bulk(struct world *w, struct delivery *d_take, mono_us after)
                                             .delivery = d_take});
 }
 
+/* The host runs, its agent does not, or not yet: the kernel refuses connections. */
+static bool refuses(const struct world *w, uint32_t to)
+{
+    return to < w->config.hosts && (w->host[to].state == HOST_STOPPED || w->host[to].state == HOST_NEW);
+}
+
 /* The way to `to` as a connection sees it now: 0, or the time until its failure is known. */
 static mono_us bulk_trouble(struct world *w, uint32_t from, uint32_t to)
 {
     if (to == UINT32_MAX || wire_is_bulk_cut(&w->wire, from, to))
         return WIRE_TIMEOUT_US;
     enum host_state s = w->host[to].state;
-    if (s == HOST_DOWN || s == HOST_NEW)
+    if (s == HOST_DOWN)
         return WIRE_TIMEOUT_US;
-    return s == HOST_STOPPED ? wire_round_trip(&w->wire, from, to) : 0;
+    return refuses(w, to) ? wire_round_trip(&w->wire, from, to) : 0;
 }
 
 /* A process that is gone: its kernel says so. One that pauses: its kernel accepts the connection. */
@@ -358,7 +364,7 @@ static void send_knock(struct host *h, const struct gossip_packet *p, uint32_t t
 {
     struct world *w = h->world;
     trace_line(&w->trace, w->now, "%u knocks at %u", h->index, to);
-    if (to == UINT32_MAX || wire_is_bulk_cut(&w->wire, h->index, to) || w->host[to].state != HOST_STOPPED)
+    if (!refuses(w, to) || wire_is_bulk_cut(&w->wire, h->index, to))
         return;
     struct delivery *d = delivery_of(h, p, to);
     d->is_refused = true;
@@ -377,7 +383,7 @@ static void send_bulk(struct host *h, const struct gossip_packet *p, uint32_t to
     if (!trouble && (is_other || to == h->index)) /* somebody else answers, or itself: the handshake fails */
         trouble = wire_round_trip(&w->wire, h->index, to);
     if (trouble) {
-        d->is_refused = to != UINT32_MAX && w->host[to].state == HOST_STOPPED;
+        d->is_refused = refuses(w, to);
         fail_bulk(w, d, trouble);
         return;
     }

@@ -47,7 +47,7 @@ static const struct scenario scenarios[] = {
     {"congested", "lines of 1 Mbit/s that queue and drop", THIN, true, story_congested, NULL},
     {"leave", "a fifth says good-bye and stops", LAN, false, story_leave, NULL},
     {"forge", "a hostile member and an outsider forge, replay, alter, accuse", LAN, true, story_forge, NULL},
-    {"apart", "two halves live apart, up to long after they have forgotten each other (G14, G29)", LAN, false,
+    {"forgotten", "two halves live apart, up to long after they have forgotten each other (G14, G29)", LAN, false,
      story_apart, story_apart_draw},
     {"partial-links", "everybody lacks a link, then two (G30)", LAN, false, story_partial_links, NULL},
     {"mangled", "a join with 30 % lost, 10 % doubled, 5 % mangled takes at most three times as long (G41)",

@@ -30,7 +30,7 @@ enum {
 };
 
 enum host_state {
-    HOST_NEW, /* never started */
+    HOST_NEW, /* never started: the host runs, its process does not yet */
     HOST_UP,
     HOST_PAUSED,  /* neither reads, nor sends, nor hears its timers; its sockets queue */
     HOST_STOPPED, /* the process is gone: connections are refused */

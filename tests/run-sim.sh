@@ -61,7 +61,7 @@ forge           8 20 -   -
 loss            8 20 -   -
 policy          8 40 200 1
 classes         9 6  -   -
-apart           8 10 -   -
+forgotten       8 10 -   -
 partial-links   9 20 -   -
 mangled         9 20 100 2
 paused          9 6  -   -

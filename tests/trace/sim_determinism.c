@@ -12,6 +12,7 @@
 
 #include "sim/options.h"
 #include "sim/scenario.h"
+#include "sim/study.h"
 
 struct outcome {
     uint64_t hash, lines, events;
@@ -114,6 +115,15 @@ static void traces_part_at_the_first_line_that_differs(void **state)
     free(less);
 }
 
+/* Both are asked for by --scenario. */
+static void no_study_is_called_as_a_scenario_is(void **state)
+{
+    (void)state;
+    const struct scenario *s;
+    for (size_t i = 0; (s = scenario_get(i)); i++)
+        assert_null(study_find(s->name));
+}
+
 /* The line that a failing run prints, read as a command line again. */
 static void read_replay(const struct options *o, uint64_t seed, struct options *again)
 {
@@ -161,6 +171,7 @@ int main(void)
         cmocka_unit_test(printed_traces_are_byte_for_byte_the_same),
         cmocka_unit_test(traces_part_at_the_first_line_that_differs),
         cmocka_unit_test(the_replay_line_plays_the_same_run),
+        cmocka_unit_test(no_study_is_called_as_a_scenario_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
