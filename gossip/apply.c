@@ -39,10 +39,12 @@ static void set_state(struct gossip *g, struct member *m, enum gossip_state to)
     members_set_state(&g->members, m, to, g->now);
     if (is_self(g, member_id(m)) || was_alive == (to == GOSSIP_ALIVE))
         return;
-    if (was_alive)
+    if (was_alive) {
         watch_remove(&g->watch, m);
-    else
+    } else {
         watch_add(&g->watch, m, g->now, g->cfg.probe_interval_ms);
+        circle_add(&g->circle, m, g->members.by_state[GOSSIP_ALIVE]);
+    }
 }
 
 static void move(struct gossip *g, struct member *m, enum gossip_state to)
@@ -667,6 +669,7 @@ void apply_forget(struct gossip *g, struct member *m)
     outbox_forget(&g->answers, m);
     wants_forget(g, m);
     range_forget(g, m);
+    circle_forget(&g->circle, m);
     if (g->pushed_last == m)
         g->pushed_last = NULL;
     members_remove(&g->members, m);

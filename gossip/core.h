@@ -24,6 +24,7 @@
 #include "base/rng.h"
 #include "gossip/accuser.h"
 #include "gossip/budget.h"
+#include "gossip/circle.h"
 #include "gossip/coordinate.h"
 #include "gossip/gossip.h"
 #include "gossip/member.h"
@@ -289,7 +290,8 @@ struct gossip {
     struct heard heard[HEARD_MAX]; /* the latest two members of different names */
     uint16_t loss;                 /* of round trips, as loss_sample() keeps it */
     uint8_t health;                /* Lifeguard's local health multiplier, 0..HEALTH_MAX; 0 is well */
-    struct member *pushed_last;    /* not pushed to twice running */
+    struct circle circle;          /* whom fresh rumors are pushed to, in a mesh larger than it */
+    struct member *pushed_last;    /* in a smaller one: not pushed to twice running */
     struct outbox urgent, answers;
     struct member *knock[KNOCKS_MAX]; /* whose TCP port is to be tried */
     uint32_t knocks;

@@ -44,6 +44,7 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     g->suspicion_at = g->degraded_at = NEVER;
     members_init(&g->members, rng_u64(&g->rng));
     watch_init(&g->watch, &g->cfg.self, ~config->seed);
+    circle_init(&g->circle, config->seed * 2 + 2);
     rumors_init(&g->rumors);
     LIST_INIT(&g->suspicions);
     budget_init(&g->budget, g->cfg.bytes_per_second_max, now);

@@ -1,7 +1,7 @@
 /* send.c: datagrams out. Each is made when it is polled: pings and acks first, then, while the byte budget
  * lasts, records that were asked for, questions for records, and fresh rumors.
  *
- * Eager push: a fresh rumor leaves at once to eager_fanout random members, who do the same on first receipt;
+ * Eager push: a fresh rumor leaves at once to eager_fanout members of a random circle (circle.h), who do the same on first receipt;
  * all rumors that are fresh in one turn share packets. While a record is young (fewer than a quarter of the
  * members can have it) it travels whole; later most receivers have it already, so only a notice of its number
  * travels and who lacks it asks. That keeps the whole records sent near one per member instead of one per
@@ -473,6 +473,9 @@ static const struct rumor *first_eager(const struct gossip *g)
 static struct member *push_to(struct gossip *g, const struct rumor *first)
 {
     struct member *to = first->is_wave ? g->watch.ring[first->eager_left % WATCH_RINGS].subject : NULL;
+    if (!to &&
+        g->members.by_state[GOSSIP_ALIVE] > CIRCLE_MAX + 1) /* not only ourselves and a circle of all */
+        to = circle_pick(&g->circle, &g->members, g->self, g->now);
     if (to)
         return to;
     const struct member * not [] = {g->self, g->pushed_last};

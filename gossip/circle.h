@@ -1,0 +1,33 @@
+/* circle.h: to whom fresh rumors are pushed: a few members drawn at random among all, one of whom is replaced every minute.
+ *
+ * The first word to a member costs both sides a handshake (0.35 ms of CPU together, in Starling) and memory for an hour. Were every push to
+ * go to another member, then in a mesh in which many join at once nearly each would make a session with each. To push to k of c members that stay spreads a rumor as far as to push to k random ones: each goes
+ * to as many members, drawn from the same, and e^-k of them are missed in both cases (the views of HyParView, Leitao et al. 2007, are such circles).
+ *
+ * Only our own draws fill it, nothing that another says or does: so of liars there are as many in it as among all, and
+ * whoever was unlucky with a draw is not for long. It is for meshes larger than itself. */
+#ifndef GOSSIP_CIRCLE_H
+#define GOSSIP_CIRCLE_H
+
+#include "gossip/member.h"
+
+enum { CIRCLE_MAX = 12, CIRCLE_REPLACE_MS = 60 * 1000 };
+
+struct circle {
+    struct rng rng;
+    struct member *at[CIRCLE_MAX];
+    uint32_t turn; /* whose it is next */
+    mono_ms replace_at;
+    uint32_t alive_most; /* members alive at a time, up to now */
+};
+
+void circle_init(struct circle *c, uint64_t seed); /* empty */
+/* The next alive member to push to, not `self`; NULL: there are not CIRCLE_MAX others. Who died makes room for another. */
+struct member *circle_pick(struct circle *c, const struct members *t, const struct member *self, mono_ms now);
+/* m has become alive, and is one of `alive`, ourselves included. While the mesh grows each newcomer takes somebody's place with the probability that keeps
+ * the circle a fair sample (Vitter 1985, algorithm R): without that, who joins among many would push for ever to the few it heard of first. Who only returns
+ * takes nobody's place, or a liar that comes and goes would in the end be in all circles. */
+void circle_add(struct circle *c, struct member *m, uint32_t alive);
+void circle_forget(struct circle *c, const struct member *m); /* before members_remove() */
+
+#endif
