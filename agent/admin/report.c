@@ -365,58 +365,42 @@ json_t *report_root(const struct control *c)
 
 /* -- why --------------------------------------------------------------------------------------- */
 
-/* The texts in force, each as it was signed; empty where the root in force no longer vouches for it. */
-struct texts {
-    size_t count;
-    struct policy_source src[POLICY_SOURCES_MAX];
-    json_t *signers, *parts;
-};
-
-static bool add_text(struct texts *t, const struct control *c, struct bytes bundle, const char *name,
-                     struct bundle *b)
+/* Of the bundle in force, which was verified when it came into force. Empty where the root in force no longer vouches for it. */
+static json_t *signers_in_force(const struct enforced *f)
 {
-    if (t->count == POLICY_SOURCES_MAX ||
-        bundle_open(b, NULL, trust_root(control_identity(c)->trust), bundle, NULL) != ERR_OK)
-        return false;
-    t->src[t->count++] = (struct policy_source){.file = name, .text = b->text};
-    return true;
+    json_t *list = json_array();
+    struct bundle b;
+    if (!f->policy || f->unvouched || bundle_peek(&b, buf_bytes(&f->bundle)) != ERR_OK)
+        return list;
+    for (size_t i = 0; i < b.signer_count; i++)
+        json_array_append_new(list, json_of_id(&b.signer[i]));
+    return list;
 }
 
-static void gather_texts(struct texts *t, const struct control *c)
+static json_t *parts_in_force(const struct control *c)
 {
-    const struct enforced *f = control_policy(c);
     const struct part_set *parts = &control_parts(c)->now;
-    struct bundle b;
-    t->signers = json_array();
-    t->parts = json_array();
-    if (!f->policy || !add_text(t, c, buf_bytes(&f->bundle), "policy", &b))
-        return;
-    for (size_t i = 0; i < b.signer_count; i++)
-        json_array_append_new(t->signers, json_of_id(&b.signer[i]));
-    for (size_t i = 0; i < parts->count; i++) {
-        const struct part *p = &parts->at[i];
-        if (p->in_force && add_text(t, c, buf_bytes(&p->bundle), p->name, &b))
-            json_array_append_new(
-                t->parts, json_pack("{s:s, s:o}", "name", p->name, "version", json_of_number(p->version)));
-    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < parts->count; i++)
+        if (parts->at[i].in_force)
+            json_array_append_new(list, json_pack("{s:s, s:o}", "name", parts->at[i].name, "version",
+                                                  json_of_number(parts->at[i].version)));
+    return list;
 }
 
 json_t *report_why(const struct control *c, const json_t *request, struct buf *told)
 {
     const struct enforced *f = control_policy(c);
-    struct texts texts = {.count = 0};
-    gather_texts(&texts, c);
-    struct places *places = texts.count ? places_new(texts.src, texts.count) : NULL;
+    const struct places places = {control_view(c)->policy, "policy"};
     const struct why_at at = {.view = control_view(c),
                               .own = &control_identity(c)->credential_open,
                               .node = control_config(c)->node,
-                              .places = places,
+                              .places = places.policy ? &places : NULL,
                               .now = (wall_s)(net_wall_ms() / 1000)};
     json_t *o = why_answer(&at, request, told), *policy = publishing_head(f);
-    json_object_set_new(policy, "signers", texts.signers);
-    json_object_set_new(policy, "parts", texts.parts);
+    json_object_set_new(policy, "signers", signers_in_force(f));
+    json_object_set_new(policy, "parts", parts_in_force(c));
     json_object_set_new(policy, "expires", json_integer(f->policy ? policy_expires(f->policy) : 0));
     json_object_set_new(o, "policy", policy);
-    places_free(places);
     return o;
 }

@@ -314,12 +314,11 @@ static json_t *answer_offline(const struct loaded *l, json_t *question_take, str
     static const struct node_id nobody;
     struct view_builder *b = view_builder_new(policy_mesh(l->policy), &nobody, NULL);
     struct view *v = b ? view_builder_finish(b, l->policy, l->bundle.epoch, 1) : NULL;
-    struct places *places = places_new(l->src, l->count);
-    const struct why_at at = {.view = v, .offline = true, .places = places, .now = (wall_s)time(NULL)};
-    json_t *o = v && places ? why_answer(&at, question_take, told) : NULL;
+    const struct places places = {.policy = l->policy};
+    const struct why_at at = {.view = v, .offline = true, .places = &places, .now = (wall_s)time(NULL)};
+    json_t *o = v ? why_answer(&at, question_take, told) : NULL;
     if (o)
         json_object_set_new(o, "policy", basis_of(l));
-    places_free(places);
     view_unref(v);
     json_decref(question_take);
     return o;

@@ -375,6 +375,7 @@ static enum err name_sources(struct compile *k)
     struct policy *p = k->p;
     struct yaml_source *names = arena_take(&p->arena, k->src_count, sizeof *names);
     p->source = arena_take(&p->arena, k->src_count, sizeof *p->source);
+    p->doc = arena_take(&p->arena, k->src_count, sizeof(struct yaml_doc *));
     p->source_count = k->src_count;
     p->source_names = names;
     for (size_t i = 0; names && i < k->src_count; i++)
@@ -396,7 +397,9 @@ static enum err compile_all(struct compile *k)
         compile_roots(k, doc);
         e = k->p->arena.failed ? ERR_NOMEM : k->c->count != k->before ? ERR_INVALID : ERR_OK;
     }
-    for (size_t i = 0; i < k->src_count; i++)
+    if (e == ERR_OK)
+        memcpy(k->p->doc, doc, k->src_count * sizeof *doc);
+    for (size_t i = 0; e != ERR_OK && i < k->src_count; i++)
         yaml_doc_free(doc[i]);
     return e;
 }

@@ -159,6 +159,7 @@ struct policy {
     struct policy_rollout rollout;
     struct source_said *source;
     const struct yaml_source *source_names; /* without their texts; for the complaints of tests */
+    struct yaml_doc **doc;                  /* the texts as trees, for place.h; as many as source_count */
     struct policy_overlay overlay;
     struct yaml_node overlay_ends; /* its place */
     const struct regex

@@ -1,38 +1,24 @@
 #include "policy/place.h"
 
-struct places {
-    size_t count;
-    const char *file[POLICY_SOURCES_MAX];
-    struct yaml_doc *doc[POLICY_SOURCES_MAX];
-};
+#include "policy/compiled.h"
+
 enum { PLACE_KEY_MAX = 128 };
 
-struct places *places_new(const struct policy_source *src, size_t count)
+static const struct yaml_node *root_of(const struct places *p, size_t i)
 {
-    struct places *p = calloc(1, sizeof *p);
-    assert(count <= POLICY_SOURCES_MAX);
-    for (size_t i = 0; p && i < count; i++) {
-        p->file[i] = src[i].file ? src[i].file : "input";
-        if (yaml_parse_source(&p->doc[i], src[i].text, (uint32_t)i, NULL) != ERR_OK) {
-            places_free(p);
-            return NULL;
-        }
-        p->count++;
-    }
-    return p;
+    return yaml_root(p->policy->doc[i]);
 }
 
-void places_free(struct places *p)
+static const char *file_of(const struct places *p, size_t i)
 {
-    for (size_t i = 0; p && i < p->count; i++)
-        yaml_doc_free(p->doc[i]);
-    free(p);
+    const char *file = i == 0 && p->first_or_null ? p->first_or_null : p->policy->source_names[i].file;
+    return file ? file : "input";
 }
 
 static void write_place(const struct places *p, const struct yaml_node *n, struct buf *out)
 {
     if (n)
-        buf_addf(out, "%s:%u", p->file[n->source], n->line);
+        buf_addf(out, "%s:%u", file_of(p, n->source), n->line);
     else
         buf_add_str(out, "default");
 }
@@ -57,8 +43,8 @@ static const struct yaml_node *below(const struct yaml_node *n, const char *key)
 static const struct yaml_node *service_node(const struct places *p, const char *service)
 {
     const struct yaml_node *n = NULL;
-    for (size_t i = 0; i < p->count && !n; i++) {
-        const struct yaml_node *all = yaml_get(yaml_root(p->doc[i]), "services");
+    for (size_t i = 0; i < p->policy->source_count && !n; i++) {
+        const struct yaml_node *all = yaml_get(root_of(p, i), "services");
         n = all ? yaml_get(all, service) : NULL;
     }
     return n;
@@ -85,8 +71,8 @@ void place_of_setting(const struct places *p, const char *service, const char *r
     const struct yaml_node *n = route ? below(route_node(p, service, route), key) : NULL;
     if (!n)
         n = below(service_node(p, service), key);
-    for (size_t i = 0; i < p->count && !n; i++)
-        n = below(yaml_get(yaml_root(p->doc[i]), "defaults"), key);
+    for (size_t i = 0; i < p->policy->source_count && !n; i++)
+        n = below(yaml_get(root_of(p, i), "defaults"), key);
     write_place(p, n, out);
 }
 
@@ -116,8 +102,8 @@ static const char *name_in_text(const struct yaml_node *root, const char *name)
 void place_of_named(const struct places *p, const char *list, const char *name, struct buf *out)
 {
     const struct yaml_node *n = NULL;
-    for (size_t i = 0; i < p->count && !n; i++) {
-        const struct yaml_node *root = yaml_root(p->doc[i]);
+    for (size_t i = 0; i < p->policy->source_count && !n; i++) {
+        const struct yaml_node *root = root_of(p, i);
         const char *own = name_in_text(root, name);
         n = own ? named_in(yaml_get(root, list), own) : NULL;
     }

@@ -1,14 +1,15 @@
-/* Where something is said: file and line of a key, for reports about a compiled policy, which itself keeps no places. Reads the
- * texts anew. */
+/* Where something is said: file and line of a key, for reports about a compiled policy, which keeps its texts as the trees
+ * that it was compiled from. Nothing is parsed, so these may be asked on the control loop. */
 #ifndef POLICY_PLACE_H
 #define POLICY_PLACE_H
 
 #include "policy/policy.h"
 
-struct places;
-/* The texts of a policy that compiled. `file` is kept; the texts are not. NULL: no memory, or one does not parse. */
-struct places *places_new(const struct policy_source *src, size_t count);
-void places_free(struct places *p);
+struct places {
+    const struct policy *policy;
+    const char
+        *first_or_null; /* what to call the first text; NULL: by the name under which it was compiled */
+};
 /* Each appends "shop.yaml:12"; or "default" if it is said nowhere. */
 /* "timeouts.request" as it holds for a service, or for one of its routes: said there, or in `defaults`. */
 void place_of_setting(const struct places *p, const char *service, const char *route_or_null, const char *key,

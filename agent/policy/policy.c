@@ -12,6 +12,8 @@ void policy_unref(struct policy *p)
 {
     if (!p || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
         return;
+    for (size_t i = 0; p->doc && i < p->source_count; i++)
+        yaml_doc_free(p->doc[i]);
     arena_fini(&p->arena);
     free(p);
 }

@@ -24,6 +24,9 @@ services:
       - name: beta
         match: [{headers: {x-beta: {exact: "1"}}}]
         to: [{subset: v2}]
+      - name: orders
+        match: [{path: {regex: '/users/[0-9]+/orders(/.*)?'}, query: {beta: {regex: '(?i:yes|on)'}}}]
+        to: [{subset: v2}]
       - name: rest
         to: [{subset: v1, weight: 80}, {subset: v2, weight: 20}]
   db: {protocol: tcp}
@@ -46,6 +49,15 @@ rm -f "$T"/body-*
 
 # A route by header; the far application sees who asked.
 curl -sf -H 'Host: cart' -H 'x-beta: 1' http://127.0.0.1:7085/x | grep -q '^v2 GET /x caller=.*web' || fail "beta route"
+# A route by patterns, in the path as it is forwarded and the query as it is decoded; what does not fit as a whole goes on.
+ask a why web cart GET '/users/7/orders/2?beta=%79es' --json | python3 -c '
+import json,sys
+o=json.load(sys.stdin)
+assert o["route"]=="orders" and "orders(/.*)?" in o["match"] and o["said"]["route"]=="policy:12", o'
+for i in 1 2 3 4 5 6 7 8; do
+    curl -sf -H 'Host: cart' "http://127.0.0.1:7085/users//7/./orders/$i?x=1&beta=YES" | grep -q "^v2 GET /users/7/orders/$i" || fail "a route by pattern"
+done
+ask a why web cart GET '/users/7/orders/2?beta=yesterday' --json | grep -q '"route": "rest"' || fail "a pattern that fits a part only"
 # The same as a plain HTTP proxy.
 curl -sf -x http://127.0.0.1:7085 http://cart/y | grep -q 'GET /y' || fail "http_proxy"
 # A named port for an HTTP service; its caller is unknown, so nothing allows it.

@@ -541,6 +541,47 @@ static void a_stored_policy_that_needs_more_denies_everything(void **state)
     buf_fini(&b);
 }
 
+/* Signed by the policy keys, and nothing that this agent can read: as from a later version whose language has more words. The
+ * one before stays in force, the failure is told once and shown to all until a good one comes. */
+static void a_text_that_does_not_compile_changes_nothing_and_is_told(void **state)
+{
+    (void)state;
+    static const char text[] = "policy: v1\nmesh: shop.example\nversion: 4\nservces: {}\n";
+    const struct sign_key *key = &world.policy_key;
+    struct buf body = {0}, bundle = {0};
+    uint8_t none[HASH_BYTES] = {0};
+    assert_int_equal(offer(3, "cart"), ERR_OK);
+    struct policy *before = f.policy;
+    codec_put_array(&body, 8);
+    codec_put_str(&body, bytes_str(""));
+    codec_put_str(&body, bytes_str("shop.example"));
+    codec_put_u64(&body, 1);
+    codec_put_u64(&body, 4);
+    codec_put_bin(&body, bytes_of(none, sizeof none));
+    codec_put_array(&body, 0);
+    codec_put_str(&body, bytes_str(""));
+    codec_put_str(&body, bytes_str(text));
+    assert_int_equal(envelope_sign(&bundle, ENVELOPE_POLICY, buf_bytes(&body), &key, 1), ERR_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(offer_bytes(buf_bytes(&bundle)), ERR_INVALID);
+        assert_true(says("the policy text inside does not compile"));
+        assert_true(says("bundle:4:1: unknown key `servces`; did you mean `services`?"));
+        assert_ptr_equal(f.policy, before);
+        assert_int_equal(f.version, 3);
+    }
+    struct enforced_failed told = enforced_trouble(&f);
+    assert_string_equal(told.reason, "text");
+    assert_int_equal(told.version, 4);
+    assert_memory_equal(told.what, "bundle:4:1: unknown key `servces`",
+                        strlen("bundle:4:1: unknown key `servces`"));
+    assert_true(counted("starling_policy_refused_total{reason=\"text\"} 2"));
+    assert_int_equal(offer(4, "cart"),
+                     ERR_OK); /* the same number, mended: nothing of the bad one is held against it */
+    assert_string_equal(enforced_trouble(&f).reason, "");
+    buf_fini(&body);
+    buf_fini(&bundle);
+}
+
 int main(void)
 {
 #define STORY(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
@@ -550,6 +591,7 @@ int main(void)
         STORY(the_last_fifty_are_kept_over_restarts),
         STORY(what_cannot_be_taken_is_remembered_with_its_reason),
         STORY(a_policy_that_needs_more_than_this_agent_has_is_refused_by_name),
+        STORY(a_text_that_does_not_compile_changes_nothing_and_is_told),
         STORY(a_stored_policy_that_needs_more_denies_everything),
         STORY(a_bundle_is_enforced_when_the_store_has_it_and_not_before),
         STORY(what_the_store_cannot_keep_is_not_enforced),

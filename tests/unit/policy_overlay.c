@@ -415,14 +415,20 @@ static void its_rules_have_places(void **state)
     (void)state;
     struct policy_source src[] = {{.file = "p.yaml", .text = STR(MAIN)},
                                   {.file = "o.yaml", .text = STR(GOOD), .is_overlay = true}};
-    struct places *at = places_new(src, 2);
+    struct places at = {.policy = NULL};
+    struct policy *p = NULL;
     struct buf out = {0};
-    assert_non_null(at);
-    place_of_named(at, "intentions", "overlay:night/in", &out);
+    assert_int_equal(policy_compile_sources(&p, src, 2, NULL), ERR_OK);
+    at.policy = p;
+    place_of_named(&at, "intentions", "overlay:night/in", &out);
     buf_add_str(&out, " ");
-    place_of_named(at, "intentions", "front", &out);
+    place_of_named(&at, "intentions", "front", &out);
     assert_string_equal(buf_str(&out), "o.yaml:7 p.yaml:6");
-    places_free(at);
+    at.first_or_null = "policy"; /* as agents call it */
+    out.len = 0;
+    place_of_named(&at, "intentions", "front", &out);
+    assert_string_equal(buf_str(&out), "policy:6");
+    policy_unref(p);
     buf_fini(&out);
 }
 
