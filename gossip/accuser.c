@@ -18,6 +18,20 @@ bool accusers_doubt(const struct accusers *a, const struct node_id *id, mono_ms 
     return false;
 }
 
+static uint8_t unforgiven(const struct accuser *who, mono_ms now)
+{
+    uint64_t forgiven = (now - who->struck_at) / STRIKE_FORGIVEN_MS;
+    return (uint8_t)(forgiven < who->strikes ? who->strikes - forgiven : 0);
+}
+
+uint32_t accusers_strikes(const struct accusers *a, const struct node_id *id, mono_ms now)
+{
+    for (uint32_t i = 0; i < a->count; i++)
+        if (node_id_eq(&a->at[i].id, id))
+            return unforgiven(&a->at[i], now);
+    return 0;
+}
+
 static bool is_less(const struct accuser *a, const struct accuser *b)
 {
     return a->until != b->until ? a->until < b->until : a->struck_at < b->struck_at;
@@ -42,8 +56,7 @@ void accusers_strike(struct accusers *a, const struct node_id *id, mono_ms now)
         who = place_for(a, id);
     if (now < who->until)
         return; /* said before it was doubted: the same offence */
-    uint64_t forgiven = (now - who->struck_at) / STRIKE_FORGIVEN_MS;
-    who->strikes -= (uint8_t)(forgiven < who->strikes ? forgiven : who->strikes);
+    who->strikes = unforgiven(who, now);
     who->struck_at = now;
     if (++who->strikes <= STRIKES_FREE)
         return;

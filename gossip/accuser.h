@@ -9,8 +9,8 @@
  * A strike: we looked, and the accused answered the first look. In a bad network the honest get some too, so three are
  * free, and one is forgiven every fifteen seconds. One more, and the accuser is doubted for ten seconds, the next time for
  * eight times as long, up to 85 minutes; a death that our own probes confirm clears its accusers. The word of a doubted
- * one makes nobody suspect and is not passed on: it may at most cause a quiet probe of ours. So a lie costs little, and a
- * true word of one who was doubted is found true a moment later.
+ * one makes nobody do anything, and before that each strike means that more credit must be left (hearing.c). So a lie costs
+ * little, and a true word of one who was doubted is told by others a moment later.
  *
  * A fixed table: when it is full, who is least doubted goes. Pure; belongs to one instance. */
 #ifndef GOSSIP_ACCUSER_H
@@ -45,6 +45,7 @@ struct accusers {
 };
 
 bool accusers_doubt(const struct accusers *a, const struct node_id *id, mono_ms now);
+uint32_t accusers_strikes(const struct accusers *a, const struct node_id *id, mono_ms now); /* not forgiven */
 void accusers_strike(struct accusers *a, const struct node_id *id, mono_ms now);
 void accusers_clear(struct accusers *a, const struct node_id *id); /* its word was true */
 

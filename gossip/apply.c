@@ -197,13 +197,6 @@ static bool is_worth_telling(const struct gossip *g, const struct news *news)
     return news->origin != FROM_STORE && (news->origin != FROM_SYNC || (g->is_joined && !g->catch_up.is_on));
 }
 
-/* A name that a relay said may be anybody's choice: what was wrong in hearsay counts against hearsay in that name, and never
- * against what the named one tells us itself. So nobody is doubted for the lies of another (ADVERSARY G4). */
-static struct accusers *account_of(struct gossip *g, bool is_hearsay)
-{
-    return is_hearsay ? &g->hearsay : &g->accusers;
-}
-
 /* The accused has answered our first look, or has refuted. */
 static void strike_accusers(struct gossip *g, const struct suspicion *s)
 {
@@ -234,6 +227,8 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
     m->flags &= (uint16_t)~MEMBER_QUIET;
     if (is_refuted)
         m->flags &= (uint16_t)~MEMBER_KNOWS_US; /* it may have restarted, and without its store */
+    if (is_refuted && !is_restart && news->origin == FROM_DATAGRAM)
+        hearing_refuted(g);
     if (is_restart)
         degrade_restarted(g, m);
     else if (!is_new && after == GOSSIP_ALIVE && before != GOSSIP_ALIVE)
@@ -379,6 +374,8 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
     if (is_own || !is_watched)
         s->verify_at += is_own ? g->cfg.probe_interval_ms : detect_verify_jitter(g);
     busy->suspicion = s;
+    if (is_own)
+        hearing_ends(g, m, HEARING_SILENT);
     LIST_INSERT_HEAD(&g->suspicions, s, link);
     move(g, m, GOSSIP_SUSPECT);
     reschedule(g, s);
@@ -414,26 +411,27 @@ static void hasten(struct gossip *g, struct member *m)
     reschedule(g, s);
 }
 
-/* Who was wrong, or has said more than we have looked into so far, has to wait for what we see ourselves. */
+/* Who was wrong, or has said more than we have looked into so far, has to wait for what we see ourselves. So have all when
+ * there is no credit. */
 static bool is_believed(struct gossip *g, const struct member *m, const struct node_id *accuser,
                         bool is_hearsay)
 {
     const struct suspicion *s;
     int open = 0;
-    if (accusers_doubt(account_of(g, is_hearsay), accuser, g->now))
+    if (accusers_doubt(hearing_account(g, is_hearsay), accuser, g->now))
         return false;
     if (m->state == GOSSIP_SUSPECT)
         return true;
     LIST_FOREACH (s, &g->suspicions, link)
         open += !s->is_own && s->is_hearsay == is_hearsay && s->accusers > 0 &&
                 node_id_eq(&s->accuser[0], accuser);
-    return open < ACCUSATIONS_OPEN_MAX;
+    return open < ACCUSATIONS_OPEN_MAX && hearing_trusts(g, accuser, is_hearsay);
 }
 
 static void clear_accusers(struct gossip *g, const struct suspicion *s)
 {
     for (int i = 0; s->is_own && i < s->accusers; i++)
-        accusers_clear(account_of(g, s->is_hearsay && i == 0), &s->accuser[i]);
+        accusers_clear(hearing_account(g, s->is_hearsay && i == 0), &s->accuser[i]);
 }
 
 /* Its process is gone, as we and others have seen: nothing is left to wait for. */
@@ -474,6 +472,7 @@ static void believe(struct gossip *g, struct member *m, const struct rumor_item 
         apply_suspicion(g, m, &i->accuser, g->now, false, false);
         if (member_suspicion(m)) {
             member_suspicion(m)->is_hearsay = is_hearsay;
+            member_suspicion(m)->is_on_credit = true;
             member_suspicion(m)->is_unsure = accusers_doubt(&g->hearsay, &i->accuser, g->now);
             pass_on(g, m, &i->accuser, source);
         }
@@ -492,22 +491,14 @@ static void defend(struct gossip *g, struct member *m, const struct rumor_item *
 {
     struct member *accuser = members_find(&g->members, &i->accuser);
     struct out warning = {.type = OUT_WARNING, .to = m, .about = accuser ? accuser : source};
-    if (g->now >= member_vouched_until(m) && !probes_has_target(&g->probes, m))
-        detect_probe(g, m, PROBE_TURN);
-    if (g->now < m->busy->warned_at + REFUTE_SPACING_MS || !apply_addr(g, m, &warning.via))
+    bool is_hearsay = !node_id_eq(member_id(source), &i->accuser);
+    if (g->now >= member_vouched_until(m))
+        hearing_look(g, m, &i->accuser, source);
+    if (g->now < m->busy->warned_at + REFUTE_SPACING_MS || !apply_addr(g, m, &warning.via) ||
+        !hearing_tells_accused(g, &i->accuser, is_hearsay))
         return;
     m->busy->warned_at = g->now;
     outbox_put(&g->answers, &warning);
-}
-
-/* The word of a doubted one makes us look for ourselves, once per interval, whoever says it: should the look fail, the
- * suspicion is our own. */
-static void look_quietly(struct gossip *g, struct member *m)
-{
-    if (m->state != GOSSIP_ALIVE || g->now < g->doubtful_ok_at || probes_has_target(&g->probes, m))
-        return;
-    g->doubtful_ok_at = g->now + g->cfg.probe_interval_ms;
-    detect_probe(g, m, PROBE_TURN);
 }
 
 void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *source)
@@ -518,8 +509,9 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
         return; /* nothing to refute: answers are what counts */
     if (is_self(g, &i->subject)) {
         /* An accusation never raises our number beyond what we signed (memberlist#358, ADVERSARY G5). */
-        if (g->self && i->incarnation == member_incarnation(g->self))
-            apply_refute(g, i->incarnation);
+        if (g->self && i->incarnation == member_incarnation(g->self) &&
+            g->wanted_incarnation <= i->incarnation)
+            hearing_accused(g, i->incarnation);
         return;
     }
     struct member *m = members_find(&g->members, &i->subject);
@@ -529,17 +521,18 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
     if (is_self(g, &i->accuser) || node_id_eq(&i->accuser, &i->subject) || source->state != GOSSIP_ALIVE)
         return;
     const struct member *accuser = members_find(&g->members, &i->accuser);
+    bool is_hearsay = !node_id_eq(member_id(source), &i->accuser);
+    bool is_vouched = g->now < member_vouched_until(m) || g->now < member_works_until(m);
     if (i->reason == REASON_DEGRADED && !degrade_is(source))
         degrade_heard(g, m, &i->accuser, source);
     else if (degrade_is(source) || (accuser && degrade_is(accuser)))
-        /* who comes and goes, or hears one answer in five, accuses the well: look, and believe nothing */
-        degrade_look(g, m, g->now + detect_verify_jitter(g));
-    else if (!is_believed(g, m, &i->accuser, !node_id_eq(member_id(source), &i->accuser)))
-        look_quietly(g, m);
-    else if (g->now < member_vouched_until(m) || g->now < member_works_until(m))
+        degrade_asked(g, m, &i->accuser, is_hearsay);
+    else if (is_vouched && m->state == GOSSIP_ALIVE)
         defend(g, m, i, source);
-    else
+    else if (is_believed(g, m, &i->accuser, is_hearsay))
         believe(g, m, i, source);
+    else
+        hearing_look(g, m, &i->accuser, source);
 }
 
 void apply_held(struct gossip *g, enum gossip_state state, const struct node_id *subject,
@@ -563,6 +556,10 @@ void apply_verify_failed(struct gossip *g, struct member *m, bool is_own)
         reschedule(g, s);
         return;
     }
+    s->doomed += s->doomed < UINT8_MAX;
+    hearing_ends(g, m, HEARING_SILENT);
+    if (!s->is_own && s->is_on_credit)
+        hearing_was_right(g);
     uint8_t eager = s->is_unsure ? (uint8_t)g->cfg.eager_fanout : 0; /* else others have pushed it already */
     s->is_own = true;
     s->is_unsure = false;
@@ -625,6 +622,7 @@ void apply_evidence(struct gossip *g, struct member *m)
     if (before == GOSSIP_LEFT)
         return;
     apply_speak(g, m);
+    hearing_ends(g, m, HEARING_ANSWERED);
     if (before == GOSSIP_ALIVE)
         return;
     if (before == GOSSIP_SUSPECT)
@@ -638,6 +636,14 @@ void apply_evidence(struct gossip *g, struct member *m)
     event_member(g, m, before, false, false);
     if (before == GOSSIP_DEAD && g->now >= g->sync_ok_at)
         jobs_sync(g, m); /* it may have lived in another partition */
+}
+
+void apply_spared(struct gossip *g, struct member *m)
+{
+    rumors_drop(&g->rumors, member_opinion(m));
+    degrade_returns(g, m);
+    move(g, m, GOSSIP_ALIVE);
+    event_member(g, m, GOSSIP_SUSPECT, false, false);
 }
 
 void apply_vouch_lapses(struct gossip *g, struct member *m)
@@ -665,6 +671,7 @@ void apply_forget(struct gossip *g, struct member *m)
     rumors_forget(&g->rumors, m);
     detect_forget(g, m);
     degrade_forget(g, m);
+    hearing_ends(g, m, HEARING_VOID);
     outbox_forget(&g->urgent, m);
     outbox_forget(&g->answers, m);
     wants_forget(g, m);

@@ -9,7 +9,7 @@
  *   range.c    differences found in datagrams    differ.c what two members hold, side by side
  *   seeds.c    addresses to join by              timers.c what falls due
  *   detect.c   whom to probe, what silence means  watch.c  who watches whom, and when
- *   degrade.c  who comes and goes
+ *   degrade.c  who comes and goes                 hearing.c  what the word of others may cost
  *   acquaint.c instances that met long ago        locate.c where we are in the space of round trips
  *   event.c    what the embedder is told           catch_up.c  one that lacks much asks one after another
  *   recall.c   what others hold of us, before we say anything
@@ -26,6 +26,7 @@
 #include "gossip/budget.h"
 #include "gossip/circle.h"
 #include "gossip/coordinate.h"
+#include "gossip/credit.h"
 #include "gossip/gossip.h"
 #include "gossip/member.h"
 #include "gossip/message.h"
@@ -81,7 +82,11 @@ enum {
     REFUSED_OTHERS = 2,           /* whose dials must be refused too before a pause is cut short */
     LOOKS_MAX = 64,               /* waiting; one more is not taken */
     KNOCKS_MAX = 64,              /* waiting to be polled; one more is dropped */
-    ACCUSATIONS_OPEN_MAX = 2,     /* of one accuser that we have not looked into; more we look into quietly */
+    HEARINGS_MAX =
+        64,         /* accused at whom we have yet to look; one more replaces the one of whom least is said */
+    VOICES_MAX = 4, /* ... who say so, each */
+    TROUBLE_MS = 60 * 1000,   /* after we were late or cut off, we believe who accuses us */
+    ACCUSATIONS_OPEN_MAX = 2, /* of one accuser that we have not looked into; more we look into quietly */
     /* own probes after a foreign accusation are spread over so much, or a millisecond per member */
     VERIFY_JITTER_MS = 400,
     VERIFY_JITTER_MAX_MS = 2000,
@@ -93,6 +98,7 @@ enum {
         3, /* times that our number is overtaken within CLONE_WINDOW_MS: somebody else has our key */
     CLONE_WINDOW_MS = 60 * 1000,
     CLONE_YIELD_MS = 600 * 1000, /* who gives way is silent for so long */
+    SPARED_ENOUGH = 2,           /* looks of which relays say that they were answered, before that counts */
     ASK_SPACING_MS = 100,        /* between asking whether we are heard */
     LATE_ALOUD_MS = 100,         /* a loop later than this accuses nobody for now */
     BULK_WAIT_MS = 5000,         /* for an answer over the bulk lane */
@@ -250,6 +256,19 @@ struct look { /* at a member that refuted before we had looked, or is degraded *
     mono_ms at;
 };
 
+struct voice { /* who says that somebody is silent */
+    struct node_id accuser, source;
+    uint8_t strikes; /* of the accuser, then */
+    bool is_hearsay;
+};
+struct hearing { /* see hearing.c */
+    struct member *accused;
+    mono_ms until;
+    uint8_t voices;
+    bool is_looked;
+    struct voice voice[VOICES_MAX];
+};
+
 struct heard { /* it answered a question of ours */
     const struct member *who;
     mono_ms at;
@@ -320,7 +339,12 @@ struct gossip {
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
     struct accusers accusers;    /* who were wrong in what they told us themselves */
     struct accusers hearsay;     /* in whose name relays told us what was wrong */
-    mono_ms doubtful_ok_at;      /* when the word of a doubted one may cost something again */
+    struct credit trust, looks, agreed, hints, refutations; /* hearing.c */
+    struct hearing *hearing;                                /* [HEARINGS_MAX] while there is one */
+    uint32_t hearing_count;
+    mono_ms hearing_at;     /* while there is one: when it is next seen to */
+    mono_ms accused_at;     /* when we refute, if we still may; NEVER */
+    mono_ms troubled_until; /* we were late or cut off */
     uint8_t sync_backoff;
     struct catch_up catch_up;
     struct recall recall;
@@ -408,6 +432,7 @@ void apply_confirm(struct gossip *g, struct member *m, const struct node_id *acc
 void apply_accuse(struct gossip *g, struct suspicion *s, uint8_t eager);
 void apply_death(struct gossip *g, struct member *m);
 void apply_forget(struct gossip *g, struct member *m);
+void apply_spared(struct gossip *g, struct member *m); /* a suspect: most looks found that others hear it */
 void apply_evict(struct gossip *g, struct member *m);
 void apply_vouch_lapses(struct gossip *g, struct member *m); /* if its time is over */
 /* Our own probe of a suspect was not answered; is_own: while others answered us. */
@@ -444,6 +469,9 @@ void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struc
 
 /* detect.c */
 void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason);
+void detect_hear(struct gossip *g,
+                 struct member *m); /* it is alive, and accused: the same, and suspect it if it is silent */
+bool detect_may_look(struct gossip *g); /* room is left for turns, and looks keep to the budget */
 void detect_look(struct gossip *g, struct member *m); /* directly; and whether others hear us meanwhile */
 /* Answers to probes of ours; false: it answers none. */
 bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d);
@@ -472,7 +500,8 @@ void locate_init(struct gossip *g);
 mono_us locate_now_us(const struct gossip *g);
 /* It answered a probe of ours that was sent once, at `sent_us`. */
 void locate_sample(struct gossip *g, const struct member *from, const struct datagram *ack, mono_us sent_us);
-void locate_said(struct gossip *g); /* our record was set */
+void locate_said(struct gossip *g);                                     /* our record was set */
+uint32_t locate_rtt_ms(const struct gossip *g, const struct member *m); /* foretold, rounded up; 0: unknown */
 void locate_tick(struct gossip *g);
 mono_ms locate_deadline(const struct gossip *g);
 
@@ -486,11 +515,35 @@ void degrade_look(struct gossip *g, struct member *m, mono_ms at); /* later, whi
 bool degrade_failed(struct gossip *g, struct member *m, const struct probe *p, bool is_own);
 /* Another says that it comes and goes. */
 void degrade_heard(struct gossip *g, struct member *m, const struct node_id *by, struct member *source);
+void degrade_asked(struct gossip *g, struct member *m, const struct node_id *by, bool is_hearsay); /* look */
 void degrade_answered(struct gossip *g, struct member *m, bool is_at_once);
 bool degrade_is_settled(const struct gossip *g, const struct member *m); /* nothing to remember about it */
 void degrade_forget(struct gossip *g, const struct member *m);
 void degrade_tick(struct gossip *g);
 mono_ms degrade_deadline(const struct gossip *g);
+
+/* hearing.c */
+void hearing_init(struct gossip *g);
+struct accusers *hearing_account(struct gossip *g, bool is_hearsay);
+/* Is it taken on credit that this accuser is right? Then say hearing_was_right() once it proved so. */
+bool hearing_trusts(struct gossip *g, const struct node_id *accuser, bool is_hearsay);
+void hearing_was_right(struct gossip *g);
+bool hearing_tells_accused(struct gossip *g, const struct node_id *accuser,
+                           bool is_hearsay); /* is it warned? */
+bool hearing_tells_hint(struct gossip *g);   /* is the hint of another passed on? */
+bool hearing_may_look(struct gossip *g, const struct node_id *accuser, bool is_hearsay);
+/* Looks at one who is alive and accused, if that may be, and lets the accuser answer for what it shows. */
+void hearing_look(struct gossip *g, struct member *m, const struct node_id *accuser,
+                  const struct member *source);
+void hearing_tick(struct gossip *g);
+mono_ms hearing_deadline(const struct gossip *g);
+void hearing_fini(struct gossip *g);
+enum hearing_end { HEARING_ANSWERED, HEARING_SILENT, HEARING_UNSURE, HEARING_VOID };
+void hearing_ends(struct gossip *g, struct member *m, enum hearing_end end); /* if there is one about it */
+void hearing_trouble(struct gossip *g);           /* we have reason to believe who accuses us, for a while */
+void hearing_refuted(struct gossip *g);           /* a refutation of another came */
+bool hearing_awaits_refutation(struct gossip *g); /* may one be expected, if we are wrong? */
+void hearing_accused(struct gossip *g, uint64_t incarnation); /* we are, under our present incarnation */
 
 /* receive.c */
 enum err receive_datagram(struct gossip *g, const struct node_id *from, const struct addr *via,

@@ -32,12 +32,17 @@ bool degrade_is(const struct member *m)
     return m->flags & MEMBER_DEGRADED;
 }
 
+static bool is_hinted(const struct gossip *g, const struct member *m)
+{
+    return m->busy && m->busy->hinted_at != 0 && g->now < m->busy->hinted_at + BOUT_SPACING_MS;
+}
+
 /* Others look too, once: those whose turn it never is would else hear of it only by accusations, which who knows of
  * the mark does not make. At most one such word about a member in BOUT_SPACING_MS, whoever says it. */
 static bool hint(struct gossip *g, struct member *m, const struct node_id *by, struct member *source)
 {
     struct member_busy *b = member_busy(m);
-    if (!b || (b->hinted_at != 0 && g->now < b->hinted_at + BOUT_SPACING_MS))
+    if (!b || is_hinted(g, m))
         return false;
     b->hinted_at = g->now;
     send_tell(g, RUMORS_OPINION, m, source, by, 0, (uint8_t)g->cfg.eager_fanout);
@@ -48,7 +53,18 @@ static bool hint(struct gossip *g, struct member *m, const struct node_id *by, s
 
 void degrade_heard(struct gossip *g, struct member *m, const struct node_id *by, struct member *source)
 {
-    if (m->state == GOSSIP_ALIVE && !degrade_is(m) && hint(g, m, by, source))
+    if (m->state != GOSSIP_ALIVE || degrade_is(m) || is_hinted(g, m))
+        return;
+    if (!hearing_tells_hint(g))
+        degrade_asked(g, m, by, !node_id_eq(member_id(source), by));
+    else if (hint(g, m, by, source))
+        degrade_look(g, m, g->now + detect_verify_jitter(g));
+}
+
+/* Who comes and goes, or hears one answer in five, accuses the well: we look, and believe nothing. */
+void degrade_asked(struct gossip *g, struct member *m, const struct node_id *by, bool is_hearsay)
+{
+    if (m->state == GOSSIP_ALIVE && hearing_may_look(g, by, is_hearsay))
         degrade_look(g, m, g->now + detect_verify_jitter(g));
 }
 

@@ -33,8 +33,10 @@ static uint32_t with_health(const struct gossip *g, uint32_t ms)
 
 static void hear(struct gossip *g, const struct member *from)
 {
-    if (is_cut_off(g))
+    if (is_cut_off(g)) {
         send_retract(g);
+        hearing_trouble(g);
+    }
     g->unheard_since = NEVER;
     if (g->heard[0].who != from)
         g->heard[1] = g->heard[0];
@@ -80,6 +82,8 @@ static struct probe_times times_for(const struct gossip *g, const struct member 
     uint32_t interval = g->cfg.probe_interval_ms;
     struct probe_times t = {g->cfg.probe_timeout_ms, interval};
     uint32_t rtt = rtt_timeout_ms(m->rtt_8ths, m->rtt_var_4ths);
+    if (rtt == 0)
+        rtt = 2 * locate_rtt_ms(g, m); /* never measured: foretold, with room for what that may be wrong */
     if (rtt > 0 && has_part(g, GOSSIP_RTT)) {
         t.direct_ms = rtt + DIRECT_SLACK_MS < interval / 2 ? rtt + DIRECT_SLACK_MS : interval / 2;
         /* through a relay it is two round trips more, of which we know one */
@@ -124,6 +128,24 @@ static void ask_others(struct gossip *g)
         if (!probes_has_target(&g->probes, m))
             detect_probe(g, m, PROBE_RETRY);
     }
+}
+
+bool detect_may_look(struct gossip *g)
+{
+    budget_refill(&g->budget, g->now);
+    return g->probes.count < PROBES_MAX / 4 && budget_has(&g->budget);
+}
+
+void detect_hear(struct gossip *g, struct member *m)
+{
+    detect_probe(g, m, PROBE_TURN);
+    struct probe *p = probes_of(&g->probes, m);
+    if (!p)
+        return;
+    p->is_direct = true;
+    mono_ms half = (p->again_at - p->sent_at) / 2; /* its accuser has waited already */
+    p->again_at -= half;
+    p->deadline -= 2 * half;
 }
 
 void detect_look(struct gossip *g, struct member *m)
@@ -191,8 +213,13 @@ static struct probe *asked(struct gossip *g, const struct member *from, uint64_t
 
 static void passed(struct gossip *g, struct probe *p)
 {
+    struct member *m = p->target;
+    struct suspicion *s = member_suspicion(m);
+    if (s)
+        s->spared += s->spared < UINT8_MAX;
     loss_sample(&g->loss, true);
     probes_remove(&g->probes, p);
+    hearing_ends(g, m, HEARING_UNSURE);
     g->stats.acks_received++;
 }
 
@@ -270,6 +297,15 @@ static void knock(struct gossip *g, struct probe *p)
     g->knock[g->knocks++] = p->target;
 }
 
+/* Who looks at one that others accuse doubts its own path to it only where no refutation would come. Of many, as after the
+ * restart of all, looks keep to the budget. */
+static bool asks_relays(struct gossip *g, const struct probe *p)
+{
+    if (p->reason == PROBE_TURN && !p->is_direct)
+        return true;
+    return p->reason != PROBE_RETRY && !hearing_awaits_refutation(g) && detect_may_look(g);
+}
+
 /* No answer so far. Packets of ours or theirs may have been lost: the same question once more, to its other address if it
  * has one, and as often as the loss that we see asks for; and in its turn, through others too. */
 static void probe_again(struct gossip *g, struct probe *p)
@@ -288,10 +324,12 @@ static void probe_again(struct gossip *g, struct probe *p)
         outbox_put(
             &g->urgent,
             &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce, .is_overdue = true});
-    if (is_first && p->reason == PROBE_TURN)
+    if (is_first && asks_relays(g, p))
         probe_through_others(g, p);
     if (p->reason == PROBE_TURN || (member_suspicion(m) && member_suspicion(m)->refusers > 0))
         knock(g, p);
+    if (is_first && p->is_direct)
+        ask_others(g); /* the last thing: it begins probes, and p may move */
 }
 
 /* Evidence from traffic. */
@@ -389,7 +427,7 @@ static void probe_failed(struct gossip *g, const struct probe *p)
     bool is_own = hears_others(g, m, p->sent_at);
     if (m->state == GOSSIP_ALIVE && degrade_failed(g, m, p, is_own))
         return;
-    if (p->reason == PROBE_TURN && !p->is_refused)
+    if (p->reason == PROBE_TURN && !p->is_direct && !p->is_refused)
         judge_ourselves(g, p);
     if (m->state == GOSSIP_SUSPECT && p->is_refused)
         apply_refused(g, m); /* the dial was before the suspicion */
@@ -547,9 +585,7 @@ uint32_t detect_verify_jitter(struct gossip *g)
 
 static void verify(struct gossip *g, struct suspicion *s)
 {
-    budget_refill(&g->budget, g->now);
-    /* Room is left for turns; and looks at many at once, as after a restart of all, keep to the budget. */
-    if (g->probes.count >= PROBES_MAX / 4 || !budget_has(&g->budget)) {
+    if (!detect_may_look(g)) {
         s->verify_at = g->now + g->cfg.probe_timeout_ms / 4 + rng_below(&g->rng, g->cfg.probe_timeout_ms);
         return;
     }
@@ -572,9 +608,21 @@ static bool is_final(const struct gossip *g, const struct suspicion *s)
     return g->now - s->start >= 2 * (mono_ms)longest;
 }
 
+/* Our path to it may be the only one that is broken: nearly all our looks found others who hear it. Who lies can say that of
+ * the dead too, but then others accuse it in their own words. */
+static bool is_spared(const struct suspicion *s)
+{
+    return s->spared >= SPARED_ENOUGH && s->spared > 2 * s->doomed &&
+           suspect_confirmations(s) < SUSPECT_CONFIRMS;
+}
+
 /* True: it lives on. */
 static bool deadline_passed(struct gossip *g, struct suspicion *s)
 {
+    if (is_spared(s)) {
+        apply_spared(g, s->member);
+        return false;
+    }
     if (is_final(g, s)) {
         apply_death(g, s->member);
         return false;
@@ -634,6 +682,8 @@ void detect_late(struct gossip *g, uint32_t late_ms)
     if (late_ms < LATE_ALOUD_MS)
         return;
     detect_health(g, 1); /* Lifeguard: the own lateness is a sign of bad health */
+    if (late_ms >= g->cfg.probe_timeout_ms)
+        hearing_trouble(g);
     accuse_nobody(g);
 }
 
@@ -656,6 +706,7 @@ void detect_tick(struct gossip *g)
     probes_due(g);
     relays_due(g);
     suspicions_due(g);
+    hearing_tick(g);
     degrade_tick(g);
     turns_due(g);
 }
@@ -672,6 +723,6 @@ static mono_ms turns_deadline(const struct gossip *g)
 mono_ms detect_deadline(const struct gossip *g)
 {
     mono_ms at = mono_min(probes_deadline(&g->probes), relays_deadline(&g->relays));
-    at = mono_min(at, degrade_deadline(g));
+    at = mono_min(at, mono_min(degrade_deadline(g), hearing_deadline(g)));
     return mono_min(at, mono_min(g->suspicion_at, turns_deadline(g)));
 }

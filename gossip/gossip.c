@@ -50,6 +50,7 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     budget_init(&g->budget, g->cfg.bytes_per_second_max, now);
     budget_init(&g->states, STATE_BYTES_PER_S, now);
     locate_init(g);
+    hearing_init(g);
     timers_start(g);
     g->packet = malloc(g->cfg.packet_bytes_max);
     if (!g->packet) {
@@ -64,6 +65,7 @@ void gossip_free(struct gossip *g)
     if (!g)
         return;
     event_fini(g);
+    hearing_fini(g);
     docs_fini(g);
     jobs_fini(g);
     wants_fini(g);

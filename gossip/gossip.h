@@ -111,6 +111,7 @@ enum gossip_part {
     GOSSIP_EXPLORE = 1024,    /* probes whose only end is to learn where we are (coordinate.h) */
     GOSSIP_DEGRADE = 2048,    /* the mark of those who come and go */
     GOSSIP_REPEAT = 8192,     /* pings sent again, as often as the loss that is seen asks for */
+    GOSSIP_RATION = 16384,    /* what is done on the mere word of others is limited (credit.h) */
     GOSSIP_SUSPICION = 4096,  /* the time a suspect has to refute; without it a failed probe is a death */
 };
 

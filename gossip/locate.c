@@ -116,6 +116,11 @@ struct gossip_rtt gossip_rtt(const struct gossip *g, const struct node_id *id)
     return rtt;
 }
 
+uint32_t locate_rtt_ms(const struct gossip *g, const struct member *m)
+{
+    return (gossip_rtt(g, member_id(m)).estimated_us + 999) / 1000;
+}
+
 uint32_t gossip_rtt_between_us(const struct gossip *g, const struct node_id *a, const struct node_id *b)
 {
     const struct member *from = members_find(&g->members, a), *to = members_find(&g->members, b);

@@ -40,6 +40,7 @@ struct probe {
     enum probe_reason reason;
     uint8_t relay_count;
     uint8_t acks, nacks;         /* bit k: relay[k] has its ack; has heard nothing either */
+    bool is_direct;              /* TURN: nobody else is asked */
     bool is_knocked, is_refused; /* its TCP port was tried too; it refused us */
     struct member *relay[PROBE_RELAYS_MAX];
 };

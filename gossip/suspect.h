@@ -29,14 +29,17 @@ struct suspicion {
     mono_ms start, deadline;
     mono_ms verify_at; /* next own probe; NEVER after the last */
     uint8_t tries;     /* own probes begun */
-    uint8_t accusers;  /* used entries of accuser[] */
-    bool is_hearsay;   /* accuser[0] did not tell us itself: a relay named it */
+    uint8_t spared,
+        doomed;       /* own looks that were not answered: relays said that theirs were; they were not */
+    uint8_t accusers; /* used entries of accuser[] */
+    bool is_hearsay;  /* accuser[0] did not tell us itself: a relay named it */
     bool is_unsure; /* hearsay in the accuser's name was wrong: told to nobody before a look of ours fails */
-    bool is_own;    /* a probe of ours failed while others answered us */
-    bool is_told;   /* ... and we said so */
-    bool is_hastened; /* another member holds it dead */
-    bool is_refused;  /* a dial of ours was refused */
-    uint8_t refusers; /* used entries of refuser[] */
+    bool is_on_credit; /* believed before our own look (credit.h) */
+    bool is_own;       /* a probe of ours failed while others answered us */
+    bool is_told;      /* ... and we said so */
+    bool is_hastened;  /* another member holds it dead */
+    bool is_refused;   /* a dial of ours was refused */
+    uint8_t refusers;  /* used entries of refuser[] */
     struct node_id accuser[SUSPECT_CONFIRMS + 1];
     struct node_id refuser[SUSPECT_REFUSERS]; /* others who say that theirs were */
 };

@@ -10,7 +10,7 @@
 
 enum {
     NODES = 100,
-    LIES_S = 30, /* before the first death */
+    LIES_S = 30, /* twice, before the first death: the onset, and what goes on */
     DEATHS = 5,
     DEATH_S = 30,    /* for each to be known */
     ACCUSE_MS = 100, /* each liar accuses somebody this often */
@@ -20,9 +20,9 @@ static const uint32_t shares[] = {0, 5, 10, 15, 20, 25};
 
 struct lied {
     uint64_t suspicions, deaths; /* of honest members that run, at honest members */
-    uint64_t bytes, lies, forged;
+    uint64_t bytes[2], lies, forged;
     uint64_t deceived;     /* (honest member, death) where it is not held dead in time */
-    double bytes_s, all_s; /* seconds of honest members: while the bytes were counted, in all */
+    double bytes_s, all_s; /* seconds of honest members: while the bytes of each half were counted, in all */
     struct samples suspect, dead;
 };
 
@@ -102,9 +102,11 @@ static bool lie_once(const struct study_options *o, uint32_t nodes, uint32_t sha
     w->watch = watch;
     w->study = sum;
     begin(w, nodes * share / 100);
-    uint64_t before = honest_bytes(w, &honest);
-    world_run(w, SEC(LIES_S));
-    sum->bytes += honest_bytes(w, &honest) - before;
+    for (int half = 0; half < 2; half++) {
+        uint64_t before = honest_bytes(w, &honest);
+        world_run(w, SEC(LIES_S));
+        sum->bytes[half] += honest_bytes(w, &honest) - before;
+    }
     sum->bytes_s += honest * LIES_S;
     for (int d = 0; d < DEATHS && world_is_well(w); d++) {
         uint32_t gone = an_honest_one(w);
@@ -114,7 +116,7 @@ static bool lie_once(const struct study_options *o, uint32_t nodes, uint32_t sha
         honest_bytes(w, &honest);
         sum->all_s += honest * DEATH_S;
     }
-    sum->all_s += honest * LIES_S;
+    sum->all_s += honest * 2 * LIES_S;
     sum->lies += liars_lies(w);
     sum->forged += w->figures.forged;
     bool is_well = measure_is_well(w, nodes);
@@ -122,15 +124,19 @@ static bool lie_once(const struct study_options *o, uint32_t nodes, uint32_t sha
     return is_well;
 }
 
-static void print(uint32_t share, struct lied *l, double rest)
+static void print(uint32_t share, struct lied *l, const struct lied *rest)
 {
     double hours = l->all_s / 3600;
-    printf("%4u %% %8llu %8llu %12.2f %12.2f %9.2f %8.2f %8.2f %8.2f %9llu %8.0f %6.2f\n", share,
+    printf("%4u %% %8llu %8llu %12.2f %12.2f %9.2f %8.2f %8.2f %8.2f %9llu", share,
            (unsigned long long)l->lies, (unsigned long long)l->forged, (double)l->suspicions / hours,
            (double)l->deaths / hours, measure_ms(&l->suspect, 500) / 1000,
            measure_ms(&l->suspect, 990) / 1000, measure_ms(&l->dead, 500) / 1000,
-           measure_ms(&l->dead, 990) / 1000, (unsigned long long)l->deceived, (double)l->bytes / l->bytes_s,
-           rest > 0 ? (double)l->bytes / l->bytes_s / rest : 1);
+           measure_ms(&l->dead, 990) / 1000, (unsigned long long)l->deceived);
+    for (int half = 0; half < 2; half++) {
+        double now = (double)l->bytes[half] / l->bytes_s, then = (double)rest->bytes[half] / rest->bytes_s;
+        printf(" %8.0f %6.2f", now, now / then);
+    }
+    printf("\n");
     fflush(stdout);
 }
 
@@ -142,19 +148,18 @@ int measure_liars(const struct study_options *o)
     struct plot_series *half = plot_add(p, "half of them"), *most = plot_add(p, "99 %"),
                        *doubt = plot_add(p, "99 % suspect it");
     int failed = 0;
-    double rest = 0;
+    struct lied rest = {0};
     printf("         lies    forged  false suspicions, deaths  suspect, s        dead, s:           not    "
            "bytes/s of an honest member\n"
            "share    told   records  per member and hour         50 %%     99 %%     50 %%     99 %%      "
-           "dead   "
-           "  all    times\n");
+           "dead    first 30 s, times     then, times\n");
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
         struct lied sum = {0};
         for (uint32_t r = 0; r < (o->runs ? o->runs : 3); r++)
             failed += !lie_once(o, nodes, shares[i], o->seed + r, &sum);
-        print(shares[i], &sum, rest);
         if (shares[i] == 0)
-            rest = (double)sum.bytes / sum.bytes_s;
+            rest = sum;
+        print(shares[i], &sum, &rest);
         plot_point(half, shares[i], measure_ms(&sum.dead, 500) / 1000);
         plot_point(most, shares[i], measure_ms(&sum.dead, 990) / 1000);
         plot_point(doubt, shares[i], measure_ms(&sum.suspect, 990) / 1000);

@@ -37,7 +37,7 @@ static const char usage[] =
     "  --without LIST    leaves out parts of gossip (local-health, nack, confirmations, tell-suspect, "
     "verify,\n"
     "                    observers, eager, lateness, rtt, refusal, degrade, explore,\n"
-    "                    repeat, suspicion)\n"
+    "                    repeat, suspicion, ration)\n"
     "  --refused         detect: the process dies and its host resets links; else the host falls silent\n"
     "  --rack N          detect: so many hosts die in one instant\n"
     "  --interval        lifeguard: the Interval experiment; else Threshold\n"

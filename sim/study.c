@@ -74,6 +74,7 @@ bool study_read_parts(const char *text, uint32_t *out)
         {"degrade", GOSSIP_DEGRADE},
         {"repeat", GOSSIP_REPEAT},
         {"suspicion", GOSSIP_SUSPICION},
+        {"ration", GOSSIP_RATION},
     };
     for (;; text++) {
         size_t len = strcspn(text, ","), i = 0, count = sizeof parts / sizeof *parts;

@@ -182,7 +182,8 @@ static void others_accusations_do_not_count_while_a_link_works(void **state)
     assert_string_equal(world_state(w, 0, 2), "alive");
     assert_true(
         probes_has_target(&w->node[0].g->probes, members_find(&w->node[0].g->members, &w->node[2].id)));
-    world_run(w, w->now + LINK_FRESH_MS); /* bounded: then they do */
+    world_run(w,
+              w->now + VOUCH_MS + 100); /* bounded, as what its answer to our look is worth: then they do */
     claim(w, 1, 0, RUMOR_SUSPECT, 2, 1, REASON_REFUSED);
     world_run(w, w->now + 10);
     assert_string_equal(world_state(w, 0, 2), "suspect");
