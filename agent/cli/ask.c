@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -81,12 +82,26 @@ static bool receive_line(int fd, struct buf *in)
     return true;
 }
 
-static bool wait_until_gone(int fd, struct buf *in, unsigned seconds)
+/* A descriptor of the process that listens there, to be asked for while it runs: its number may be another's later. -1: it is
+ * of another namespace, or the kernel has none (before Linux 5.3). */
+static int process_behind(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || peer.pid <= 0)
+        return -1;
+    return (int)syscall(SYS_pidfd_open, peer.pid, 0);
+}
+
+/* Until the connection is closed and, as the data folder is still locked then, the process has ended. */
+static bool wait_until_gone(int fd, int process, struct buf *in, unsigned seconds)
 {
     int64_t until = now_ms() + (int64_t)seconds * 1000;
     while (receive(fd, in, until) > 0)
         ;
-    return now_ms() < until;
+    int64_t left = until - now_ms();
+    struct pollfd p = {process, POLLIN, 0};
+    return left > 0 && (process < 0 || poll(&p, 1, (int)left) > 0);
 }
 
 static json_t *result_of(const struct args_command *cmd, const struct buf *in)
@@ -116,6 +131,7 @@ json_t *ask_agent(const struct args_command *cmd, const struct ask *a, json_t *r
     json_t *result = NULL;
     char *line = json_dumps(request_take, JSON_COMPACT);
     int fd = line ? open_socket(cmd, data_folder(a)) : -1;
+    int process = fd >= 0 && until_gone_s ? process_behind(fd) : -1;
     json_decref(request_take);
     if (fd >= 0) {
         if (send_all(fd, line, strlen(line)) && send_all(fd, "\n", 1) && receive_line(fd, &in))
@@ -123,13 +139,15 @@ json_t *ask_agent(const struct args_command *cmd, const struct ask *a, json_t *r
         else
             args_refused(cmd, "the agent closed the connection or did not answer within %d s; see its log",
                          ASK_TIMEOUT_S);
-        if (result && until_gone_s && !wait_until_gone(fd, &in, until_gone_s)) {
+        if (result && until_gone_s && !wait_until_gone(fd, process, &in, until_gone_s)) {
             args_refused(cmd, "the agent has not stopped within %u s; see its log", until_gone_s);
             json_decref(result);
             result = NULL;
         }
         close(fd);
     }
+    if (process >= 0)
+        close(process);
     free(line);
     buf_fini(&in);
     return result;

@@ -19,8 +19,8 @@ struct ask {
     }
 
 /* Sends `request` (a reference is taken) and returns the result as a new reference; NULL: a complaint was
- * printed. With `until_gone` it then waits until the agent has closed the connection, at most that many
- * seconds. */
+ * printed. With `until_gone_s` it then waits until the agent's process has ended, at most that many
+ * seconds, so that another can be started on its data folder. */
 json_t *ask_agent(const struct args_command *cmd, const struct ask *a, json_t *request_take,
                   unsigned until_gone_s);
 

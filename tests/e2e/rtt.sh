@@ -12,8 +12,11 @@ for h in $hosts; do
     make_host "$h"
     wires="$wires star-$$-$h=10.77.0.${h#n}=$(delay_of "$h")"
 done
+# The wires keep their time however busy the machine is, where that may be asked for.
+first=
+if chrt -f 1 true 2>/dev/null; then first='chrt -f 1'; fi
 # shellcheck disable=SC2086
-python3 tests/e2e/wires.py $wires >"$T/wires.log" 2>&1 &
+$first python3 tests/e2e/wires.py $wires >"$T/wires.log" 2>&1 &
 pids="$pids $!"
 eventually 5 grep -q ready "$T/wires.log"
 for h in $hosts; do

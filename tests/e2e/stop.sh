@@ -88,9 +88,10 @@ wait "$request" && fail "that request cannot have been answered"
 grep -q 'still in flight when the time to drain was over' "$T/b/log" || fail "what was cut is not told"
 agent b 7100 --seed 127.0.0.1:7000 --config "$T/b.yaml"
 eventually 10 all_alive 2 a b
-# `leave` returns when the agent is gone.
+# `leave` returns when the agent is gone, and its folder free.
 ask b leave >/dev/null
-gone || eventually 1 gone
+flock -n "$T/b/data/lock" true || fail "the folder is still held"
+eventually 5 gone # its parent, this shell, has been told
 # A key file that others may read is refused.
 chmod 644 "$T/b/data/identity.key"
 if "$starling" agent --data "$T/b/data" --node b --port-base 7100 --listen 127.0.0.1:7100 >"$T/out" 2>&1; then fail "a readable key was taken"; fi
