@@ -123,6 +123,22 @@ static void on_state(struct gossip *g, const struct node_id *from, const struct 
         catch_up_saw(g, (uint32_t)(g->stats.records_applied - applied));
 }
 
+/* We asked somebody for its record whom we hold none of (a LIST of its own named it). Of what a stranger says that record
+ * counts, and nothing else; with it, it is none any more. */
+static struct member *introduce(struct gossip *g, const struct node_id *from, struct bytes entries)
+{
+    struct rd r = rd_init(entries);
+    struct state_entry e;
+    struct gossip_claim claim;
+    const struct news news = {.origin = FROM_SYNC, .state = GOSSIP_ALIVE};
+    while (state_entry_next(&r, &e)) {
+        struct member *m;
+        if (g->verify.record(g->verify.arg, e.record, &claim) == ERR_OK && node_id_eq(&claim.id, from))
+            return apply_record(g, e.record, &news, &m) == ERR_OK ? m : NULL;
+    }
+    return NULL;
+}
+
 /* One that we have no record of may ask for its own, and learns that we have none (recall.c). */
 static void on_fetch(struct gossip *g, const struct node_id *from, struct member *m, const struct addr *via,
                      struct bytes ids)
@@ -201,7 +217,7 @@ static enum err dispatch(struct gossip *g, const struct node_id *from, const str
     case MSG_STATE:
         if (b->salt != 0 && !expect_answer(g, from, via, b))
             break;
-        if (b->salt == 0 && !m)
+        if (b->salt == 0 && !m && !introduce(g, from, b->entries))
             break;
         on_state(g, from, b);
         bulk_docs(g, from, b->docs);

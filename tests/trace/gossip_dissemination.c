@@ -321,7 +321,7 @@ static void members_from_the_store_are_probed_before_they_are_believed(void **st
                     "[ 20201] b * c has a new record\n"
                     "[ 20201] b * a has a new record\n"
                     "[ 20231] c * joined\n"
-                    "[ 20363] c * b alive, new\n"
+                    "[ 20251] c * b alive, new\n"
                     "[ 24000] c * j suspect -> dead\n");
     world_free(w);
 }

@@ -396,6 +396,29 @@ static void who_is_evicted_stays_out(void **state)
     world_free(w);
 }
 
+/* With another credential it is a member again, though all have forgotten it, and what it had to say about itself was said
+ * while nobody would listen: whoever it pings asks for its record, and takes from a stranger that record and no other. */
+static void who_was_evicted_and_is_vouched_for_again_comes_back(void **state)
+{
+    struct world *w = several(5);
+    (void)state;
+    world_run(w, 10000);
+    for (int at = 0; at < 5; at++)
+        if (at != 3)
+            revoke(w, at, 3);
+    w->node[3].version++;
+    assert_int_equal(world_publish(w, 3, false), ERR_OK);
+    world_drain(w, 3);
+    world_run(w, w->now + 60000);
+    for (int at = 0; at < 5; at++)
+        assert_string_equal(world_state(w, at, 3), at == 3 ? "alive" : "unknown");
+    for (int at = 0; at < 5; at++)
+        w->node[at].refused = 0;
+    world_run(w, w->now + 10000);
+    expect_all(w, 5, "alive", 3);
+    world_free(w);
+}
+
 /* The revocation may come first, too: before the member was ever heard of, while it is suspect, dead, or has left. */
 static void eviction_meets_every_state(void **state)
 {
@@ -440,6 +463,7 @@ int main(void)
         cmocka_unit_test(halves_that_lived_apart_for_an_hour),
         cmocka_unit_test(a_tombstone_cannot_be_undone),
         cmocka_unit_test(who_is_evicted_stays_out),
+        cmocka_unit_test(who_was_evicted_and_is_vouched_for_again_comes_back),
         cmocka_unit_test(eviction_meets_every_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
