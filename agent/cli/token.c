@@ -14,7 +14,7 @@
 #include "store/file.h"
 
 static const char *ca, *key_file, *root_file, *passphrase_file, *node, *out_file;
-static struct args_list services, labels;
+static struct args_list services, labels, roots;
 static int64_t ttl = 24 * 3600, credential_life = 720 * 3600;
 static bool force, json;
 
@@ -32,6 +32,9 @@ static const struct args_option options[] = {
      .seconds = &credential_life},
     {"key", 0, "FILE", "enrol key, instead of DIR/enrol.key", .text = &key_file},
     {"root", 0, "FILE", "root of trust, instead of DIR/root.trust", .text = &root_file},
+    {"roots", 0, "FILE",
+     "a root before that one, oldest first: for hosts that trust it and missed what came after",
+     .list = &roots},
     {"passphrase-file", 0, "FILE", "passphrase of the enrol key (else $STARLING_PASSPHRASE, or asked for)",
      .text = &passphrase_file},
     {"force", 0, NULL, "replace FILE if it exists", .flag = &force},
@@ -66,20 +69,23 @@ static int read_limits(struct grant *g)
 }
 
 /* A fresh key, a grant for it, and both with the root as the token's text. */
-static enum err seal_token(struct buf *text, struct grant *g, struct bytes root, const struct sign_key *enrol,
-                           struct buf *why)
+static enum err seal_token(struct buf *text, struct grant *g, struct bytes root, struct bytes chain,
+                           const struct sign_key *enrol, struct buf *why)
 {
     struct sign_key fresh;
     struct buf grant = {0};
     sign_key_new(&fresh);
     g->key = fresh.pub;
     enum err err = grant_create(&grant, g, enrol);
-    if (!err)
-        err = token_encode(text, root, buf_bytes(&grant), &fresh);
     if (err == ERR_LIMIT)
         buf_addf(why, "so many services and labels do not fit in one grant; make two tokens, or use '*'");
     else if (err)
         buf_addf(why, "the grant could not be signed: %s", err_text(err));
+    else if (chain.len == 0)
+        err = token_encode(text, root, buf_bytes(&grant), &fresh);
+    else if ((err = token_encode_chain(text, chain, buf_bytes(&grant), &fresh)) == ERR_LIMIT)
+        buf_addf(why, "so many roots do not fit in one token (%d bytes); leave out the oldest",
+                 TOKEN_TEXT_MAX);
     sign_key_fini(&fresh);
     buf_fini(&grant);
     return err;
@@ -138,25 +144,62 @@ static void report_text(const struct grant *g)
            limits_time_text(g->expires, until), (long long)(g->credential_life / 3600), out_file);
 }
 
+static enum err read_roots(struct buf file[], struct buf *why)
+{
+    enum err err = ERR_OK;
+    for (size_t i = 0; !err && i < roots.count; i++)
+        err = file_read(&file[i], roots.at[i], ROOT_BYTES_MAX, why);
+    return err;
+}
+
+/* Of --roots and the root itself, verified step by step; empty without --roots. */
+static enum err make_chain(struct buf *chain, struct bytes root, struct buf *why)
+{
+    struct buf file[ARGS_LIST_MAX] = {{0}};
+    struct bytes all[ARGS_LIST_MAX + 1];
+    struct chain opened;
+    struct refusal refusal = {0};
+    if (roots.count == 0)
+        return ERR_OK;
+    enum err err = read_roots(file, why);
+    for (size_t i = 0; i < roots.count; i++)
+        all[i] = buf_bytes(&file[i]);
+    all[roots.count] = root;
+    if (!err)
+        err = chain_of(chain, all, roots.count + 1);
+    if (!err && (err = chain_open(&opened, buf_bytes(chain), NULL, &refusal)) != ERR_OK)
+        buf_addf(
+            why,
+            "--roots: these do not lead to root.trust one by one (%s: %s); give each root once, the oldest "
+            "first, and not root.trust itself",
+            refusal.field ? refusal.field : "chain", refusal.reason ? refusal.reason : err_text(err));
+    for (size_t i = 0; i < roots.count; i++)
+        buf_fini(&file[i]);
+    return err;
+}
+
 static enum err create(struct grant *g, struct bytes root_bytes, const struct root *root, struct buf *why)
 {
     struct sign_key enrol = {0};
-    struct buf text = {0};
+    struct buf text = {0}, chain = {0};
     const struct keys_place place = {.ca = ca, .key_file = key_file, .passphrase_file = passphrase_file};
     wall_s now = (wall_s)time(NULL);
     g->mesh = root->mesh;
     g->not_before = now;
     g->expires = now + ttl;
     g->credential_life = credential_life;
-    enum err err = keys_load(&enrol, "enrol", &place, why);
+    enum err err = make_chain(&chain, root_bytes, why);
+    if (!err)
+        err = keys_load(&enrol, "enrol", &place, why);
     if (!err)
         err = limits_check_key(root, &enrol, now, why);
     if (!err)
-        err = seal_token(&text, g, root_bytes, &enrol, why);
+        err = seal_token(&text, g, root_bytes, buf_bytes(&chain), &enrol, why);
     if (!err)
         err = write_token(&text, why);
     sign_key_fini(&enrol);
     secret_fini(&text);
+    buf_fini(&chain);
     return err;
 }
 

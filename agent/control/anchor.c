@@ -21,6 +21,23 @@ static void note(struct anchor *a, const struct chain *c)
     a->count = c->count;
 }
 
+/* Ours, with what theirs has before it (if theirs holds our first root) and after it. */
+static enum err merge(struct buf *out, const struct chain *ours, const struct chain *theirs)
+{
+    struct bytes all[2 * CHAIN_ROOTS_MAX];
+    size_t n = 0;
+    struct hash first = root_hash(ours->envelope[0]);
+    bool longer = chain_has(theirs, &first);
+    for (size_t i = 0; longer && theirs->first_epoch + i < ours->first_epoch; i++)
+        all[n++] = theirs->envelope[i];
+    for (size_t i = 0; i < ours->count; i++)
+        all[n++] = ours->envelope[i];
+    for (size_t i = 0; i < theirs->count; i++)
+        if (theirs->first_epoch + i > ours->newest.epoch)
+            all[n++] = theirs->envelope[i];
+    return chain_of(out, all, n);
+}
+
 /* -- boot -------------------------------------------------------------------------------------- */
 
 /* The file is beyond the stored chain: its next step, or the operator's word. */
@@ -103,6 +120,27 @@ enum err anchor_refresh(struct store *s, const char *folder, struct buf *why)
     return readable ? e : ERR_OK;
 }
 
+/* What a token has brought goes behind the stored chain, if it follows. */
+static enum err add_walked(struct buf *chain, struct bytes walked)
+{
+    struct chain ours, theirs;
+    struct buf longer = {0};
+    if (walked.len == 0 || chain->len == 0)
+        return ERR_OK;
+    enum err e = chain_open(&ours, buf_bytes(chain), NULL, NULL);
+    struct hash newest = root_hash(e == ERR_OK ? ours.envelope[ours.count - 1] : walked);
+    if (e != ERR_OK || chain_open(&theirs, walked, &newest, NULL) != ERR_OK)
+        return e == ERR_NOMEM ? e : ERR_OK; /* reconcile() says what is wrong with ours */
+    e = merge(&longer, &ours, &theirs);
+    if (e != ERR_OK) {
+        buf_fini(&longer);
+        return e;
+    }
+    buf_fini(chain);
+    *chain = longer;
+    return ERR_OK;
+}
+
 static enum err use_newest(struct anchor *a, struct trust **trust)
 {
     struct chain c;
@@ -118,12 +156,14 @@ static enum err use_newest(struct anchor *a, struct trust **trust)
     return ERR_OK;
 }
 
-enum err anchor_init(struct anchor *a, struct store *s, struct bytes root_file, struct trust **trust,
-                     struct metrics *m, struct buf *why)
+enum err anchor_init(struct anchor *a, struct store *s, struct bytes root_file, struct bytes walked,
+                     struct trust **trust, struct metrics *m, struct buf *why)
 {
     *a = (struct anchor){.metrics = m};
     enum err e = store_fact_get(s, "roots", &a->chain);
     struct hash stored = hash_of(buf_bytes(&a->chain));
+    if (e == ERR_OK)
+        e = add_walked(&a->chain, walked);
     if (e == ERR_OK)
         e = reconcile(&a->chain, root_file, trust_root(*trust), why);
     struct hash now = hash_of(buf_bytes(&a->chain));
@@ -181,23 +221,6 @@ static enum err judge_other(struct anchor *a, struct bytes in)
                   (unsigned long long)a->epoch);
     a->forked = true;
     return ERR_CONFLICT;
-}
-
-/* Ours, with what theirs has before it (if theirs holds our first root) and after it. */
-static enum err merge(struct buf *out, const struct chain *ours, const struct chain *theirs)
-{
-    struct bytes all[2 * CHAIN_ROOTS_MAX];
-    size_t n = 0;
-    struct hash first = root_hash(ours->envelope[0]);
-    bool longer = chain_has(theirs, &first);
-    for (size_t i = 0; longer && theirs->first_epoch + i < ours->first_epoch; i++)
-        all[n++] = theirs->envelope[i];
-    for (size_t i = 0; i < ours->count; i++)
-        all[n++] = ours->envelope[i];
-    for (size_t i = 0; i < theirs->count; i++)
-        if (theirs->first_epoch + i > ours->newest.epoch)
-            all[n++] = theirs->envelope[i];
-    return chain_of(out, all, n);
 }
 
 /* With our newest root in it: *fresh gets all that both hold, if that is more than we have. */

@@ -41,16 +41,18 @@ struct anchor {
 must_check enum err anchor_refresh(struct store *s, const char *folder, struct buf *why);
 /* Verifies the stored chain against `*trust`, made of the file root.trust, and replaces it by that of the newest root. `why`:
  * a sentence on error, or on ERR_OK what was found that an operator should know (may stay empty). ERR_CONFLICT: root.trust
- * is not of this chain and not newer; ERR_DAMAGED; ERR_NOMEM; ERR_IO. */
+ * is not of this chain and not newer; ERR_DAMAGED; ERR_NOMEM; ERR_IO. `walked` (may be empty): the chain by which a token led
+ * from the stored chain to root.trust; it is kept with it. */
 must_check enum err anchor_init(struct anchor *a, struct store *s, struct bytes root_file,
-                                struct trust **trust, struct metrics *m, struct buf *why);
+                                struct bytes walked, struct trust **trust, struct metrics *m,
+                                struct buf *why);
 void anchor_fini(struct anchor *a);
 /* Checks a chain and hands it to the store. ERR_OK: under way, the store confirms `ticket`; ERR_AGAIN: another is under way;
  * ERR_EXISTS: in force already; anything else: refused, and `why` says why. `now` is the trust in force, whose revoked keys
  * the new one takes over. */
 must_check enum err anchor_offer(struct anchor *a, struct store *s, const struct trust *now,
                                  struct bytes chain, uint64_t ticket, struct buf *why);
-/* The same for one root that is to follow the newest. */
+/* The same for one root that is to follow the newest, as an operator or a token brings it. */
 must_check enum err anchor_offer_root(struct anchor *a, struct store *s, const struct trust *now,
                                       struct bytes root, uint64_t ticket, struct buf *why);
 /* The store has answered. The trust to use from now on (the caller's reference), or NULL: nothing changes. */

@@ -87,7 +87,8 @@ static enum err open_state(struct control *c, struct buf *why)
         return e;
     if (!control_services_are_allowed(&c->config, &c->identity, why))
         return ERR_DENIED;
-    e = anchor_init(&c->anchor, c->store, buf_bytes(&c->identity.root), &c->identity.trust, c->metrics, why);
+    e = anchor_init(&c->anchor, c->store, buf_bytes(&c->identity.root), buf_bytes(&c->identity.roots),
+                    &c->identity.trust, c->metrics, why);
     if (e != ERR_OK)
         return e;
     struct bytes mesh = trust_root(c->identity.trust)->mesh;

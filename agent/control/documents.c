@@ -279,6 +279,7 @@ void control_roots_stored(struct control *c, enum err outcome)
     struct trust *fresh = anchor_confirmed(&c->anchor, outcome);
     if (!fresh) {
         refuse_publisher(c, TICKET_ROOTS, "trust", "root", outcome);
+        control_renewal_roots_stored(c);
         return;
     }
     control_announce_roots(c); /* before anybody falls by it: he is told of it */
@@ -295,6 +296,7 @@ void control_roots_stored(struct control *c, enum err outcome)
     snprintf(text, sizeof text, "the root of epoch %llu is in force here and on its way to every agent",
              (unsigned long long)c->anchor.epoch);
     answer_publisher(c, TICKET_ROOTS, ERR_OK, text);
+    control_renewal_roots_stored(c);
 }
 
 /* -- where they come from ---------------------------------------------------------------------- */

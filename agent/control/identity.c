@@ -142,6 +142,103 @@ static enum err make_wish(struct enrol_wish *w, const struct config *config, wal
     return ERR_OK;
 }
 
+/* -- newer roots -------------------------------------------------------------------------------- */
+
+/* The roots that lead on from ours, as a chain with ours in it; nothing: there are none, or they do not follow. */
+static enum err roots_beyond(struct buf *chain, const struct identity *id, const struct token *t)
+{
+    struct chain led;
+    struct root next;
+    struct hash ours = root_hash(buf_bytes(&id->root));
+    const struct bytes both[] = {buf_bytes(&id->root), t->root};
+    if (t->chain.len == 0)
+        return root_follow(&next, trust_root(id->trust), t->root, NULL) == ERR_OK ? chain_of(chain, both, 2)
+                                                                                  : ERR_OK;
+    if (chain_open(&led, t->chain, &ours, NULL) == ERR_OK && led.newest.epoch > trust_root(id->trust)->epoch)
+        buf_add_bytes(chain, t->chain);
+    return buf_ok(chain) ? ERR_OK : ERR_NOMEM;
+}
+
+/* Takes the newest of them over, in the folder first. */
+static enum err follow_roots(struct identity *id, struct bytes chain, const struct config *config,
+                             struct buf *why)
+{
+    struct chain c;
+    struct trust *fresh = NULL;
+    struct buf newest = {0};
+    unsigned long long before = trust_root(id->trust)->epoch;
+    enum err e = chain_open(&c, chain, NULL, NULL);
+    if (e == ERR_OK)
+        e = trust_new(&fresh, c.envelope[c.count - 1], NULL);
+    if (e == ERR_OK)
+        e = save_public(config, "root.trust", c.envelope[c.count - 1], why);
+    if (e == ERR_OK)
+        buf_add_bytes(&newest, c.envelope[c.count - 1]);
+    if (e != ERR_OK || !buf_ok(&newest)) {
+        trust_unref(fresh);
+        buf_fini(&newest);
+        return e == ERR_OK ? ERR_NOMEM : e;
+    }
+    log_info(
+        "trust",
+        "the token leads from the root of epoch %llu to that of epoch %llu, each signed by the one before: "
+        "it is trusted from now on",
+        before, (unsigned long long)c.newest.epoch);
+    trust_unref(id->trust);
+    buf_fini(&id->root);
+    id->trust = fresh;
+    id->root = newest;
+    return ERR_OK;
+}
+
+/* At a start, whatever else the token is good for. One that cannot be read is complained of when it is needed. */
+static enum err follow_token(struct identity *id, const struct config *config, wall_s now, struct buf *why)
+{
+    struct opened_token t = {.text = {0}};
+    struct buf unread = {0};
+    enum err e = ERR_OK;
+    if (config->token_path[0] && open_token(&t, config, now, &unread) == ERR_OK) {
+        e = roots_beyond(&id->roots, id, &t.token);
+        if (e == ERR_OK && id->roots.len > 0)
+            e = follow_roots(id, buf_bytes(&id->roots), config, why);
+    }
+    close_token(&t);
+    buf_fini(&unread);
+    return e;
+}
+
+/* While the agent runs: does what was brought (its root, or chain of roots) stand on a newer root than we do? Then that is
+ * to be trusted first, if it follows ours; that is judged by who keeps our chain. */
+static enum err ask_to_follow(const struct renewal *r, struct bytes root, struct bytes chain, uint64_t *epoch)
+{
+    struct root theirs;
+    uint64_t ours = trust_root(r->of->trust)->epoch;
+    if (root_open(&theirs, root) != ERR_OK)
+        return ERR_OK; /* nothing good can stand on it */
+    *epoch = theirs.epoch;
+    if (!r->roots || theirs.epoch <= ours || (chain.len == 0 && theirs.epoch != ours + 1))
+        return ERR_OK;
+    if (chain.len > 0)
+        buf_add_bytes(r->roots, chain);
+    else if (chain_begin(r->roots, root) != ERR_OK)
+        return ERR_NOMEM;
+    return buf_ok(r->roots) ? ERR_AGAIN : ERR_NOMEM;
+}
+
+/* What was brought is refused, and stands on a root that we cannot follow. */
+static void say_gap(struct buf *why, const struct renewal *r, uint64_t epoch)
+{
+    unsigned long long ours = trust_root(r->of->trust)->epoch;
+    if (epoch > ours)
+        buf_addf(why,
+                 "; it was made under the root of epoch %llu, and this host trusts that of epoch %llu: it "
+                 "needs the "
+                 "roots between (starling token create --roots FILE), or the new root.trust put into its "
+                 "data folder "
+                 "while it is stopped",
+                 (unsigned long long)epoch, ours);
+}
+
 /* -- what a credential must say ------------------------------------------------------------------ */
 
 static bool labels_differ(const struct config *config, const struct credential *c)
@@ -412,8 +509,8 @@ static enum err load(struct identity *id, struct stored *st, const struct config
 /* -- renewal ----------------------------------------------------------------------------------- */
 
 /* The token's own answer, with the Noise key that it is to name. */
-static enum err ask_token(struct buf *out, struct dh_key *noise, const struct renewal *r, wall_s now,
-                          struct buf *why)
+static enum err ask_token(struct buf *out, struct dh_key *noise, const struct renewal *r, uint64_t *epoch,
+                          wall_s now, struct buf *why)
 {
     struct opened_token t = {.text = {0}};
     struct enrolment en = {.identity = r->of->sign, .noise = *noise};
@@ -421,6 +518,8 @@ static enum err ask_token(struct buf *out, struct dh_key *noise, const struct re
     struct refusal refusal = {0};
     enum err e =
         r->token.len ? decode_token(&t, r->token, "", now, why) : open_token(&t, r->config, now, why);
+    if (e == ERR_OK)
+        e = ask_to_follow(r, t.token.root, t.token.chain, epoch);
     if (e == ERR_OK)
         e = make_wish(&wish, r->config, now, why);
     if (e == ERR_OK && r->roll_noise_key)
@@ -505,12 +604,18 @@ static enum err renew(struct proof **out, const struct dh_key *now_noise, const 
 {
     struct buf envelope = {0}, root = {0};
     struct dh_key noise = *now_noise;
+    uint64_t epoch = 0; /* of the root that it was made under */
     enum err e = r->credential.len ? credential_text_decode(&envelope, &root, r->credential)
-                                   : ask_token(&envelope, &noise, r, now, why);
+                                   : ask_token(&envelope, &noise, r, &epoch, now, why);
     if (e != ERR_OK && r->credential.len)
         buf_add_str(why, "that is no credential of `starling enrol sign`, or it was cut");
-    if (e == ERR_OK)
+    if (e == ERR_OK && r->credential.len)
+        e = ask_to_follow(r, buf_bytes(&root), bytes_of(NULL, 0), &epoch);
+    if (e == ERR_OK) {
         e = renew_with(out, buf_bytes(&envelope), &noise, r->roll_noise_key, r, now, why);
+        if (e == ERR_AUTH)
+            say_gap(why, r, epoch);
+    }
     dh_key_fini(&noise);
     buf_fini(&envelope);
     buf_fini(&root);
@@ -654,6 +759,8 @@ enum err identity_open(struct identity *out, const struct config *config, wall_s
     if (e == ERR_OK)
         e = load(out, &st, config, why);
     if (e == ERR_OK)
+        e = follow_token(out, config, now, why);
+    if (e == ERR_OK)
         e = check(out, &st, config, now, why);
     stored_fini(&st);
     return e;
@@ -665,4 +772,5 @@ void identity_fini(struct identity *id)
     proof_unref(id->proof);
     trust_unref(id->trust);
     buf_fini(&id->root);
+    buf_fini(&id->roots);
 }

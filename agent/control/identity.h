@@ -7,7 +7,8 @@
  *
  * First start: needs a token, or a credential that was signed for the keys asked for; asks nobody. Later starts
  * need neither; a token given then renews the credential for the same keys when it says something else or is about to
- * expire. */
+ * expire. A token may bring newer roots: they are followed one by one from the one that is trusted here, and kept, before
+ * anything is judged by them; a root that nothing leads to is not believed because a token says so. */
 #ifndef CONTROL_IDENTITY_H
 #define CONTROL_IDENTITY_H
 
@@ -19,6 +20,7 @@ struct identity {
     struct proof *proof;               /* what peers are shown; replaced by control_take_proof() */
     struct credential credential_open; /* its newest credential; borrows from it */
     struct buf root;
+    struct buf roots; /* the chain by which the token led to `root` at this start; empty: it did not */
     struct trust *trust;
 };
 
@@ -35,10 +37,13 @@ struct renewal {
     struct bytes credential; /* or a ready one, as text of `starling enrol sign` */
     bool must_extend;        /* refuse one that does not end later (ERR_STALE) */
     bool roll_noise_key;     /* with a token: make a new Noise key, too */
+    struct buf
+        *roots; /* appended to when what was brought stands on newer roots; NULL: they are not looked at */
 };
 /* Makes it, judges it as every peer will, stores it, durable, and gives the proof to use from now on. Reads and writes
  * files: not for the control loop. On error nothing has changed, and `why` is a sentence: ERR_DENIED, ERR_REVOKED,
- * ERR_EXPIRED, ... */
+ * ERR_EXPIRED, ... ERR_AGAIN: `roots` are to be followed and trusted first (a chain, of one root if that is the next), then
+ * ask again. */
 must_check enum err identity_renew(struct proof **out, const struct renewal *r, wall_s now, struct buf *why);
 /* Takes this proof over (a reference). */
 void identity_take_proof(struct identity *id, struct proof *p);

@@ -155,6 +155,7 @@ void control_judge_own(struct control *c);
 void control_prove(struct control *c); /* tells sessions and the bulk lane what we show from now on */
 void control_renewal_step(struct control *c);
 void control_renewal_fini(struct control *c);
+void control_renewal_roots_stored(struct control *c); /* or not stored: whoever waits for it goes on */
 
 /* Of reload.c. */
 void control_on_signal(void *arg, int signum);

@@ -29,6 +29,8 @@ struct renewing {
     void *arg;
     enum err outcome;
     struct proof *proof;
+    struct buf roots;   /* that have to be trusted first */
+    bool waits, walked; /* until they are stored; they were */
     struct buf why;
 };
 
@@ -39,6 +41,7 @@ static void renewing_free(struct renewing *r)
     secret_fini(&r->token);
     buf_fini(&r->credential);
     proof_unref(r->proof);
+    buf_fini(&r->roots);
     buf_fini(&r->why);
     free(r);
 }
@@ -135,12 +138,10 @@ static void say_failure(struct control *c, const char *text)
 
 /* -- the thread --------------------------------------------------------------------------------- */
 
-static void finished(void *arg)
+static void conclude(struct control *c)
 {
-    struct control *c = arg;
     struct renewing *r = c->renewing;
     struct buf text = {0};
-    pthread_join(r->thread, NULL);
     c->renewing = NULL;
     enum err e = r->outcome == ERR_OK ? adopt(c, r, &text) : r->outcome;
     if (r->outcome != ERR_OK)
@@ -162,6 +163,62 @@ static void finished(void *arg)
         r->done(r->arg, e, buf_str(&text));
     buf_fini(&text);
     renewing_free(r);
+}
+
+static enum err start_thread(struct renewing *r);
+
+/* Newer roots before what stands on them: they are offered to the anchor as if an operator or gossip had brought them, and
+ * the renewal begins again when they are in force. */
+static enum err offer_roots(struct control *c, struct renewing *r)
+{
+    struct chain roots;
+    enum err e = chain_open(&roots, buf_bytes(&r->roots), NULL, NULL);
+    if (e != ERR_OK)
+        return e;
+    return roots.count == 1 ? anchor_offer_root(&c->anchor, c->store, c->identity.trust, roots.envelope[0],
+                                                TICKET_ROOTS, &r->why)
+                            : anchor_offer(&c->anchor, c->store, c->identity.trust, buf_bytes(&r->roots),
+                                           TICKET_ROOTS, &r->why);
+}
+
+static void begin_again(struct control *c, struct renewing *r)
+{
+    trust_unref(r->of.trust);
+    r->of.trust = trust_ref(c->identity.trust);
+    r->ask.roots = NULL;
+    r->now = control_wall(c);
+    r->waits = false;
+    buf_fini(&r->why);
+    r->outcome = start_thread(r);
+    if (r->outcome != ERR_OK)
+        conclude(c);
+}
+
+static void finished(void *arg)
+{
+    struct control *c = arg;
+    struct renewing *r = c->renewing;
+    pthread_join(r->thread, NULL);
+    if (r->outcome != ERR_AGAIN || r->roots.len == 0 || r->walked) {
+        conclude(c);
+        return;
+    }
+    r->walked = true;
+    buf_fini(&r->why);
+    enum err e = offer_roots(c, r);
+    r->waits = e == ERR_OK;
+    if (e == ERR_EXISTS) {
+        begin_again(c, r);
+    } else if (e != ERR_OK) {
+        r->outcome = e;
+        conclude(c);
+    }
+}
+
+void control_renewal_roots_stored(struct control *c)
+{
+    if (c->renewing && c->renewing->waits)
+        begin_again(c, c->renewing);
 }
 
 static void *thread_main(void *arg)
@@ -209,7 +266,8 @@ static struct renewing *renewing_new(struct control *c, const struct control_ren
                               .token = buf_bytes(&r->token),
                               .credential = buf_bytes(&r->credential),
                               .must_extend = ask->must_extend && !c->is_revoked && !begins_later(c),
-                              .roll_noise_key = ask->roll_noise_key};
+                              .roll_noise_key = ask->roll_noise_key,
+                              .roots = &r->roots};
     return r;
 }
 
@@ -250,7 +308,8 @@ void control_renewal_step(struct control *c)
 void control_renewal_fini(struct control *c)
 {
     if (c->renewing) {
-        pthread_join(c->renewing->thread, NULL);
+        if (!c->renewing->waits)
+            pthread_join(c->renewing->thread, NULL);
         renewing_free(c->renewing);
     }
     buf_fini(&c->renewal_said);

@@ -1,11 +1,12 @@
 /* A token: what a host needs to join. "starling-token-1:" and base64 of msgpack [root, grant, seed of the
- * grant's key]. */
+ * grant's key]; "starling-token-2:" has a chain of roots in the first place. */
 #include <sodium.h>
 
 #include "trust/base64.h"
 #include "trust/body.h"
 
-#define HEAD "starling-token-1:"
+#define HEAD       "starling-token-1:"
+#define HEAD_CHAIN "starling-token-2:"
 
 enum { SEED_BYTES = 32, BASE64 = sodium_base64_VARIANT_ORIGINAL };
 
@@ -21,18 +22,31 @@ enum err body_wrap(struct buf *out, const char *head, struct bytes raw)
     return buf_ok(out) ? ERR_OK : ERR_NOMEM;
 }
 
-enum err token_encode(struct buf *out, struct bytes root, struct bytes grant, const struct sign_key *key)
+static enum err encode(struct buf *out, const char *head, struct bytes roots, struct bytes grant,
+                       const struct sign_key *key)
 {
     struct buf raw = {0};
-    if (!buf_reserve(&raw, root.len + grant.len + 64))
+    if (!buf_reserve(&raw, roots.len + grant.len + 64))
         return ERR_NOMEM;
     codec_put_array(&raw, 3);
-    codec_put_bin(&raw, root);
+    codec_put_bin(&raw, roots);
     codec_put_bin(&raw, grant);
     codec_put_bin(&raw, bytes_of(key->sec, SEED_BYTES));
-    enum err err = body_wrap(out, HEAD, buf_bytes(&raw));
+    enum err err = body_wrap(out, head, buf_bytes(&raw));
     secret_fini(&raw);
     return err;
+}
+
+enum err token_encode(struct buf *out, struct bytes root, struct bytes grant, const struct sign_key *key)
+{
+    return encode(out, HEAD, root, grant, key);
+}
+
+enum err token_encode_chain(struct buf *out, struct bytes chain, struct bytes grant,
+                            const struct sign_key *key)
+{
+    enum err err = encode(out, HEAD_CHAIN, chain, grant, key);
+    return err || out->len <= TOKEN_TEXT_MAX ? err : ERR_LIMIT;
 }
 
 static bool is_space(uint8_t b)
@@ -102,6 +116,21 @@ static enum err open_parts(struct token *t, const uint8_t seed[SEED_BYTES], wall
     return err ? err : check_times(&root, &grant, now, why);
 }
 
+static bool begins_with(struct bytes text, const char *head)
+{
+    return text.len >= strlen(head) && memcmp(text.at, head, strlen(head)) == 0;
+}
+
+/* The newest of them is the token's root. */
+static enum err open_chain(struct token *t, struct refusal *why)
+{
+    struct chain c;
+    enum err err = chain_open(&c, t->chain, NULL, why);
+    if (!err)
+        t->root = c.envelope[c.count - 1];
+    return err;
+}
+
 enum err token_decode_why(struct token *out, struct buf *space, struct bytes text, wall_s now,
                           struct refusal *why)
 {
@@ -109,15 +138,21 @@ enum err token_decode_why(struct token *out, struct buf *space, struct bytes tex
     uint8_t seed[SEED_BYTES];
     *out = t;
     space->len = 0;
-    enum err err = body_unwrap(space, HEAD, text, TOKEN_TEXT_MAX, "token", why);
+    bool has_chain = begins_with(trimmed(text), HEAD_CHAIN);
+    enum err err = body_unwrap(space, has_chain ? HEAD_CHAIN : HEAD, text, TOKEN_TEXT_MAX, "token", why);
     if (err)
         return err;
     struct codec c = codec_of(buf_bytes(space));
     codec_array(&c, "token", 3, 3);
-    t.root = codec_bin(&c, "token.root", 1, ROOT_BYTES_MAX);
+    if (has_chain)
+        t.chain = codec_bin(&c, "token.roots", 1, TOKEN_TEXT_MAX);
+    else
+        t.root = codec_bin(&c, "token.root", 1, ROOT_BYTES_MAX);
     t.grant = codec_bin(&c, "token.grant", 1, GRANT_BYTES_MAX);
     codec_bin_copy(&c, "token.key", seed, sizeof seed);
     err = codec_end(&c, why);
+    if (!err && has_chain)
+        err = open_chain(&t, why);
     if (!err)
         err = open_parts(&t, seed, now, why);
     if (!err)

@@ -177,14 +177,19 @@ must_check enum err grant_open_why(struct grant *out, const struct root *root, s
 bool grant_allows(const struct grant *g, struct bytes service);
 
 /* A token: "starling-token-1:" and base64 of [root envelope, grant envelope, 32-byte seed of the grant's
- * key]. */
+ * key]; or "starling-token-2:" with a chain of roots in the place of the root, for hosts that trust one of them and
+ * have missed what came after it. */
 struct token {
-    struct bytes root, grant; /* envelopes */
+    struct bytes root, grant; /* envelopes; of a chain the newest root */
+    struct bytes chain;       /* as chain_open() reads it; empty: there is none */
     struct sign_key key;
 };
 must_check enum err token_encode(struct buf *out, struct bytes root, struct bytes grant,
                                  const struct sign_key *key);
-/* Decodes and verifies all three against each other. `space` holds the decoded bytes that *out borrows from;
+/* With a chain whose last root vouches for the grant. ERR_LIMIT: longer than TOKEN_TEXT_MAX; ERR_NOMEM. */
+must_check enum err token_encode_chain(struct buf *out, struct bytes chain, struct bytes grant,
+                                       const struct sign_key *key);
+/* Decodes and verifies all three against each other, a chain step by step. `space` holds the decoded bytes that *out borrows from;
  * end both with token_fini() (also after an error). White space around the text is ignored: it gets pasted.
  * ERR_MALFORMED, ERR_AUTH, ERR_FOREIGN, ERR_EXPIRED (or not yet valid), ERR_NOMEM. */
 must_check enum err token_decode(struct token *out, struct buf *space, struct bytes text, wall_s now);

@@ -1,6 +1,6 @@
 /* Tokens from hostile text, and roots and grants whose bodies were edited and signed again with the right
  * keys. u8 mode   0: the bytes are the text   1: edits of the text   2: edits of the root's body   3: edits
- * of the grant's body A token that is accepted is made of a root and a grant that are written again to the
+ * of the grant's body   4: edits of the text of one with a chain of roots   5: edits of its chain. A token that is accepted is made of a root and a grant that are written again to the
  * very same bytes (B16). */
 #include "trust_world.h"
 
@@ -25,6 +25,18 @@ static void check_grant(struct bytes bytes, const struct root *root)
     buf_fini(&again);
 }
 
+/* Its root is the last of the chain, which is one in its one spelling. */
+static void check_chain(const struct token *t)
+{
+    struct chain c;
+    struct buf again = {0};
+    if (t->chain.len == 0)
+        return;
+    check(chain_open(&c, t->chain, NULL, NULL) == ERR_OK && bytes_eq(c.envelope[c.count - 1], t->root));
+    check(chain_of(&again, c.envelope, c.count) == ERR_OK && bytes_eq(buf_bytes(&again), t->chain));
+    buf_fini(&again);
+}
+
 static void judge(struct bytes text)
 {
     struct token t;
@@ -34,6 +46,7 @@ static void judge(struct bytes text)
     enum err err = token_decode_why(&t, &space, text, NOW, &why);
     if (err == ERR_OK) {
         check_root(t.root, &root);
+        check_chain(&t);
         check_grant(t.grant, &root);
         check(node_id_eq(&t.key.pub, &world.granted.pub));
     } else {
@@ -57,20 +70,46 @@ static void judge_signed(int mode, struct rd *edits)
     buf_fini(&text);
 }
 
+/* The text of a token with a chain, edited; or one with an edited chain. */
+static void judge_chain(bool is_text, struct rd *edits)
+{
+    struct buf second = {0}, chain = {0}, text = {0};
+    struct root r;
+    const struct sign_key *by = &world.root;
+    check(root_open(&r, buf_bytes(&world.root_bytes)) == ERR_OK);
+    r.epoch = 2;
+    check(root_create(&second, &r, &by, 1) == ERR_OK);
+    const struct bytes walk[] = {buf_bytes(&world.root_bytes), buf_bytes(&second)};
+    check(chain_of(&chain, walk, 2) == ERR_OK);
+    struct rd none = rd_init(bytes_of(NULL, 0));
+    struct buf bent = edited(buf_bytes(&chain), is_text ? &none : edits);
+    if (token_encode_chain(&text, buf_bytes(&bent), buf_bytes(&world.grant), &world.granted) == ERR_OK) {
+        struct buf bent_text = edited(buf_bytes(&text), is_text ? edits : &none);
+        judge(buf_bytes(&bent_text));
+        buf_fini(&bent_text);
+    }
+    buf_fini(&bent);
+    buf_fini(&second);
+    buf_fini(&chain);
+    buf_fini(&text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *in, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *in, size_t len)
 {
     struct rd r = rd_init(bytes_of(in, len));
     world_make();
-    int mode = rd_u8(&r) & 3;
+    int mode = rd_u8(&r) % 6;
     if (mode == 0) {
         judge(rd_bytes(&r, rd_left(&r)));
     } else if (mode == 1) {
         struct buf text = edited(buf_bytes(&world.token), &r);
         judge(buf_bytes(&text));
         buf_fini(&text);
-    } else {
+    } else if (mode < 4) {
         judge_signed(mode, &r);
+    } else {
+        judge_chain(mode == 4, &r);
     }
     return 0;
 }

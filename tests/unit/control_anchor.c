@@ -13,7 +13,7 @@ static struct store *store;
 static struct metrics *metrics;
 static struct anchor a;
 static struct trust *trust;
-static struct buf why, step[STEPS + 1], other; /* step[n]: the root of epoch n; keys n and n - 1 sign it */
+static struct buf walked, why, step[STEPS + 1], other; /* step[n]: the root of epoch n; keys n and n - 1 sign it */
 static sem_t news;
 
 static void wake(void *arg)
@@ -50,7 +50,7 @@ static enum err try_start(void)
     if (e == ERR_OK) {
         assert_int_equal(file_read(&bytes, file, ROOT_BYTES_MAX, &why), ERR_OK);
         assert_int_equal(trust_new(&trust, buf_bytes(&bytes), NULL), ERR_OK);
-        e = anchor_init(&a, store, buf_bytes(&bytes), &trust, metrics, &why);
+        e = anchor_init(&a, store, buf_bytes(&bytes), buf_bytes(&walked), &trust, metrics, &why);
     }
     buf_fini(&bytes);
     return e;

@@ -157,6 +157,60 @@ static void the_parts_of_a_token_must_belong_together_B10(void **state)
     buf_fini(&root);
 }
 
+/* Root 2 is signed by the keys of root 1, which it keeps, and has another enrol key, which signed the grant. */
+static void a_token_may_bring_the_roots_that_lead_to_its_own(void **state)
+{
+    struct mesh *m = *state;
+    struct sign_key fresh = key_of(88);
+    const struct sign_key *by = &m->root;
+    struct root r = {.mesh = STR("shop.example"),
+                     .epoch = 2,
+                     .root = {1, 1, {m->root.pub}},
+                     .policy = {1, 1, {m->policy.pub}},
+                     .enrol = {1, 1, {fresh.pub}}};
+    struct buf second = {0}, grant = {0}, chain = {0}, text = {0}, space = {0};
+    struct token t;
+    assert_int_equal(root_create(&second, &r, &by, 1), ERR_OK);
+    assert_int_equal(grant_create(&grant, &m->limits, &fresh), ERR_OK);
+    const struct bytes walk[] = {buf_bytes(&m->root_bytes), buf_bytes(&second)};
+    assert_int_equal(chain_of(&chain, walk, 2), ERR_OK);
+    assert_int_equal(token_encode_chain(&text, buf_bytes(&chain), buf_bytes(&grant), &m->granted), ERR_OK);
+    assert_memory_equal(text.at, "starling-token-2:", 17);
+    assert_int_equal(token_decode(&t, &space, buf_bytes(&text), NOW), ERR_OK);
+    assert_true(bytes_eq(t.root, buf_bytes(&second)) && bytes_eq(t.chain, buf_bytes(&chain)));
+    token_fini(&t, &space);
+    /* The grant has to stand on the last of them; and the steps are judged. */
+    text.len = 0;
+    assert_int_equal(token_encode_chain(&text, buf_bytes(&chain), buf_bytes(&m->grant), &m->granted), ERR_OK);
+    EXPECT_REFUSED(ERR_AUTH, "grant.signatures", token_decode_why(&t, &space, buf_bytes(&text), NOW, &why));
+    const struct bytes back[] = {walk[1], walk[0]};
+    chain.len = text.len = 0;
+    assert_int_equal(chain_of(&chain, back, 2), ERR_OK);
+    assert_int_equal(token_encode_chain(&text, buf_bytes(&chain), buf_bytes(&m->grant), &m->granted), ERR_OK);
+    EXPECT_REFUSED(ERR_STALE, "root.epoch", token_decode_why(&t, &space, buf_bytes(&text), NOW, &why));
+    for (size_t n = 0; n < text.len; n++)
+        assert_int_not_equal(token_decode(&t, &space, bytes_of(text.at, n), NOW), ERR_OK);
+    token_fini(&t, &space);
+    buf_fini(&second);
+    buf_fini(&grant);
+    buf_fini(&chain);
+    buf_fini(&text);
+}
+
+static void more_roots_than_fit_in_a_token_are_refused(void **state)
+{
+    struct mesh *m = *state;
+    struct bytes many[CHAIN_ROOTS_MAX];
+    struct buf chain = {0}, text = {0};
+    for (size_t i = 0; i < CHAIN_ROOTS_MAX; i++)
+        many[i] = buf_bytes(&m->root_bytes);
+    assert_int_equal(chain_of(&chain, many, CHAIN_ROOTS_MAX), ERR_OK);
+    assert_int_equal(token_encode_chain(&text, buf_bytes(&chain), buf_bytes(&m->grant), &m->granted),
+                     ERR_LIMIT);
+    buf_fini(&chain);
+    buf_fini(&text);
+}
+
 static void the_end_of_a_token_wipes_its_key(void **state)
 {
     struct mesh *m = *state;
@@ -334,6 +388,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_token_cut_or_changed_is_refused_B1_B20, setup, teardown),
         cmocka_unit_test_setup_teardown(the_parts_of_a_token_must_belong_together_B10, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_token_may_bring_the_roots_that_lead_to_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(more_roots_than_fit_in_a_token_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(the_end_of_a_token_wipes_its_key, setup, teardown),
         cmocka_unit_test_setup_teardown(a_grant_that_cannot_be_used_is_not_made, setup, teardown),
         cmocka_unit_test_setup_teardown(a_host_enrols_with_its_token_and_asks_nobody, setup, teardown),

@@ -60,7 +60,8 @@ static int setup(void **state)
     struct enrol_wish wish = {.node = STR("web-1"), .now = NOW};
     assert_int_equal(root_create(&w.root_bytes, &r, &by, 1), ERR_OK);
     assert_int_equal(grant_create(&w.grant, &g, &w.enrol), ERR_OK);
-    w.token = (struct token){buf_bytes(&w.root_bytes), buf_bytes(&w.grant), w.granted};
+    w.token =
+        (struct token){.root = buf_bytes(&w.root_bytes), .grant = buf_bytes(&w.grant), .key = w.granted};
     assert_int_equal(enrol(&w.host, &w.token, &wish, NULL), ERR_OK);
     return 0;
 }
@@ -118,7 +119,7 @@ static void a_revoked_key_is_refused_however_often_it_enrols_anew(void **state)
     struct enrol_wish wish = {.node = STR("web-7"), .now = NOW + 60};
     struct refusal why;
     assert_int_equal(grant_create(&grant, &g, &w.enrol), ERR_OK);
-    struct token fresh = {buf_bytes(&w.root_bytes), buf_bytes(&grant), second};
+    struct token fresh = {.root = buf_bytes(&w.root_bytes), .grant = buf_bytes(&grant), .key = second};
     assert_int_equal(enrol_renew(&w.host, &fresh, &wish, NULL), ERR_OK);
     assert_int_equal(judged_without(&w.host.identity, &why), ERR_REVOKED);
     assert_int_equal(judged_without(&w.granted, &why), ERR_OK); /* the other token made nothing of this one */
