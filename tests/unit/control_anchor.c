@@ -13,7 +13,8 @@ static struct store *store;
 static struct metrics *metrics;
 static struct anchor a;
 static struct trust *trust;
-static struct buf walked, why, step[STEPS + 1], other; /* step[n]: the root of epoch n; keys n and n - 1 sign it */
+static struct buf walked, why, step[STEPS + 1],
+    other; /* step[n]: the root of epoch n; keys n and n - 1 sign it */
 static sem_t news;
 
 static void wake(void *arg)
