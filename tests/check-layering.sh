@@ -107,6 +107,17 @@ grep -HnE '\b(clock_gettime|gettimeofday|time|socket|sendto|recvfrom|connect|usl
 n=$(grep -lE '<http_parser\.h>' $(list '^agent/.*\.[ch]$') /dev/null | wc -l)
 [ "$n" -le 1 ] || echo "agent/http: $n files include <http_parser.h>; one may" >>"$found"
 
+# One file signs and verifies, so that every signature is made for a type (ADVERSARY B17).
+# shellcheck disable=SC2046
+grep -HnE 'crypto_sign(_verify)?(_detached)?[[:space:]]*\(' $(list '^(agent|sim|store|gossip)/.*\.[ch]$' | grep -vx 'agent/trust/envelope\.c') /dev/null |
+    sed -E 's/^([^:]*:[0-9]*):.*/\1: signs or verifies; that is the business of agent\/trust\/envelope.c/' >>"$found" || true
+
+# Each fuzz target is for bytes that the inventory names.
+for f in $(list '^tests/fuzz/.*\.c$'); do
+    t=$(basename "$f" .c)
+    grep -q "\`$t\`" docs/contributing.md || echo "$f:1: is not in the table of docs/contributing.md" >>"$found"
+done
+
 # The layout.
 for top in $(echo "$files" | cut -d/ -f1 | sort -u); do
     case "$top" in

@@ -176,7 +176,7 @@ static enum err explain(enum err err, const char *what, const char *path, struct
     case ERR_OK:
         break;
     case ERR_AUTH:
-        buf_addf(why, "%s: the passphrase is wrong", path);
+        buf_addf(why, "%s: the passphrase is wrong, or the file is damaged: try a copy of it", path);
         break;
     case ERR_INVALID:
         buf_addf(why, "%s: a key of another kind than \"%s\"; name the right file", path, what);

@@ -57,6 +57,31 @@ grep -q 'enrol-sealed ' safe/enrol.key || fail "the key is not sealed"
 STARLING_PASSPHRASE='correct horse' "$starling" token create --ca safe --service web --node 'web-*' -o safe2.token >/dev/null
 refuses 1 'passphrase is wrong' env STARLING_PASSPHRASE=battery "$starling" token create --ca safe --service web --node 'web-*' -o no.token
 refuses 1 'no terminal' setsid -w "$starling" token create --ca safe --service web --node 'web-*' -o no.token
+# Key files that are not as they were made: what is wrong, with which file, and nothing is made.
+damaged() { # WORDS FILE: as enrol.key
+    chmod 600 "$2"
+    refuses 1 "$1" env STARLING_PASSPHRASE='correct horse' "$starling" token create --ca safe --key "$2" --service web --node 'web-*' -o no.token
+    grep -q "$2" "$T/said" || { cat "$T/said"; fail "the file is not named"; }
+    [ ! -e no.token ] || fail "a damaged key made a token"
+}
+"$starling" mesh init --name open.example --dir open >/dev/null
+for sealed in safe open; do
+    head -c 40 "$sealed/enrol.key" >bad.key; damaged 'not a key file' bad.key
+    { cat "$sealed/enrol.key"; echo more; } >bad.key; damaged 'not a key file' bad.key
+    sed 's/starling-key-1/starling-key-9/' "$sealed/enrol.key" >bad.key; damaged 'not a key file' bad.key
+    tr -d '\n' <"$sealed/enrol.key" >bad.key; damaged 'not a key file' bad.key
+done
+: >bad.key; damaged 'not a key file' bad.key
+head -c 200 /dev/zero >bad.key; damaged 'not a key file' bad.key
+head -c 100000 /dev/zero >bad.key; damaged 'more than the 256 allowed' bad.key
+# In a sealed file a damage cannot be told from a wrong passphrase, and is not called one.
+sed -E 's/(.{40})A/\1B/; t; s/(.{40})./\1A/' safe/enrol.key >bad.key; damaged 'passphrase is wrong, or the file is damaged' bad.key
+ln -sf safe/enrol.key link.key
+refuses 1 'link.key is a symbolic link' "$starling" token create --ca safe --key link.key --service web --node 'web-*' -o no.token
+for mode in 644 660 604; do
+    cp safe/enrol.key bad.key; chmod "$mode" bad.key
+    refuses 1 'bad.key.*chmod 600\|bad.key.*read or written by others' "$starling" token create --ca safe --key bad.key --service web --node 'web-*' -o no.token
+done
 # At a terminal it is asked for, and not shown.
 python3 - "$starling" <<'PY'
 import os, pty, sys

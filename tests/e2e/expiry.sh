@@ -29,6 +29,7 @@ warns() { is b status "any('credential $1' in w for w in o['warnings'])" True; }
 eventually 20 warns 'expires in'
 eventually 20 warns 'has expired'
 echo "- it has ended"
+ask b status --json >"$T/b.json"
 eventually 2 grep -q 'the credential of member b has expired' "$T/a/log"
 eventually 2 code_is 7085 cart 503
 refused() { ! code_is 7185 shop 200; }
@@ -36,6 +37,19 @@ eventually 2 refused
 for _ in 1 2 3 4 5 6 7 8; do refused || fail "a call of an expired host was served"; done
 state_of_b() { is a members "[m['state'] for m in o if m['name']=='b']" "['$1']"; }
 eventually 20 state_of_b dead
+echo "- nobody learns of it any more: not who joins, nor who restarts and has its record in the store"
+b_key=$(sed -n 's/.*"id": "\(ed25519:[0-9a-f]*\)".*/\1/p' "$T/b.json")
+[ -n "$b_key" ] || fail "b has no key"
+cp "$T/long" "$T/token"
+agent c 7200 --seed 127.0.0.1:7000
+two() { is "$1" members "sorted(m['name'] for m in o if m['state'] == 'alive')" "['a', 'c']"; }
+eventually 10 two a
+eventually 10 two c
+is c members "[m['name'] for m in o if m['id'] == '$b_key']" '[]' || fail "who joined was told of an expired host"
+crash a
+agent a 7000 --caller web=7085 --service shop=9001 --seed 127.0.0.1:7200
+eventually 10 two a
+is a members "[m['name'] for m in o if m['id'] == '$b_key']" '[]' || fail "an expired host came out of the store"
 echo "- with a new token it is back"
 crash b
 cp "$T/long" "$T/token"

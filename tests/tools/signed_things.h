@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "policy/overlay.h"
+#include "trust/request.h"
 #include "trust/trust.h"
 
 #define STR(s) bytes_of(s, sizeof(s) - 1)
@@ -27,7 +28,12 @@ enum { NOW = 1800000000, DAY = 86400 };
     X(part)                                                                                                  \
     X(overlay)                                                                                               \
     X(overlay_by_delegation)                                                                                 \
-    X(key_file)
+    X(key_file)                                                                                              \
+    X(token_chain)                                                                                           \
+    X(request)                                                                                               \
+    X(credential_text)                                                                                       \
+    X(record_layout_2_full)                                                                                  \
+    X(policy_forced)
 struct things {
 #define X(name) struct buf name;
     THINGS(X)
@@ -94,6 +100,7 @@ static inline void things_grant(struct things *t)
     must(labels_add(&g.labels, STR("zone"), STR("eu-1a")) == ERR_OK);
     must(grant_create(&t->grant, &g, &enrol) == ERR_OK);
     must(token_encode(&t->token, buf_bytes(&t->root_1), buf_bytes(&t->grant), &granted) == ERR_OK);
+    must(token_encode_chain(&t->token_chain, buf_bytes(&t->chain), buf_bytes(&t->grant), &granted) == ERR_OK);
 }
 
 static inline void things_credentials(struct things *t)
@@ -113,6 +120,44 @@ static inline void things_credentials(struct things *t)
     must(labels_add(&c.labels, STR("zone"), STR("eu-1a")) == ERR_OK);
     must(credential_create(&t->credential_by_grant, &c, buf_bytes(&t->grant), &granted) == ERR_OK);
     must(credential_create(&t->credential_by_enrol_key, &c, bytes_of(NULL, 0), &enrol) == ERR_OK);
+}
+
+static inline void things_request(struct things *t)
+{
+    uint8_t scalar[32] = {[0] = 8, [31] = 64};
+    struct dh_key noise;
+    struct sign_key identity = things_key(41);
+    must(dh_key_of_secret(&noise, scalar) == ERR_OK);
+    struct request r = {.node = STR("web-1"),
+                        .id = identity.pub,
+                        .service_count = 2,
+                        .service = {STR("cart"), STR("web")},
+                        .at = NOW};
+    memcpy(r.noise_key, noise.pub, sizeof r.noise_key);
+    must(labels_add(&r.labels, STR("rack"), STR("7")) == ERR_OK);
+    must(request_create(&t->request, &r, &identity, NULL) == ERR_OK);
+    must(credential_text_encode(&t->credential_text, buf_bytes(&t->root_1),
+                                buf_bytes(&t->credential_by_enrol_key)) == ERR_OK);
+}
+
+/* Every element of layout 2 says something. */
+static inline void things_full_record(struct things *t, struct record *r)
+{
+    struct sign_key identity = things_key(41);
+    memcpy(r->coordinate, "coordinates", RECORD_COORDINATE_BYTES);
+    r->draining = true;
+    must(addr_parse(&r->addr[1], "[2001:db8::5]:7400", 0));
+    r->addr_count = 2;
+    r->failed = (struct record_failed){
+        .epoch = 2, .version = 44, .reason = STR("feature"), .words = STR("retry, mirror")};
+    r->parts_sum = 5;
+    r->parts_hash = (struct hash){{4, 5, 6}};
+    r->rollout = (struct record_rollout){.epoch = 2,
+                                         .version = 43,
+                                         .halted = true,
+                                         .before = {1000, 3, 2, 15000},
+                                         .after = {100, 9, 1, 90000}};
+    must(record_create(&t->record_layout_2_full, r, &identity) == ERR_OK);
 }
 
 static inline void things_records(struct things *t)
@@ -138,11 +183,17 @@ static inline void things_records(struct things *t)
     r.protocol_min = 1;
     r.protocol_max = 2;
     must(record_create(&t->record_layout_2, &r, &identity) == ERR_OK);
+    things_full_record(t, &r);
 }
 
 #define THINGS_POLICY                                                                                        \
     "policy: v1\nmesh: shop.example\nversion: 42\nservices: {cart: {protocol: http}}\n"                      \
     "intentions: [{name: front, from: [web], to: cart}]\n"
+#define THINGS_FORCED                                                                                        \
+    "policy: v1\nmesh: shop.example\nversion: 43\nservices: {cart: {protocol: http, retry: {attempts: "      \
+    "2}}}\n"                                                                                                 \
+    "intentions: [{name: front, from: [web], to: cart}]\n"                                                   \
+    "tests: [{from: ops, to: cart, request: GET /, expect: allow}]\n"
 #define THINGS_PART                                                                                          \
     "policy: v1\nmesh: shop.example\npart: web-team\nversion: 5\nservices: {web: {protocol: http}}\n"        \
     "intentions: [{name: all, from: [\"*\"], to: web}]\n"
@@ -191,6 +242,11 @@ static inline void things_bundles(struct things *t)
     must(root_open(&one, buf_bytes(&t->root_1)) == ERR_OK &&
          root_open(&two, buf_bytes(&t->root_2)) == ERR_OK);
     must(bundle_sign(&t->policy, &one, 1, STR(THINGS_POLICY), &previous, policy, 2, NULL) == ERR_OK);
+    struct bundle_wish forced = {.epoch = 1,
+                                 .text = STR(THINGS_FORCED),
+                                 .forced = STR("the test is wrong"),
+                                 .previous_or_null = &previous};
+    must(bundle_sign_as(&t->policy_forced, &one, &forced, policy, 2, NULL) == ERR_OK);
     struct bundle_wish w = {.epoch = 2, .part = STR("web-team"), .text = STR(THINGS_PART)};
     must(bundle_sign_as(&t->part, &two, &w, &part, 1, NULL) == ERR_OK);
 }
@@ -202,6 +258,7 @@ static inline void things_make(struct things *t)
     things_roots(t);
     things_grant(t);
     things_credentials(t);
+    things_request(t);
     things_records(t);
     things_bundles(t);
     things_overlays(t);

@@ -54,6 +54,7 @@ static int setup(void **state)
     things_make(&fresh);
     read_recorded("tests/vectors/signed-1.txt");
     read_recorded("tests/vectors/overlay-1.txt");
+    read_recorded("tests/vectors/signed-1-more.txt");
     return 0;
 }
 
@@ -154,6 +155,68 @@ static void bundles_are_read(void **state)
     policy_unref(p);
 }
 
+static void a_policy_with_features_and_a_reason_is_read(void **state)
+{
+    (void)state;
+    struct root one;
+    struct bundle b;
+    assert_int_equal(root_open(&one, buf_bytes(&recorded.root_1)), ERR_OK);
+    assert_int_equal(bundle_open(&b, NULL, &one, buf_bytes(&recorded.policy_forced), NULL), ERR_OK);
+    assert_true(b.version == 43 && b.features != 0 && bytes_eq_str(b.forced, "the test is wrong"));
+    assert_true(bytes_eq_str(b.text, THINGS_FORCED));
+}
+
+static void a_token_with_a_chain_of_roots_is_read(void **state)
+{
+    (void)state;
+    struct token t;
+    struct buf space = {0};
+    struct root newest;
+    assert_int_equal(token_decode(&t, &space, buf_bytes(&recorded.token_chain), NOW), ERR_OK);
+    assert_true(bytes_eq(t.chain, buf_bytes(&recorded.chain)) &&
+                bytes_eq(t.grant, buf_bytes(&recorded.grant)));
+    assert_int_equal(root_open(&newest, t.root), ERR_OK);
+    assert_int_equal(newest.epoch, 2);
+    token_fini(&t, &space);
+}
+
+static void a_request_and_what_was_signed_for_it_are_read(void **state)
+{
+    (void)state;
+    struct request r;
+    struct buf space = {0}, credential = {0}, root = {0};
+    struct node_id id = things_key(41).pub;
+    assert_int_equal(request_decode(&r, &space, buf_bytes(&recorded.request), NULL), ERR_OK);
+    assert_true(bytes_eq_str(r.node, "web-1") && node_id_eq(&r.id, &id) && r.service_count == 2 &&
+                r.at == NOW);
+    assert_true(bytes_eq_str(r.service[1], "web") && bytes_eq_str(*labels_get(&r.labels, STR("rack")), "7"));
+    assert_int_equal(credential_text_decode(&credential, &root, buf_bytes(&recorded.credential_text)),
+                     ERR_OK);
+    assert_true(bytes_eq(buf_bytes(&root), buf_bytes(&recorded.root_1)));
+    assert_true(bytes_eq(buf_bytes(&credential), buf_bytes(&recorded.credential_by_enrol_key)));
+    buf_fini(&space);
+    buf_fini(&credential);
+    buf_fini(&root);
+}
+
+static void a_record_with_every_element_is_read(void **state)
+{
+    (void)state;
+    struct trust *t;
+    struct record r;
+    assert_int_equal(trust_new(&t, buf_bytes(&recorded.root_1), NULL), ERR_OK);
+    assert_int_equal(trust_record(t, buf_bytes(&recorded.record_layout_2_full), NOW, &r), ERR_OK);
+    assert_true(r.layout == 2 && r.draining && r.addr_count == 2 && r.root_epoch == 2 && r.protocol_max == 2);
+    assert_memory_equal(r.coordinate, "coordinates", RECORD_COORDINATE_BYTES);
+    assert_true(r.failed.version == 44 && bytes_eq_str(r.failed.reason, "feature") &&
+                bytes_eq_str(r.failed.words, "retry, mirror"));
+    assert_true(r.parts_sum == 5 && r.parts_hash.b[2] == 6);
+    assert_true(r.rollout.version == 43 && r.rollout.halted && r.rollout.before.requests == 1000 &&
+                r.rollout.before.p99_us == 15000 && r.rollout.after.errors == 9 &&
+                r.rollout.after.denied == 1);
+    trust_unref(t);
+}
+
 static void overlays_are_read(void **state)
 {
     (void)state;
@@ -205,6 +268,10 @@ int main(void)
         cmocka_unit_test(a_token_and_its_grant_are_read),
         cmocka_unit_test(credentials_and_records_are_read),
         cmocka_unit_test(bundles_are_read),
+        cmocka_unit_test(a_policy_with_features_and_a_reason_is_read),
+        cmocka_unit_test(a_token_with_a_chain_of_roots_is_read),
+        cmocka_unit_test(a_request_and_what_was_signed_for_it_are_read),
+        cmocka_unit_test(a_record_with_every_element_is_read),
         cmocka_unit_test(overlays_are_read),
         cmocka_unit_test(a_key_file_is_read),
         cmocka_unit_test(a_sealed_key_file_is_opened),

@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <string.h>
+
 #include "trust/envelope.h"
 
 static const char *const type_of[] = {ENVELOPE_ROOT,   ENVELOPE_GRANT, ENVELOPE_CREDENTIAL, ENVELOPE_RECORD,
@@ -233,6 +236,29 @@ static void a_later_version_of_a_type_is_told_from_another_type(void **state)
     assert_false(envelope_is_newer(bytes_str("rooted2"), "root"));
 }
 
+/* Whoever adds a type to the header adds it above, and it is tried on all the others below. */
+static void no_type_is_left_out_B17(void **state)
+{
+    char line[256], type[32];
+    size_t found = 0;
+    (void)state;
+    FILE *in = fopen("agent/trust/envelope.h", "r");
+    if (!in)
+        fail_msg("agent/trust/envelope.h is missing; run tests from the project's folder");
+    while (fgets(line, sizeof line, in)) {
+        bool is_listed = false;
+        if (sscanf(line, "#define ENVELOPE_%*[A-Z] \"%31[a-z]\"", type) != 1)
+            continue;
+        for (size_t i = 0; i < TYPES; i++)
+            is_listed |= strcmp(type_of[i], type) == 0;
+        if (!is_listed)
+            fail_msg("the type \"%s\" is signed, and not tried on the others", type);
+        found++;
+    }
+    fclose(in);
+    assert_int_equal(found, TYPES - 2); /* but for those of a later version */
+}
+
 /* One key, one body, every ordered pair of types: relabelled, the signature is no longer good; asked for as
  * another, refused. */
 static void a_signature_for_one_type_is_good_for_no_other_B17(void **state)
@@ -332,6 +358,7 @@ int main(void)
         cmocka_unit_test(seventeen_signatures_are_too_many),
         cmocka_unit_test(a_type_is_lower_case_letters),
         cmocka_unit_test(a_later_version_of_a_type_is_told_from_another_type),
+        cmocka_unit_test(no_type_is_left_out_B17),
         cmocka_unit_test(a_signature_for_one_type_is_good_for_no_other_B17),
         cmocka_unit_test(type_and_body_do_not_run_into_each_other_B17),
         cmocka_unit_test(a_signature_with_S_plus_L_is_refused_B18),
