@@ -1,5 +1,6 @@
 /* One member publishes: when each other member has it, and what that costs. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "sim/measure.h"
 #include "sim/plot.h"
@@ -8,8 +9,9 @@ enum { UPDATES = 20, UPDATE_S = 3 };
 
 struct update {
     uint32_t publisher;
-    uint64_t version;
+    uint64_t incarnation, version; /* 0: nothing was published yet */
     mono_us at;
+    bool *has; /* [hosts] it, or something newer of the publisher's: what counts is when that came first */
     uint32_t known_by;
     struct samples latency;
 };
@@ -17,11 +19,12 @@ struct update {
 static void watch_update(struct world *w, uint32_t observer, uint32_t subject, const struct gossip_event *ev)
 {
     struct update *u = w->study;
-    (void)observer;
-    if (subject != u->publisher || !ev->record_changed || u->version == 0)
+    if (subject != u->publisher || !ev->record_changed || u->version == 0 || u->has[observer])
         return;
-    if (host_remembers(&w->host[observer], subject)->version < u->version)
+    const struct signed_record *r = host_remembers(&w->host[observer], subject);
+    if (r->incarnation < u->incarnation || (r->incarnation == u->incarnation && r->version < u->version))
         return;
+    u->has[observer] = true;
     u->known_by++;
     samples_add(&u->latency, w->now - u->at);
 }
@@ -51,6 +54,9 @@ static void update_once(struct world *w, struct update *u, struct update_sum *su
     u->known_by = 0;
     u->publisher = rng_below(&w->rng, hosts);
     u->at = w->now;
+    memset(u->has, 0, hosts * sizeof *u->has);
+    u->has[u->publisher] = true; /* not counted */
+    u->incarnation = w->host[u->publisher].own->incarnation;
     u->version = w->host[u->publisher].own->version + 1;
     host_update(w, u->publisher);
     world_run(w, SEC(UPDATE_S));
@@ -99,7 +105,9 @@ static void plot_bound(const struct study_options *o, struct plot_series *line, 
 
 static bool update_run(const struct study_options *o, uint32_t nodes, uint64_t seed, struct update_sum *sum)
 {
-    struct update u = {0};
+    struct update u = {.has = calloc(nodes, sizeof *u.has)};
+    if (!u.has)
+        abort();
     struct world *w = study_mesh(o, nodes, seed, SEC(2 * SETTLE_S));
     w->watch = watch_update;
     w->study = &u;
@@ -107,6 +115,7 @@ static bool update_run(const struct study_options *o, uint32_t nodes, uint64_t s
         update_once(w, &u, sum);
     samples_add_all(&sum->latency, &u.latency);
     samples_fini(&u.latency);
+    free(u.has);
     bool is_well = measure_is_well(w, nodes);
     world_free(w);
     return is_well;
