@@ -141,10 +141,21 @@ static mono_us pass_datagram(struct wire *w, struct wire_line *line, size_t byte
     return line->datagrams_until = start + passing_us(w->config.line_kbps, bytes);
 }
 
-static mono_us pass_bulk(const struct wire *w, struct wire_line *line, size_t bytes, mono_us at)
+static mono_us later(mono_us a, mono_us b)
 {
-    mono_us start = line->bulk_until > at ? line->bulk_until : at;
-    return line->bulk_until = start + passing_us(w->config.line_kbps, bytes);
+    return a > b ? a : b;
+}
+
+/* A stream: its first bytes are on the other line while its last ones still wait for the first, so a long message
+ * takes its time once, not twice. Returns when the last byte is there. */
+static mono_us pass_bulk(const struct wire *w, struct wire_line *out, struct wire_line *in, size_t bytes,
+                         mono_us at, mono_us way)
+{
+    mono_us takes = passing_us(w->config.line_kbps, bytes);
+    mono_us first = later(out->bulk_until, at);
+    out->bulk_until = first + takes;
+    mono_us arrives = later(in->bulk_until, first + way);
+    return in->bulk_until = later(arrives + takes, out->bulk_until + way);
 }
 
 /* ---- datagrams ---- */
@@ -268,15 +279,12 @@ mono_us wire_bulk(struct wire *w, uint32_t from, uint32_t from_generation, uint3
     c->last_use = now;
     mono_us *last = &c->last_arrival[from > to];
     mono_us arrival = now > c->ready ? now : c->ready;
-    if (w->config.line_kbps != 0)
-        arrival = pass_bulk(w, &w->host[from].out, bytes, arrival);
-    arrival += one_way(w, from, to);
-    arrival += resend_delay(w);
-    if (arrival < *last)
-        arrival = *last;
-    arrival = w->config.line_kbps != 0 ? pass_bulk(w, &w->host[to].in, bytes, arrival)
-                                       : arrival + passing_us(WIRE_KBPS, bytes);
-    return *last = arrival;
+    mono_us way = one_way(w, from, to);
+    way += resend_delay(w);
+    if (w->config.line_kbps == 0)
+        return *last = later(arrival + way, *last) + passing_us(WIRE_KBPS, bytes);
+    arrival = pass_bulk(w, &w->host[from].out, &w->host[to].in, bytes, arrival, way);
+    return *last = later(arrival, *last);
 }
 
 void wire_bulk_close(struct wire *w, uint32_t a, uint32_t b)

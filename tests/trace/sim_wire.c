@@ -126,8 +126,20 @@ static void a_thin_line_queues_and_then_drops(void **state)
     assert_int_equal(w.queue_drops, 1);
     assert_int_equal(delay_of(&w, 0, 1, 1250, 20000), 40000 + 21000); /* two have passed meanwhile */
     mono_us bulk = wire_bulk(&w, 1, 1, 0, 1, 125000, 0);
-    assert_int_equal(bulk,
-                     4 * 1000 + 1000 * 1000 + 1000 + 1000 * 1000); /* its own queue: not behind datagrams */
+    assert_int_equal(bulk, 4 * 1000 + 1000 * 1000 + 1000); /* its own queue: not behind datagrams */
+    wire_fini(&w);
+}
+
+/* A long message streams: both lines carry it at once. What shares a line waits for its end. */
+static void a_stream_takes_its_time_once(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct wire_config config = {.delay_us = 1000, .line_kbps = 1000};
+    wire_init(&w, &config, 4, 1);
+    assert_int_equal(wire_bulk(&w, 0, 1, 1, 1, 12500, 0), 4000 + 100000 + 1000);
+    assert_int_equal(wire_bulk(&w, 0, 1, 2, 1, 12500, 0), 4000 + 200000 + 1000); /* behind it, out of 0 */
+    assert_int_equal(wire_bulk(&w, 3, 1, 1, 1, 12500, 0), 4000 + 200000 + 1000); /* behind it, into 1 */
     wire_fini(&w);
 }
 
@@ -159,6 +171,7 @@ int main(void)
         cmocka_unit_test(bulk_pays_for_its_connection_once_and_keeps_its_order),
         cmocka_unit_test(between_zones_it_takes_longer_and_each_direction_differs),
         cmocka_unit_test(a_thin_line_queues_and_then_drops),
+        cmocka_unit_test(a_stream_takes_its_time_once),
         cmocka_unit_test(one_hosts_losses_are_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
