@@ -193,12 +193,14 @@ void story_eclipse(struct world *w)
 /* G47: one host in twenty does all of it at once: lies, forges, replays. An update crosses the mesh all the same. */
 void story_byzantine(struct world *w)
 {
+    enum { LARGE = 100 };
     if (!acts_start_all(w) || !world_run(w, SEC(35)))
         return;
     begin_lying(w, HOSTS_WITH_SEEDS, w->config.hosts - HOSTS_WITH_SEEDS, acts_some_of(w, 20), LIARS_ALL,
                 MS(100));
     forger_start(w, w->config.hosts - 1, MS(50));
-    for (int round = 0; round < 6 && world_is_well(w); round++) {
+    int rounds = w->config.hosts < LARGE ? 6 : 40; /* a quarter of an hour of it */
+    for (int round = 0; round < rounds && world_is_well(w); round++) {
         uint32_t h = acts_other_host(w);
         if (w->host[h].state != HOST_UP || liars_has(w, h))
             continue;
