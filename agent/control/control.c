@@ -724,9 +724,27 @@ void control_on_link(void *arg, const struct node_id *peer, enum worker_link_new
                          news == WORKER_LINK_REFUSED ? GOSSIP_LINK_REFUSED : GOSSIP_LINK_BROKEN, now);
 }
 
+/* Gossip dials nobody on loopback from an agent that is not there itself, since members could send it to its own doors so. An
+ * operator who names such a seed is told, as nothing else shows why nobody answers. */
+static void say_loopback_seeds(struct control *c, const struct addr *found, size_t count)
+{
+    char seed[ADDR_TEXT_MAX], own[ADDR_TEXT_MAX];
+    for (size_t i = 0; i < count && !c->loopback_said && !addr_is_loopback(&c->config.advertise[0]); i++) {
+        if (!addr_is_loopback(&found[i]))
+            continue;
+        log_warn("gossip",
+                 "the seed %s is on loopback, and is not dialled, as this agent is at %s: give agents that "
+                 "share a "
+                 "host --listen 127.0.0.1:PORT each, or name the seed by its host's address",
+                 addr_text(&found[i], seed), addr_text(&c->config.advertise[0], own));
+        c->loopback_said = true;
+    }
+}
+
 void control_on_seeds(void *arg, const struct addr *found, size_t count)
 {
     struct control *c = arg;
+    say_loopback_seeds(c, found, count);
     gossip_seeds_set(c->gossip, found, count, net_now(c->loop));
 }
 

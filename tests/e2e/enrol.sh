@@ -75,7 +75,8 @@ done
 head -c 200 /dev/zero >bad.key; damaged 'not a key file' bad.key
 head -c 100000 /dev/zero >bad.key; damaged 'more than the 256 allowed' bad.key
 # In a sealed file a damage cannot be told from a wrong passphrase, and is not called one.
-sed -E 's/(.{40})A/\1B/; t; s/(.{40})./\1A/' safe/enrol.key >bad.key; damaged 'passphrase is wrong, or the file is damaged' bad.key
+sed -E 's/^(.{60})[^A]/\1A/; t
+s/^(.{60})A/\1B/' safe/enrol.key >bad.key; damaged 'passphrase is wrong, or the file is damaged' bad.key
 ln -sf safe/enrol.key link.key
 refuses 1 'link.key is a symbolic link' "$starling" token create --ca safe --key link.key --service web --node 'web-*' -o no.token
 for mode in 644 660 604; do

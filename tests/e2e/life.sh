@@ -65,3 +65,8 @@ is c status 'o["joined"]' False || fail "joined to nobody"
 agent b 7100
 eventually 40 all_alive 2 b c
 is c status 'o["joined"]' True || fail "not joined"
+# A seed on loopback is not dialled from elsewhere, and the log says so and what to do.
+agent far 7800 --advertise 10.9.9.9:7800 --seed 127.0.0.1:7000
+eventually 5 grep -q 'the seed 127.0.0.1:7000 is on loopback, and is not dialled, as this agent is at 10.9.9.9:7800: give agents' "$T/far/log"
+eventually 15 is far status 'any("seeds on loopback need --listen on loopback" in w for w in o["warnings"])' True
+crash far
