@@ -114,8 +114,8 @@ static void do_status(struct door_conn *k, const struct admin_request *r)
 
 static void do_members(struct door_conn *k, const struct admin_request *r)
 {
-    (void)r;
-    answer_report(k, report_members(k->door->control));
+    bool revoked = json_is_true(json_object_get(r->json, "revoked"));
+    answer_report(k, (revoked ? report_revoked : report_members)(k->door->control));
 }
 
 static void do_rtt(struct door_conn *k, const struct admin_request *r)

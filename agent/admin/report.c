@@ -238,8 +238,12 @@ static json_t *member_of(const struct control *c, const struct member *m)
     struct node_id token;
     if (credential_token(&m->record.credential, &token))
         json_object_set_new(o, "token", json_of_id(&token));
-    if (m->is_revoked)
-        json_object_set_new(o, "revoked", json_true());
+    if (m->is_revoked) {
+        struct buf why = {0};
+        control_say_revoked(c, &m->record.credential, &why);
+        json_object_set_new(o, "revoked", json_string(buf_str(&why)));
+        buf_fini(&why);
+    }
     if (member_is_live(m) && roster_name_is_taken(m))
         json_object_set_new(o, "conflict",
                             json_string("another living member holds this name; not routed to"));
@@ -255,6 +259,21 @@ json_t *report_members(const struct control *c)
     json_t *list = json_array();
     for (const struct member *m = control_roster(c)->by_id; m; m = m->hh.next)
         json_array_append_new(list, member_of(c, m));
+    return list;
+}
+
+static json_t *fallen_json(const struct fallen_one *one)
+{
+    return json_pack("{s:o, s:s, s:s, s:I}", "id", json_of_id(&one->id), "name", one->name, "why", one->why,
+                     "at", (json_int_t)one->at);
+}
+
+json_t *report_revoked(const struct control *c)
+{
+    const struct fallen *f = control_fallen(c);
+    json_t *list = json_array();
+    for (size_t i = 0; i < fallen_count(f); i++)
+        json_array_append_new(list, fallen_json(fallen_at(f, i)));
     return list;
 }
 
@@ -388,6 +407,27 @@ static json_t *parts_in_force(const struct control *c)
     return list;
 }
 
+/* We ourselves; and hosts that offered the service until a key of theirs was revoked: why its instances are fewer than somebody
+ * remembers. */
+static json_t *revoked_hosts_of(const struct control *c, const char *service)
+{
+    const struct fallen *f = control_fallen(c);
+    json_t *list = json_array();
+    if (control_is_revoked(c)) {
+        struct fallen_one own = {.id = control_identity(c)->sign.pub};
+        struct buf why = {0};
+        control_say_revoked(c, &control_identity(c)->credential_open, &why);
+        snprintf(own.name, sizeof own.name, "%s", control_config(c)->node);
+        snprintf(own.why, sizeof own.why, "%s", buf_str(&why));
+        json_array_append_new(list, fallen_json(&own));
+        buf_fini(&why);
+    }
+    for (size_t i = 0; service && i < fallen_count(f); i++)
+        if (fallen_offered(fallen_at(f, i), bytes_str(service)))
+            json_array_append_new(list, fallen_json(fallen_at(f, i)));
+    return list;
+}
+
 json_t *report_why(const struct control *c, const json_t *request, struct buf *told)
 {
     const struct enforced *f = control_policy(c);
@@ -402,5 +442,6 @@ json_t *report_why(const struct control *c, const json_t *request, struct buf *t
     json_object_set_new(policy, "parts", parts_in_force(c));
     json_object_set_new(policy, "expires", json_integer(f->policy ? policy_expires(f->policy) : 0));
     json_object_set_new(o, "policy", policy);
+    json_object_set_new(o, "revoked", revoked_hosts_of(c, json_string_value(json_object_get(o, "service"))));
     return o;
 }

@@ -9,6 +9,8 @@
 
 json_t *report_status(const struct control *c);
 json_t *report_members(const struct control *c);
+/* [{id, name, why, at}], the newest first: who was cut because a key of theirs was revoked. */
+json_t *report_revoked(const struct control *c);
 /* {from, to, rtt_us, rtt_measured_us}: the round trip between two members by name; an empty one is this host. NULL
  * and `told` says so: no such member. */
 json_t *report_rtt(const struct control *c, struct bytes from, struct bytes to, struct buf *told);

@@ -79,7 +79,9 @@ static void print_members(const json_t *list)
     json_array_foreach(list, i, m) printf(
         "%-24s %-8s %-28s %-6lld %s%s%s\n", text(m, "name"), text(m, "state"), text(m, "address"),
         number(m, "policy"), labels(m, &l), json_object_get(m, "conflict") ? "  (name held by another)" : "",
-        json_object_get(m, "unreachable") ? "  (unreachable for traffic from here)" : "");
+        json_object_get(m, "unreachable") ? "  (unreachable for traffic from here)"
+        : json_object_get(m, "revoked")   ? "  (revoked)"
+                                          : "");
     buf_fini(&l);
 }
 
@@ -90,6 +92,13 @@ static const char *milliseconds(const json_t *o, const char *key, char space[16]
     if (us > 0)
         snprintf(space, 16, "%lld.%03lld", us / 1000 % 1000000, us % 1000);
     return us > 0 ? space : "-";
+}
+
+static void print_revoked(const json_t *list)
+{
+    const json_t *m;
+    size_t i;
+    json_array_foreach(list, i, m) printf("%-24s %s\n", text(m, "name"), text(m, "why"));
 }
 
 static void print_round_trips(const json_t *list)
@@ -169,13 +178,18 @@ int cli_status(int argc, char **argv)
 int cli_members(int argc, char **argv)
 {
     struct ask a = {0};
-    bool rtt = false;
+    bool rtt = false, revoked = false;
     struct args_list names = {0};
-    const struct args_option options[] = {{"rtt", 0, NULL,
-                                           "show round trips from here, or between two members: estimated by "
-                                           "coordinates, and measured where they are",
-                                           .flag = &rtt},
-                                          ASK_OPTIONS(a)};
+    const struct args_option options[] = {
+        {"rtt", 0, NULL,
+         "show round trips from here, or between two members: estimated by "
+         "coordinates, and measured where they are",
+         .flag = &rtt},
+        {"revoked", 0, NULL,
+         "show who was cut because a key of theirs was revoked, and why, since this agent's "
+         "start",
+         .flag = &revoked},
+        ASK_OPTIONS(a)};
     const struct args_command cmd = {
         .name = "members",
         .operands = "[[FROM] TO]",
@@ -189,6 +203,8 @@ int cli_members(int argc, char **argv)
         return status;
     if (names.count && !rtt)
         return args_usage(&cmd, "names go with --rtt");
+    if (revoked)
+        return report_of(&cmd, &a, json_pack("{s:s,s:b}", "command", "members", "revoked", 1), print_revoked);
     if (names.count)
         return report_of(&cmd, &a,
                          json_pack("{s:s,s:s,s:s}", "command", "rtt", "from",

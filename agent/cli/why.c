@@ -153,6 +153,13 @@ static void print_settings(const json_t *o)
         printf(" (%s)\n", said);
 }
 
+static void print_revoked(const json_t *list)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach(list, i, one) printf("revoked    %s: %s\n", text(one, "name"), text(one, "why"));
+}
+
 static void print_lacking(const json_t *list)
 {
     const json_t *f;
@@ -191,6 +198,7 @@ static void print_why(const json_t *o)
     print_act(o, "fault", "fault", "name");
     print_limits(o);
     print_settings(o);
+    print_revoked(json_object_get(o, "revoked"));
     print_basis(o);
 }
 

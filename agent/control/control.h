@@ -11,6 +11,7 @@
 #include "control/bulk.h"
 #include "control/config.h"
 #include "control/enforced.h"
+#include "control/fallen.h"
 #include "control/identity.h"
 #include "control/parts.h"
 #include "control/roster.h"
@@ -75,6 +76,8 @@ const struct parts *control_parts(const struct control *c);
 const struct view *control_view(const struct control *c);
 enum control_phase control_phase(const struct control *c);
 bool control_is_revoked(const struct control *c); /* this host's credential stands on a revoked key */
+/* The others that were cut for that. */
+const struct fallen *control_fallen(const struct control *c);
 /* The newest word of a member, not ten minutes old, that this host is revoked; NULL: nobody says so. It is shown, not acted on. */
 const char *control_refused_by(const struct control *c, struct node_id *by);
 /* Which key this credential stands on is revoked, by which policy and why: half a sentence, appended. */

@@ -66,6 +66,7 @@ struct control {
     struct anchor anchor;
     struct parts parts;
     struct revocations revocations;
+    struct fallen fallen;
     struct wallclock clock;
     mono_ms clock_said_at;     /* when its state was last logged */
     struct trust *farewell;    /* the trust of before, for those who were just cut; NULL: nobody was */

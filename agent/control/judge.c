@@ -95,6 +95,7 @@ static void say_fallen(struct control *c, const struct member *m)
     control_say_revoked(c, k, &why);
     log_warn("trust", "member %.*s (%s) is revoked and cut: %s", (int)k->node.len, (const char *)k->node.at,
              node_id_text(&m->id, text), buf_str(&why));
+    fallen_note(&c->fallen, &m->record, buf_str(&why), control_wall(c));
     metric_add(metric_counter(c->metrics, "starling_members_revoked_total",
                               "Members cut because a key that they stand on was revoked.", NULL, 0),
                1);

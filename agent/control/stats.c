@@ -69,6 +69,11 @@ enum control_phase control_phase(const struct control *c)
     return c->phase;
 }
 
+const struct fallen *control_fallen(const struct control *c)
+{
+    return &c->fallen;
+}
+
 bool control_is_revoked(const struct control *c)
 {
     return c->is_revoked;

@@ -97,6 +97,11 @@ eventually 5 is v status 'any("NO MEMBER" in w for w in o["warnings"])' True
 curl -s http://127.0.0.1:7001/metrics | grep -q '^starling_members_revoked_total 1$' || fail "a has not counted the revocation"
 curl -s http://127.0.0.1:7201/metrics | grep -q '^starling_self_revoked 1$' || fail "v does not show that it is out"
 grep -q "member v ($v_key) is revoked and cut: its own key .* by policy version 2: lost in a train" "$T/b/log" || fail "b does not say whom it cut"
+# Asked later, when it is a member no more: who it was, and the reason that the policy gives.
+is a "members --revoked" '[(m["name"], m["id"]) for m in o]' "[('v', '$v_key')]" || fail "members --revoked does not name v"
+ask a members --revoked | grep -q '^v .*its own key .* is revoked by policy version 2: lost in a train$' || fail "members --revoked gives no reason"
+ask b why web "odd" GET / | grep -q '^revoked    v: its own key .*: lost in a train$' || { ask b why web "odd" GET /; fail "why does not say why the instance is gone"; }
+ask v why web "odd" GET / | grep -q '^revoked    v: .*lost in a train$' || { ask v why web "odd" GET /; fail "the revoked host's own why does not say so"; }
 touch "$T/stop"
 wait "$load_a" "$load_v" || fail "a load ended badly"
 python3 - "$published" "$T/of-a" "$T/of-v" "$T/stream" <<'PY' || fail "see above"
