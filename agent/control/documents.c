@@ -224,7 +224,7 @@ static enum err take_before(struct control *c, struct bytes bundle, const struct
     struct staged *g = &c->staged;
     bool is_known = c->enforced.policy &&
                     bundle_succeeds(b, c->enforced.epoch, c->enforced.version, &c->enforced.hash) != ERR_OK;
-    bool is_base = control_is_base(c, b);
+    bool is_base = control_is_base(c, &b->hash);
     if (g->on && g->entered && is_base)
         staged_take_base(g, c->store, b, policy_take, bundle);
     else
@@ -252,6 +252,21 @@ static enum err offer_before(struct control *c, struct bytes bundle, struct buf 
         return take_before(c, bundle, &b, policy, why);
     policy_unref(policy);
     return e;
+}
+
+/* It came when nobody had it in force any more, and nobody offers it again: but when the members go back to it, it is what they
+ * went back to. */
+void control_reconsider_before(struct control *c)
+{
+    struct buf again = {0}, why = {0};
+    if (!staged_lacks_base(&c->staged, &c->enforced) || c->staged.before.len == 0 || c->enforced.next.busy ||
+        !control_is_base(c, &c->staged.before_hash))
+        return;
+    buf_add_bytes(&again, buf_bytes(&c->staged.before));
+    enum err e = buf_ok(&again) ? offer_before(c, buf_bytes(&again), &why) : ERR_NOMEM;
+    log_debug("policy", "what the new version is to replace, looked at again: %s", err_text(e));
+    buf_fini(&again);
+    buf_fini(&why);
 }
 
 /* -- roots ------------------------------------------------------------------------------------- */

@@ -133,10 +133,11 @@ void control_on_bulk_refused(void *arg, const struct node_id *peer, struct bytes
 
 /* Of rollout.c. */
 struct staged_self control_staged_self(const struct control *c);
+void control_reconsider_before(struct control *c);
 void control_rollout_step(struct control *c);
 mono_ms control_rollout_deadline(const struct control *c);
 /* Do those of the members who do not enforce the staged version mostly say that they enforce this one? */
-bool control_is_base(const struct control *c, const struct bundle *b);
+bool control_is_base(const struct control *c, const struct hash *hash);
 
 /* Of documents.c. */
 void control_staged_stored(struct control *c, enum err outcome);

@@ -5,12 +5,6 @@
 
 #include <stdlib.h>
 
-enum {
-    LOOKS_PER_PAUSE = 20,
-    LOOK_MIN_MS = 250,
-    LOOK_MAX_MS = 5000,
-};
-
 struct staged_self control_staged_self(const struct control *c)
 {
     return (struct staged_self){&c->identity.sign.pub, &c->identity.credential_open.labels};
@@ -21,21 +15,7 @@ mono_ms control_rollout_deadline(const struct control *c)
     return c->staged.on && c->may_speak ? c->staged.look_at : NEVER;
 }
 
-static mono_ms look_every(const struct staged *g)
-{
-    mono_ms ms = policy_rollout(g->rules)->pause_ms / LOOKS_PER_PAUSE;
-    return ms < LOOK_MIN_MS ? LOOK_MIN_MS : ms > LOOK_MAX_MS ? LOOK_MAX_MS : ms;
-}
-
 /* -- what the members say ---------------------------------------------------------------------- */
-
-static void take_report(struct rollout_member *out, const struct staged *g, const struct record_rollout *r)
-{
-    out->has_report = r->version == g->version && r->epoch == g->epoch;
-    out->says_halted = r->halted;
-    out->before = r->before;
-    out->after = r->after;
-}
 
 static struct rollout_member member_of(const struct control *c, const struct member *m)
 {
@@ -45,7 +25,7 @@ static struct rollout_member member_of(const struct control *c, const struct mem
     out.turn = rollout_turn(policy_rollout(g->rules), &g->hash, &m->id, &r->credential.labels);
     out.is_new =
         r->policy_epoch == g->epoch && r->policy_version == g->version && hash_eq(&r->policy_hash, &g->hash);
-    take_report(&out, g, &r->rollout);
+    rollout_take_report(&out, &r->rollout, g->epoch, g->version);
     return out;
 }
 
@@ -55,7 +35,7 @@ static struct rollout_member self_of(const struct control *c)
     const struct staged_self self = control_staged_self(c);
     struct rollout_member out = {.id = *self.id, .is_live = true, .is_new = g->entered};
     out.turn = rollout_turn(policy_rollout(g->rules), &g->hash, self.id, self.labels);
-    take_report(&out, g, &c->own.rollout);
+    rollout_take_report(&out, &c->own.rollout, g->epoch, g->version);
     return out;
 }
 
@@ -79,19 +59,31 @@ static struct rollout_member *gather(const struct control *c, size_t *count)
     return list;
 }
 
-bool control_is_base(const struct control *c, const struct bundle *b)
+bool control_is_base(const struct control *c, const struct hash *hash)
 {
     size_t same = 0, other = 0;
     for (const struct member *m = c->roster.by_id; m; m = m->hh.next) {
         const struct record *r = &m->record;
         if (!takes_part(c, m) || !member_is_live(m) || r->policy_version == 0)
             continue;
-        if (hash_eq(&r->policy_hash, &b->hash))
+        if (hash_eq(&r->policy_hash, hash))
             same++;
         else if (!c->staged.on || !hash_eq(&r->policy_hash, &c->staged.hash))
             other++;
     }
     return same > other;
+}
+
+/* Nothing is in force here, and all who have something have the new version. */
+static bool has_nothing(const struct control *c)
+{
+    if (c->enforced.policy)
+        return false;
+    for (const struct member *m = c->roster.by_id; m; m = m->hh.next)
+        if (takes_part(c, m) && member_is_live(m) && m->record.policy_version > 0 &&
+            !hash_eq(&m->record.policy_hash, &c->staged.hash))
+            return false;
+    return true;
 }
 
 /* -- what we say ------------------------------------------------------------------------------- */
@@ -104,41 +96,14 @@ static bool is_asked(const struct control *c, const struct rollout_member *list,
     return false;
 }
 
-/* The numbers of one that was halted stay as they were when it was: they are the evidence for it. */
-static struct record_rollout report_of(const struct control *c, bool asked)
-{
-    const struct staged *g = &c->staged;
-    struct record_rollout r = c->own.rollout;
-    uint64_t base = g->entered ? g->other.version : c->enforced.version;
-    if (r.version != g->version || r.epoch != g->epoch)
-        r = (struct record_rollout){.epoch = g->epoch, .version = g->version};
-    r.halted = g->state.halted != ROLLOUT_NONE;
-    if (r.halted)
-        return r;
-    if (!asked)
-        return (struct record_rollout){.version = 0};
-    r.before = workers_count(c->workers, base);
-    r.after = workers_count(c->workers, g->version);
-    return r;
-}
-
-static bool is_same(const struct record_count *a, const struct record_count *b)
-{
-    return a->requests == b->requests && a->errors == b->errors && a->denied == b->denied &&
-           a->p99_us == b->p99_us;
-}
-
 static void report(struct control *c, const struct rollout_member *list, size_t count)
 {
     struct staged *g = &c->staged;
-    struct record_rollout *said = &c->own.rollout, now = report_of(c, is_asked(c, list, count));
-    bool is_mark = now.halted != said->halted || now.version != said->version || now.epoch != said->epoch;
-    if (is_mark || (c->now >= g->report_at &&
-                    !(is_same(&now.before, &said->before) && is_same(&now.after, &said->after)))) {
-        *said = now;
-        c->own_dirty = true;
-        g->report_at = c->now + rollout_report_every(policy_rollout(g->rules));
-    }
+    struct record_rollout counted = {.epoch = g->epoch, .version = g->version};
+    counted.before = workers_count(c->workers, g->entered ? g->other.version : c->enforced.version);
+    counted.after = workers_count(c->workers, g->version);
+    c->own_dirty |=
+        rollout_report(&g->state, counted, is_asked(c, list, count), &c->own.rollout, &g->report_at, c->now);
 }
 
 /* -- what follows ------------------------------------------------------------------------------ */
@@ -174,14 +139,16 @@ void control_rollout_step(struct control *c)
     }
     if (!g->on || c->now < g->look_at || !c->may_speak)
         return;
-    g->look_at = c->now + look_every(g);
+    g->look_at = c->now + rollout_look_every(g->state.rule);
     struct rollout_member *list = gather(c, &count);
     if (!list)
         return; /* at the next look */
+    g->state.has_nothing = has_nothing(c);
     rollout_look(&g->state, list, count, c->now);
     say_change(c, &before);
     report(c, list, count);
     free(list);
     if (staged_follow(g, &c->enforced, c->store, control_wall(c)))
         control_changed_policy(c);
+    control_reconsider_before(c);
 }

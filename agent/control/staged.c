@@ -228,6 +228,8 @@ static void end(struct staged *g)
 bool staged_follow(struct staged *g, struct enforced *f, struct store *s, wall_s now)
 {
     bool changes = g->on && rollout_is_in(&g->state) != g->entered;
+    if (g->entered && !g->other.policy)
+        changes = false; /* to deny everything is not to go back: until it is known what to go back to */
     if (changes)
         change_places(g, f);
     if (changes || (g->on && g->state.halted && !g->halt_saved)) {
@@ -258,6 +260,11 @@ struct bytes staged_base(const struct staged *g, const struct enforced *f, struc
     *epoch = is_other ? g->other.epoch : f->epoch;
     *version = is_other ? g->other.version : f->version;
     return buf_bytes(is_other ? &g->other.bundle : &f->bundle);
+}
+
+bool staged_lacks_base(const struct staged *g, const struct enforced *f)
+{
+    return g->on && !(g->entered ? g->other.policy : f->policy);
 }
 
 void staged_keep_before(struct staged *g, struct bytes bundle, const struct hash *hash)

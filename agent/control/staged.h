@@ -59,13 +59,16 @@ must_check enum err staged_offer(struct staged *g, const struct enforced *f, str
 /* The store has answered. True: it is staged now, in the place of the one before; if that was in force here, it stays. */
 bool staged_confirmed(struct staged *g, struct enforced *f, struct store *s, enum err outcome,
                       const struct staged_self *self, wall_s now);
-/* Moves to what `state` says. True: the policy in force has changed. */
+/* Moves to what `state` says; who is to go back and does not know to what stays until staged_take_base(). True: the policy in
+ * force has changed. */
 bool staged_follow(struct staged *g, struct enforced *f, struct store *s, wall_s now);
 /* A version at least as high is in force: nothing is staged any more. */
 void staged_drop_if_past(struct staged *g, const struct enforced *f, struct store *s);
 /* The one that is replaced: in force, or the other. */
 struct bytes staged_base(const struct staged *g, const struct enforced *f, struct hash *hash, uint64_t *epoch,
                          uint64_t *version);
+/* Has it nothing to go back to, or to wait with? */
+bool staged_lacks_base(const struct staged *g, const struct enforced *f);
 /* Keeps these bytes to offer them to others. */
 void staged_keep_before(struct staged *g, struct bytes bundle, const struct hash *hash);
 /* For one who entered with nothing before it: what to go back to. Opened already. */

@@ -13,6 +13,9 @@ enum {
     REPORT_PART = 4, /* a report changes at most so often in one pause */
     REPORT_MIN_MS = 1000, /* ... and never more often than this, nor need it be rarer than this: */
     REPORT_MAX_MS = 60000,
+    LOOKS_PER_PAUSE = 20,
+    LOOK_MIN_MS = 250,
+    LOOK_MAX_MS = 5000,
 };
 
 /* -- whose turn it is -------------------------------------------------------------------------- */
@@ -73,6 +76,53 @@ mono_ms rollout_report_every(const struct policy_rollout *rule)
     return ms < REPORT_MIN_MS ? REPORT_MIN_MS : ms > REPORT_MAX_MS ? REPORT_MAX_MS : ms;
 }
 
+mono_ms rollout_look_every(const struct policy_rollout *rule)
+{
+    mono_ms ms = rule->pause_ms / LOOKS_PER_PAUSE;
+    return ms < LOOK_MIN_MS ? LOOK_MIN_MS : ms > LOOK_MAX_MS ? LOOK_MAX_MS : ms;
+}
+
+/* -- reports ----------------------------------------------------------------------------------- */
+
+void rollout_take_report(struct rollout_member *out, const struct record_rollout *said, uint64_t epoch,
+                         uint64_t version)
+{
+    out->has_report = said->version == version && said->epoch == epoch;
+    out->says_halted = said->halted;
+    out->before = said->before;
+    out->after = said->after;
+}
+
+static bool is_same(const struct record_count *a, const struct record_count *b)
+{
+    return a->requests == b->requests && a->errors == b->errors && a->denied == b->denied &&
+           a->p99_us == b->p99_us;
+}
+
+static struct record_rollout report_of(const struct rollout *r, struct record_rollout counted, bool is_asked,
+                                       struct record_rollout said)
+{
+    if (!r->halted)
+        return is_asked ? counted : (struct record_rollout){.version = 0};
+    if (said.version != counted.version || said.epoch != counted.epoch)
+        said = (struct record_rollout){.epoch = counted.epoch, .version = counted.version};
+    said.halted = true;
+    return said;
+}
+
+bool rollout_report(const struct rollout *r, struct record_rollout counted, bool is_asked,
+                    struct record_rollout *said, mono_ms *next_at, mono_ms now)
+{
+    struct record_rollout next = report_of(r, counted, is_asked, *said);
+    bool is_mark = next.halted != said->halted || next.version != said->version || next.epoch != said->epoch;
+    bool is_count = !is_same(&next.before, &said->before) || !is_same(&next.after, &said->after);
+    if (!is_mark && !(is_count && now >= *next_at))
+        return false;
+    *said = next;
+    *next_at = now + rollout_report_every(r->rule);
+    return true;
+}
+
 /* -- comparing --------------------------------------------------------------------------------- */
 
 /* How many of `n` members may be stuck, or lie, at one end. */
@@ -82,7 +132,7 @@ static size_t outside(size_t n)
 }
 
 struct side {
-    size_t count;
+    size_t count, trimmed; /* at either end */
     struct record_count of[ROLLOUT_REPORTERS_MAX];
 };
 enum measure { MEASURE_ERRORS, MEASURE_DENIED, MEASURE_P99, MEASURE_REQUESTS };
@@ -118,21 +168,15 @@ static void side_sort(struct side *s, enum measure by)
     }
 }
 
-/* Those who have seen something, none with more weight than twice the median. */
-static void side_gather(struct side *s, const struct rollout *r, const struct rollout_member *m, size_t count,
-                        bool after, size_t steps)
+/* Asked, and says nothing: not yet, or no more, as those for whom the rollout is done. */
+static bool is_silent(const struct rollout_member *m, bool after)
 {
-    uint64_t least = r->rule->halt_min_requests / LIGHT_PART;
-    s->count = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct record_count *c = after ? &m[i].after : &m[i].before;
-        if (after && rollout_step_of(m[i].turn) >= steps)
-            break; /* it is not his turn: he cannot know, whatever he says */
-        if (m[i].has_report && rollout_reports(i, count) && c->requests > 0 && c->requests >= least)
-            s->of[s->count++] = *c;
-    }
-    if (s->count == 0)
-        return;
+    return m->is_live && !m->has_report && (!after || m->is_new);
+}
+
+/* None with more weight than twice the median. */
+static void side_level(struct side *s)
+{
     side_sort(s, MEASURE_REQUESTS);
     uint64_t most = s->of[(s->count - 1) / 2].requests;
     most = most > UINT64_MAX / WEIGHT_MAX ? UINT64_MAX : most * WEIGHT_MAX;
@@ -146,6 +190,28 @@ static void side_gather(struct side *s, const struct rollout *r, const struct ro
     }
 }
 
+/* Those who have seen something. A quarter of those who are asked may lie, also where the others are silent. */
+static void side_gather(struct side *s, const struct rollout *r, const struct rollout_member *m, size_t count,
+                        bool after, size_t steps)
+{
+    uint64_t least = r->rule->halt_min_requests / LIGHT_PART;
+    size_t silent = 0;
+    s->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct record_count *c = after ? &m[i].after : &m[i].before;
+        if (after && rollout_step_of(m[i].turn) >= steps)
+            break; /* it is not his turn: he cannot know, whatever he says */
+        if (!rollout_reports(i, count))
+            continue;
+        silent += is_silent(&m[i], after);
+        if (m[i].has_report && c->requests > 0 && c->requests >= least)
+            s->of[s->count++] = *c;
+    }
+    s->trimmed = outside(s->count + silent);
+    if (s->count > 0)
+        side_level(s);
+}
+
 /* What those in the middle have seen. */
 struct middle {
     unsigned __int128 bad, all;
@@ -155,7 +221,7 @@ static struct middle side_middle(struct side *s, enum measure by)
 {
     struct middle m = {0, 0};
     side_sort(s, by);
-    for (size_t i = outside(s->count); i + outside(s->count) < s->count; i++) {
+    for (size_t i = s->trimmed; i + s->trimmed < s->count; i++) {
         m.bad += bad_of(&s->of[i], by);
         m.all += s->of[i].requests;
     }
@@ -189,7 +255,8 @@ static bool is_slower(struct side *old, struct side *new, uint32_t limit_ppm)
 
 static bool has_enough(struct side *s, const struct policy_rollout *rule)
 {
-    return s->count >= ROLLOUT_QUORUM && side_middle(s, MEASURE_ERRORS).all >= rule->halt_min_requests;
+    return s->count >= ROLLOUT_QUORUM && s->count > 2 * s->trimmed &&
+           side_middle(s, MEASURE_ERRORS).all >= rule->halt_min_requests;
 }
 
 /* How many steps have been in force long enough that the honest have reported too: liars report at once. */
@@ -235,17 +302,32 @@ static struct tally tally_of(const struct rollout_member *m, size_t count, size_
     return t;
 }
 
-/* A later step that most of its own members, and most of all up to it, are in: the mesh is there, whatever we saw. */
+static bool is_most(struct tally t)
+{
+    return t.new * 2 > t.live;
+}
+
+/* A later step that most of its own members, and most of all up to it, are in: the mesh is there, whatever we saw. Fewer than
+ * a quorum may all lie, and would cut short the pause of those before. */
 static void catch_up(struct rollout *r, const struct rollout_member *m, size_t count)
 {
     for (size_t s = r->rule->step_count - 1; s > r->at; s--) {
         struct tally own = tally_of(m, count, s, s), all = tally_of(m, count, 0, s);
-        if (own.new * 2 > own.live && all.new * 2 > all.live) {
+        if (own.new >= ROLLOUT_QUORUM && is_most(own) && is_most(all)) {
             r->at = s;
             r->taken_at = NEVER;
             return;
         }
     }
+}
+
+/* He would deny everything while he waited. */
+static void follow_all(struct rollout *r, size_t new)
+{
+    if (!r->has_nothing || r->at >= r->own_step || new < ROLLOUT_QUORUM)
+        return;
+    r->at = r->own_step;
+    r->taken_at = NEVER;
 }
 
 static void note_taken(struct rollout *r, const struct rollout_member *m, size_t count, mono_ms now)
@@ -294,6 +376,7 @@ void rollout_look(struct rollout *r, const struct rollout_member *m, size_t coun
     catch_up(r, m, count);
     if (all.live * 2 < count)
         return;
+    follow_all(r, all.new);
     note_taken(r, m, count, now);
     r->halted = compare(r, m, count, now);
     if (!r->halted && most_say_halted(m, count, all.live))

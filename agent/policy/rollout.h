@@ -6,14 +6,17 @@
  *             member), the same on every agent. What a step has taken in stays in.
  *   begins    step 0 at once. Step s + 1 when those of the steps up to s enforce the new version (all but a quarter, who may be
  *             stuck, or lie) and `pause` has passed on this agent's own clock since it saw that. Who comes late, or starts
- *             again, follows a later step once most of its members are seen to enforce the new version.
+ *             again, follows a later step once most of its members, and most of all up to it, are seen to enforce the new
+ *             version; a step of one or two, who may lie, goes by the pauses. Who has nothing in force, nor could get
+ *             the version before from anybody, follows at once.
  *   waits     while fewer than half of the known members answer: a small island neither sees a halt nor decides for the rest.
  *   halts     when the new version does worse than the old by more than `haltIf`, and by more than chance: four standard
  *             deviations. Each of at most ROLLOUT_REPORTERS_MAX members reports what it has counted under either. Reports are
- *             trimmed: a quarter at either end (one at the least) does not count, and nobody's requests weigh more than
- *             twice the median. Of a step nothing counts before half of its pause is over, so that the honest have reported
- *             too. With fewer than ROLLOUT_QUORUM reports on a side, or fewer than minRequests behind those that count,
- *             nothing is compared. So one liar neither halts a good version nor hides a bad one, nor does a sixth of all.
+ *             trimmed: at either end a quarter of those who are asked (one at the least) does not count, and nobody's
+ *             requests weigh more than twice the median. Of a step nothing counts before half of its pause is over, so that
+ *             the honest have reported too. With fewer than ROLLOUT_QUORUM reports on a side, or fewer than minRequests behind
+ *             those that count, nothing is compared. So one liar neither halts a good version nor hides a bad one, nor does a
+ *             sixth of all.
  *   halted    for good: the agents go back to the version before, and only a higher version can follow. A member that halts
  *             keeps its last report in its record: a halt travels as its evidence. Who cannot judge by that any more believes
  *             more than half of all members.
@@ -48,6 +51,8 @@ struct rollout {
     bool is_taken;                     /* step `at` was in force at the last look */
     mono_ms taken_at;                  /* when that was seen first; NEVER: not yet */
     bool is_done;
+    bool
+        has_nothing; /* the caller's word before a look: nothing is in force here, not even the version before */
     enum rollout_cause halted;   /* ROLLOUT_NONE: it is not */
     uint64_t seen_new, seen_all; /* of the last look: live members, and those that enforce the new version */
     bool was_compared;           /* by the last look: both sides had enough */
@@ -70,8 +75,21 @@ void rollout_sort(struct rollout_member *m, size_t count);
 bool rollout_reports(size_t i, size_t count);
 /* Is the new version in force here? */
 bool rollout_is_in(const struct rollout *r);
+/* How often to look. */
+mono_ms rollout_look_every(const struct policy_rollout *rule);
 /* How often a report may change. */
 mono_ms rollout_report_every(const struct policy_rollout *rule);
+
+/* -- reports ----------------------------------------------------------------------------------- */
+
+/* Of a member's record: what it says of the version that is rolled out. */
+void rollout_take_report(struct rollout_member *out, const struct record_rollout *said, uint64_t epoch,
+                         uint64_t version);
+/* What the own record is to say of that version after a look, given what was counted here; the numbers of one that was
+ * halted stay as they were when it was: they are the evidence for it. True: *said has changed and is to be published.
+ * *next_at: before that only a mark changes, no number. It begins with 0. */
+bool rollout_report(const struct rollout *r, struct record_rollout counted, bool is_asked,
+                    struct record_rollout *said, mono_ms *next_at, mono_ms now);
 const char *rollout_cause_text(enum rollout_cause c);
 
 #endif

@@ -1,5 +1,5 @@
 # A staged rollout on four agents, three of them canaries: a good version goes through all steps, over the restart of an agent and to
-# one that joins late; a version that refuses what the one before let through is halted by what the canaries report, never gets
+# those that join late; a version that refuses what the one before let through is halted by what the canaries report, never gets
 # to the rest, and leaves the canaries too.
 . tests/e2e/lib.sh
 
@@ -57,31 +57,39 @@ python3 "$T/load.py" "$T/stop" 2>"$T/load.log" &
 load=$!
 pids="$pids $load"
 
-policy 2 8s
+policy 2 15s
 publish d "$T/v2.yaml"
 eventually 5 in_force 2 a b c
 crash b
 agent b 7100 --config "$T/canary.yaml" --caller web=7185 --service cart=9001
 eventually 10 grep -q 'version 2 (epoch 1) is in force, as stored' "$T/b/log" || fail "the restarted canary has forgotten that it was in"
-eventually 40 in_force 2 a b c d
+# Who joins in the middle: a canary enters with the others; one of the last step knows the step, and enforces meanwhile what the
+# version replaces.
+agent early 7500 --config "$T/canary.yaml" --seed 127.0.0.1:7000
+agent late 7600 --seed 127.0.0.1:7000
+eventually 10 grep -q 'version 2 (epoch 1) is in force' "$T/early/log" || fail "a canary that joins is not in"
+eventually 10 grep -q 'version 1 (epoch 1) is in force' "$T/late/log" || fail "who joins before its step is without the version before"
+grep -q 'version 2 (epoch 1) is to be rolled out in 2 steps; this host is of step 2' "$T/late/log" || fail "late knows of no steps"
+
+eventually 40 in_force 2 a b c d early late
 grep -q 'version 2 (epoch 1) is to be rolled out in 2 steps; this host is of step 2' "$T/d/log" || fail "d knew of no steps"
 # By their own words, since a busy machine may look late.
 in_force_at() { date -d "$(sed -n 's/^\([^ ]*\) .*version 2 (epoch 1) is in force.*/\1/p' "$T/$1/log" | head -n 1)" +%s%N; }
 for n in a b c; do
-    [ $(($(in_force_at d) - $(in_force_at $n))) -ge 7900000000 ] || fail "the last step began before the pause was over: $n $(in_force_at $n), d $(in_force_at d)"
+    [ $(($(in_force_at d) - $(in_force_at $n))) -ge 14900000000 ] || fail "the last step began before the pause was over: $n $(in_force_at $n), d $(in_force_at d)"
 done
 eventually 20 is d status 'o["rollout"]' None
 
 # Refused at the canaries: two thirds and more of them say so, and d is never in.
 policy 3 8s closed
 publish a "$T/v3.yaml"
-eventually 5 in_force 3 a b c
+eventually 5 in_force 3 a b c early
 eventually 20 is a status 'o["rollout"]["halted"]' denied
-for n in a b c d; do
+for n in a b c d early late; do
     eventually 10 in_force 2 $n
     eventually 10 is $n status '"halted" in o["rollout"]' True
 done
-grep -q 'version 3 (epoch 1) is in force' "$T/d/log" && fail "the bad version came into force beyond the canaries"
+cat "$T/d/log" "$T/late/log" | grep -q 'version 3 (epoch 1) is in force' && fail "the bad version came into force beyond the canaries"
 curl -s http://127.0.0.1:7301/metrics | grep -q '^starling_rollout_halted 1' || fail "no metric says that it is halted"
 is d status 'any("halted" in w for w in o["warnings"])' True
 
@@ -98,7 +106,7 @@ ask a policy publish "$T/v3.yaml.bundle" >/dev/null 2>&1 && fail "a halted versi
 cp "$T/v1.yaml" "$T/v4.yaml"
 sed -i 's/version: 1/version: 4/' "$T/v4.yaml"
 publish c "$T/v4.yaml"
-eventually 10 in_force 4 a b c d e
+eventually 10 in_force 4 a b c d e early late
 is d status 'o["rollout"]' None
 touch "$T/stop"
 wait "$load"

@@ -376,6 +376,65 @@ static void an_island_waits(void **state)
     assert_true(all_done());
 }
 
+/* The canaries are most of the mesh, and the only one of the next step lies: their pause is not cut short. */
+static void a_liar_with_a_step_of_its_own_hurries_nobody(void **state)
+{
+    (void)state;
+    struct rollout_member m[8];
+    struct rollout last;
+    for (size_t i = 0; i < 8; i++) {
+        uint64_t step = i < 5 ? 0 : i < 6 ? 1 : 2;
+        m[i] =
+            (struct rollout_member){.id = id_of(i), .turn = step << 32 | i, .is_live = true, .is_new = i < 6};
+    }
+    rollout_init(&last, &rule, m[7].turn, false, ROLLOUT_NONE);
+    rollout_look(&last, m, 8, 0);
+    assert_int_equal(last.at, 0);
+    rollout_look(&last, m, 8, PAUSE - 1);
+    assert_int_equal(last.at, 0);
+    rollout_look(&last, m, 8, PAUSE);
+    assert_int_equal(last.at, 1);
+}
+
+/* Those for whom it is done say no more: of the few who still do, more than a quarter may lie. */
+static void the_last_who_report_judge_nothing(void **state)
+{
+    (void)state;
+    mesh_of(16, 4);
+    lie(5, 5, SAYS_BAD);
+    run(3 * PAUSE + 10 * LOOK);
+    assert_int_equal(halted(), 0);
+    for (size_t i = 0; i < 16; i++)
+        w.seen[i] = said(&w.agent[i]);
+    rollout_sort(w.seen, 16);
+    for (size_t i = 0, honest = 0; i < 16; i++)
+        w.seen[i].has_report = w.seen[i].after.requests == 1000000000 || honest++ < 2;
+    rollout_look(&w.agent[0].r, w.seen, 16, w.now + LOOK);
+    assert_int_equal(w.agent[0].r.halted, ROLLOUT_NONE);
+    assert_false(w.agent[0].r.was_compared);
+}
+
+/* A newcomer of the last step, to a mesh that has it all: what else should it enforce? */
+static void who_has_nothing_follows_all(void **state)
+{
+    (void)state;
+    struct rollout_member m[4];
+    struct rollout own;
+    for (size_t i = 0; i < 4; i++)
+        m[i] = (struct rollout_member){
+            .id = id_of(i), .turn = (uint64_t)(i < 2 ? 0 : 3) << 32 | i, .is_live = true, .is_new = i < 3};
+    rollout_init(&own, &rule, m[3].turn, false, ROLLOUT_NONE);
+    rollout_look(&own, m, 4, 0);
+    assert_false(rollout_is_in(&own));
+    own.has_nothing = true;
+    m[2].is_new = false; /* somebody who has nothing either */
+    rollout_look(&own, m, 4, LOOK);
+    assert_false(rollout_is_in(&own));
+    m[2].is_new = true;
+    rollout_look(&own, m, 4, 2 * LOOK);
+    assert_true(rollout_is_in(&own));
+}
+
 static void the_share_is_stable_and_differs_by_version(void **state)
 {
     (void)state;
@@ -408,6 +467,9 @@ int main(void)
         cmocka_unit_test(a_late_one_follows_the_mesh),
         cmocka_unit_test(a_late_one_learns_of_a_halt),
         cmocka_unit_test(an_island_waits),
+        cmocka_unit_test(a_liar_with_a_step_of_its_own_hurries_nobody),
+        cmocka_unit_test(the_last_who_report_judge_nothing),
+        cmocka_unit_test(who_has_nothing_follows_all),
         cmocka_unit_test(the_share_is_stable_and_differs_by_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
