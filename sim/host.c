@@ -5,13 +5,15 @@
 
 #include <stdlib.h>
 
+#include "gossip/message.h"
 #include "sim/capture.h"
 #include "sim/forger.h"
 #include "sim/liars.h"
 #include "sim/oracle.h"
+#include "sim/policies.h"
 #include "trust/sign.h"
 
-enum { SEEDS = 3, SEEDS_MAX = 16, NEEDLE_BYTES = 32 };
+enum { SEEDS = 3, SEEDS_MAX = 16, NEEDLE_BYTES = 32, EMPTY_DOC_BYTES = 128 };
 
 bool host_is_running(const struct host *h)
 {
@@ -104,6 +106,8 @@ static struct bytes find_document(void *arg, const struct hash *hash)
 {
     struct host *h = arg;
     const struct doc *d = h->disk.doc;
+    if (h->world->policies && !(d && hash_eq(&d->hash, hash)))
+        d = policies_find(h->world, h->index, hash);
     return d && hash_eq(&d->hash, hash) ? buf_bytes(&d->bytes) : bytes_of(NULL, 0);
 }
 
@@ -120,7 +124,9 @@ static void publish(struct host *h, bool left)
     struct world *w = h->world;
     uint64_t incarnation = h->disk.incarnation;
     uint64_t version = h->own && h->own->incarnation == incarnation ? h->own->version + 1 : 1;
-    struct signed_words words = {protocol_of(h), gossip_protocol_of_all(h->gossip), {{0}}};
+    struct signed_words words = {protocol_of(h), gossip_protocol_of_all(h->gossip), {{0}}, {.version = 0}};
+    if (w->policies)
+        policies_say(w, h->index, &words.policy);
     if (words.layout >= 2)
         words.coordinate = gossip_own_coordinate(h->gossip);
     const struct signed_record *r =
@@ -377,6 +383,7 @@ static void send_bulk(struct host *h, const struct gossip_packet *p, uint32_t to
     struct delivery *d = delivery_of(h, p, to);
     w->figures.bulk++;
     w->figures.bulk_bytes += p->msg.len;
+    w->figures.documents += p->msg.at[1] == MSG_DOC && p->msg.len > EMPTY_DOC_BYTES;
     mono_us trouble = bulk_trouble(w, h->index, to);
     bool is_other =
         !node_id_is_zero(&p->to) && to < w->config.hosts && !node_id_eq(&p->to, signer_id(w->signer, to));
@@ -623,6 +630,10 @@ static void awake(struct host *h)
     if (h->disk.doc)
         gossip_doc_set(h->gossip, DOC_KIND, h->disk.doc->epoch, h->disk.doc->version, &h->disk.doc->hash,
                        host_ms(h));
+    if (h->world->policies) {
+        policies_start(h->world, h->index);
+        policies_announce(h->world, h->index);
+    }
     remember_members(h);
 }
 
@@ -681,6 +692,8 @@ void host_wipe(struct world *w, uint32_t host)
     assert(!host_is_running(h));
     memset(h->disk.member, 0, w->config.hosts * sizeof *h->disk.member);
     h->disk.doc = NULL;
+    if (w->policies)
+        policies_wipe(w, host);
     trace_line(&w->trace, w->now, "%u loses what its disk held of others", host);
 }
 
@@ -707,6 +720,15 @@ void host_update(struct world *w, uint32_t host)
     assert(h->state == HOST_UP && h->own);
     publish(h, false);
     w->updated = h->own;
+    host_pump(h);
+}
+
+void host_say(struct world *w, uint32_t host)
+{
+    struct host *h = &w->host[host];
+    assert(h->state == HOST_UP);
+    if (h->own && h->wanted_incarnation == 0) /* else it is said with the number that is awaited */
+        publish(h, h->wants_to_leave);
     host_pump(h);
 }
 

@@ -74,6 +74,8 @@ static const struct scenario scenarios[] = {
      NULL},
     {"loss", "30 % loss, 10 % doubled, 20 % reordered; a tenth crashes", BAD, true, story_loss, NULL},
     {"policy", "documents published at one host reach all", LAN, false, story_policy, NULL},
+    {"rollout", "a good or a bad version in steps; members lie, restart, join, are cut off", LAN, true,
+     story_rollout, story_rollout_draw},
     {"swarm", "size, network and faults drawn from the seed; then all heals and must agree", LAN, true,
      swarm_play, swarm_draw},
 };

@@ -5,7 +5,6 @@
 
 #include "base/rng.h"
 #include "sim/quick_hash.h"
-#include "trust/trust.h"
 
 enum { PORT = 7400, DOORS_MAX = 256, WEB_PORT = 8080, DAY_S = 86400, VERDICTS_MAX = 1 << 20 };
 static const wall_s start_of_time =
@@ -250,6 +249,10 @@ static void make_record(const struct identity *owner, const struct draft *d, con
                        .protocol_min = GOSSIP_PROTOCOL_MIN,
                        .protocol_max = d->words.protocol,
                        .service_count = 1,
+                       .policy_epoch = d->words.policy.epoch,
+                       .policy_version = d->words.policy.version,
+                       .policy_hash = d->words.policy.hash,
+                       .rollout = d->words.policy.rollout,
                        .layout = d->words.layout};
     static_assert(sizeof r.coordinate == sizeof d->words.coordinate, "the record's is gossip's");
     memcpy(r.coordinate, d->words.coordinate.b, sizeof r.coordinate);
@@ -329,11 +332,26 @@ static struct signed_record *sign(const struct signed_record *like)
     return who->records = r;
 }
 
+static bool is_same_count(const struct record_count *a, const struct record_count *b)
+{
+    return a->requests == b->requests && a->errors == b->errors && a->denied == b->denied &&
+           a->p99_us == b->p99_us;
+}
+
+static bool is_same_policy(const struct signed_policy *a, const struct signed_policy *b)
+{
+    const struct record_rollout *x = &a->rollout, *y = &b->rollout;
+    return a->epoch == b->epoch && a->version == b->version && hash_eq(&a->hash, &b->hash) &&
+           x->epoch == y->epoch && x->version == y->version && x->halted == y->halted &&
+           is_same_count(&x->before, &y->before) && is_same_count(&x->after, &y->after);
+}
+
 static bool says(const struct signed_record *r, const struct signed_words *words)
 {
     const struct signed_words *w = &r->words;
     return w->protocol == words->protocol && w->layout == words->layout &&
-           memcmp(&w->coordinate, &words->coordinate, sizeof w->coordinate) == 0;
+           memcmp(&w->coordinate, &words->coordinate, sizeof w->coordinate) == 0 &&
+           is_same_policy(&w->policy, &words->policy);
 }
 
 /* From memory, if any run has signed it before. */

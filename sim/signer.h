@@ -10,13 +10,22 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "gossip/gossip.h"
+#include "trust/trust.h"
 
 struct signer;
+
+/* Of the policy that its owner enforces, and of the one that is rolled out there. */
+struct signed_policy {
+    uint64_t epoch, version; /* version 0: none */
+    struct hash hash;
+    struct record_rollout rollout;
+};
 
 /* What the record of a version says besides. */
 struct signed_words {
     uint8_t protocol, layout; /* the newest version that the owner speaks; that of the record itself */
     struct gossip_coordinate coordinate;
+    struct signed_policy policy;
 };
 
 struct signed_record {

@@ -43,6 +43,10 @@ void story_moved(struct world *w);
 void story_policy(struct world *w);
 void story_classes(struct world *w);
 
+/* story_rollout.c: a new version of the policy, step by step */
+void story_rollout(struct world *w);
+void story_rollout_draw(struct world_config *config);
+
 /* story_hostile.c: some lie */
 void story_forge(struct world *w);
 void story_capture(struct world *w);

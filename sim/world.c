@@ -7,6 +7,7 @@
 #include "sim/forger.h"
 #include "sim/liars.h"
 #include "sim/oracle.h"
+#include "sim/policies.h"
 #include "trust/sign.h"
 
 enum { AGREE_STEP_US = 20 * 1000 }; /* how often world_agree() asks: the resolution of convergence times */
@@ -56,6 +57,7 @@ void world_free(struct world *w)
     forger_free(w->forger);
     liars_free(w->liars);
     capture_free(w->capture);
+    policies_free(w->policies);
     heap_fini(&w->heap);
     wire_fini(&w->wire);
     signer_free(w->signer);

@@ -85,6 +85,7 @@ struct host {
 struct figures {
     uint64_t datagrams, datagram_bytes, bulk, bulk_bytes, events;
     uint64_t false_deaths; /* a host held dead that ran, unpaused, in a whole network */
+    uint64_t documents;    /* sent whole to somebody who asked */
     uint64_t payloads;     /* messages that carry the record published last by host_update() */
     uint64_t suspicions, equivocations, forged, forged_seen;
     uint64_t rest_bytes_per_s;  /* per host, when nothing happens; scenario rest */
@@ -126,6 +127,7 @@ struct world {
     struct forger *forger;
     struct liars *liars;
     struct capture *capture;
+    struct policies *policies; /* policies.h; NULL: documents are bytes */
     bool
         is_sockets_first; /* after a pause the loop reads before it runs timers, as the agent's does; else the
                               seed decides each time */
@@ -186,6 +188,8 @@ void host_wipe(struct world *w, uint32_t host); /* its disk loses members and do
 void host_lose_disk(struct world *w, uint32_t host, uint64_t incarnation);
 void host_leave(struct world *w, uint32_t host);  /* says good-bye; stops when gossip says it was heard */
 void host_update(struct world *w, uint32_t host); /* publishes its record's next version */
+void host_say(struct world *w,
+              uint32_t host); /* the same, for what it says has changed; not counted as such */
 void host_pause(struct world *w, uint32_t host);
 void host_block(struct world *w, uint32_t host);  /* from now on its next send or receive pauses it */
 void host_resume(struct world *w, uint32_t host); /* ends both */

@@ -75,6 +75,7 @@ liars          12 6  -   -
 eclipse         8 20 -   -
 byzantine      12 4  -   -
 two-faced       9 20 100 1
+rollout        12 30 100 1
 LIST
 }
 
