@@ -22,13 +22,12 @@ static const unsigned may_become[] = {
     [GOSSIP_LEFT] = BIT(GOSSIP_ALIVE),
 };
 
-static void suspicion_end(struct member *m)
+static void suspicion_end(struct gossip *g, struct member *m)
 {
     struct suspicion *s = member_suspicion(m);
     if (!s)
         return;
-    LIST_REMOVE(s, link);
-    free(s);
+    suspicions_end(&g->suspicions, s);
     m->busy->suspicion = NULL;
     member_settle(m);
 }
@@ -53,7 +52,7 @@ static void move(struct gossip *g, struct member *m, enum gossip_state to)
     if (to == GOSSIP_LEFT)
         degrade_leaves(g, m);
     if (to != GOSSIP_SUSPECT)
-        suspicion_end(m);
+        suspicion_end(g, m);
     set_state(g, m, to);
 }
 
@@ -344,7 +343,7 @@ enum err apply_record(struct gossip *g, struct bytes record, const struct news *
 
 static void reschedule(struct gossip *g, const struct suspicion *s)
 {
-    g->suspicion_at = mono_min(g->suspicion_at, mono_min(s->deadline, s->verify_at));
+    g->suspicion_at = mono_min(g->suspicion_at, suspicions_reschedule(&g->suspicions, s));
 }
 
 static uint32_t timeout_ms(const struct gossip *g, const struct suspicion *s)
@@ -362,6 +361,10 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
     struct member_busy *busy = member_busy(m);
     struct suspicion *s = busy ? calloc(1, sizeof *s) : NULL;
     bool is_watched = !is_quiet && watch_of(&g->watch, m);
+    if (s && !suspicions_add(&g->suspicions, s)) {
+        free(s);
+        s = NULL;
+    }
     if (!s)
         return; /* the next failed probe tries again */
     s->member = m;
@@ -376,7 +379,6 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
     busy->suspicion = s;
     if (is_own)
         hearing_ends(g, m, HEARING_SILENT);
-    LIST_INSERT_HEAD(&g->suspicions, s, link);
     move(g, m, GOSSIP_SUSPECT);
     reschedule(g, s);
     event_member(g, m, GOSSIP_ALIVE, false, false);
@@ -422,8 +424,8 @@ static bool is_believed(struct gossip *g, const struct member *m, const struct n
         return false;
     if (m->state == GOSSIP_SUSPECT)
         return true;
-    LIST_FOREACH (s, &g->suspicions, link)
-        open += !s->is_own && s->is_hearsay == is_hearsay && s->accusers > 0 &&
+    for (uint32_t i = 0; i < g->suspicions.count; i++)
+        open += (s = g->suspicions.list[i]) && !s->is_own && s->is_hearsay == is_hearsay && s->accusers > 0 &&
                 node_id_eq(&s->accuser[0], accuser);
     return open < ACCUSATIONS_OPEN_MAX && hearing_trusts(g, accuser, is_hearsay);
 }
@@ -667,7 +669,7 @@ void apply_forget(struct gossip *g, struct member *m)
 {
     assert(m != g->self);
     event_forgotten(g, m);
-    suspicion_end(m);
+    suspicion_end(g, m);
     rumors_forget(&g->rumors, m);
     detect_forget(g, m);
     degrade_forget(g, m);

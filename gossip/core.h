@@ -293,7 +293,7 @@ struct gossip {
     struct members members;
     struct member *self; /* NULL until gossip_own_set() */
     struct rumors rumors;
-    struct suspicion_list suspicions;
+    struct suspicions suspicions;
     mono_ms suspicion_at; /* not later than the first thing any suspicion has to do */
     struct probes probes;
     struct relays relays;

@@ -369,6 +369,7 @@ void detect_link_lost(struct gossip *g, struct member *m, enum gossip_loss how)
     struct probe *p = probes_of(&g->probes, m);
     if (member_suspicion(m) && !p && member_suspicion(m)->tries < SUSPECT_VERIFY_TRIES) {
         member_suspicion(m)->verify_at = g->now;
+        suspicions_reschedule(&g->suspicions, member_suspicion(m));
         g->suspicion_at = g->now;
     }
     if (how == GOSSIP_LINK_REFUSED && has_part(g, GOSSIP_REFUSAL)) {
@@ -633,19 +634,27 @@ static bool deadline_passed(struct gossip *g, struct suspicion *s)
     return true;
 }
 
+/* Returns when it is due again; NEVER: it is over. */
+static mono_ms suspicion_due(struct gossip *g, struct suspicion *s)
+{
+    if (s->deadline <= g->now && !deadline_passed(g, s))
+        return NEVER;
+    if (s->verify_at <= g->now)
+        verify(g, s);
+    return suspicions_reschedule(&g->suspicions, s);
+}
+
+/* The latest first. Those that begin meanwhile have their turn in the next call. */
 static void suspicions_due(struct gossip *g)
 {
-    struct suspicion *s, *next;
+    struct suspicions *q = &g->suspicions;
     if (g->now < g->suspicion_at)
         return;
+    suspicions_tidy(q);
     g->suspicion_at = NEVER;
-    for (s = LIST_FIRST(&g->suspicions); s; s = next) {
-        next = LIST_NEXT(s, link);
-        if (s->deadline <= g->now && !deadline_passed(g, s))
-            continue;
-        if (s->verify_at <= g->now)
-            verify(g, s);
-        g->suspicion_at = mono_min(g->suspicion_at, mono_min(s->deadline, s->verify_at));
+    for (uint32_t i = q->count; i-- > 0;) {
+        mono_ms due = q->due[i] <= g->now ? suspicion_due(g, q->list[i]) : q->due[i];
+        g->suspicion_at = mono_min(g->suspicion_at, due);
     }
 }
 
@@ -656,28 +665,34 @@ static void suspicions_due(struct gossip *g)
  * it has told of others is told no more. */
 static void accuse_nobody(struct gossip *g)
 {
-    struct suspicion *s;
     g->probes.count = 0;
     send_retract(g);
-    LIST_FOREACH (s, &g->suspicions, link) {
+    for (uint32_t i = g->suspicions.count; i-- > 0;) {
+        struct suspicion *s = g->suspicions.list[i];
+        if (!s)
+            continue;
         s->is_own = s->is_told = false;
         s->tries = 0;
         s->verify_at = g->now + detect_verify_jitter(g);
+        suspicions_reschedule(&g->suspicions, s);
         g->suspicion_at = g->now;
     }
 }
 
 void detect_late(struct gossip *g, uint32_t late_ms)
 {
-    struct suspicion *s;
     if (!has_part(g, GOSSIP_LATENESS))
         return;
     g->stats.lateness++;
     probes_delay(&g->probes, late_ms);
     relays_delay(&g->relays, late_ms);
-    LIST_FOREACH (s, &g->suspicions, link) {
+    for (uint32_t i = 0; i < g->suspicions.count; i++) {
+        struct suspicion *s = g->suspicions.list[i];
+        if (!s)
+            continue;
         s->deadline += late_ms;
         s->start += late_ms;
+        suspicions_reschedule(&g->suspicions, s);
     }
     if (late_ms < LATE_ALOUD_MS)
         return;

@@ -46,7 +46,6 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     watch_init(&g->watch, &g->cfg.self, ~config->seed);
     circle_init(&g->circle, config->seed * 2 + 2);
     rumors_init(&g->rumors);
-    LIST_INIT(&g->suspicions);
     budget_init(&g->budget, g->cfg.bytes_per_second_max, now);
     budget_init(&g->states, STATE_BYTES_PER_S, now);
     locate_init(g);
@@ -70,10 +69,7 @@ void gossip_free(struct gossip *g)
     jobs_fini(g);
     wants_fini(g);
     rumors_fini(&g->rumors);
-    for (struct suspicion *s; (s = LIST_FIRST(&g->suspicions));) {
-        LIST_REMOVE(s, link);
-        free(s);
-    }
+    suspicions_fini(&g->suspicions);
     probes_fini(&g->probes);
     relays_fini(&g->relays);
     free(g->urgent.ring);

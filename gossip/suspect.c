@@ -1,6 +1,7 @@
 #include "gossip/suspect.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 uint32_t suspect_log10_milli(uint32_t n)
 {
@@ -51,4 +52,64 @@ bool suspect_confirm(struct suspicion *s, const struct node_id *accuser)
 bool suspect_refused_by(struct suspicion *s, const struct node_id *who)
 {
     return note(s->refuser, &s->refusers, SUSPECT_REFUSERS, who);
+}
+
+static bool make_room(struct suspicions *q)
+{
+    uint32_t cap = q->cap ? 2 * q->cap : 16;
+    if (q->count < q->cap)
+        return true;
+    struct suspicion **list = realloc(q->list, cap * sizeof(struct suspicion *));
+    if (!list)
+        return false;
+    q->list = list;
+    mono_ms *due = realloc(q->due, cap * sizeof *due);
+    if (!due)
+        return false;
+    q->due = due;
+    q->cap = cap;
+    return true;
+}
+
+bool suspicions_add(struct suspicions *q, struct suspicion *s)
+{
+    if (!make_room(q))
+        return false;
+    s->place = q->count++;
+    q->list[s->place] = s;
+    suspicions_reschedule(q, s);
+    return true;
+}
+
+void suspicions_end(struct suspicions *q, struct suspicion *s)
+{
+    q->list[s->place] = NULL;
+    q->due[s->place] = NEVER;
+    q->over++;
+    free(s);
+}
+
+void suspicions_tidy(struct suspicions *q)
+{
+    uint32_t kept = 0;
+    if (2 * q->over <= q->count)
+        return;
+    for (uint32_t i = 0; i < q->count; i++)
+        if (q->list[i]) {
+            q->list[kept] = q->list[i];
+            q->due[kept] = q->due[i];
+            q->list[kept]->place = kept;
+            kept++;
+        }
+    q->count = kept;
+    q->over = 0;
+}
+
+void suspicions_fini(struct suspicions *q)
+{
+    for (uint32_t i = 0; i < q->count; i++)
+        free(q->list[i]);
+    free(q->list);
+    free(q->due);
+    *q = (struct suspicions){0};
 }

@@ -10,8 +10,6 @@
 #ifndef GOSSIP_SUSPECT_H
 #define GOSSIP_SUSPECT_H
 
-#include <sys/queue.h>
-
 #include "base/clock.h"
 #include "base/id.h"
 
@@ -24,7 +22,7 @@ enum {
 };
 
 struct suspicion {
-    LIST_ENTRY(suspicion) link;
+    uint32_t place; /* in struct suspicions */
     struct member *member;
     mono_ms start, deadline;
     mono_ms verify_at; /* next own probe; NEVER after the last */
@@ -43,7 +41,26 @@ struct suspicion {
     struct node_id accuser[SUSPECT_CONFIRMS + 1];
     struct node_id refuser[SUSPECT_REFUSERS]; /* others who say that theirs were */
 };
-LIST_HEAD(suspicion_list, suspicion);
+
+/* All that are open, in the order in which they began. After a split a member doubts half of all others, and something is due
+ * for one of them nearly each millisecond: so what is due when lies side by side, and only those are touched for which
+ * it is. */
+struct suspicions {
+    struct suspicion **list; /* NULL: it is over */
+    mono_ms *due;            /* of list[i] the earlier of deadline and verify_at; NEVER: it is over */
+    uint32_t count, cap, over;
+};
+/* Takes it over. False: no memory, and it is the caller's. */
+bool suspicions_add(struct suspicions *q, struct suspicion *s_take);
+void suspicions_end(struct suspicions *q, struct suspicion *s); /* frees it; the others keep their places */
+void suspicions_fini(struct suspicions *q);
+void suspicions_tidy(
+    struct suspicions *q); /* places of those that are over are given up: not while going through them */
+/* To be called when its deadline or verify_at has changed. Returns when it is due. */
+static inline mono_ms suspicions_reschedule(struct suspicions *q, const struct suspicion *s)
+{
+    return q->due[s->place] = s->deadline < s->verify_at ? s->deadline : s->verify_at;
+}
 
 /* 1000 * log10(n) for n >= 1, to about four hundredths: linear between 1, 2, 3, 5, 10, ... */
 uint32_t suspect_log10_milli(uint32_t n);

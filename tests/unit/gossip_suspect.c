@@ -6,6 +6,8 @@
 #include <math.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
+
 #include "gossip/suspect.h"
 
 static void the_logarithm_is_close_and_never_falls(void **state)
@@ -50,12 +52,50 @@ static void an_accuser_counts_once(void **state)
     assert_int_equal(suspect_confirmations(&s), SUSPECT_CONFIRMS);
 }
 
+static struct suspicion *begin(struct suspicions *q, mono_ms deadline, mono_ms verify_at)
+{
+    struct suspicion *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    s->deadline = deadline;
+    s->verify_at = verify_at;
+    assert_true(suspicions_add(q, s));
+    return s;
+}
+
+/* Hundreds begin and end: each keeps its turn, and what is due is the earlier of its two times. */
+static void suspicions_keep_their_order_and_places(void **state)
+{
+    (void)state;
+    enum { MANY = 300 };
+    struct suspicions q = {0};
+    struct suspicion *s[MANY];
+    for (int i = 0; i < MANY; i++)
+        s[i] = begin(&q, (mono_ms)(1000 + i), i % 2 ? NEVER : (mono_ms)(500 + i));
+    assert_int_equal(q.due[6], 506);
+    assert_int_equal(q.due[7], 1007);
+    for (int i = 0; i < MANY; i++)
+        if (i % 3 != 0)
+            suspicions_end(&q, s[i]);
+    assert_true(q.due[7] == NEVER && !q.list[7]);
+    assert_ptr_equal(q.list[s[9]->place], s[9]); /* while it is gone through nobody moves */
+    assert_int_equal(s[9]->place, 9);
+    suspicions_tidy(&q);
+    assert_int_equal(q.count, MANY / 3);
+    for (uint32_t i = 0; i < q.count; i++)
+        assert_true(q.list[i] == s[3 * i] && q.list[i]->place == i);
+    s[9]->verify_at = 7;
+    assert_int_equal(suspicions_reschedule(&q, s[9]), 7);
+    assert_int_equal(q.due[3], 7);
+    suspicions_fini(&q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_logarithm_is_close_and_never_falls),
         cmocka_unit_test(confirmations_shorten_it),
         cmocka_unit_test(an_accuser_counts_once),
+        cmocka_unit_test(suspicions_keep_their_order_and_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
