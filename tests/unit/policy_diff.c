@@ -128,6 +128,10 @@ static void test_services_that_come_and_go(void **state)
 #define ITEMS  "      - {name: items, match: [{path: {prefix: /items}}], to: [{subset: v1}]}\n"
 #define BOOKS  "      - {name: books, match: [{path: {prefix: /books}}], to: [{subset: v1}]}\n"
 
+#define NUMBERS                                                                                              \
+    "      - {name: numbers, match: [{path: {regex: '/(items|things)/[0-9]+'}}], to: [{subset: v2}]}\n"
+#define WORDS "      - {name: words, match: [{path: {regex: '/[a-z/]+'}}], to: [{subset: v1}]}\n"
+
 static void test_routes(void **state)
 {
     (void)state;
@@ -143,6 +147,9 @@ static void test_routes(void **state)
                 "route cart beta: none -> {match: [{headers: {x-beta: {exact: \"1\"}}}], to: {v2: 1}}\n");
     expect_diff(ROUTES BETA ITEMS, ROUTES ITEMS BETA, "order cart items beta: after -> before\n");
     expect_diff(ROUTES BOOKS ITEMS, ROUTES ITEMS BOOKS, ""); /* no request fits both */
+    expect_diff(ROUTES BOOKS NUMBERS, ROUTES NUMBERS BOOKS, "");
+    expect_diff(ROUTES ITEMS NUMBERS, ROUTES NUMBERS ITEMS, "order cart numbers items: after -> before\n");
+    expect_diff(ROUTES NUMBERS WORDS, ROUTES WORDS NUMBERS, "");
     expect_diff(
         ROUTES ITEMS,
         ROUTES
