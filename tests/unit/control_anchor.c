@@ -48,6 +48,8 @@ static enum err try_start(void)
     buf_fini(&why);
     assert_int_equal(store_open(&store, folder, wake, &news, &why), ERR_OK);
     enum err e = anchor_refresh(store, folder, &why);
+    if (e == ERR_OK && walked.len > 0)
+        put_file(&step[3]); /* as the identity does that followed a token there */
     if (e == ERR_OK) {
         assert_int_equal(file_read(&bytes, file, ROOT_BYTES_MAX, &why), ERR_OK);
         assert_int_equal(trust_new(&trust, buf_bytes(&bytes), NULL), ERR_OK);
@@ -181,6 +183,23 @@ static void who_was_away_for_two_rotations_walks_them(void **state)
     buf_fini(&now);
 }
 
+/* Two roots further by a token: the steps between are kept, and nobody is told that an operator put a root there. */
+static void what_a_token_has_walked_is_kept_with_the_chain(void **state)
+{
+    (void)state;
+    const struct bytes walk[] = {buf_bytes(&step[1]), buf_bytes(&step[2]), buf_bytes(&step[3])};
+    stop();
+    assert_int_equal(chain_of(&walked, walk, 3), ERR_OK);
+    assert_int_equal(try_start(), ERR_OK);
+    assert_int_equal(why.len, 0);
+    assert_true(a.first == 1 && a.count == 3 && a.epoch == 3);
+    assert_int_equal(trust_root(trust)->epoch, 3);
+    stop();
+    buf_fini(&walked);
+    assert_int_equal(try_start(), ERR_OK); /* without the token */
+    assert_true(a.first == 1 && a.count == 3 && a.epoch == 3);
+}
+
 /* A host whose token had a later root than the first learns what was before, and gives on what came after. */
 static void chains_that_begin_elsewhere_become_one(void **state)
 {
@@ -292,6 +311,7 @@ int main(void)
         STORY(roots_are_published_one_after_the_other),
         STORY(it_is_used_when_it_is_stored_and_not_before),
         STORY(who_was_away_for_two_rotations_walks_them),
+        STORY(what_a_token_has_walked_is_kept_with_the_chain),
         STORY(chains_that_begin_elsewhere_become_one),
         STORY(another_branch_is_refused_whatever_its_length_and_alarms_B14),
         STORY(a_chain_of_strangers_is_no_fork),

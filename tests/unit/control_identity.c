@@ -331,6 +331,90 @@ static void what_the_credential_does_not_say_needs_a_token(void **state)
     assert_true(bytes_eq_str(*labels_get(&id.credential_open.labels, STR("zone")), "z1"));
 }
 
+/* The root of this epoch has an enrol key of its own, and the mesh's one root key. */
+static struct buf root_of(uint64_t epoch)
+{
+    struct buf out = {0};
+    const struct sign_key *by = &world.root_key;
+    struct root r = {.mesh = STR("shop.example"),
+                     .epoch = epoch,
+                     .root = {1, 1, {world.root_key.pub}},
+                     .policy = {1, 1, {world.policy_key.pub}},
+                     .enrol = {1, 1, {key_of((uint8_t)(210 + epoch)).pub}}};
+    assert_int_equal(root_create(&out, &r, &by, 1), ERR_OK);
+    return out;
+}
+
+/* Under the root of epoch 3; with the roots before it, or alone. */
+static void make_token_under_root_3(bool has_chain)
+{
+    struct buf second = root_of(2), third = root_of(3), grant = {0}, chain = {0}, text = {0};
+    struct sign_key granted = key_of(151), enrol_key = key_of(213);
+    struct grant g = {.mesh = STR("shop.example"),
+                      .key = granted.pub,
+                      .node_pattern = STR("*"),
+                      .service_count = 1,
+                      .service = {STR("*")},
+                      .not_before = NOW,
+                      .expires = NOW + 30 * DAY,
+                      .credential_life = 10 * DAY};
+    const struct bytes walk[] = {buf_bytes(&world.root), buf_bytes(&second), buf_bytes(&third)};
+    assert_int_equal(grant_create(&grant, &g, &enrol_key), ERR_OK);
+    assert_int_equal(chain_of(&chain, walk, 3), ERR_OK);
+    assert_int_equal(has_chain ? token_encode_chain(&text, buf_bytes(&chain), buf_bytes(&grant), &granted)
+                               : token_encode(&text, buf_bytes(&third), buf_bytes(&grant), &granted),
+                     ERR_OK);
+    (void)remove(token_path);
+    assert_int_equal(file_write(token_path, buf_bytes(&text), 0600, true, &why), ERR_OK);
+    strcpy(config.token_path, token_path);
+    struct buf *all[] = {&second, &third, &grant, &chain, &text};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        buf_fini(all[i]);
+}
+
+static void a_token_leads_over_roots_one_by_one_and_never_with_a_gap(void **state)
+{
+    (void)state;
+    struct buf third = root_of(3), file = {0};
+    enrolled();
+    /* Its credential has ended; the token is good, but stands on a root that nothing here leads to. */
+    make_token_under_root_3(false);
+    assert_int_equal(open_at(NOW + 2 * DAY), ERR_AUTH);
+    assert_true(says("under the root of epoch 3, and this host trusts that of epoch 1") && says("--roots"));
+    assert_int_equal(file_read(&file, file_of("root.trust"), ROOT_BYTES_MAX, &why), ERR_OK);
+    assert_true(bytes_eq(buf_bytes(&file), buf_bytes(&world.root)));
+    buf_fini(&file);
+    make_token_under_root_3(true);
+    assert_int_equal(open_at(NOW + 2 * DAY), ERR_OK);
+    assert_int_equal(trust_root(id.trust)->epoch, 3);
+    assert_true(id.roots.len > 0 && id.credential_open.expires == NOW + 12 * DAY);
+    assert_int_equal(file_read(&file, file_of("root.trust"), ROOT_BYTES_MAX, &why), ERR_OK);
+    assert_true(bytes_eq(buf_bytes(&file), buf_bytes(&third)));
+    config.token_path[0] = 0;
+    assert_int_equal(open_at(NOW + 3 * DAY), ERR_OK); /* kept */
+    assert_true(trust_root(id.trust)->epoch == 3 && id.roots.len == 0);
+    buf_fini(&third);
+    buf_fini(&file);
+}
+
+/* While it runs nothing is followed on the quiet: who keeps the chain is asked to take the roots first. */
+static void a_running_host_is_told_which_roots_a_renewal_needs(void **state)
+{
+    (void)state;
+    struct buf roots = {0};
+    struct proof *p = NULL;
+    struct chain c;
+    enrolled();
+    make_token_under_root_3(true);
+    struct renewal r = {.config = &config, .of = &id, .roots = &roots};
+    assert_int_equal(identity_renew(&p, &r, NOW, &why), ERR_AGAIN);
+    assert_null(p);
+    assert_int_equal(trust_root(id.trust)->epoch, 1);
+    assert_int_equal(chain_open(&c, buf_bytes(&roots), NULL, NULL), ERR_OK);
+    assert_true(c.count == 3 && c.newest.epoch == 3);
+    buf_fini(&roots);
+}
+
 static void an_enrolment_cut_off_is_begun_anew(void **state)
 {
     (void)state;
@@ -357,6 +441,8 @@ int main(void)
         STORY(a_renewal_with_a_revoked_token_is_refused_and_changes_nothing),
         STORY(an_expired_token_does_not_stop_a_host_whose_credential_is_good),
         STORY(what_the_credential_does_not_say_needs_a_token),
+        STORY(a_token_leads_over_roots_one_by_one_and_never_with_a_gap),
+        STORY(a_running_host_is_told_which_roots_a_renewal_needs),
         STORY(an_enrolment_cut_off_is_begun_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
