@@ -306,6 +306,19 @@ static bool asks_relays(struct gossip *g, const struct probe *p)
     return p->reason != PROBE_RETRY && !hearing_awaits_refutation(g) && detect_may_look(g);
 }
 
+/* One's turn is kept whatever it costs. A look may last longer, or many at once, each repeated as the loss asks for, would
+ * take more than the budget. */
+static bool is_put_off(struct gossip *g, struct probe *p)
+{
+    budget_refill(&g->budget, g->now);
+    if (p->reason == PROBE_TURN || budget_has(&g->budget))
+        return false;
+    mono_ms wait = budget_ready_at(&g->budget) - g->now + rng_below(&g->rng, g->cfg.probe_timeout_ms / 4);
+    p->again_at = g->now + 1 + wait;
+    p->deadline += 1 + wait;
+    return true;
+}
+
 /* No answer so far. Packets of ours or theirs may have been lost: the same question once more, to its other address if it
  * has one, and as often as the loss that we see asks for; and in its turn, through others too. */
 static void probe_again(struct gossip *g, struct probe *p)
@@ -313,6 +326,8 @@ static void probe_again(struct gossip *g, struct probe *p)
     struct member *m = p->target;
     struct addr addr;
     uint8_t want = has_part(g, GOSSIP_REPEAT) ? loss_pings(g->loss) : 1;
+    if (is_put_off(g, p))
+        return;
     bool is_first = p->pings++ == 1;
     mono_ms left = p->deadline > g->now ? p->deadline - g->now : 0;
     p->again_at = p->pings < want ? g->now + 1 + left / (mono_ms)(want - p->pings + 1) : NEVER;

@@ -236,6 +236,33 @@ static void a_little_lateness_moves_deadlines(void **state)
     world_free(w);
 }
 
+/* It starts with the records of 22 that are all gone, where most packets are lost, so each look asks ten times. Looks that are no
+ * one's turn wait for the budget, all of them together. */
+static void looks_at_many_keep_to_the_budget(void **state)
+{
+    struct world *w = world_new(0);
+    uint64_t before = 0;
+    (void)state;
+    w->config.bytes_per_second_max = 2048;
+    world_start(w, 0, "");
+    for (int n = 1; n < WORLD_NODES; n++) {
+        struct world_record r = {
+            .id = world_id(n), .incarnation = 1, .version = 1, .addr = world_addr(n), .padding = 100};
+        uint8_t space[300];
+        assert_int_equal(
+            gossip_member_load(w->node[0].g, world_record_encode(&r, space, sizeof space), w->now), ERR_OK);
+    }
+    for (int second = 1; second <= 30; second++) {
+        w->node[0].g->loss = 60000;
+        world_run(w, w->now + 1000);
+        assert_in_range(w->datagram_bytes - before, 0, 2048 + 2048 / 8);
+        before = w->datagram_bytes;
+    }
+    assert_in_range(gossip_stats(w->node[0].g)->probes_failed, 22,
+                    UINT64_MAX); /* and yet each was looked at */
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +276,7 @@ int main(void)
         cmocka_unit_test(a_liar_shortens_no_pause),
         cmocka_unit_test(a_late_loop_accuses_nobody),
         cmocka_unit_test(a_little_lateness_moves_deadlines),
+        cmocka_unit_test(looks_at_many_keep_to_the_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
