@@ -527,7 +527,7 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
     bool is_vouched = g->now < member_vouched_until(m) || g->now < member_works_until(m);
     if (i->reason == REASON_DEGRADED && !degrade_is(source))
         degrade_heard(g, m, &i->accuser, source);
-    else if (degrade_is(source) || (accuser && degrade_is(accuser)))
+    else if (degrade_is(source) || (accuser && degrade_is(accuser)) || degrade_is_heard(g, m))
         degrade_asked(g, m, &i->accuser, is_hearsay);
     else if (is_vouched && m->state == GOSSIP_ALIVE)
         defend(g, m, i, source);

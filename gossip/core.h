@@ -507,7 +507,9 @@ mono_ms locate_deadline(const struct gossip *g);
 
 /* degrade.c */
 bool degrade_is(const struct member *m);
-void degrade_returns(struct gossip *g, struct member *m);   /* it is about to become alive */
+void degrade_speaks(struct gossip *g, struct member *m); /* a datagram of its own came, whatever is in it */
+bool degrade_is_heard(const struct gossip *g, const struct member *m); /* it is marked, and spoke just now */
+void degrade_returns(struct gossip *g, struct member *m);              /* it is about to become alive */
 void degrade_restarted(struct gossip *g, struct member *m); /* ... or is so: by a new start of its process */
 void degrade_leaves(struct gossip *g, struct member *m);    /* it said good-bye */
 void degrade_look(struct gossip *g, struct member *m, mono_ms at); /* later, while it is alive; once */

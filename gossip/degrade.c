@@ -37,6 +37,19 @@ static bool is_hinted(const struct gossip *g, const struct member *m)
     return m->busy && m->busy->hinted_at != 0 && g->now < m->busy->hinted_at + BOUT_SPACING_MS;
 }
 
+void degrade_speaks(struct gossip *g, struct member *m)
+{
+    if (!degrade_is(m) || !m->busy)
+        return;
+    m->busy->voice_at = g->now;
+    m->busy->silent_since = 0;
+}
+
+bool degrade_is_heard(const struct gossip *g, const struct member *m)
+{
+    return degrade_is(m) && m->busy && g->now < m->busy->voice_at + PATIENCE_MS;
+}
+
 /* Others look too, once: those whose turn it never is would else hear of it only by accusations, which who knows of
  * the mark does not make. At most one such word about a member in BOUT_SPACING_MS, whoever says it. */
 static bool hint(struct gossip *g, struct member *m, const struct node_id *by, struct member *source)
@@ -219,7 +232,7 @@ static void looks_due(struct gossip *g)
  * any more. */
 static void examine(struct gossip *g, struct member *m)
 {
-    if (!m->busy || m->busy->passed >= EXAM_LOOKS || is_network(g)) {
+    if (!m->busy || m->busy->passed >= EXAM_LOOKS + m->busy->bouts || is_network(g)) {
         unmark(g, m);
         return;
     }

@@ -92,6 +92,13 @@ static struct probe_times times_for(const struct gossip *g, const struct member 
     return (struct probe_times){with_health(g, t.direct_ms), with_health(g, t.total_ms)};
 }
 
+/* It has become slower than what was measured says, and would be taken for silent at every turn: the longest times hold
+ * until an answer to a first ping measures it anew, as TCP backs off (RFC 6298, section 5). */
+static void rtt_forget(struct member *m)
+{
+    m->rtt_8ths = m->rtt_var_4ths = 0;
+}
+
 void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason)
 {
     struct addr addr;
@@ -174,6 +181,8 @@ bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d)
     if (p->pings == 1) { /* Karn and Partridge 1987: which of two was answered? */
         rtt_sample(&from->rtt_8ths, &from->rtt_var_4ths, g->now - p->sent_at);
         locate_sample(g, from, d, p->sent_us);
+    } else if (g->now - p->sent_at >= times_for(g, from).total_ms) {
+        rtt_forget(from);
     }
     enum probe_reason reason = p->reason;
     bool is_at_once = p->pings == 1;
@@ -433,6 +442,7 @@ static void probe_failed(struct gossip *g, const struct probe *p)
 {
     struct member *m = p->target;
     g->stats.probes_failed++;
+    rtt_forget(m);
     if (p->reason == PROBE_RETRY || is_silent(g))
         return;
     if (m->state == GOSSIP_ALIVE &&

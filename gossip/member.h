@@ -56,9 +56,10 @@ struct member_busy {
     mono_ms vouched_until;         /* it answered us: accusations by others do not count before this */
     mono_ms warned_at;             /* when we last told it that others accuse it, though we do not */
     mono_ms hinted_at;             /* when its being degraded was last passed on; 0: never */
-    mono_ms degraded_until, bout_at, silent_since; /* degrade.c; silent_since 0: it answers */
-    uint8_t bouts, passed;                         /* in a row; the last began at bout_at */
-    mono_ms works_until; /* a link to it works: nobody accuses it here before this */
+    mono_ms degraded_until, bout_at, silent_since; /* degrade.c; silent_since 0: it answers, or speaks */
+    mono_ms voice_at;      /* while it is marked: the last time that it said anything */
+    uint8_t bouts, passed; /* in a row; the last began at bout_at */
+    mono_ms works_until;   /* a link to it works: nobody accuses it here before this */
 };
 
 struct member {

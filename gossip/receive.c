@@ -142,6 +142,7 @@ static void apply(struct gossip *g, struct member *from, const struct addr *via,
 {
     struct addr back;
     from->flags |= MEMBER_KNOWS_US;
+    degrade_speaks(g, from);
     if (!answer_addr(g, from, via, &back))
         return;
     struct rd r = rd_init(d->rumors);

@@ -46,25 +46,31 @@ void story_starved(struct world *w)
 
 struct judged { /* deaths of hosts that nothing is wrong with, told at such hosts */
     bool *is_faulty;
-    uint64_t changes[4]; /* of what is held of the faulty, by new state */
+    bool *is_marked;  /* [observer * hosts + subject] */
+    uint64_t changes; /* of what is held of the faulty: state or mark */
     uint64_t deaths;
 };
 
 static void judge(struct world *w, uint32_t observer, uint32_t subject, const struct gossip_event *ev)
 {
     struct judged *j = w->study;
-    if (ev->before == ev->after || ev->is_new || j->is_faulty[observer])
+    bool *is_marked = &j->is_marked[(size_t)observer * w->config.hosts + subject];
+    bool is_change = ev->before != ev->after || *is_marked != ev->is_degraded;
+    *is_marked = ev->is_degraded;
+    if (ev->is_new || j->is_faulty[observer])
         return;
     if (j->is_faulty[subject])
-        j->changes[ev->after]++;
-    else if (ev->after == GOSSIP_DEAD)
+        j->changes += is_change;
+    else if (ev->after == GOSSIP_DEAD && ev->before != GOSSIP_DEAD)
         j->deaths++;
 }
 
 static bool judge_begin(struct world *w, struct judged *j)
 {
-    *j = (struct judged){.is_faulty = calloc(w->config.hosts, sizeof *j->is_faulty)};
-    if (!j->is_faulty)
+    size_t hosts = w->config.hosts;
+    *j = (struct judged){.is_faulty = calloc(hosts, sizeof *j->is_faulty),
+                         .is_marked = calloc(hosts * hosts, sizeof *j->is_marked)};
+    if (!j->is_faulty || !j->is_marked)
         abort();
     w->watch = judge;
     w->study = j;
@@ -78,6 +84,7 @@ static void judge_end(struct world *w, struct judged *j)
                    (unsigned long long)j->deaths);
     w->watch = NULL;
     free(j->is_faulty);
+    free(j->is_marked);
 }
 
 /* SIGSTOP of three in ten hosts, for 10 s, a minute, ten minutes: they come back without having buried anybody, and all
@@ -104,7 +111,7 @@ void story_paused(struct world *w)
  * them may change, but nobody else is buried for it, and there is no storm of changes. */
 void story_sluggish(struct world *w)
 {
-    enum { LASTS_S = 120, CHANGES_MAX = 12 };
+    enum { LASTS_S = 300, CHANGES_MAX = 2 };
     uint32_t last = w->config.hosts - 1;
     struct judged j;
     if (judge_begin(w, &j)) {
@@ -114,8 +121,7 @@ void story_sluggish(struct world *w)
         w->wire.host[last - 2].lag_us = (uint32_t)MS(500);
         w->network_since = w->now;
         world_run(w, SEC(LASTS_S));
-        double changes =
-            (double)(j.changes[0] + j.changes[1] + j.changes[2]) * 60 / LASTS_S / 3 / (w->config.hosts - 3);
+        double changes = (double)j.changes * 60 / LASTS_S / 3 / (w->config.hosts - 3);
         trace_line(&w->trace, w->now, "of each slow one each other one changes its mind %.2f times a minute",
                    changes);
         if (changes > CHANGES_MAX)

@@ -173,6 +173,45 @@ static void a_partition_leaves_no_marks(void **state)
     world_free(w);
 }
 
+/* G25: half a second late from now on, where a hundredth of that was measured. It is suspected once; then all know how long it takes. */
+static void one_that_becomes_slow_is_suspected_once(void **state)
+{
+    struct world *w = several(8, 20000);
+    (void)state;
+    w->late_ms[3] = 500;
+    world_run(w, w->now + 10000);
+    world_forget_log(w);
+    world_run(w, w->now + 120000);
+    assert_null(strstr(buf_str(&w->log), " d alive -> suspect"));
+    w->late_ms[3] = 0;
+    world_run(w, w->now + 10000);
+    for (int at = 0; at < 8; at++)
+        for (int of = 0; of < 8; of++)
+            assert_string_equal(world_state(w, at, of), "alive");
+    world_free(w);
+}
+
+/* G25: its words take 30 s. It is held dead until the first arrive, and from then on marked: it answers nothing in time, and it
+ * speaks. When it is quick again the mark goes. */
+static void one_whose_words_are_old_is_marked_and_no_more(void **state)
+{
+    struct world *w = several(12, 20000);
+    (void)state;
+    w->late_ms[3] = 30000;
+    world_run(w, w->now + 60000);
+    for (int at = 0; at < 12; at++)
+        assert_true(at == 3 || is_degraded(w, at, 3));
+    world_forget_log(w);
+    world_run(w, w->now + 180000);
+    assert_null(strstr(buf_str(&w->log), " d alive -> suspect"));
+    w->late_ms[3] = 0;
+    world_run(w, w->now + 400000);
+    assert_int_equal(marked_by(w, 12, 3), 0);
+    for (int at = 0; at < 12; at++)
+        assert_int_equal(gossip_counts(w->node[at].g).alive, 12);
+    world_free(w);
+}
+
 /* One that is marked and dies is dead all the same: after the patience that its failures have, and the pause. */
 static void a_marked_one_still_dies(void **state)
 {
@@ -203,6 +242,8 @@ int main(void)
         cmocka_unit_test(a_silent_one_that_starts_again_is_well_at_once),
         cmocka_unit_test(one_that_starts_over_and_over_is_marked),
         cmocka_unit_test(a_partition_leaves_no_marks),
+        cmocka_unit_test(one_that_becomes_slow_is_suspected_once),
+        cmocka_unit_test(one_whose_words_are_old_is_marked_and_no_more),
         cmocka_unit_test(a_marked_one_still_dies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,7 @@ struct world {
     uint64_t order;
     struct world_node node[WORLD_NODES];
     bool cut[WORLD_NODES][WORLD_NODES]; /* [from][to]: packets vanish */
+    mono_ms late_ms[WORLD_NODES];       /* what it sends takes so much longer */
     bool is_silent[WORLD_NODES];        /* what goes there vanishes, and nobody is told */
     struct world_packet *packet;
     size_t packets, packets_cap;
@@ -284,8 +285,14 @@ static inline void world_put(struct world *w, int from, int to, enum gossip_lane
         assert(w->packet);
     }
     struct world_packet *p = &w->packet[w->packets++];
-    *p = (struct world_packet){w->now + WORLD_DELAY_MS, w->order++, from,      to, lane,
-                               malloc(msg.len + 1),     msg.len,    is_failure};
+    *p = (struct world_packet){w->now + WORLD_DELAY_MS + w->late_ms[from],
+                               w->order++,
+                               from,
+                               to,
+                               lane,
+                               malloc(msg.len + 1),
+                               msg.len,
+                               is_failure};
     assert(p->bytes);
     if (msg.len > 0)
         memcpy(p->bytes, msg.at, msg.len);
