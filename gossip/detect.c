@@ -342,9 +342,7 @@ static void probe_again(struct gossip *g, struct probe *p)
     p->again_at = p->pings < want ? g->now + 1 + left / (mono_ms)(want - p->pings + 1) : NEVER;
     if (member_addr_count(m) > 1)
         m->addr_used = (uint8_t)((m->addr_used + 1) % member_addr_count(m));
-    /* Looks at many at once keep to the budget (verify): so do their repetitions. */
-    bool is_free = p->reason == PROBE_TURN || budget_has(&g->budget);
-    if (has_part(g, GOSSIP_REPEAT) && is_free && apply_addr(g, m, &addr))
+    if (has_part(g, GOSSIP_REPEAT) && apply_addr(g, m, &addr))
         outbox_put(
             &g->urgent,
             &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce, .is_overdue = true});
