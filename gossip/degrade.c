@@ -74,7 +74,8 @@ void degrade_heard(struct gossip *g, struct member *m, const struct node_id *by,
         degrade_look(g, m, g->now + detect_verify_jitter(g));
 }
 
-/* Who comes and goes, or hears one answer in five, accuses the well: we look, and believe nothing. */
+/* Who comes and goes, or hears one answer in five, accuses the well; and of one that is marked and speaks it is known that it
+ * does not answer in time: we look, and believe nothing. */
 void degrade_asked(struct gossip *g, struct member *m, const struct node_id *by, bool is_hearsay)
 {
     if (m->state == GOSSIP_ALIVE && hearing_may_look(g, by, is_hearsay))
