@@ -17,7 +17,10 @@ static const struct verb commands[] = {
      "check, test, fmt, schema, why, diff, sign, verify (offline); publish, show, status, history, "
      "rollback (at an agent)",
      cli_policy},
-    {"overlay", "check, sign, verify, end: break-glass, for 24 hours at most (offline)", cli_overlay},
+    {"overlay",
+     "break-glass, for 24 hours at most: check, sign, verify, end (offline); publish, show, history (at an "
+     "agent)",
+     cli_overlay},
     {"agent", "run the agent of this host", cli_agent},
     {"status", "the agent's own state", cli_status},
     {"members", "the agents of the mesh, as this one sees them", cli_members},

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "admin/door.h"
+#include "admin/overlays.h"
 #include "admin/publishing.h"
 #include "admin/report.h"
 #include "admin/request.h"
@@ -152,6 +153,12 @@ static void do_policy_history(struct door_conn *k, const struct admin_request *r
     answer_report(k, publishing_history(k->door->control));
 }
 
+static void do_overlay(struct door_conn *k, const struct admin_request *r)
+{
+    (void)r;
+    answer_report(k, overlays_report(k->door->control));
+}
+
 static void do_leave(struct door_conn *k, const struct admin_request *r)
 {
     (void)r;
@@ -177,6 +184,7 @@ static void obey(struct door_conn *k, const struct admin_request *r)
         [ADMIN_RTT] = do_rtt,
         [ADMIN_POLICY_STATUS] = do_policy_status,
         [ADMIN_POLICY_HISTORY] = do_policy_history,
+        [ADMIN_OVERLAY] = do_overlay,
     };
     run[r->command](k, r);
 }

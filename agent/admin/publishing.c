@@ -1,5 +1,6 @@
 #include "admin/publishing.h"
 
+#include "admin/overlays.h"
 #include "admin/report.h"
 #include "admin/why.h"
 
@@ -221,6 +222,7 @@ static json_t *line_of(const struct member *m, const struct has *has, enum stand
     json_object_set_new(o, "id", json_of_id(&m->id));
     json_object_set_new(o, "state", json_string(standing_text[s]));
     json_object_set_new(o, "member", json_string(member_state_text(m)));
+    json_object_set_new(o, "overlay", overlays_of_member(&m->record));
     json_object_set_new(o, "parts", has->parts_sum ? json_of_number(has->parts_sum) : json_integer(0));
     if (has->failed.reason.len == 0)
         return o;
@@ -264,6 +266,7 @@ json_t *publishing_status(const struct control *c)
         json_object_set_new(counts, standing_text[s], json_of_number(count[s]));
     json_object_set_new(o, "complete", json_boolean(complete));
     json_object_set_new(o, "rollout", publishing_rollout(control_staged(c)));
+    json_object_set_new(o, "overlay", overlays_newest(c));
     json_object_set_new(o, "counts", counts);
     json_object_set_new(o, "members", list);
     return o;

@@ -1,5 +1,6 @@
 #include "admin/report.h"
 
+#include "admin/overlays.h"
 #include "admin/publishing.h"
 #include "admin/why.h"
 
@@ -175,6 +176,7 @@ static json_t *warnings_of(const struct control *c)
                                                  left >= 7200 ? "hours" : "seconds"));
     warn_of_root(list, c, now);
     warn_of_parts(list, c);
+    overlays_warn(list, c);
     warn_of_silence(list, c);
     warn_of_reach(list, c);
     if (gossip_is_yielding(control_gossip(c)))
@@ -202,6 +204,7 @@ json_t *report_status(const struct control *c)
     json_object_set_new(o, "policy", publishing_head(control_policy(c)));
     json_object_set_new(o, "parts", parts_of(c));
     json_object_set_new(o, "rollout", publishing_rollout(control_staged(c)));
+    json_object_set_new(o, "overlay", overlays_newest(c));
     json_object_set_new(o, "members",
                         json_pack("{s:i,s:i,s:i,s:i}", "alive", (int)n.alive, "suspect", (int)n.suspect,
                                   "dead", (int)n.dead, "left", (int)n.left));
@@ -231,6 +234,7 @@ static json_t *member_of(const struct control *c, const struct member *m)
     json_object_set_new(o, "incarnation", json_of_number(m->record.incarnation));
     json_object_set_new(o, "labels", json_of_labels(&m->record.credential.labels));
     json_object_set_new(o, "policy", json_of_number(m->record.policy_version));
+    json_object_set_new(o, "overlay", overlays_of_member(&m->record));
     json_object_set_new(o, "root", m->record.root_epoch ? json_of_number(m->record.root_epoch) : json_null());
     json_object_set_new(o, "rtt_us", round_trip(rtt.estimated_us));
     json_object_set_new(o, "rtt_measured_us", round_trip(rtt.measured_us));
@@ -356,7 +360,7 @@ json_t *report_services(const struct control *c)
 
 /* -- the root ---------------------------------------------------------------------------------- */
 
-static json_t *hex_of(struct bytes b)
+json_t *json_of_hex(struct bytes b)
 {
     char *text = malloc(2 * b.len + 1);
     if (!text)
@@ -376,9 +380,9 @@ json_t *report_root(const struct control *c)
         return o;
     json_object_set_new(o, "epoch", json_of_number(a->epoch));
     json_object_set_new(o, "chain", json_of_number(a->count));
-    json_object_set_new(o, "root", hex_of(roots.envelope[roots.count - 1]));
+    json_object_set_new(o, "root", json_of_hex(roots.envelope[roots.count - 1]));
     if (roots.count > 1)
-        json_object_set_new(o, "before", hex_of(roots.envelope[roots.count - 2]));
+        json_object_set_new(o, "before", json_of_hex(roots.envelope[roots.count - 2]));
     return o;
 }
 
@@ -440,6 +444,7 @@ json_t *report_why(const struct control *c, const json_t *request, struct buf *t
     json_t *o = why_answer(&at, request, told), *policy = publishing_head(f);
     json_object_set_new(policy, "signers", signers_in_force(f));
     json_object_set_new(policy, "parts", parts_in_force(c));
+    json_object_set_new(o, "overlay", overlays_newest(c));
     json_object_set_new(policy, "expires", json_integer(f->policy ? policy_expires(f->policy) : 0));
     json_object_set_new(o, "policy", policy);
     json_object_set_new(o, "revoked", revoked_hosts_of(c, json_string_value(json_object_get(o, "service"))));

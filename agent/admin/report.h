@@ -21,6 +21,7 @@ json_t *report_why(const struct control *c, const json_t *request, struct buf *t
 
 /* For other reports, too. A number beyond 2^63-1 is a text. */
 json_t *json_of_number(uint64_t v);
+json_t *json_of_hex(struct bytes b);
 json_t *json_of_id(const struct node_id *id);
 
 #endif

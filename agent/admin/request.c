@@ -19,6 +19,7 @@ static const char *const names[ADMIN_COMMANDS] = {
     [ADMIN_RTT] = "rtt",
     [ADMIN_POLICY_STATUS] = "policy-status",
     [ADMIN_POLICY_HISTORY] = "policy-history",
+    [ADMIN_OVERLAY] = "overlay",
 };
 
 static bool command_of(enum admin_command *out, const json_t *json)

@@ -21,6 +21,7 @@ enum admin_command {
     ADMIN_RENEW,
     ADMIN_POLICY_STATUS,
     ADMIN_POLICY_HISTORY,
+    ADMIN_OVERLAY,
     ADMIN_COMMANDS
 };
 struct admin_request {

@@ -25,9 +25,13 @@ int cli_policy(
     int argc,
     char **
         argv); /* policy check|test|sign|verify|rollback (offline), publish|show|history|status (at an agent) */
-int cli_overlay(int argc, char **argv); /* overlay check|sign|verify|end (offline) */
-int cli_enrol(int argc, char **argv);   /* enrol request|sign (offline) */
-int cli_agent(int argc, char **argv);   /* agent */
+int cli_overlay(
+    int argc, char **argv); /* overlay check|sign|verify|end (offline), publish|show|history (at an agent) */
+int cli_overlay_publish(int argc, char **argv); /* online.c */
+int cli_overlay_show(int argc, char **argv);    /* and the next: overlay_online.c */
+int cli_overlay_history(int argc, char **argv);
+int cli_enrol(int argc, char **argv); /* enrol request|sign (offline) */
+int cli_agent(int argc, char **argv); /* agent */
 /* At a running agent, over its Unix socket (online.c): */
 int cli_status(int argc, char **argv);
 int cli_members(int argc, char **argv);

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/id.h"
 #include "cli/ask.h"
+#include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/tell.h"
 #include "cli/diff_report.h"
@@ -42,6 +43,16 @@ static void print_rollout(const json_t *r)
     puts("");
 }
 
+static void print_overlay(const json_t *o)
+{
+    char ends[WALL_TEXT_MAX];
+    if (strcmp(text(o, "phase"), "on") != 0)
+        return;
+    printf("overlay   %s, version %lld, %s until %s: %s\n", text(o, "name"), number(o, "version"),
+           json_is_true(json_object_get(o, "in_force")) ? "in force" : "NOT in force",
+           wall_text(number(o, "ends"), ends), text(o, "reason"));
+}
+
 static void print_status(const json_t *o)
 {
     const json_t *m = json_object_get(o, "members"), *p = json_object_get(o, "policy"), *w;
@@ -57,6 +68,7 @@ static void print_status(const json_t *o)
     else
         printf("policy    version %lld, epoch %lld, %.16s\n", number(p, "version"), number(p, "epoch"),
                text(p, "hash"));
+    print_overlay(json_object_get(o, "overlay"));
     print_rollout(json_object_get(o, "rollout"));
     time_t expires = (time_t)number(o, "credential_expires");
     char when[32] = "";
@@ -77,8 +89,11 @@ static void print_members(const json_t *list)
     size_t i;
     printf("%-24s %-8s %-28s %-6s %s\n", "NAME", "STATE", "ADDRESS", "POLICY", "LABELS");
     json_array_foreach(list, i, m) printf(
-        "%-24s %-8s %-28s %-6lld %s%s%s\n", text(m, "name"), text(m, "state"), text(m, "address"),
+        "%-24s %-8s %-28s %-6lld %s%s%s%s\n", text(m, "name"), text(m, "state"), text(m, "address"),
         number(m, "policy"), labels(m, &l), json_object_get(m, "conflict") ? "  (name held by another)" : "",
+        json_is_true(json_object_get(json_object_get(m, "overlay"), "in_force"))
+            ? "  (break-glass: an overlay is in force)"
+            : "",
         json_object_get(m, "unreachable") ? "  (unreachable for traffic from here)"
         : json_object_get(m, "revoked")   ? "  (revoked)"
                                           : "");
@@ -362,6 +377,15 @@ int cli_policy_publish(int argc, char **argv)
         "Hands a signed bundle to this agent, which checks, stores and enforces it; gossip takes it to all "
         "others.\nTells what that has changed here.",
         true);
+}
+
+int cli_overlay_publish(int argc, char **argv)
+{
+    return publish_command(argc, argv, "overlay publish", "FILE",
+                           "Hands a signed overlay, or what ends one, to this agent, which checks, stores "
+                           "and enforces it; gossip "
+                           "takes it\nto all others.",
+                           false);
 }
 
 int cli_mesh_publish(int argc, char **argv)

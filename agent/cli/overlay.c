@@ -414,6 +414,9 @@ static const struct verb {
     {"sign", "sign an overlay, or add a signature to a draft (offline)", overlay_sign_command},
     {"verify", "check a signed overlay against a root of trust", overlay_verify},
     {"end", "make and sign what ends an overlay before its time (offline)", overlay_end},
+    {"publish", "hand a signed overlay to a running agent; gossip takes it to all", cli_overlay_publish},
+    {"show", "print the newest overlay of a running agent, or write it to a file", cli_overlay_show},
+    {"history", "list the last 50 overlays of a running agent, and what became of them", cli_overlay_history},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 

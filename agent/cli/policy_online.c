@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/id.h"
 #include "cli/ask.h"
 #include "cli/cli.h"
@@ -271,6 +272,23 @@ static void print_summary(const json_t *o)
                count_forks(members));
 }
 
+/* "overlay incident-7, version 3: in force at 9 of 10 members, until 2026-..." */
+static void print_overlay(const json_t *o, const json_t *members)
+{
+    const json_t *m;
+    size_t i, n = 0;
+    char ends[WALL_TEXT_MAX];
+    if (strcmp(text(o, "phase"), "on") != 0)
+        return;
+    json_array_foreach(members, i, m)
+    {
+        const json_t *has = json_object_get(m, "overlay");
+        n += json_is_true(json_object_get(has, "in_force")) && number(has, "version") == number(o, "version");
+    }
+    printf("overlay %s, version %lld: in force at %zu of %zu members, until %s\n", text(o, "name"),
+           number(o, "version"), n, json_array_size(members), wall_text(number(o, "ends"), ends));
+}
+
 static void print_status(const json_t *o, bool summary_only)
 {
     const json_t *m, *members = json_object_get(o, "members");
@@ -281,6 +299,7 @@ static void print_status(const json_t *o, bool summary_only)
         json_array_foreach(members, i, m) print_member(m);
     }
     print_summary(o);
+    print_overlay(json_object_get(o, "overlay"), members);
 }
 
 static int64_t now_ms(void)

@@ -63,6 +63,8 @@ static enum err open_policy(struct control *c, struct buf *why)
     if (e == ERR_OK)
         e = parts_init(&c->parts, c->store, trust_root(c->identity.trust));
     if (e == ERR_OK)
+        e = control_open_overlay(c, &roots);
+    if (e == ERR_OK)
         control_compose(c);
     return e;
 }
@@ -178,6 +180,7 @@ static enum err make_gossip(struct control *c, struct buf *why)
         control_enforce(c);
     control_announce_roots(c);
     control_announce_parts(c);
+    control_announce_overlay(c);
     health_set(c->health, &c->config, c->own.healthy, c->now);
     enum err e = store_members_each(c->store, load_member, c, &damaged);
     if (e != ERR_OK)
@@ -271,7 +274,7 @@ enum err control_new(struct control **out, const struct config_flags *flags, str
     if (!c)
         return ERR_NOMEM;
     c->flags = flags;
-    c->deadline = c->also_at = c->raise_at = c->rejudge_at = c->evict_at = NEVER;
+    c->deadline = c->also_at = c->raise_at = c->rejudge_at = c->evict_at = c->overlay_at = NEVER;
     c->metrics = metrics_new();
     enum err e = c->metrics ? config_load(&c->config, flags, &complaints) : ERR_NOMEM;
     if (e == ERR_INVALID)
@@ -313,6 +316,7 @@ void control_free(struct control *c)
     trust_unref(c->farewell);
     anchor_fini(&c->anchor);
     parts_fini(&c->parts);
+    overlaid_fini(&c->overlay);
     store_close(c->store);
     trust_cache_free(c->verified);
     identity_fini(&c->identity);

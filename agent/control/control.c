@@ -472,6 +472,8 @@ static void take_answers(struct control *c)
             control_roots_stored(c, outcome);
         if (ticket == TICKET_PARTS)
             control_parts_stored(c, outcome);
+        if (ticket == TICKET_OVERLAY)
+            control_overlay_stored(c, outcome);
         if (ticket == TICKET_INCARNATION)
             incarnation_stored(c, outcome);
         if (ticket == TICKET_REVOKED)
@@ -611,6 +613,7 @@ static void keep_house(struct control *c)
     c->housekeeping = c->now + HOUSEKEEPING_MS;
     keep_udp_floor(c);
     control_watch_clock(c);
+    control_watch_overlay(c);
     if (revocations_are_unsaved(&c->revocations))
         revocations_save(&c->revocations, c->store, TICKET_REVOKED);
     watch_expiry(c);
@@ -624,6 +627,7 @@ static void set_deadline(struct control *c)
     at = mono_min(at, mono_min(c->also_at, control_rollout_deadline(c)));
     at = mono_min(at, mono_min(c->raise_at, c->expiry_at));
     at = mono_min(at, mono_min(c->rejudge_at, c->evict_at));
+    at = mono_min(at, c->overlay_at);
     at = mono_min(at, c->renewing ? NEVER : c->renew_at);
     if (c->view_dirty)
         at = mono_min(at, c->view_pace.not_before);
@@ -660,6 +664,7 @@ void control_turn(void *arg, mono_ms now)
     if (now >= c->raise_at)
         raise_incarnation(c, c->own.wanted);
     control_rollout_step(c);
+    control_overlay_step(c);
     if (c->own_dirty && c->may_speak && !c->is_revoked)
         control_announce(c);
     control_take_events(c);

@@ -13,6 +13,7 @@
 #include "control/enforced.h"
 #include "control/fallen.h"
 #include "control/identity.h"
+#include "control/overlaid.h"
 #include "control/parts.h"
 #include "control/roster.h"
 #include "gossip/gossip.h"
@@ -72,6 +73,7 @@ const struct enforced *control_policy(const struct control *c);
 must_check enum err control_policy_get(const struct control *c, uint64_t epoch, uint64_t version,
                                        struct buf *out);
 const struct anchor *control_anchor(const struct control *c);
+const struct overlaid *control_overlay(const struct control *c);
 const struct parts *control_parts(const struct control *c);
 const struct view *control_view(const struct control *c);
 enum control_phase control_phase(const struct control *c);

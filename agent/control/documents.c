@@ -3,6 +3,8 @@
 #include "control/inner.h"
 #include "observe/log.h"
 
+enum { COMPOSE_RETRY_MS = 1000 };
+
 static const struct root *root_of(const struct control *c)
 {
     return trust_root(c->identity.trust);
@@ -19,10 +21,12 @@ struct bytes control_find_document(void *arg, const struct hash *hash)
         return buf_bytes(&c->staged.before);
     if (c->parts.now.count > 0 && hash_eq(hash, &c->parts.hash))
         return buf_bytes(&c->parts.document);
+    if (c->overlay.bytes.len > 0 && hash_eq(hash, &c->overlay.newest.hash))
+        return buf_bytes(&c->overlay.bytes);
     return hash_eq(hash, &c->anchor.hash) ? buf_bytes(&c->anchor.chain) : bytes_of(NULL, 0);
 }
 
-static void answer_publisher(struct control *c, enum ticket of, enum err e, const char *text)
+void control_answer_publisher(struct control *c, enum ticket of, enum err e, const char *text)
 {
     struct publisher p = c->publisher;
     if (!p.done || p.ticket != of)
@@ -31,13 +35,13 @@ static void answer_publisher(struct control *c, enum ticket of, enum err e, cons
     p.done(p.arg, e, text);
 }
 
-static void refuse_publisher(struct control *c, enum ticket of, const char *module, const char *what,
-                             enum err e)
+void control_refuse_publisher(struct control *c, enum ticket of, const char *module, const char *what,
+                              enum err e)
 {
     char text[160];
     snprintf(text, sizeof text, "the %s cannot be stored: %s; what is in force stays", what, err_text(e));
     log_error(module, "%s", text);
-    answer_publisher(c, of, e, text);
+    control_answer_publisher(c, of, e, text);
 }
 
 /* -- the policy and its parts ------------------------------------------------------------------ */
@@ -48,13 +52,17 @@ void control_compose(struct control *c)
     struct bytes main = bundle_text(buf_bytes(&c->enforced.bundle));
     bool has_parts =
         c->parts.now.count > 0 || (c->enforced.policy && policy_source_count(c->enforced.policy) > 1);
-    if (!c->enforced.policy || !has_parts)
+    if (!c->enforced.policy || !(has_parts || overlaid_is_on(&c->overlay, control_wall(c))))
         return;
     if (policy_compile(&alone, main, NULL) == ERR_OK)
         whole = parts_compose(&c->parts, root_of(c), alone, main);
+    if (whole)
+        whole = control_compose_overlay(c, whole, main);
     policy_unref(alone);
+    c->is_uncomposed = !whole;
     if (!whole) {
-        log_error("policy", "no memory to take the parts into the policy; it is in force as it was");
+        log_error("policy", "no memory to take parts and overlay into the policy; it is in force as it was");
+        c->overlay_at = c->now + COMPOSE_RETRY_MS;
         return;
     }
     policy_unref(c->enforced.policy);
@@ -75,12 +83,13 @@ void control_parts_stored(struct control *c, enum err outcome)
 {
     bool changed = parts_confirmed(&c->parts, outcome);
     if (outcome != ERR_OK) {
-        refuse_publisher(c, TICKET_PARTS, "policy", "part", outcome);
+        control_refuse_publisher(c, TICKET_PARTS, "policy", "part", outcome);
         return;
     }
     if (changed) {
         control_compose(c);
         control_announce_parts(c);
+        control_announce_overlay(c);
         control_publish_view(c);
         for (size_t i = 0; i < c->parts.now.count; i++)
             if (c->parts.now.at[i].in_force)
@@ -88,9 +97,9 @@ void control_parts_stored(struct control *c, enum err outcome)
                          (unsigned long long)c->parts.now.at[i].version,
                          (unsigned long long)c->parts.now.at[i].epoch);
     }
-    answer_publisher(c, TICKET_PARTS, ERR_OK,
-                     "the part is held here and on its way to every agent; `starling status` tells "
-                     "whether it is in force");
+    control_answer_publisher(c, TICKET_PARTS, ERR_OK,
+                             "the part is held here and on its way to every agent; `starling status` tells "
+                             "whether it is in force");
 }
 
 static enum err offer_parts(struct control *c, struct bytes document, struct buf *why)
@@ -164,6 +173,7 @@ void control_changed_policy(struct control *c)
     rejudge_policy(c);
     control_compose(c);
     control_enforce(c);
+    control_announce_overlay(c);
     control_take_revocations(c);
     control_publish_view(c);
     log_info("policy", "version %llu (epoch %llu) is in force", (unsigned long long)c->enforced.version,
@@ -175,7 +185,7 @@ void control_staged_stored(struct control *c, enum err outcome)
     struct staged_self self = control_staged_self(c);
     char text[160];
     if (!staged_confirmed(&c->staged, &c->enforced, c->store, outcome, &self, control_wall(c))) {
-        refuse_publisher(c, TICKET_STAGED, "policy", "bundle", outcome);
+        control_refuse_publisher(c, TICKET_STAGED, "policy", "bundle", outcome);
         return;
     }
     control_enforce(c);
@@ -186,7 +196,7 @@ void control_staged_stored(struct control *c, enum err outcome)
     log_info("policy", "version %llu (epoch %llu) is to be rolled out in %zu steps; this host is of step %zu",
              (unsigned long long)c->staged.version, (unsigned long long)c->staged.epoch,
              c->staged.state.rule->step_count, c->staged.state.own_step + 1);
-    answer_publisher(c, TICKET_STAGED, ERR_OK, text);
+    control_answer_publisher(c, TICKET_STAGED, ERR_OK, text);
     control_rollout_step(c); /* it may be our turn */
 }
 
@@ -195,14 +205,14 @@ void control_policy_stored(struct control *c, enum err outcome)
     char text[160];
     if (!enforced_confirmed(&c->enforced, outcome, control_wall(c))) {
         tell_trouble(c);
-        refuse_publisher(c, TICKET_POLICY, "policy", "bundle", outcome);
+        control_refuse_publisher(c, TICKET_POLICY, "policy", "bundle", outcome);
         return;
     }
     staged_drop_if_past(&c->staged, &c->enforced, c->store);
     control_changed_policy(c); /* the workers have it before the publisher hears of it */
     snprintf(text, sizeof text, "version %llu is in force here and on its way to every agent",
              (unsigned long long)c->enforced.version);
-    answer_publisher(c, TICKET_POLICY, ERR_OK, text);
+    control_answer_publisher(c, TICKET_POLICY, ERR_OK, text);
 }
 
 static enum err offer_policy(struct control *c, struct bytes bundle, struct buf *why)
@@ -293,7 +303,7 @@ void control_roots_stored(struct control *c, enum err outcome)
     uint64_t before = c->anchor.epoch;
     struct trust *fresh = anchor_confirmed(&c->anchor, outcome);
     if (!fresh) {
-        refuse_publisher(c, TICKET_ROOTS, "trust", "root", outcome);
+        control_refuse_publisher(c, TICKET_ROOTS, "trust", "root", outcome);
         control_renewal_roots_stored(c);
         return;
     }
@@ -301,27 +311,32 @@ void control_roots_stored(struct control *c, enum err outcome)
     control_take_trust(c, fresh);
     rejudge_policy(c);
     parts_rejudge(&c->parts, c->store, root_of(c), TICKET_NONE);
+    control_rejudge_overlay(c);
     control_announce_parts(c);
     control_compose(c);
+    control_announce_overlay(c);
     c->own_dirty = c->view_dirty = true;
     control_publish_view(c);
     if (c->anchor.epoch != before)
         log_info("trust", "the root of epoch %llu is in force", (unsigned long long)c->anchor.epoch);
     offer_waiting(c);
+    control_offer_waiting_overlay(c);
     snprintf(text, sizeof text, "the root of epoch %llu is in force here and on its way to every agent",
              (unsigned long long)c->anchor.epoch);
-    answer_publisher(c, TICKET_ROOTS, ERR_OK, text);
+    control_answer_publisher(c, TICKET_ROOTS, ERR_OK, text);
     control_renewal_roots_stored(c);
 }
 
 /* -- where they come from ---------------------------------------------------------------------- */
 
-/* By what it says it is: roots, parts, and whatever else as a policy, whose slot says what is wrong with it. */
+/* By what it says it is: roots, parts, overlays, and whatever else as a policy, whose slot says what is wrong with it. */
 static enum ticket kind_of(struct bytes document)
 {
     struct envelope e;
     if (envelope_parse(&e, document) != ERR_OK)
         return TICKET_POLICY;
+    if (bytes_eq_str(e.type, ENVELOPE_OVERLAY) || envelope_is_newer(e.type, ENVELOPE_OVERLAY))
+        return TICKET_OVERLAY;
     return bytes_eq_str(e.type, ENVELOPE_ROOT) || envelope_is_newer(e.type, ENVELOPE_ROOT)   ? TICKET_ROOTS
            : bytes_eq_str(e.type, ENVELOPE_PART) || envelope_is_newer(e.type, ENVELOPE_PART) ? TICKET_PARTS
                                                                                              : TICKET_POLICY;
@@ -331,6 +346,8 @@ static enum err offer_by_hand(struct control *c, enum ticket kind, struct bytes 
 {
     if (kind == TICKET_ROOTS)
         return anchor_offer_root(&c->anchor, c->store, c->identity.trust, document, TICKET_ROOTS, why);
+    if (kind == TICKET_OVERLAY)
+        return control_offer_overlay(c, document, OVERLAID_BY_HAND, why);
     return kind == TICKET_PARTS ? offer_parts(c, document, why) : offer_policy(c, document, why);
 }
 
@@ -363,6 +380,8 @@ static enum err offer(struct control *c, const struct gossip_event *ev, struct b
         return anchor_offer(&c->anchor, c->store, c->identity.trust, ev->doc, TICKET_ROOTS, why);
     case DOC_PARTS:
         return offer_parts(c, ev->doc, why);
+    case DOC_OVERLAY:
+        return control_offer_overlay(c, ev->doc, OVERLAID_BY_GOSSIP, why);
     default:
         return ERR_UNSUPPORTED;
     }
@@ -374,10 +393,14 @@ void control_document_received(struct control *c, const struct gossip_event *ev)
     char id[NODE_ID_TEXT_MAX];
     enum err e = offer(c, ev, &why);
     if (e != ERR_OK && e != ERR_EXISTS && e != ERR_AGAIN)
-        log_warn(ev->doc_kind == DOC_ROOTS ? "trust" : "policy", "a %s from %s is refused: %s",
-                 ev->doc_kind == DOC_ROOTS   ? "chain of roots"
-                 : ev->doc_kind == DOC_PARTS ? "part of the policy"
-                                             : "policy",
+        log_warn(ev->doc_kind == DOC_ROOTS     ? "trust"
+                 : ev->doc_kind == DOC_OVERLAY ? "audit"
+                                               : "policy",
+                 "a %s from %s is refused: %s",
+                 ev->doc_kind == DOC_ROOTS     ? "chain of roots"
+                 : ev->doc_kind == DOC_PARTS   ? "part of the policy"
+                 : ev->doc_kind == DOC_OVERLAY ? "break-glass overlay"
+                                               : "policy",
                  node_id_text(&ev->id, id), why.len ? buf_str(&why) : err_text(e));
     buf_fini(&why);
 }

@@ -5,6 +5,7 @@
 
 #include "control/control.h"
 #include "control/health.h"
+#include "control/overlaid.h"
 #include "control/own.h"
 #include "control/pace.h"
 #include "control/revocations.h"
@@ -26,7 +27,8 @@ enum ticket {
     TICKET_REVOKED,
     TICKET_STAGED,
     TICKET_ROOTS,
-    TICKET_PARTS
+    TICKET_PARTS,
+    TICKET_OVERLAY
 };
 
 struct publisher {
@@ -65,6 +67,9 @@ struct control {
     struct staged staged;
     struct anchor anchor;
     struct parts parts;
+    struct overlaid overlay;
+    mono_ms overlay_at; /* when to look at it again */
+    bool is_uncomposed; /* there was no memory to; it is tried again */
     struct revocations revocations;
     struct fallen fallen;
     struct wallclock clock;
@@ -148,9 +153,25 @@ void control_enforce(struct control *c); /* takes the policy in force over into 
 void control_policy_stored(struct control *c, enum err outcome);
 void control_announce_roots(struct control *c);
 void control_roots_stored(struct control *c, enum err outcome);
-void control_compose(struct control *c); /* makes one policy of that in force and its parts */
+void control_compose(struct control *c); /* makes one policy of that in force, its parts and the overlay */
 void control_announce_parts(struct control *c);
 void control_parts_stored(struct control *c, enum err outcome);
+void control_answer_publisher(struct control *c, enum ticket of, enum err e, const char *text);
+void control_refuse_publisher(struct control *c, enum ticket of, const char *module, const char *what,
+                              enum err e);
+
+/* Of break_glass.c. */
+must_check enum err control_open_overlay(struct control *c, const struct chain *roots);
+must_check enum err control_offer_overlay(struct control *c, struct bytes document, enum overlaid_bearer by,
+                                          struct buf *why);
+void control_offer_waiting_overlay(struct control *c);
+void control_overlay_stored(struct control *c, enum err outcome);
+void control_rejudge_overlay(struct control *c); /* by a new root; compose and publish afterwards */
+void control_overlay_step(struct control *c);
+void control_watch_overlay(struct control *c); /* about every minute, for the clock may be set */
+void control_announce_overlay(struct control *c);
+/* The policy with what is on over it, if they compile together: takes `policy`, returns what is to be in force. NULL: no memory. */
+struct policy *control_compose_overlay(struct control *c, struct policy *policy_take, struct bytes main);
 
 void control_judge_own(struct control *c);
 

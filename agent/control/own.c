@@ -75,6 +75,7 @@ enum err own_sign(struct own *o, const struct config *config, const struct ident
         .policy_version = o->policy_version,
         .policy_hash = o->policy_hash,
         .rollout = o->rollout,
+        .overlay = o->overlay,
         .parts_sum = o->parts_sum,
         .parts_hash = o->parts_hash,
         .failed = {o->failed.epoch, o->failed.version, bytes_str(o->failed.reason),

@@ -25,6 +25,7 @@ struct own {
     uint64_t policy_epoch, policy_version;
     struct hash policy_hash;
     struct record_rollout rollout;
+    struct record_overlay overlay;
     uint64_t parts_sum;
     struct hash parts_hash;
     struct enforced_failed failed;     /* what is to be said of the newest policy that is not in force here */

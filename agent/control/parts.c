@@ -258,14 +258,34 @@ struct composition {
     size_t count;
 };
 
-static void add(struct composition *k, const struct root *root, const struct part *part)
+static void fill(struct policy_source *src, struct policy_reach *reach, const struct root *root,
+                 const struct part *part)
 {
     const struct delegation *d = root_delegation(root, bytes_str(part->name));
-    size_t i = k->count++;
     assert(d && "parts_rejudge() keeps no other");
-    k->reach[i] = (struct policy_reach){part->name, d->service, d->service_count};
-    k->source[i] = (struct policy_source){
-        .file = part->name, .text = bundle_text(buf_bytes(&part->bundle)), .reach_or_null = &k->reach[i]};
+    *reach = (struct policy_reach){part->name, d->service, d->service_count};
+    *src = (struct policy_source){
+        .file = part->name, .text = bundle_text(buf_bytes(&part->bundle)), .reach_or_null = reach};
+}
+
+static void add(struct composition *k, const struct root *root, const struct part *part)
+{
+    size_t i = k->count++;
+    fill(&k->source[i], &k->reach[i], root, part);
+}
+
+size_t parts_sources(const struct parts *p, const struct root *root, struct bytes main,
+                     struct policy_source *src, struct policy_reach *reach)
+{
+    size_t count = 1;
+    static_assert(1 + ROOT_DELEGATIONS_MAX < POLICY_SOURCES_MAX, "and one more");
+    src[0] = (struct policy_source){.file = "policy", .text = main};
+    for (size_t i = 0; i < p->now.count; i++)
+        if (p->now.at[i].in_force) {
+            fill(&src[count], &reach[count], root, &p->now.at[i]);
+            count++;
+        }
+    return count;
 }
 
 static void say_why(struct part *part, const char *why)

@@ -54,5 +54,8 @@ bool parts_confirmed(struct parts *p, enum err outcome);
  * itself, of the text `main`. NULL: no memory. */
 struct policy *parts_compose(struct parts *p, const struct root *root, struct policy *alone,
                              struct bytes main);
+/* What it was composed of, in order, for whoever puts more on top. `src` and `reach` have room for POLICY_SOURCES_MAX. */
+size_t parts_sources(const struct parts *p, const struct root *root, struct bytes main,
+                     struct policy_source *src, struct policy_reach *reach);
 
 #endif

@@ -39,6 +39,11 @@ const struct parts *control_parts(const struct control *c)
     return &c->parts;
 }
 
+const struct overlaid *control_overlay(const struct control *c)
+{
+    return &c->overlay;
+}
+
 const struct anchor *control_anchor(const struct control *c)
 {
     return &c->anchor;
@@ -171,6 +176,19 @@ static void export_rollout(struct control *c)
         g->on && g->state.halted);
 }
 
+static void export_overlay(struct control *c)
+{
+    metric_set(metric_gauge(c->metrics, "starling_overlay_in_force",
+                            "1 while a break-glass overlay stands above the policy here.", NULL, 0),
+               c->overlay.was_on && c->overlay.in_force);
+    metric_set(metric_gauge(c->metrics, "starling_overlay_ends_seconds",
+                            "When the overlay that is on ends by itself, Unix time; 0: none is.", NULL, 0),
+               c->overlay.was_on ? (uint64_t)c->overlay.newest.ends : 0);
+    metric_set(metric_gauge(c->metrics, "starling_overlay_version",
+                            "Version of the newest overlay held, on or over; 0: none.", NULL, 0),
+               c->overlay.bytes.len ? c->overlay.newest.version : 0);
+}
+
 static void export_policy(struct control *c)
 {
     const struct enforced *f = &c->enforced;
@@ -212,6 +230,7 @@ static void export_state(struct control *c)
                b->malformed);
     export_policy(c);
     export_rollout(c);
+    export_overlay(c);
     metric_set(metric_counter(c->metrics, "starling_views_total", "Views made for the workers.", NULL, 0),
                c->view_serial);
     metric_set(

@@ -181,6 +181,19 @@ void decide_far(struct decision *d, const struct view *v, const struct exchange_
         refuse(d, denied(v, "unmatched", ask->caller, ask->service));
 }
 
+void decide_again(struct decision *d, const struct view *v, struct bytes caller, struct bytes service,
+                  const struct http_head *h)
+{
+    struct policy_header space[HTTP_HEADERS_MAX];
+    struct policy_request rq = decide_request(caller, h, space);
+    *d = (struct decision){.allowed = true};
+    d->service = v->policy ? policy_service(v->policy, service) : NULL;
+    if (d->service)
+        judge(d, v, &rq);
+    else
+        refuse(d, v->policy ? denied(v, "unmatched", caller, service) : no_policy());
+}
+
 void decide_by_policy(struct decision *d, const struct view *v, const struct exchange_ask *ask,
                       const struct http_head *h)
 {

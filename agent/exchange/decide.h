@@ -24,6 +24,9 @@ void decide_near(struct decision *d, const struct view *v, const struct exchange
  * know is answered like one that is denied (M12). */
 void decide_far(struct decision *d, const struct view *v, const struct exchange_ask *ask,
                 const struct http_head *head_or_null);
+/* The intention alone, for one that was allowed before: by this view, for its target. */
+void decide_again(struct decision *d, const struct view *v, struct bytes caller, struct bytes service,
+                  const struct http_head *head_or_null);
 /* The engine's view of a request; `h` is NULL for tcp. Borrows all, and keeps the headers in `space`, of HTTP_HEADERS_MAX: the two
  * rooms' header types are each their own. */
 struct policy_request decide_request(struct bytes caller, const struct http_head *head_or_null,

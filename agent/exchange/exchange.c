@@ -214,6 +214,8 @@ static void note_verdict(struct exchange *x, const struct policy_verdict *v)
     if (!v->rule)
         return; /* refused before any rule was asked */
     copy_name(x->facts.rule, sizeof x->facts.rule, bytes_str(v->rule));
+    x->facts.by_overlay = v->by_overlay;
+    x->facts.overlay_allowed = v->by_overlay && v->allowed;
     if (v->audited)
         copy_name(x->facts.audit_rule, sizeof x->facts.audit_rule,
                   bytes_str(v->audit_rule ? v->audit_rule : v->rule));
@@ -511,6 +513,22 @@ static void look_for_silence(struct exchange *x, mono_ms now)
     struct exchange_refusal r =
         refusal_of(504, FLAG_SI, NULL, "nothing was said to or by %s for an hour", x->service);
     refuse(x, &r);
+}
+
+void exchange_rejudge(struct exchange *x, const struct view *now)
+{
+    struct decision d;
+    char rule[FACT_NAME_MAX];
+    if (x->state == EXCHANGE_OVER || x->state == EXCHANGE_NEW)
+        return;
+    decide_again(&d, now, bytes_str(x->caller), bytes_str(x->service), is_http(x) ? &x->request : NULL);
+    if (d.allowed || !(x->facts.by_overlay || d.verdict.by_overlay))
+        return;
+    x->facts.by_overlay |= d.verdict.by_overlay;
+    memcpy(rule, x->facts.rule, sizeof rule);
+    refuse(x, &d.refusal);
+    if (x->facts.overlay_allowed) /* it stays the one to answer for it */
+        memcpy(x->facts.rule, rule, sizeof rule);
 }
 
 void exchange_tick(struct exchange *x, mono_ms now)

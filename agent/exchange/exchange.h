@@ -138,6 +138,10 @@ enum exchange_loss {
 void exchange_lost(struct exchange *x, enum exchange_from from, enum exchange_loss loss);
 void exchange_writable(struct exchange *x, enum exchange_from sink); /* that side has room again */
 
+/* Another view is in force. The one it began with stays its own (P33), with one exception: what an overlay let through ends with
+ * that overlay, and what one denies now is cut, for neither may last as long as a stream does. */
+void exchange_rejudge(struct exchange *x, const struct view *now);
+
 void exchange_tick(struct exchange *x, mono_ms now);
 mono_ms
 exchange_tick_at(const struct exchange *x); /* when exchange_tick() has something to do at the earliest */

@@ -46,7 +46,9 @@ struct facts {
     /* The rule by which it would have been decided otherwise were nothing under audit: one of `mode: audit`, or
      * "unmatched". "" when audit changed nothing. */
     char audit_rule[FACT_NAME_MAX];
-    bool audit_allowed; /* with an audit_rule: what was decided here */
+    bool by_overlay;      /* `rule` is one of a break-glass overlay */
+    bool overlay_allowed; /* ... and let it through, until `flag` says that it was cut */
+    bool audit_allowed;   /* with an audit_rule: what was decided here */
     enum exchange_flag flag;
     uint16_t status;   /* told to the client; 0 for TCP or when none was */
     bool refused_afar; /* `status` and `flag` are another agent's */

@@ -1,6 +1,6 @@
 /* A record: what a node says of itself. It rises by (incarnation, version).
  *   body       [credential, incarnation, version, left, draining, [addr, ...], features, policy, [service, ...]], and in
- *              layout 2 [..., coordinate, root epoch, failed, parts, rollout, and whatever later versions add]
+ *              layout 2 [..., coordinate, root epoch, failed, parts, rollout, overlay, and whatever later versions add]
  *   addr       6 bytes (IPv4, be16 port) or 18 bytes (IPv6, be16 port); a mapped IPv4 address takes the short form
  *   features   bits 8 to 15: protocol_min - 1, 16 to 23: protocol_max - 1, so that layout 1 can say it
  *   policy     [] when none is in force, else [epoch, version, hash]
@@ -8,6 +8,7 @@
  *   coordinate empty, or 11 bytes that are not all zero
  *   parts      [] or [sum, hash]: the delegates' parts that the host holds, as one document
  *   rollout    [] or [epoch, version, halted, 4 of before, 4 of after], the 4: requests, errors, denied, p99 in us
+ *   overlay    [] or [epoch, version, ends, in force]: the newest break-glass that the host holds
  *   failed     [] or [epoch, version, reason, words]: the newest policy that the host could not take */
 #include "trust/body.h"
 
@@ -19,7 +20,8 @@ enum {
     ELEMENTS_2 = 11, /* ... and the last of these that says something: */
     ELEMENT_FAILED = 12,
     ELEMENT_PARTS = 13,
-    ELEMENT_ROLLOUT = 14, /* the last that is known */
+    ELEMENT_ROLLOUT = 14,
+    ELEMENT_OVERLAY = 15, /* the last that is known */
     ROLLOUT_ELEMENTS = 11,
     PROTOCOL_MIN_SHIFT = 8,
     PROTOCOL_MAX_SHIFT = 16,
@@ -261,11 +263,39 @@ static void read_rollout(struct codec *c, struct record_rollout *r)
         codec_refuse(c, ERR_MALFORMED, "record.rollout", "none, in the long form");
 }
 
+static void put_overlay(struct buf *out, const struct record_overlay *o)
+{
+    codec_put_array(out, o->version == 0 ? 0 : 4);
+    if (o->version == 0)
+        return;
+    codec_put_u64(out, o->epoch);
+    codec_put_u64(out, o->version);
+    body_put_time(out, o->ends);
+    codec_put_bool(out, o->in_force);
+}
+
+static void read_overlay(struct codec *c, struct record_overlay *o)
+{
+    size_t count = codec_array(c, "record.overlay", 0, 4);
+    if (count == 0)
+        return;
+    if (count != 4)
+        codec_refuse(c, ERR_MALFORMED, "record.overlay", "neither 0 nor 4 elements");
+    o->epoch = codec_u64(c, "record.overlay", NUMBER_MAX);
+    o->version = codec_u64(c, "record.overlay", NUMBER_MAX);
+    o->ends = body_time(c, "record.overlay");
+    o->in_force = codec_bool(c, "record.overlay");
+    if (o->version == 0)
+        codec_refuse(c, ERR_MALFORMED, "record.overlay", "none, in the long form");
+}
+
 /* What says nothing at the end is left out, so that records stay short, and as they were before there was more to say. */
 static size_t elements_2(const struct record *r)
 {
     if (r->unknown_count > 0)
-        return ELEMENT_ROLLOUT + r->unknown_count;
+        return ELEMENT_OVERLAY + r->unknown_count;
+    if (r->overlay.version > 0)
+        return ELEMENT_OVERLAY;
     if (r->rollout.version > 0)
         return ELEMENT_ROLLOUT;
     return r->parts_sum > 0 ? ELEMENT_PARTS : r->failed.reason.len > 0 ? ELEMENT_FAILED : ELEMENTS_2;
@@ -281,6 +311,8 @@ static void put_layout_2(struct buf *out, const struct record *r, size_t element
         put_parts(out, r);
     if (elements >= ELEMENT_ROLLOUT)
         put_rollout(out, &r->rollout);
+    if (elements >= ELEMENT_OVERLAY)
+        put_overlay(out, &r->overlay);
     codec_put_unknown(out, r->unknown);
 }
 
@@ -299,7 +331,9 @@ static void read_layout_2(struct codec *c, struct record *r, size_t elements)
         read_parts(c, r);
     if (elements >= ELEMENT_ROLLOUT)
         read_rollout(c, &r->rollout);
-    r->unknown_count = elements > ELEMENT_ROLLOUT ? elements - ELEMENT_ROLLOUT : 0;
+    if (elements >= ELEMENT_OVERLAY)
+        read_overlay(c, &r->overlay);
+    r->unknown_count = elements > ELEMENT_OVERLAY ? elements - ELEMENT_OVERLAY : 0;
     if (elements != elements_2(r))
         codec_refuse(c, ERR_MALFORMED, "record", "ends with an element that says nothing");
     r->unknown = codec_unknown(c, "record.unknown", r->unknown_count);
@@ -326,7 +360,7 @@ static void record_encode(struct buf *out, const struct record *r)
 /* All of a record that is read before it is known to be authentic. */
 static struct bytes read_credential(struct codec *c, size_t *elements)
 {
-    *elements = codec_array(c, "record", ELEMENTS_1, ELEMENT_ROLLOUT + RECORD_UNKNOWN_MAX);
+    *elements = codec_array(c, "record", ELEMENTS_1, ELEMENT_OVERLAY + RECORD_UNKNOWN_MAX);
     if (*elements > ELEMENTS_1 && *elements < ELEMENTS_2)
         codec_refuse(c, ERR_MALFORMED, "record", "too few elements for layout 2");
     return codec_bin(c, "record.credential", 1, CREDENTIAL_BYTES_MAX);

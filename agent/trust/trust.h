@@ -254,6 +254,11 @@ struct record_rollout {
     bool halted;
     struct record_count before, after; /* under the version before, and under this one */
 };
+struct record_overlay {      /* the newest break-glass that a host holds */
+    uint64_t epoch, version; /* version 0: none */
+    wall_s ends;
+    bool in_force; /* there, when it said so */
+};
 struct record {
     struct credential credential;
     uint64_t incarnation, version;
@@ -275,6 +280,7 @@ struct record {
     uint64_t parts_sum; /* of the versions of the parts that the host holds; 0: it holds none */
     struct hash parts_hash;
     struct record_rollout rollout;
+    struct record_overlay overlay;
     struct bytes unknown; /* spelled as it came, in a record that was read */
     size_t unknown_count;
 };

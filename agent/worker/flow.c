@@ -136,6 +136,21 @@ void flow_dial_failed(struct flow *f, enum err why)
         exchange_back_failed(&f->x, why);
 }
 
+static const struct policy_overlay *overlay_of(const struct policy *p)
+{
+    return p ? policy_overlay(p) : NULL;
+}
+
+/* Only where an overlay went, or denies: at all other times nobody looks. */
+void flows_judge(struct worker *w, const struct policy *before)
+{
+    const struct policy_overlay *was = overlay_of(before), *is = overlay_of(w->view->policy);
+    if (before == w->view->policy || !((was && was->name) || (is && is->denies)))
+        return;
+    list_each_safe (struct flow, f, &w->flows, in_worker)
+        exchange_rejudge(&f->x, w->view);
+}
+
 void flows_free_all(struct worker *w)
 {
     list_each_safe (struct flow, f, &w->flows, in_worker) {

@@ -167,6 +167,8 @@ void flow_start(struct flow *f, struct exchange_ask *ask, struct http_head *requ
 void flow_news(struct worker *w);
 void flow_dial_done(struct flow *f, struct side *back); /* the dial's side is ready */
 void flow_dial_failed(struct flow *f, enum err why);
+/* After a view with another policy. */
+void flows_judge(struct worker *w, const struct policy *before);
 void flows_free_all(struct worker *w);
 
 /* front_http.c, raw.c: clients' connections, and an application's that is not HTTP */

@@ -108,6 +108,15 @@ static void log_access(const struct facts *f)
               f->cut ? " cut" : "", f->local ? " local" : "");
 }
 
+static bool may_log_audit(struct worker *w, const struct facts *f)
+{
+    if (w->audit_second != f->ended_us / 1000000) {
+        w->audit_second = f->ended_us / 1000000;
+        w->audit_lines = 0;
+    }
+    return w->audit_lines++ < AUDIT_LINES_PER_S;
+}
+
 /* A verdict that only audit made: what an operator looks at before deny takes the place of audit. */
 static void record_audit(struct worker *w, const struct facts *f)
 {
@@ -121,15 +130,28 @@ static void record_audit(struct worker *w, const struct facts *f)
                        "Requests and TCP connections that a rule under audit would have decided otherwise.",
                        labels, 4),
         1);
-    if (w->audit_second != f->ended_us / 1000000) {
-        w->audit_second = f->ended_us / 1000000;
-        w->audit_lines = 0;
-    }
-    if (w->audit_lines++ < AUDIT_LINES_PER_S)
+    if (may_log_audit(w, f))
         log_info("audit", "%s %s -> %s was %s; without audit, rule %s of policy %llu would have %s it",
                  role_names[f->role], f->caller[0] ? f->caller : "(unknown)", f->service,
                  f->audit_allowed ? "allowed" : "denied", f->audit_rule,
                  (unsigned long long)f->policy_version, f->audit_allowed ? "denied" : "allowed");
+}
+
+/* What an overlay decided: who acted, and on what, is what is asked afterwards. */
+static void record_overlay(struct worker *w, const struct facts *f)
+{
+    const char *decision = f->overlay_allowed ? "allow" : "deny";
+    struct metric_label labels[] = {{"service", bytes_str(f->service)},
+                                    {"role", bytes_str(role_names[f->role])},
+                                    {"rule", bytes_str(f->rule)},
+                                    {"decision", bytes_str(decision)}};
+    metric_add(metric_counter(w->metrics, "starling_overlay_requests_total",
+                              "Requests and TCP connections that a break-glass overlay decided.", labels, 4),
+               1);
+    if (may_log_audit(w, f))
+        log_info("audit", "%s %s -> %s by overlay: %s, rule %s, status %u, flag %s", role_names[f->role],
+                 f->caller[0] ? f->caller : "(unknown)", f->service, decision, f->rule, f->status,
+                 exchange_flag_text(f->flag));
 }
 
 void observe_facts(struct worker *w, const struct facts *f)
@@ -144,6 +166,8 @@ void observe_facts(struct worker *w, const struct facts *f)
     }
     if (f->audit_rule[0])
         record_audit(w, f);
+    if (f->by_overlay)
+        record_overlay(w, f);
     if (log_level_get() >= LOG_DEBUG)
         log_access(f);
 }

@@ -73,10 +73,11 @@ struct view_note {
 static void take_view(void *arg)
 {
     struct view_note *n = arg;
-    bool is_other_trust = n->w->view->trust != n->view->trust;
-    view_unref(n->w->view);
+    struct view *before = n->w->view;
     n->w->view = n->view;
-    links_judge(n->w, is_other_trust);
+    links_judge(n->w, before->trust != n->view->trust);
+    flows_judge(n->w, before->policy);
+    view_unref(before);
     free(n);
 }
 

@@ -17,6 +17,93 @@ static void a_denied_request_names_rule_and_policy_and_never_seeks(void **state)
     assert_false(t->x.facts.cut);
 }
 
+static struct view *view_with(const char *overlay)
+{
+    struct policy_source src[] = {{.text = bytes_str(policy_text)},
+                                  {.text = bytes_str(overlay), .is_overlay = true}};
+    struct policy *p = NULL;
+    struct complaints c = {.file = "p.yaml"};
+    if (policy_compile_sources(&p, src, *overlay ? 2 : 1, &c) != ERR_OK)
+        fail_msg("%s", buf_str(&c.text));
+    struct view *v = make_view(p, 1);
+    policy_unref(p);
+    buf_fini(&c.text);
+    return v;
+}
+
+#define OVERLAY                                                                                              \
+    "overlay: v1\nmesh: m.example\nname: night\nversion: 1\nreason: r\nends: "                               \
+    "2027-01-15T12:00:00Z\nintentions: "
+
+static void begin_under(struct story *t, struct view *v, enum exchange_role role, const char *path)
+{
+    struct exchange_ask ask = ask_http(t);
+    struct http_head h = request("GET", path);
+    exchange_init(&t->x, role, v, t->traffic, &t->front.side, &t->news, 0);
+    exchange_start(&t->x, &ask, &h, 1000);
+    (void)has_news(t);
+}
+
+/* Break-glass: what an overlay lets through ends with it, and answers under its name; everything else stays with the view that it
+ * began with (P33). */
+static void what_an_overlay_lets_through_ends_with_it(void **state)
+{
+    struct story *t = *state;
+    struct view *night = view_with(OVERLAY
+                                   "[{name: in, from: [web], to: cart, allow: [{paths: [\"/admin\"]}]}]\n"),
+                *day = view_with(""),
+                *other = view_with(
+                    OVERLAY
+                    "[{name: in, from: [web], to: cart, allow: [{paths: [\"/adm\", \"/admin\"]}]}]\n");
+    static const enum exchange_role roles[] = {EXCHANGE_NEAR, EXCHANGE_FAR};
+    for (size_t i = 0; i < 2; i++) {
+        begin_under(t, night, roles[i], "/admin");
+        assert_string_equal(t->x.facts.rule, "overlay:night/in");
+        assert_true(t->x.facts.by_overlay && t->x.facts.overlay_allowed);
+        if (i == 0) {
+            exchange_rejudge(&t->x, other); /* another one says the same */
+            assert_int_equal(t->x.state, EXCHANGE_SEEKING);
+            exchange_rejudge(&t->x, day);
+            assert_int_equal(t->x.facts.status, 403); /* nothing was answered yet: it is told why */
+            assert_int_equal(t->x.facts.flag, FLAG_UAEX);
+        } else {
+            assert_int_equal(t->x.state, EXCHANGE_OVER); /* the far agent serves no cart here: 503 */
+        }
+        assert_int_equal(t->x.state, EXCHANGE_OVER);
+        assert_string_equal(t->x.facts.rule, "overlay:night/in");
+        exchange_rejudge(&t->x, day); /* once */
+        (void)has_news(t);
+        exchange_fini(&t->x);
+        memset(&t->x, 0, sizeof t->x);
+    }
+    begin_under(t, night, EXCHANGE_NEAR, "/a");
+    exchange_rejudge(&t->x, day);
+    assert_int_equal(t->x.state, EXCHANGE_SEEKING); /* the policy let it through */
+    view_unref(night);
+    view_unref(day);
+    view_unref(other);
+}
+
+static void what_an_overlay_denies_now_is_cut_under_way(void **state)
+{
+    struct story *t = *state;
+    struct view *day = view_with(""),
+                *night = view_with(OVERLAY "[{name: stop, from: [web], to: cart, deny: [{}]}]\n"),
+                *elsewhere = view_with(OVERLAY "[{name: stop, from: [web], to: db, deny: [{}]}]\n");
+    begin_under(t, day, EXCHANGE_NEAR, "/a");
+    exchange_rejudge(&t->x, elsewhere);
+    exchange_rejudge(&t->x, day);
+    assert_int_equal(t->x.state, EXCHANGE_SEEKING);
+    exchange_rejudge(&t->x, night);
+    assert_int_equal(t->x.state, EXCHANGE_OVER);
+    assert_string_equal(t->x.facts.rule, "overlay:night/stop");
+    assert_true(t->x.facts.by_overlay && !t->x.facts.overlay_allowed && t->x.facts.status == 403);
+    (void)has_news(t);
+    view_unref(night);
+    view_unref(day);
+    view_unref(elsewhere);
+}
+
 /* `mode: audit` and `unmatched: audit` decide nothing and are remembered, at both ends. */
 static void what_audit_decided_is_in_the_facts(void **state)
 {
@@ -257,6 +344,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_denied_request_names_rule_and_policy_and_never_seeks),
         T(what_audit_decided_is_in_the_facts),
+        T(what_an_overlay_lets_through_ends_with_it),
+        T(what_an_overlay_denies_now_is_cut_under_way),
         T(a_refusal_of_head_has_no_body),
         T(refusals_by_cause),
         T(hosts_name_services),

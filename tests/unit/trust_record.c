@@ -372,7 +372,7 @@ static struct record record_of_layout_2(void)
 /* A layout 2 record's body with `count` more elements in these bytes, signed by its owner. */
 static enum err judge_later(size_t count, struct bytes elements, struct record *out, struct refusal *why)
 {
-    enum { OF_LAYOUT_2 = 14 }; /* the last three say nothing, and stand there only when more follows */
+    enum { OF_LAYOUT_2 = 15 }; /* the last four say nothing, and stand there only when more follows */
     struct record r = record_of_layout_2();
     struct buf b = {0}, body = {0};
     struct envelope e;
@@ -380,7 +380,7 @@ static enum err judge_later(size_t count, struct bytes elements, struct record *
     assert_int_equal(envelope_parse(&e, buf_bytes(&b)), ERR_OK);
     codec_put_array(&body, OF_LAYOUT_2 + count);
     buf_add(&body, e.body.at + 1, e.body.len - 1);
-    buf_add(&body, "\x90\x90\x90", 3);
+    buf_add(&body, "\x90\x90\x90\x90", 4);
     buf_add_bytes(&body, elements);
     enum err err = judge_body(buf_bytes(&body), out, why);
     buf_fini(&b);
@@ -520,6 +520,37 @@ static void what_was_counted_in_a_rollout_is_told_in_one_spelling_B16(void **sta
     }
 }
 
+static void the_overlay_that_is_held_is_told_in_one_spelling_B16(void **state)
+{
+    (void)state;
+    static const struct {
+        struct record_overlay o;
+        enum err err;
+    } t[] = {
+        {{.version = 0}, ERR_OK},
+        {{1, 3, NOW, true}, ERR_OK},
+        {{1, UINT64_MAX / 2, NOW, false}, ERR_OK},
+        {{1, UINT64_MAX, NOW, false}, ERR_INVALID},
+        {{1, 3, WALL_MAX + 1, false}, ERR_INVALID},
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct buf b = {0}, again = {0};
+        struct record r = record_of(), back;
+        r.layout = 2;
+        r.overlay = t[i].o;
+        assert_int_equal(record_create(&b, &r, &identity), t[i].err);
+        if (t[i].err == ERR_OK) {
+            assert_int_equal(trust_record(trust, buf_bytes(&b), NOW, &back), ERR_OK);
+            assert_true(back.overlay.version == t[i].o.version && back.overlay.ends == t[i].o.ends &&
+                        back.overlay.in_force == t[i].o.in_force && back.overlay.epoch == t[i].o.epoch);
+            assert_int_equal(record_create(&again, &back, &identity), ERR_OK);
+            assert_true(bytes_eq(buf_bytes(&b), buf_bytes(&again)));
+        }
+        buf_fini(&b);
+        buf_fini(&again);
+    }
+}
+
 /* Layout 2 says what the host could not take and which parts it holds, once, and nothing when there is nothing. */
 static void what_failed_and_the_parts_are_told_in_one_spelling_B16(void **state)
 {
@@ -568,7 +599,9 @@ static void what_failed_and_the_parts_are_told_in_one_spelling_B16(void **state)
         {LAYOUT_2 "\x90", sizeof LAYOUT_2, 12, ERR_MALFORMED},
         {LAYOUT_2 "\x90\x90", sizeof LAYOUT_2 + 1, 13, ERR_MALFORMED},
         {LAYOUT_2 "\x90\x90\x90", sizeof LAYOUT_2 + 2, 14, ERR_MALFORMED},
-        {LAYOUT_2 "\x90\x90\x90\x2a", sizeof LAYOUT_2 + 3, 15, ERR_OK}, /* what a later version has added */
+        {LAYOUT_2 "\x90\x90\x90\x90", sizeof LAYOUT_2 + 3, 15, ERR_MALFORMED},
+        {LAYOUT_2 "\x90\x90\x90\x90\x2a", sizeof LAYOUT_2 + 4, 16,
+         ERR_OK}, /* what a later version has added */
     };
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         struct record r;
@@ -589,6 +622,7 @@ int main(void)
         cmocka_unit_test(a_node_without_policy_or_services_or_at_the_last_incarnation_speaks_too_G6),
         cmocka_unit_test(only_the_owner_signs_its_record_R1_R2),
         cmocka_unit_test(what_was_counted_in_a_rollout_is_told_in_one_spelling_B16),
+        cmocka_unit_test(the_overlay_that_is_held_is_told_in_one_spelling_B16),
         cmocka_unit_test(what_failed_and_the_parts_are_told_in_one_spelling_B16),
         cmocka_unit_test(a_service_beyond_the_credential_is_refused_G15),
         cmocka_unit_test(a_record_lives_as_long_as_its_credential),
