@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "control/assembly.h"
+#include "link/rate.h"
 #include "observe/log.h"
 #include "worker/prove.h"
 
@@ -53,6 +54,8 @@ struct bulk {
     struct list knocks;
     size_t knock_count;
     struct bulk_stats stats;
+    struct rate rate;                /* of accepted links, by source; */
+    struct rate_total sparing, rest; /* of all that are within it, and of those beyond it */
 };
 
 struct bulk *bulk_new(struct net_loop *loop, const struct link_setup *setup, const struct bulk_events *ev,
@@ -63,6 +66,9 @@ struct bulk *bulk_new(struct net_loop *loop, const struct link_setup *setup, con
         return NULL;
     *b = (struct bulk){.loop = loop, .setup = *setup, .ev = *ev, .arg = arg};
     b->setup.kind = LINK_BULK;
+    rate_init(&b->rate, net_now(loop));
+    b->sparing = (struct rate_total){net_now(loop), BULK_ACCEPTS_PER_S};
+    b->rest = (struct rate_total){net_now(loop), BULK_SHARED_PER_S};
     list_init(&b->links);
     list_init(&b->knocks);
     return b;
@@ -224,6 +230,15 @@ static struct bulk_link *make_accepted(struct bulk *b, int *fd_take, mono_ms now
     return NULL;
 }
 
+/* A handshake is a fifth of a millisecond of the loop that is also the failure detector (ADVERSARY G20). TCP has shown that the source is
+ * where it says. Each has a rate of its own, and hosts behind one address share what is left over with all. */
+static bool may_handshake(struct bulk *b, const struct addr *from, mono_ms now)
+{
+    if (rate_allow(&b->rate, from, true, now))
+        return rate_total_allow(&b->sparing, BULK_ACCEPTS_PER_S, now);
+    return rate_total_allow(&b->rest, BULK_SHARED_PER_S, now);
+}
+
 void bulk_accept(struct bulk *b, int fd_take, struct buf *read_take, mono_ms now)
 {
     struct bulk_link *waiting = one_too_many(b, NULL, BULK_HANDSHAKES_MAX);
@@ -244,6 +259,10 @@ void bulk_accept(struct bulk *b, int fd_take, struct buf *read_take, mono_ms now
     *read_take = (struct buf){0};
     (void)net_conn_peer(l->conn, &l->addr);
     net_conn_events_set(l->conn, &conn_events, l);
+    if (!may_handshake(b, &l->addr, now)) {
+        b->stats.links_refused++;
+        free_link(l);
+    }
 }
 
 /* -- knocking ---------------------------------------------------------------------------------- */

@@ -20,7 +20,10 @@ enum {
     BULK_IDLE_MS = 30000,
     BULK_LINKS_MAX = 512,     /* open at once; further dials fail, further accepts are closed */
     BULK_HANDSHAKES_MAX = 64, /* accepted ones whose peer is not known yet */
-    BULK_PEER_LINKS_MAX = 4,  /* accepted from one member; two are enough */
+    BULK_ACCEPTS_PER_S =
+        800, /* handshakes begun by others, of sources within RATE_PER_S; one more is closed */
+    BULK_SHARED_PER_S = 200, /* the same, of sources beyond it, together */
+    BULK_PEER_LINKS_MAX = 4, /* accepted from one member; two are enough */
     BULK_QUEUE_MAX =
         8 * 1024 * 1024, /* bytes waiting on one link; a message beyond is reported as undeliverable */
     BULK_DIAL_TIMEOUT_MS = 3000,

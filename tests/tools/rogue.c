@@ -5,11 +5,14 @@
  * one bit changed rogue DATA-DIR IP:PORT replaced   the same record's body, signed anew with the rogue's own
  * key rogue DATA-DIR IP:PORT service OLD NEW   its own record, rightly signed, that offers service NEW (same
  * length as OLD)
+ *   rogue DATA-DIR IP:PORT joins SECONDS   joins as often as it can, each time over a new link and under a higher incarnation, eight
+ * at a time; what the victim refuses is tried again. Prints "N joins, M refused".
  *
- * Prints "sent" when the victim has taken the message off the link. For end-to-end tests only. */
+ * Prints "sent" when the victim has taken the message off the link. For end-to-end tests and measurements only. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -160,10 +163,10 @@ static void send_message(struct rogue *r, struct bytes msg)
     buf_fini(&out);
 }
 
-static void make_own_record(const struct rogue *r, struct buf *out, const char *service)
+static void make_own_record(const struct rogue *r, struct buf *out, const char *service, uint64_t version)
 {
     struct record rec = {
-        .credential = r->open, .incarnation = (uint64_t)time(NULL), .version = 1, .addr_count = 1};
+        .credential = r->open, .incarnation = (uint64_t)time(NULL), .version = version, .addr_count = 1};
     (void)addr_of_ip(&rec.addr[0], "127.0.0.1", 9);
     if (service) {
         rec.service_count = 1;
@@ -268,7 +271,7 @@ static void forge_service(struct rogue *r, struct buf *out, const char *old, con
 {
     struct buf honest = {0}, body = {0};
     struct envelope e;
-    make_own_record(r, &honest, old);
+    make_own_record(r, &honest, old, 1);
     if (envelope_parse(&e, buf_bytes(&honest)) != ERR_OK)
         die("envelope_parse");
     buf_add_bytes(&body, e.body);
@@ -277,6 +280,43 @@ static void forge_service(struct rogue *r, struct buf *out, const char *old, con
     resign(r, buf_bytes(&body), out);
     buf_fini(&honest);
     buf_fini(&body);
+}
+
+static void join_once(struct rogue *r, const char *where, uint64_t version)
+{
+    struct buf own = {0};
+    make_own_record(r, &own, NULL, version);
+    dial(r, where);
+    ask_for_state(r, buf_bytes(&own));
+    shutdown(r->fd, SHUT_WR);
+    while (recv(r->fd, (uint8_t[4096]){0}, 4096, 0) > 0) /* until the victim has taken it */
+        ;
+    buf_fini(&own);
+}
+
+/* Children, since a refusal ends one. */
+static void join_again_and_again(struct rogue *r, const char *where, mono_ms until)
+{
+    enum { AT_ONCE = 8 };
+    unsigned running = 0, done = 0, refused = 0;
+    for (uint64_t version = 1; running > 0 || now_ms() < until;) {
+        if (running < AT_ONCE && now_ms() < until) {
+            pid_t child = fork();
+            if (child == 0) {
+                if (!freopen("/dev/null", "w", stderr))
+                    _exit(1);
+                join_once(r, where, version);
+                _exit(0);
+            }
+            running += child > 0;
+            version++;
+        } else {
+            int status = 0;
+            running -= wait(&status) > 0;
+            *(status == 0 ? &done : &refused) += 1;
+        }
+    }
+    printf("%u joins, %u refused\n", done, refused);
 }
 
 static void hang_up(struct rogue *r)
@@ -294,10 +334,15 @@ int main(int argc, char **argv)
     struct rogue r = {.fd = -1};
     struct buf record = {0}, own = {0};
     if (argc < 4 || trust_init() != ERR_OK)
-        die("usage: rogue DATA-DIR IP:PORT altered|replaced|service OLD NEW");
+        die("usage: rogue DATA-DIR IP:PORT altered|replaced|service OLD NEW|joins SECONDS");
     load_identity(&r, argv[1]);
+    if (strcmp(argv[3], "joins") == 0 && argc == 5) {
+        join_again_and_again(&r, argv[2], now_ms() + 1000 * (mono_ms)strtoul(argv[4], NULL, 10));
+        hang_up(&r);
+        return 0;
+    }
     dial(&r, argv[2]);
-    make_own_record(&r, &own, NULL);
+    make_own_record(&r, &own, NULL, 1);
     ask_for_state(&r, buf_bytes(&own));
     if (strcmp(argv[3], "service") == 0 && argc == 6) {
         forge_service(&r, &record, argv[4], argv[5]);

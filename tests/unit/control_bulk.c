@@ -308,6 +308,31 @@ static void garbage_ends_a_handshake_and_nothing_else(void **state)
     close(fd);
 }
 
+static bool all_were_accepted(void)
+{
+    return b.accepted == wanted_failures;
+}
+
+/* G20: a thousand handshakes a second are begun and no more, a fifth of the loop's time. Then others get their turn again. */
+static void a_flood_of_dials_takes_a_bounded_part_of_the_loop(void **state)
+{
+    enum { PER_S = BULK_ACCEPTS_PER_S + BULK_SHARED_PER_S, DIALS = PER_S + 100 };
+    mono_ms now = lane_now();
+    (void)state;
+    for (unsigned i = 0; i < DIALS; i++) {
+        int fd = dial_plain(&b.at);
+        wanted_failures = i + 1;
+        turn_until(&turning, all_were_accepted);
+        close(fd);
+    }
+    uint64_t refused = bulk_stats(b.bulk)->links_refused,
+             earned = (uint64_t)(lane_now() - now) * PER_S / 1000;
+    assert_true(refused + earned + 1 >= DIALS - PER_S);
+    ahead = 1000;
+    send_to(&a, &b, STR("later"));
+    turn_until(&turning, b_has_one);
+}
+
 static void strangers_who_say_nothing_do_not_keep_members_out(void **state)
 {
     (void)state;
@@ -478,6 +503,7 @@ int main(void)
         STORY(a_silent_link_is_closed_and_the_next_message_makes_a_new_one),
         STORY(a_member_cut_off_is_cut_off),
         STORY(garbage_ends_a_handshake_and_nothing_else),
+        STORY(a_flood_of_dials_takes_a_bounded_part_of_the_loop),
         STORY(strangers_who_say_nothing_do_not_keep_members_out),
         STORY(a_length_beyond_the_largest_message_ends_the_link),
         STORY(what_came_before_the_end_is_read_and_half_a_message_is_not_delivered),
