@@ -93,6 +93,8 @@ static enum err verify_record(void *arg, struct bytes record, struct gossip_clai
 {
     struct host *h = arg;
     enum err e = signer_verify(h->world->signer, record, out);
+    if (e == ERR_OK && h->world->policies && policies_revokes(h->world, h->index, &out->id))
+        return ERR_DENIED;
     if (e == ERR_OK && h->protocol == 1 && is_of_layout_2(h, out))
         return ERR_MALFORMED; /* as its code of that time says */
     if (e == ERR_OK)
@@ -496,6 +498,8 @@ static void take_in(struct host *h, const struct delivery *d)
                   d->lane == GOSSIP_BULK ? "bulk" : "datagram", msg);
     if (w->liars && liars_answer(w, h->index, d->from, d->lane, msg))
         return;
+    if (w->policies && policies_revokes(w, h->index, from))
+        return; /* its links are cut */
     gossip_time_us(h->gossip, host_us(h));
     enum err e = gossip_receive(h->gossip, d->lane, from, &via, msg, host_ms(h));
     if (e == ERR_NOMEM)
@@ -586,6 +590,8 @@ static void remember_members(struct host *h)
     for (uint32_t m = 0; m < w->config.hosts; m++) {
         const struct signed_record *r = host_remembers(h, m);
         if (!r || m == h->index)
+            continue;
+        if (w->policies && policies_revokes(w, h->index, signer_id(w->signer, m)))
             continue;
         enum err e = gossip_member_load(h->gossip, r->bytes, host_ms(h));
         bool is_too_new = e == ERR_MALFORMED && h->protocol == 1; /* it was newer when it stored that */

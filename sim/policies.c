@@ -234,6 +234,29 @@ static void keep(struct world *w, uint32_t host)
     world_after(w, store_takes(w), host, write_queued);
 }
 
+/* -- revocation -------------------------------------------------------------------------------- */
+
+bool policies_revokes(const struct world *w, uint32_t host, const struct node_id *id)
+{
+    const struct sim_bundle *b = host_of(w, host)->now.revoking;
+    return b && policy_revocation(b->policy, id) != NULL;
+}
+
+/* As mark_fallen() and evict_members() of control/judge.c: they are told by which policy it was, and forgotten. */
+static void cut_revoked(struct world *w, uint32_t host, const struct sim_bundle *b)
+{
+    struct host *h = &w->host[host];
+    size_t count = 0;
+    const struct policy_revocation *key = b ? policy_revocations(b->policy, &count) : NULL;
+    if (count > 0)
+        host_of(w, host)->now.revoking = b;
+    for (size_t i = 0; i < count; i++)
+        if (!node_id_eq(&key[i].key, signer_id(w->signer, host))) {
+            gossip_doc_tell(h->gossip, DOC_KIND, &key[i].key, host_ms(h));
+            gossip_evict(h->gossip, &key[i].key, host_ms(h));
+        }
+}
+
 /* -- a rollout --------------------------------------------------------------------------------- */
 
 static void note_change(struct world *w, uint32_t host, const struct sim_bundle *was)
@@ -241,6 +264,7 @@ static void note_change(struct world *w, uint32_t host, const struct sim_bundle 
     const struct sim_bundle *now = policies_in_force(w, host);
     trace_line(&w->trace, w->now, "%u enforces version %llu", host,
                (unsigned long long)(now ? now->doc.version : 0));
+    cut_revoked(w, host, now);
     if (w->policies->changed)
         w->policies->changed(w, host, was);
 }

@@ -55,6 +55,7 @@ struct policies_kept {
     const struct sim_bundle *base, *staged; /* NULL: none */
     bool entered;                           /* `staged` is in force, else `base` */
     enum rollout_cause halted;
+    const struct sim_bundle *revoking; /* the last in force that revokes keys: those stay so */
     uint64_t floor_epoch, floor_version;
 };
 
@@ -110,6 +111,8 @@ void policies_start(struct world *w, uint32_t host); /* from its disk; its gossi
 void policies_announce(struct world *w, uint32_t host);
 void policies_wipe(struct world *w, uint32_t host); /* its disk holds none any more; it must not run */
 void policies_say(const struct world *w, uint32_t host, struct signed_policy *out);
+/* Is this member's key revoked there? Then nothing of it is believed, and no link kept. */
+bool policies_revokes(const struct world *w, uint32_t host, const struct node_id *id);
 /* NULL: it does not hold it. */
 const struct doc *policies_find(const struct world *w, uint32_t host, const struct hash *hash);
 

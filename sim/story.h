@@ -43,6 +43,14 @@ void story_moved(struct world *w);
 void story_policy(struct world *w);
 void story_classes(struct world *w);
 
+/* story_publish.c: a signed policy for all, and what is done against it */
+void story_publish(struct world *w);
+void story_replay(struct world *w);
+void story_freeze(struct world *w);
+void story_invent(struct world *w);
+void story_fork(struct world *w);
+void story_revoke(struct world *w);
+
 /* story_rollout.c: a new version of the policy, step by step */
 void story_rollout(struct world *w);
 void story_rollout_draw(struct world_config *config);

@@ -75,6 +75,12 @@ liars          12 6  -   -
 eclipse         8 20 -   -
 byzantine      12 4  -   -
 two-faced       9 20 100 1
+bundle          9 20 200 1
+fork            9 20 200 1
+rollback        9 20 100 1
+freeze          9 20 100 1
+invent          9 20 100 1
+revoke          9 20 200 1
 rollout        12 30 100 1
 LIST
 }
