@@ -346,9 +346,11 @@ static enum err offer_by_hand(struct control *c, enum ticket kind, struct bytes 
 {
     if (kind == TICKET_ROOTS)
         return anchor_offer_root(&c->anchor, c->store, c->identity.trust, document, TICKET_ROOTS, why);
-    if (kind == TICKET_OVERLAY)
-        return control_offer_overlay(c, document, OVERLAID_BY_HAND, why);
-    return kind == TICKET_PARTS ? offer_parts(c, document, why) : offer_policy(c, document, why);
+    if (kind == TICKET_POLICY)
+        return offer_policy(c, document, why);
+    enum err e = kind == TICKET_OVERLAY ? control_offer_overlay(c, document, OVERLAID_BY_HAND, why)
+                                        : offer_parts(c, document, why);
+    return e == ERR_EXISTS ? ERR_STALE : e; /* or a higher one is held: no success */
 }
 
 void control_publish(struct control *c, struct bytes document, void (*done)(void *, enum err, const char *),

@@ -285,7 +285,7 @@ static enum err check(struct enforced *f, const struct root *root, struct buf *b
     else if (e == ERR_INVALID)
         note_text(f, b, &c);
     if (e == ERR_EXISTS)
-        buf_addf(why, "version %llu is in force already", (unsigned long long)b->version);
+        buf_addf(why, "version %llu is in force already: nothing changes", (unsigned long long)b->version);
     else if (e != ERR_OK)
         say(why, e, &c);
     buf_fini(&c.text);

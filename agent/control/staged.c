@@ -157,7 +157,8 @@ static enum err may_follow(const struct staged *g, const struct enforced *f, con
 static void say(struct buf *why, enum err e, uint64_t version)
 {
     if (e == ERR_EXISTS)
-        buf_addf(why, "version %llu is being rolled out already", (unsigned long long)version);
+        buf_addf(why, "version %llu is being rolled out already: nothing changes",
+                 (unsigned long long)version);
     if (e == ERR_STALE)
         buf_add_str(why,
                     "a version at least as high is being rolled out, or was halted; raise `version:` and "
@@ -177,6 +178,8 @@ enum err staged_offer(struct staged *g, const struct enforced *f, struct store *
     enum err e = may_follow(g, f, &b);
     if (e == ERR_OK && policy_rollout(p.policy)->step_count == 0)
         e = ERR_NOT_FOUND;
+    if (e == ERR_EXISTS && g->state.halted)
+        e = ERR_STALE; /* for good, and no success */
     say(why, e, p.version);
     if (e == ERR_OK && (e = save(s, false, ROLLOUT_NONE, buf_bytes(&p.bundle), ticket)) != ERR_OK)
         buf_addf(why, "the bundle cannot be stored: %s; what is in force stays", err_text(e));

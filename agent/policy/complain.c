@@ -72,13 +72,55 @@ static const char *hint_of(const char *message)
     return message + strlen(message);
 }
 
-static void keep(struct complaints *c, struct complaint made)
+static void keep(struct complaints *c, const struct complaint *made, size_t rank)
 {
     if (!c->list || c->list_count == COMPLAINTS_SHOWN_MAX)
         return;
-    struct complaint *kept = &c->list[c->list_count++];
-    *kept = made;
-    kept->hint = hint_of(kept->message);
+    rank = rank < c->list_count ? rank : c->list_count;
+    memmove(&c->list[rank + 1], &c->list[rank], (c->list_count++ - rank) * sizeof *c->list);
+    c->list[rank] = *made;
+    for (size_t i = rank; i < c->list_count; i++)
+        c->list[i].hint = hint_of(c->list[i].message); /* it points into its own */
+}
+
+static bool is_before(const struct complaint_place *a, const struct complaint_place *b)
+{
+    if (a->source != b->source)
+        return a->source < b->source;
+    return a->line != b->line ? a->line < b->line : a->column < b->column;
+}
+
+static void turn_round(uint8_t *at, size_t len)
+{
+    for (size_t i = 0; i < len / 2; i++) {
+        uint8_t b = at[i];
+        at[i] = at[len - 1 - i];
+        at[len - 1 - i] = b;
+    }
+}
+
+/* What was written last goes before those that stand further down in the file. Returns its rank. */
+static size_t put_in_order(struct complaints *c, struct complaint_place p)
+{
+    size_t rank = c->place_count;
+    p.len = c->text.len - p.at;
+    if (rank == COMPLAINTS_SHOWN_MAX || !buf_ok(&c->text))
+        return rank;
+    while (rank > 0 && is_before(&p, &c->place[rank - 1])) {
+        c->place[rank] = c->place[rank - 1];
+        c->place[rank].at += p.len;
+        rank--;
+    }
+    if (rank < c->place_count) {
+        size_t to = c->place[rank + 1].at - p.len, rest = p.at - to;
+        turn_round(c->text.at + to, rest); /* both parts, then the whole: they have changed places */
+        turn_round(c->text.at + p.at, p.len);
+        turn_round(c->text.at + to, rest + p.len);
+        p.at = to;
+    }
+    c->place[rank] = p;
+    c->place_count++;
+    return rank;
 }
 
 static void write_complaint(struct complaints *c, struct complaint *made, const struct yaml_node *at,
@@ -95,6 +137,9 @@ static void write_complaint(struct complaints *c, struct complaint *made, const 
     for (char *p = made->message; *p; p++)
         *p = (unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p;
     made->file = from.file;
+    size_t begin = c->text.len;
+    if (begin == 0)
+        c->place_count = 0; /* the text was taken away */
     buf_add_str(&c->text, from.file);
     if (at) {
         made->line = at->line;
@@ -104,7 +149,8 @@ static void write_complaint(struct complaints *c, struct complaint *made, const 
     buf_addf(&c->text, ": %s%s\n", made->is_warning ? "warning: " : "", made->message);
     if (at && from.text.len)
         show_source(c, from.text, at->line, at->column);
-    keep(c, *made);
+    struct complaint_place place = {at ? at->source : 0, made->line, made->column, begin, 0};
+    keep(c, made, put_in_order(c, place));
 }
 
 void complain(struct complaints *c, const struct yaml_node *at, const char *fmt, ...)

@@ -81,10 +81,15 @@ struct yaml_source {
     struct bytes text; /* if not empty, a complaint shows its line with a caret below */
 };
 
-/* Errors are collected as finished lines "FILE:LINE:COL: what; what to do". Zero-initialise;
- * buf_fini(&c.text) at the end. */
+/* Errors are collected as finished lines "FILE:LINE:COL: what; what to do", in the order of the sources and of their lines,
+ * whenever each is found. Zero-initialise; buf_fini(&c.text) at the end. */
 struct complaints {
     struct buf text;
+    struct complaint_place { /* of each in `text`, as long as nobody else writes there */
+        uint32_t source, line, column;
+        size_t at, len;
+    } place[COMPLAINTS_SHOWN_MAX];
+    size_t place_count;
     size_t count, warnings;
     const char *file;    /* NULL: "input" */
     struct bytes source; /* if not empty: the text complained about; each complaint then shows its line with a

@@ -51,6 +51,7 @@ grep -q '^- .*web-3' "$T/out" || { cat "$T/out"; fail "does not show what change
 "$starling" policy verify "$T/v4.bundle" --ca "$T/ca" --text | diff - "$T/back.yaml" || fail "offline, another text"
 if ask a policy publish "$T/v1.bundle" >/dev/null 2>&1; then fail "a lower number (B5)"; fi
 ask a policy publish "$T/v4.bundle" >/dev/null
+[ "$(ask a policy publish "$T/v4.bundle")" = "version 4 is in force already: nothing changes" ] || fail "published twice"
 ask b policy status --wait 10s --version 4 --summary >/dev/null || fail "the old text is not everywhere"
 
 # A feature that agents lack: any member tells who does not follow and why. The publisher's agent is told first.

@@ -155,7 +155,7 @@ static void a_halt_goes_back_and_lasts(void **state)
     restart();
     assert_int_equal(f.version, 1);
     assert_int_equal(g.state.halted, ROLLOUT_ERRORS);
-    assert_int_equal(offer(2, true), ERR_EXISTS);
+    assert_int_equal(offer(2, true), ERR_STALE);
     assert_int_equal(offer(3, true), ERR_OK); /* the operator's next one */
     assert_int_equal(g.state.halted, ROLLOUT_NONE);
     assert_int_equal(f.version, 1);
