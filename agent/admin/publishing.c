@@ -91,6 +91,10 @@ static void add_bundle(json_t *o, struct bytes bytes, bool with_text)
     if (bundle_peek(&b, bytes) != ERR_OK) /* it was sound when it was stored */
         return;
     json_object_set_new(o, "signers", signers_of(&b));
+    if (b.forced.len)
+        json_object_set_new(o, "forced", json_of_text(b.forced));
+    if (b.dropped.len)
+        json_object_set_new(o, "dropped", json_of_text(b.dropped));
     if (with_text)
         json_object_set_new(o, "text", json_of_text(b.text));
 }

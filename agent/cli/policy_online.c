@@ -47,6 +47,10 @@ static void print_policy(const json_t *o)
     printf("# version %lld, epoch %lld, hash %s\n", number(o, "version"), number(o, "epoch"),
            text(o, "hash"));
     json_array_foreach(json_object_get(o, "signers"), i, s) printf("# signed by %s\n", json_string_value(s));
+    if (*text(o, "forced"))
+        printf("# signed though its tests fail: %s\n", text(o, "forced"));
+    if (*text(o, "dropped"))
+        printf("# signed, revocations dropped: %s\n", text(o, "dropped"));
     fputs(text(o, "text"), stdout);
 }
 

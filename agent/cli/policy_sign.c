@@ -114,6 +114,8 @@ static void report_json(const struct bundle *b, const struct policy *p, const ch
         json_object_set_new(all, "part", json_stringn((const char *)b->part.at, b->part.len));
     if (b->forced.len)
         json_object_set_new(all, "forced", json_stringn((const char *)b->forced.at, b->forced.len));
+    if (b->dropped.len)
+        json_object_set_new(all, "dropped", json_stringn((const char *)b->dropped.at, b->dropped.len));
     if (changed_or_null) {
         json_object_set_new(all, "differences", diff_report_json(changed_or_null->diff));
         json_object_set_new(all, "difference", json_string(buf_str(&changed_or_null->lines)));
@@ -145,6 +147,8 @@ static void report(const struct bundle *b, const struct policy *p, const char *f
         printf("  part    %.*s\n", (int)b->part.len, (const char *)b->part.at);
     if (b->forced.len)
         printf("  signed though its tests fail: %.*s\n", (int)b->forced.len, (const char *)b->forced.at);
+    if (b->dropped.len)
+        printf("  revocations dropped: %.*s\n", (int)b->dropped.len, (const char *)b->dropped.at);
     for (size_t i = 0; i < b->signer_count; i++)
         printf("  signed  %s\n", node_id_text(&b->signer[i], key));
     print_features("needs  ", b->features);
@@ -174,6 +178,28 @@ static enum err add_signatures(struct signing *s, struct complaints *c)
     return e;
 }
 
+/* A revocation has to outlive what it revokes, also for agents that join later and know only what the policy says: whatever
+ * was signed with the key has ended when a token and a credential of the longest life have. */
+static bool has_outlived(const struct policy_revocation *line, wall_s now)
+{
+    return now >= line->at && now - line->at >= GRANT_LIFE_MAX_S + CREDENTIAL_LIFE_MAX_S;
+}
+
+/* Does the text leave out a line of --previous before its time, as --drop-revocations permits? */
+static bool drops_any(const struct signing *s)
+{
+    size_t count = 0;
+    struct policy *p = NULL;
+    const struct policy_revocation *line =
+        s->o->drop && s->previous_policy ? policy_revocations(s->previous_policy, &count) : NULL;
+    bool any = false;
+    if (count > 0 && policy_compile(&p, buf_bytes(&s->in), NULL) == ERR_OK)
+        for (size_t i = 0; i < count && !any; i++)
+            any = !policy_revocation(p, &line[i].key) && !has_outlived(&line[i], (wall_s)time(NULL));
+    policy_unref(p);
+    return any;
+}
+
 static enum err make_signatures(struct signing *s, struct complaints *c)
 {
     if (s->is_draft)
@@ -182,6 +208,7 @@ static enum err make_signatures(struct signing *s, struct complaints *c)
     struct bundle_wish w = {.epoch = s->epoch,
                             .part = bytes_str(s->o->part ? s->o->part : ""),
                             .forced = bytes_str(s->o->forced ? s->o->forced : ""),
+                            .dropped = bytes_str(drops_any(s) ? s->o->drop : ""),
                             .text = buf_bytes(&s->in),
                             .previous_or_null = s->has_previous ? &s->previous.hash : NULL};
     return bundle_sign_as(&s->bundle, &s->root, &w, s->ring.by, s->ring.count, c);
@@ -195,13 +222,6 @@ static enum err check_previous(struct signing *s, const struct bundle *b)
     buf_addf(&s->why, "version %llu does not follow version %llu of --previous; raise `version`",
              (unsigned long long)b->version, (unsigned long long)s->previous.version);
     return ERR_STALE;
-}
-
-/* A revocation has to outlive what it revokes, also for agents that join later and know only what the policy says: whatever
- * was signed with the key has ended when a token and a credential of the longest life have. */
-static bool has_outlived(const struct policy_revocation *line, wall_s now)
-{
-    return now >= line->at && now - line->at >= GRANT_LIFE_MAX_S + CREDENTIAL_LIFE_MAX_S;
 }
 
 static enum err check_dropped(struct signing *s, const struct policy *p)

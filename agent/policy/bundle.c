@@ -13,6 +13,32 @@ static void features_encode(struct buf *out, uint64_t set)
             codec_put_str(out, bytes_str(feature_name((enum policy_feature)f)));
 }
 
+static const char dropped_mark[] = "\nrevocations dropped: ";
+
+static void put_reasons(struct buf *out, struct bytes forced, struct bytes dropped)
+{
+    struct buf both = {0};
+    buf_add_bytes(&both, forced);
+    if (dropped.len > 0) {
+        buf_add_str(&both, dropped_mark);
+        buf_add_bytes(&both, dropped);
+    }
+    codec_put_str(out, buf_bytes(&both));
+    out->failed |= !buf_ok(&both);
+    buf_fini(&both);
+}
+
+/* A reason is one line, so the first line feed is the mark's; without its words all of it is the first reason. */
+static void split_reasons(struct bundle *b, struct bytes both)
+{
+    size_t mark = sizeof dropped_mark - 1;
+    const uint8_t *at = both.len > 0 ? memchr(both.at, '\n', both.len) : NULL;
+    size_t first = at ? (size_t)(at - both.at) : both.len;
+    bool has_mark = both.len - first > mark && memcmp(both.at + first, dropped_mark, mark) == 0;
+    b->forced = bytes_of(both.at, has_mark ? first : both.len);
+    b->dropped = has_mark ? bytes_of(at + mark, both.len - first - mark) : bytes_of(NULL, 0);
+}
+
 static void body_encode(struct buf *out, const struct bundle *b)
 {
     codec_put_array(out, 8);
@@ -22,7 +48,7 @@ static void body_encode(struct buf *out, const struct bundle *b)
     codec_put_u64(out, b->version);
     codec_put_bin(out, bytes_of(b->previous.b, HASH_BYTES));
     features_encode(out, b->features);
-    codec_put_str(out, b->forced);
+    put_reasons(out, b->forced, b->dropped);
     codec_put_str(out, b->text);
 }
 
@@ -47,7 +73,7 @@ static must_check enum err body_decode(struct bundle *b, struct needs *needs, st
         if (i > 0 && codec_cmp(needs->name[i - 1], needs->name[i]) >= 0)
             codec_refuse(&c, ERR_MALFORMED, "policy.features", "not rising");
     }
-    b->forced = codec_str(&c, "policy.forced", BUNDLE_REASON_MAX);
+    split_reasons(b, codec_str(&c, "policy.forced", BUNDLE_REASON_MAX));
     b->text = codec_str(&c, "policy.text", BUNDLE_TEXT_MAX);
     return codec_end(&c, why);
 }
@@ -204,17 +230,25 @@ static enum err check_keys(const struct role *role, const struct sign_key *const
     return ERR_OK;
 }
 
+static bool has_line_feed(struct bytes b)
+{
+    return b.len > 0 && memchr(b.at, '\n', b.len);
+}
+
 static enum err compile_and_test(struct policy **p, const struct signers *by, const struct bundle_wish *w,
                                  struct complaints *c)
 {
     size_t run;
     if (w->text.len > (by->part ? PART_BYTES_MAX - 8192 : BUNDLE_TEXT_MAX) ||
-        w->forced.len > BUNDLE_REASON_MAX)
+        w->forced.len + w->dropped.len + sizeof dropped_mark > BUNDLE_REASON_MAX)
         return refused(c, ERR_LIMIT, "too large for a bundle");
+    if (has_line_feed(w->forced) || has_line_feed(w->dropped))
+        return refused(c, ERR_INVALID, "a reason is one line");
     enum err e = compile(p, by, w->text, c);
     if (e != ERR_OK)
         return e;
-    if (!codec_is_utf8(w->text) || !codec_is_utf8(w->forced)) /* libyaml's idea of UTF-8 is a little wider */
+    if (!codec_is_utf8(w->text) || !codec_is_utf8(w->forced) ||
+        !codec_is_utf8(w->dropped)) /* libyaml's idea of UTF-8 is a little wider */
         return refused(c, ERR_INVALID, "the text is not UTF-8");
     return policy_test(*p, &run, c) == 0 || w->forced.len ? ERR_OK : ERR_INVALID;
 }
@@ -226,6 +260,7 @@ static enum err seal(struct buf *out, const struct root *root, const struct bund
     struct buf body = {0};
     struct bundle b = {.part = w->part,
                        .forced = w->forced,
+                       .dropped = w->dropped,
                        .mesh = root->mesh,
                        .epoch = w->epoch,
                        .version = policy_version(p),

@@ -3,8 +3,9 @@
  *   [ part str, mesh str, epoch u64, version u64, previous bin 32, [feature str, ...], forced str, text str ]
  *
  * or one of type "part", signed by the keys of a delegation of the root and not by the policy keys: `part` is the
- * delegation's name ("" of a policy), and its text may say only what is within the delegation's reach. `forced` is the
- * reason why it was signed although a test inside it fails ("": none does).
+ * delegation's name ("" of a policy), and its text may say only what is within the delegation's reach. `forced` says why it was
+ * signed all the same: the reason why although a test inside it fails ("": none does), and then, if revocations were dropped
+ * before their time, a line feed, "revocations dropped: " and the reason for that.
  *
  * Signed by k of n policy keys of the root. The hash of a bundle is SHA-256 of its body: of what was signed, and not of who
  * signed. So another choice among the signers' signatures is the same bundle, and never "other bytes of the same version", the
@@ -34,8 +35,8 @@ enum {
 #define PART_VERSION_MAX ((uint64_t)UINT32_MAX) /* so that the sum of all parts' versions is a number, too */
 
 struct bundle {
-    struct bytes part; /* empty: the policy itself */
-    struct bytes forced;
+    struct bytes part;            /* empty: the policy itself */
+    struct bytes forced, dropped; /* the two reasons; empty: none */
     struct bytes mesh;
     uint64_t epoch, version;
     struct hash previous; /* zeros: none */
@@ -57,10 +58,11 @@ must_check enum err bundle_sign(struct buf *out, const struct root *root, uint64
                                 const struct hash *previous_or_null, const struct sign_key *const *keys,
                                 size_t key_count, struct complaints *c);
 /* The same with all that can be said. `part`: a delegation of the root, whose keys sign; empty: the policy. `forced`: sign though
- * its tests fail, for this reason, which goes into the bundle (at most BUNDLE_REASON_MAX bytes). */
+ * its tests fail, for this reason, which goes into the bundle; `dropped`: why revocations are dropped. Each one line, together
+ * at most BUNDLE_REASON_MAX bytes with what stands between them. */
 struct bundle_wish {
     uint64_t epoch;
-    struct bytes part, forced, text;
+    struct bytes part, forced, dropped, text;
     const struct hash *previous_or_null;
 };
 must_check enum err bundle_sign_as(struct buf *out, const struct root *root, const struct bundle_wish *wish,

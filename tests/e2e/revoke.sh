@@ -156,6 +156,7 @@ sed 's/2026-08-20/2020-08-20/; s/version: 2/version: 3/' "$T/v2.yaml" >"$T/old.y
 "$starling" policy sign "$T/drop.yaml" --ca "$T/ca" --previous "$T/old.bundle" --force --lower -o "$T/drop.bundle" >/dev/null || fail "a line that has outlived its target cannot go"
 "$starling" policy sign "$T/drop.yaml" --ca "$T/ca" --previous "$T/v2.yaml.bundle" --force --lower --drop-revocations 'a test' -o "$T/drop.bundle" >/dev/null 2>"$T/said"
 grep -q "$v_key is revoked no longer (lost in a train): a test" "$T/said" || { cat "$T/said"; fail "the forced drop is not told"; }
+"$starling" policy verify "$T/drop.bundle" --ca "$T/ca" --json | grep -q '"dropped": "a test"' || fail "the reason is not in the bundle"
 policy_key=$("$starling" policy verify "$T/v2.yaml.bundle" --ca "$T/ca" --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["signers"][0])')
 version=9; policy 9 "$policy_key"
 ! "$starling" policy sign "$T/v9.yaml" --ca "$T/ca" --lower -o "$T/v9.bundle" >"$T/said" 2>&1 || fail "a policy key was revoked by policy"

@@ -678,8 +678,38 @@ static void a_failing_test_is_signed_only_for_a_reason_that_is_kept(void **state
     assert_int_equal(bundle_cosign(&whole, &root, buf_bytes(&out), &key[1], NULL), ERR_OK);
     assert_int_equal(bundle_open(&b, NULL, &root, buf_bytes(&whole), NULL), ERR_OK);
     assert_true(bytes_eq_str(b.forced, "incident 7"));
+    assert_int_equal(b.dropped.len, 0);
     buf_fini(&out);
     buf_fini(&whole);
+}
+
+/* Both in one text of the body; and the one of the two alone, which permits no failing test. */
+static void two_reasons_are_kept_apart(void **state)
+{
+    (void)state;
+    struct bundle_wish w = {
+        .epoch = 1,
+        .forced = bytes_str("incident 7"),
+        .dropped = bytes_str("its token ended"),
+        .text = bytes_str(TEXT("5") "tests: [{from: a, to: cart, request: GET /, expect: allow}]\n")};
+    const struct sign_key *one = &key[0];
+    struct buf out = {0}, alone = {0};
+    struct bundle b;
+    assert_int_equal(bundle_sign_as(&out, &root, &w, &one, 1, NULL), ERR_OK);
+    assert_int_equal(bundle_peek(&b, buf_bytes(&out)), ERR_OK);
+    assert_true(bytes_eq_str(b.forced, "incident 7"));
+    assert_true(bytes_eq_str(b.dropped, "its token ended"));
+    w.forced = bytes_str("");
+    assert_int_equal(bundle_sign_as(&alone, &root, &w, &one, 1, NULL), ERR_INVALID);
+    w.text = bytes_str(TEXT("5"));
+    assert_int_equal(bundle_sign_as(&alone, &root, &w, &one, 1, NULL), ERR_OK);
+    assert_int_equal(bundle_peek(&b, buf_bytes(&alone)), ERR_OK);
+    assert_int_equal(b.forced.len, 0);
+    assert_true(bytes_eq_str(b.dropped, "its token ended"));
+    w.dropped = bytes_str("two\nlines");
+    assert_int_equal(bundle_sign_as(&alone, &root, &w, &one, 1, NULL), ERR_INVALID);
+    buf_fini(&out);
+    buf_fini(&alone);
 }
 
 int main(void)
@@ -689,6 +719,7 @@ int main(void)
         cmocka_unit_test(a_part_says_only_what_is_within_its_reach),
         cmocka_unit_test(a_part_is_no_policy_and_a_policy_no_part_B17),
         cmocka_unit_test(a_failing_test_is_signed_only_for_a_reason_that_is_kept),
+        cmocka_unit_test(two_reasons_are_kept_apart),
         cmocka_unit_test(what_was_signed_comes_out),
         cmocka_unit_test(two_tools_make_the_same_bytes_B23),
         cmocka_unit_test(one_bit_changed_anywhere_is_refused_B1),
