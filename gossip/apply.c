@@ -156,6 +156,8 @@ static void own_heard(struct gossip *g, const struct gossip_claim *claim, struct
         if (is_other_first(g, claim))
             yield(g);
     }
+    if (g->wanted_incarnation <= claim->incarnation && g->refute_ok_at < g->now + PROOF_FIRST_MS)
+        g->refute_ok_at = g->now + PROOF_FIRST_MS; /* it may be one of two */
     apply_refute(g, claim->incarnation);
 }
 
@@ -218,7 +220,10 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
     bool is_restart = !is_new && claim->incarnation >= member_incarnation(m) + GOSSIP_START_LEAP;
     bool is_equivocal = !is_new && member_cmp(m, claim->incarnation, claim->version) == 0;
     members_set_record(&g->members, m, blob);
-    m->flags &= (uint16_t) ~(is_equivocal ? 0 : MEMBER_EQUIVOCAL);
+    if (!is_equivocal) {
+        m->flags &= (uint16_t)~MEMBER_EQUIVOCAL;
+        quarantine_newer(g, m);
+    }
     if (is_refuted && before == GOSSIP_SUSPECT && member_suspicion(m))
         strike_accusers(g, member_suspicion(m));
     if (is_refuted || after == GOSSIP_LEFT)
@@ -250,15 +255,21 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
 static enum err equivocate(struct gossip *g, struct member *m, struct record_blob *blob,
                            const struct gossip_claim *claim, const struct news *news)
 {
-    if (!(m->flags & MEMBER_EQUIVOCAL)) {
+    struct record_blob *held = record_blob_ref(m->record);
+    bool is_first = !(m->flags & MEMBER_EQUIVOCAL),
+         is_ours = memcmp(blob->hash.b, held->hash.b, HASH_BYTES) > 0;
+    if (!is_ours)
+        adopt(g, m, blob, claim, news, false);
+    if (is_first) {
         m->flags |= MEMBER_EQUIVOCAL;
-        event_proof(g, member_id(m), m->record, blob);
+        event_proof(g, member_id(m), held, blob);
         g->stats.equivocations++;
+        quarantine_begin(g, m, is_ours ? blob : held);
     }
-    if (memcmp(blob->hash.b, m->record->hash.b, HASH_BYTES) > 0)
-        return ERR_STALE;
-    adopt(g, m, blob, claim, news, false);
-    return ERR_OK;
+    if (is_first && is_ours && m->state != GOSSIP_DEAD)
+        send_tell(g, RUMORS_RECORD, m, NULL, NULL, UINT8_MAX, (uint8_t)g->cfg.eager_fanout);
+    record_blob_unref(held);
+    return is_ours ? ERR_STALE : ERR_OK;
 }
 
 static bool is_nearly_forgotten(const struct gossip *g, uint32_t age_s)

@@ -11,6 +11,7 @@
  *   detect.c   whom to probe, what silence means  watch.c  who watches whom, and when
  *   degrade.c  who comes and goes                 hearing.c  what the word of others may cost
  *   acquaint.c instances that met long ago        locate.c where we are in the space of round trips
+ *   quarantine.c  who signed two records with one number
  *   event.c    what the embedder is told           catch_up.c  one that lacks much asks one after another
  *   recall.c   what others hold of us, before we say anything
  *
@@ -77,11 +78,13 @@ enum {
     AGREEMENTS_ENOUGH = 3, /* equal summaries in a row after which record rumors are not told any more */
     MISMATCHES_BEFORE_DIGEST = 2, /* differing summaries in a row: news in flight differs once */
     REFUTE_SPACING_MS = 1000,     /* between requests for a new incarnation (ADVERSARY G4) */
-    VOUCH_MS = 3000,              /* after it answered us, accusations by others do not count for so long */
-    LINK_FRESH_MS = 1500,         /* a link that works is told of once a second */
-    REFUSED_OTHERS = 2,           /* whose dials must be refused too before a pause is cut short */
-    LOOKS_MAX = 64,               /* waiting; one more is not taken */
-    KNOCKS_MAX = 64,              /* waiting to be polled; one more is dropped */
+    PROOF_FIRST_MS =
+        500,         /* what another signed with our key is known to all before a newer record covers it */
+    VOUCH_MS = 3000, /* after it answered us, accusations by others do not count for so long */
+    LINK_FRESH_MS = 1500, /* a link that works is told of once a second */
+    REFUSED_OTHERS = 2,   /* whose dials must be refused too before a pause is cut short */
+    LOOKS_MAX = 64,       /* waiting; one more is not taken */
+    KNOCKS_MAX = 64,      /* waiting to be polled; one more is dropped */
     HEARINGS_MAX =
         64,         /* accused at whom we have yet to look; one more replaces the one of whom least is said */
     VOICES_MAX = 4, /* ... who say so, each */
@@ -138,6 +141,7 @@ enum out_type {
 struct out {
     enum out_type type;
     uint8_t hops, doc_kind;
+    bool is_rival;   /* RECORD: the other one with its number */
     bool is_overdue; /* PING: somebody has waited for its ack already */
     uint16_t ms;     /* ACK: until its next turn; PING_REQ: the word is awaited so long */
     struct member *to;
@@ -342,6 +346,7 @@ struct gossip {
     struct credit trust, looks, agreed, hints, refutations; /* hearing.c */
     struct hearing *hearing;                                /* [HEARINGS_MAX] while there is one */
     uint32_t hearing_count;
+    mono_ms quarantine_at;  /* not later than the end of any quarantine */
     mono_ms hearing_at;     /* while there is one: when it is next seen to */
     mono_ms accused_at;     /* when we refute, if we still may; NEVER */
     mono_ms troubled_until; /* we were late or cut off */
@@ -546,6 +551,12 @@ void hearing_trouble(struct gossip *g);           /* we have reason to believe w
 void hearing_refuted(struct gossip *g);           /* a refutation of another came */
 bool hearing_awaits_refutation(struct gossip *g); /* may one be expected, if we are wrong? */
 void hearing_accused(struct gossip *g, uint64_t incarnation); /* we are, under our present incarnation */
+
+/* quarantine.c */
+void quarantine_begin(struct gossip *g, struct member *m,
+                      struct record_blob *rival);          /* beside what we hold */
+void quarantine_newer(struct gossip *g, struct member *m); /* it published a newer record */
+void quarantine_tick(struct gossip *g);
 
 /* receive.c */
 enum err receive_datagram(struct gossip *g, const struct node_id *from, const struct addr *via,

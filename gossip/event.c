@@ -127,6 +127,7 @@ static void poll_member(struct gossip *g, struct gossip_event *out)
                                  .before = (enum gossip_state)m->ev_before,
                                  .after = (enum gossip_state)m->state,
                                  .is_degraded = degrade_is(m),
+                                 .is_quarantined = m->flags & MEMBER_QUARANTINED,
                                  .is_new = m->flags & MEMBER_EV_NEW,
                                  .record_changed = m->flags & MEMBER_EV_RECORD,
                                  .record = record_blob_bytes(m->record)};

@@ -50,6 +50,7 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     budget_init(&g->states, STATE_BYTES_PER_S, now);
     locate_init(g);
     hearing_init(g);
+    g->quarantine_at = NEVER;
     timers_start(g);
     g->packet = malloc(g->cfg.packet_bytes_max);
     if (!g->packet) {
@@ -200,6 +201,7 @@ static void show(const struct gossip *g, const struct member *m, struct gossip_m
     *out = (struct gossip_member){.id = *member_id(m),
                                   .state = (enum gossip_state)m->state,
                                   .is_degraded = degrade_is(m),
+                                  .is_quarantined = m->flags & MEMBER_QUARANTINED,
                                   .incarnation = member_incarnation(m),
                                   .version = member_version(m),
                                   .addr = *member_addr(m, m->addr_used),

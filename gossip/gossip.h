@@ -258,6 +258,7 @@ struct gossip_event {
     enum gossip_state before, after; /* MEMBER */
     bool is_new, record_changed;     /* MEMBER */
     bool is_degraded;                /* MEMBER: now, see struct gossip_member */
+    bool is_quarantined;             /* MEMBER: now, see struct gossip_member */
     struct bytes record,
         other;        /* MEMBER: the current record; EQUIVOCATION: both. Valid until the next call */
     uint64_t number;  /* WANT_INCARNATION, RECALLED */
@@ -276,6 +277,9 @@ struct gossip_member {
      * left. Set and taken back with hysteresis (10 to 160 s); a GOSSIP_EV_MEMBER tells either. Local: what others saw
      * of it makes us look, and no more. */
     bool is_degraded;
+    /* It signed two records with one number: its key is in two hands, and nothing is to be routed to it. Known everywhere
+     * within a second; ends when a newer record has stood undisputed for half a minute. GOSSIP_EV_MEMBER tells either. */
+    bool is_quarantined;
     uint64_t incarnation, version;
     struct addr addr; /* the one in use */
     struct bytes record;

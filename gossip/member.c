@@ -31,12 +31,19 @@ void members_init(struct members *t, uint64_t key)
     *t = (struct members){.key = key};
 }
 
+static void busy_free(struct member_busy *b)
+{
+    if (b)
+        record_blob_unref(b->rival);
+    free(b);
+}
+
 void members_fini(struct members *t)
 {
     for (uint32_t i = 0; i < t->count; i++) {
         struct member *m = members_at(t, i);
         record_blob_unref(m->record);
-        free(m->busy);
+        busy_free(m->busy);
     }
     for (uint32_t i = 0; i < t->chunks; i++)
         free(t->chunk[i]);
@@ -197,7 +204,7 @@ void members_remove(struct members *t, struct member *m)
     t->list[m->slot] = last;
     t->count--;
     record_blob_unref(m->record);
-    free(m->busy);
+    busy_free(m->busy);
     memset(m, 0xff, sizeof *m); /* who still points to it is to fall over it */
     m->slot = t->vacant;
     t->vacant = (uint16_t)(place + 1);
@@ -214,7 +221,7 @@ void member_settle(struct member *m)
 {
     const struct member_busy *b = m->busy;
     if (!b || b->suspicion || b->fresh || b->opinion || b->vouched_until != 0 || b->works_until != 0 ||
-        b->bouts > 0 || b->silent_since != 0 || b->hinted_at != 0)
+        b->bouts > 0 || b->silent_since != 0 || b->hinted_at != 0 || b->rival || b->quarantined_until != 0)
         return;
     free(m->busy);
     m->busy = NULL;

@@ -44,14 +44,17 @@ enum member_flag {
     MEMBER_EV_PENDING = 8, /* a MEMBER event waits */
     MEMBER_EV_NEW = 16,
     MEMBER_EV_RECORD = 32,
-    MEMBER_KNOWS_US = 64,  /* it answered since it last began anew: it holds our record */
-    MEMBER_DEGRADED = 128, /* see degrade.c */
-    MEMBER_FELL = 256,     /* it died here of silence, as we saw ourselves: its return is no restart */
+    MEMBER_KNOWS_US = 64,     /* it answered since it last began anew: it holds our record */
+    MEMBER_DEGRADED = 128,    /* see degrade.c */
+    MEMBER_QUARANTINED = 512, /* see quarantine.c */
+    MEMBER_FELL = 256,        /* it died here of silence, as we saw ourselves: its return is no restart */
 };
 
 /* What a member has only while it is doubted or talked about. */
 struct member_busy {
     struct suspicion *suspicion;   /* while suspect */
+    struct record_blob *rival;     /* while it is EQUIVOCAL: the other record with its number */
+    mono_ms quarantined_until;     /* 0: not yet known */
     struct rumor *fresh, *opinion; /* what is still to be told about it */
     mono_ms vouched_until;         /* it answered us: accusations by others do not count before this */
     mono_ms warned_at;             /* when we last told it that others accuse it, though we do not */

@@ -22,7 +22,9 @@ static void on_notice(struct gossip *g, struct member *from, const struct addr *
                       const struct rumor_item *i)
 {
     if (is_self(g, &i->subject)) {
-        if (g->self && member_cmp(g->self, i->incarnation, i->version) > 0)
+        int newer = g->self ? member_cmp(g->self, i->incarnation, i->version) : 0;
+        bool is_rival = g->self && newer == 0 && !hash_eq(&g->self->record->hash, &i->hash);
+        if (newer > 0 || (is_rival && !(g->self->flags & MEMBER_EQUIVOCAL)))
             wants_add(g, from, i); /* see it before believing it */
         return;
     }
@@ -96,6 +98,13 @@ static void on_get(struct gossip *g, struct member *from, const struct addr *via
         struct member *m = members_find(&g->members, &id);
         if (m)
             answer_record(g, from, via, m);
+        if (m && m->busy && m->busy->rival)
+            outbox_put(&g->answers, &(struct out){.type = OUT_RECORD,
+                                                  .to = from,
+                                                  .about = m,
+                                                  .via = *via,
+                                                  .hops = UINT8_MAX,
+                                                  .is_rival = true});
     }
 }
 

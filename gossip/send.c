@@ -204,6 +204,17 @@ static struct rumor_item notice_of(const struct member *m, uint8_t hops)
                                .record_bytes = (uint16_t)m->record->len};
 }
 
+/* Who is told of it is to have the proof too, and asks for it. */
+static void rival_tell(struct wr *w, const struct member *m)
+{
+    if (!m->busy || !m->busy->rival || room(w) < NOTICE_BYTES)
+        return;
+    struct rumor_item i = notice_of(m, UINT8_MAX);
+    i.hash = m->busy->rival->hash;
+    i.record_bytes = (uint16_t)m->busy->rival->len;
+    rumor_item_encode(w, &i);
+}
+
 static bool record_tell(const struct gossip *g, struct wr *w, const struct rumor *r, bool eager)
 {
     const struct member *m = r->subject;
@@ -214,6 +225,7 @@ static bool record_tell(const struct gossip *g, struct wr *w, const struct rumor
         struct rumor_item i = record_of(m, r->hops);
         if (whole <= room(w)) {
             rumor_item_encode(w, &i);
+            rival_tell(w, m);
             return true;
         }
         if (eager)
@@ -223,6 +235,7 @@ static bool record_tell(const struct gossip *g, struct wr *w, const struct rumor
         return false;
     struct rumor_item i = notice_of(m, r->hops);
     rumor_item_encode(w, &i);
+    rival_tell(w, m);
     return true;
 }
 
@@ -416,6 +429,9 @@ static struct rumor_item answer_of(const struct gossip *g, const struct out *o)
 {
     if (o->type == OUT_DOC)
         return doc_of(g, o->doc_kind);
+    if (o->is_rival && o->about->busy && o->about->busy->rival)
+        return (struct rumor_item){
+            .type = RUMOR_RECORD, .hops = o->hops, .record = record_blob_bytes(o->about->busy->rival)};
     return o->type == OUT_WARNING
                ? opinion_of(o->to, member_id(o->about), REASON_SILENT, version_for(g, o->to))
                : record_of(o->about, o->hops);
@@ -440,6 +456,9 @@ static bool poll_answer(struct gossip *g, struct gossip_packet *out)
             continue; /* grew since it was announced: they hear of it again, with its new size */
         rumor_item_encode(&w, &i);
         send_deliver(g, out, o.to, &o.via, &w);
+        if (o.type == OUT_RECORD &&
+            o.to == o.about) /* of the two with its key, the session may be the other's */
+            out->expects = GOSSIP_ANSWER_OVERDUE;
         return true;
     }
     return false;

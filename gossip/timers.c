@@ -109,6 +109,7 @@ void timers_tick(struct gossip *g)
     refute_again(g);
     leave(g);
     locate_tick(g);
+    quarantine_tick(g);
 }
 
 mono_ms timers_deadline(const struct gossip *g)
@@ -118,7 +119,7 @@ mono_ms timers_deadline(const struct gossip *g)
     at = mono_min(at, seeds_deadline(g));
     at = mono_min(at, mono_min(g->dead_retry_at, g->sync_at));
     at = mono_min(at, mono_min(catch_up_deadline(g), recall_deadline(g)));
-    at = mono_min(at, locate_deadline(g));
+    at = mono_min(at, mono_min(locate_deadline(g), g->quarantine_at));
     at = mono_min(at, mono_min(g->sweep_at, g->wave_at));
     at = mono_min(at, leave_deadline(g));
     if (is_yielding(g))

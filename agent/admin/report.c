@@ -248,6 +248,10 @@ static json_t *member_of(const struct control *c, const struct member *m)
         json_object_set_new(o, "revoked", json_string(buf_str(&why)));
         buf_fini(&why);
     }
+    if (m->is_quarantined)
+        json_object_set_new(o, "quarantined",
+                            json_string("it signed two records with one number; not routed to until a newer "
+                                        "one has stood undisputed for half a minute"));
     if (member_is_live(m) && roster_name_is_taken(m))
         json_object_set_new(o, "conflict",
                             json_string("another living member holds this name; not routed to"));
@@ -327,6 +331,8 @@ json_t *report_rtt(const struct control *c, struct bytes from, struct bytes to, 
 
 static const char *service_state(const struct member *m, const struct record_service *s)
 {
+    if (m->is_quarantined)
+        return "quarantined";
     if (m->state != GOSSIP_ALIVE || m->is_degraded)
         return member_state_text(m);
     if (m->record.draining)

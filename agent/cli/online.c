@@ -89,11 +89,12 @@ static void print_members(const json_t *list)
     size_t i;
     printf("%-24s %-8s %-28s %-6s %s\n", "NAME", "STATE", "ADDRESS", "POLICY", "LABELS");
     json_array_foreach(list, i, m) printf(
-        "%-24s %-8s %-28s %-6lld %s%s%s%s\n", text(m, "name"), text(m, "state"), text(m, "address"),
+        "%-24s %-8s %-28s %-6lld %s%s%s%s%s\n", text(m, "name"), text(m, "state"), text(m, "address"),
         number(m, "policy"), labels(m, &l), json_object_get(m, "conflict") ? "  (name held by another)" : "",
         json_is_true(json_object_get(json_object_get(m, "overlay"), "in_force"))
             ? "  (break-glass: an overlay is in force)"
             : "",
+        json_object_get(m, "quarantined") ? "  (quarantined: two records with one number)" : "",
         json_object_get(m, "unreachable") ? "  (unreachable for traffic from here)"
         : json_object_get(m, "revoked")   ? "  (revoked)"
                                           : "");

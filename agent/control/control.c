@@ -60,11 +60,11 @@ static bool is_expired(const struct control *c, const struct member *m)
     return m->record.credential.expires <= control_wall(c);
 }
 
-/* The dead and those whose credential has ended are left out, which cuts the links to them. Those who left stay,
+/* The dead, those whose credential has ended, and those whose key is in two hands are left out, which cuts the links to them. Those who left stay,
  * without being chosen: what is in flight to them finishes. */
 static bool belongs_in_view(const struct control *c, const struct member *m)
 {
-    return m->state != GOSSIP_DEAD && !is_expired(c, m) && !m->is_revoked &&
+    return m->state != GOSSIP_DEAD && !is_expired(c, m) && !m->is_revoked && !m->is_quarantined &&
            !node_id_eq(&m->id, &c->identity.sign.pub) && !roster_name_is_taken(m);
 }
 
@@ -240,13 +240,21 @@ static void say_name(void *arg, struct member *m)
     m->is_name_said = is_taken;
 }
 
+static void quarantine_lifted(struct member *m)
+{
+    char text[NODE_ID_TEXT_MAX];
+    m->has_equivocated = false; /* the next time is another alarm */
+    log_info("gossip", "%s has signed a newer record that nobody disputes: it is out of quarantine",
+             node_id_text(&m->id, text));
+}
+
 static void member_changed(struct control *c, const struct gossip_event *ev)
 {
     struct gossip_member gm;
     if (!gossip_member_get(c->gossip, &ev->id, &gm))
         return;
     struct member *m = roster_find(&c->roster, &ev->id);
-    bool was_degraded = m && m->is_degraded;
+    bool was_degraded = m && m->is_degraded, was_quarantined = m && m->is_quarantined;
     enum err e = roster_apply(&c->roster, c->verified, ev, &gm.addr, control_wall(c));
     m = roster_find(&c->roster, &ev->id);
     if (!m)
@@ -254,6 +262,8 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
     bool is_self = node_id_eq(&ev->id, &c->identity.sign.pub);
     if (!is_self && (ev->is_new || ev->before != ev->after || was_degraded != m->is_degraded))
         say_member(m, ev->is_new);
+    if (was_quarantined && !m->is_quarantined)
+        quarantine_lifted(m);
     roster_namesakes_each(m, say_name, c);
     if (e == ERR_OK && (ev->is_new || ev->record_changed) && !is_self)
         store_member(c, &ev->id, ev->record);
@@ -303,8 +313,11 @@ static void note_equivocation(struct control *c, const struct gossip_event *ev)
         return;
     if (m)
         m->has_equivocated = true;
-    log_error("gossip", "%s signed two records with one number: two agents run with its key, or it is stolen",
-              node_id_text(id, text));
+    log_error(
+        "gossip",
+        "%s signed two records with one number: two agents run with its key, or it is stolen. Nothing is "
+        "routed to it until a newer record of it has stood undisputed for half a minute",
+        node_id_text(id, text));
 }
 
 void control_take_events(struct control *c)

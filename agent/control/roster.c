@@ -177,6 +177,7 @@ enum err roster_apply(struct roster *m, struct trust_cache *t, const struct goss
         claim_name(m, mb, mb->namesakes, now);
     mb->state = ev->after;
     mb->is_degraded = ev->is_degraded;
+    mb->is_quarantined = ev->is_quarantined;
     mb->addr = *addr;
     if (!member_is_live(mb)) /* its claim ends with its life */
         claim_name(m, mb, mb->namesakes, now);

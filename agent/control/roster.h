@@ -34,6 +34,7 @@ struct member {
     enum gossip_state state;
     struct reach reach;   /* whether our traffic gets there */
     bool is_degraded;     /* gossip's mark */
+    bool is_quarantined;  /* gossip's: its key is in two hands */
     bool is_revoked;      /* it is out; forgotten when it has heard so, or a moment later */
     bool has_equivocated; /* an alarm was given */
     wall_s claimed_at;    /* when it entered the queue for its name */

@@ -210,8 +210,21 @@ static void export_policy(struct control *c)
                f->failed.reason[0] != 0);
 }
 
+static uint64_t quarantined(const struct control *c)
+{
+    uint64_t n = 0;
+    for (const struct member *m = c->roster.by_id; m; m = m->hh.next)
+        n += m->is_quarantined;
+    return n;
+}
+
 static void export_state(struct control *c)
 {
+    metric_set(
+        metric_gauge(c->metrics, "starling_members_quarantined",
+                     "Members to which nothing is routed because they signed two records with one number.",
+                     NULL, 0),
+        quarantined(c));
     const struct bulk_stats *b = bulk_stats(c->bulk);
     metric_set(
         metric_counter(c->metrics, "starling_bulk_messages_in_total", "Bulk messages received.", NULL, 0),

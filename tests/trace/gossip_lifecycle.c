@@ -88,16 +88,16 @@ static void a_lost_store(void **state)
     w->node[2].incarnation = 0;
     w->show = WORLD_EVENTS;
     world_start(w, 2, "a");
-    world_run(w, w->now + 1000);
+    world_run(w, w->now + 1500);
     EXPECT_TRACE(w, "[ 16600] c * c alive, new\n"
                     "[ 16620] c * joined\n"
                     "[ 16620] c * a alive, new\n"
                     "[ 16620] c * b alive, new\n"
                     "[ 16620] c * d alive, new\n"
-                    "[ 17380] c * wants incarnation 50\n"
-                    "[ 17390] b * c has a new record\n"
-                    "[ 17390] a * c has a new record\n"
-                    "[ 17400] d * c has a new record\n");
+                    "[ 17880] c * wants incarnation 50\n"
+                    "[ 17890] b * c has a new record\n"
+                    "[ 17890] a * c has a new record\n"
+                    "[ 17900] d * c has a new record\n");
     for (int at = 0; at < 4; at++)
         assert_int_equal(member(w, at, 2).incarnation, before + 1);
     expect_all(w, 4, "alive", 2);

@@ -1,0 +1,74 @@
+/* quarantine.c: who signed two records with one number. Either two agents run with one key or the key was stolen, and nobody can say
+ * which of the two is meant when it is talked to: so nobody is to talk to it (ADVERSARY R4, G7, G33).
+ *
+ * Both records are the proof, and whoever sees them passes both on, so all know within a few round trips: with the news of the
+ * one that counts goes a notice of the other, and who asks is given both. The quarantine ends when a newer record of its
+ * owner's has stood undisputed for QUARANTINE_MS: an owner that is told that another uses its key signs anew when all have had time to see the
+ * proof (PROOF_FIRST_MS), the other is silent by then (own_heard() in apply.c), and who goes on with two faces stays in it. */
+#include "gossip/core.h"
+
+enum { QUARANTINE_MS = 30 * 1000 };
+
+static void note(struct gossip *g, struct member *m)
+{
+    event_member(g, m, (enum gossip_state)m->state, false, false);
+}
+
+/* Each of the two is shown the other's record, at its own address. Its observers do that: not everybody at once. */
+static void show_owners(struct gossip *g, struct member *m)
+{
+    struct out it = {.type = OUT_RECORD, .to = m, .about = m, .hops = UINT8_MAX};
+    if (!watch_of(&g->watch, m))
+        return;
+    for (int is_rival = 0; is_rival < 2; is_rival++) {
+        it.is_rival = is_rival;
+        it.via = (is_rival ? m->record : m->busy->rival)->addr[0];
+        if (apply_may_dial(g, &it.via))
+            outbox_put(&g->answers, &it);
+    }
+}
+
+void quarantine_begin(struct gossip *g, struct member *m, struct record_blob *rival)
+{
+    struct member_busy *busy = member_busy(m);
+    m->flags |= MEMBER_QUARANTINED;
+    if (busy) {
+        struct record_blob *before = busy->rival;
+        busy->rival = record_blob_ref(rival);
+        record_blob_unref(before);
+        show_owners(g, m);
+    }
+    note(g, m);
+}
+
+/* It published a newer record, of which we know no other. */
+void quarantine_newer(struct gossip *g, struct member *m)
+{
+    struct member_busy *busy = member_busy(m);
+    if (!(m->flags & MEMBER_QUARANTINED) || !busy)
+        return;
+    record_blob_unref(busy->rival);
+    busy->rival = NULL;
+    busy->quarantined_until = g->now + QUARANTINE_MS;
+    g->quarantine_at = mono_min(g->quarantine_at, busy->quarantined_until);
+}
+
+void quarantine_tick(struct gossip *g)
+{
+    if (g->now < g->quarantine_at)
+        return;
+    g->quarantine_at = NEVER;
+    for (uint32_t i = 0; i < g->members.count; i++) {
+        struct member *m = members_at(&g->members, i);
+        if (!(m->flags & MEMBER_QUARANTINED) || m->flags & MEMBER_EQUIVOCAL || !m->busy)
+            continue;
+        if (m->busy->quarantined_until > g->now) {
+            g->quarantine_at = mono_min(g->quarantine_at, m->busy->quarantined_until);
+            continue;
+        }
+        m->flags &= (uint16_t)~MEMBER_QUARANTINED;
+        m->busy->quarantined_until = 0;
+        member_settle(m);
+        note(g, m);
+    }
+}
