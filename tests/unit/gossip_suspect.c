@@ -69,8 +69,8 @@ static void suspicions_keep_their_order_and_places(void **state)
     enum { MANY = 300 };
     struct suspicions q = {0};
     struct suspicion *s[MANY];
-    for (int i = 0; i < MANY; i++)
-        s[i] = begin(&q, (mono_ms)(1000 + i), i % 2 ? NEVER : (mono_ms)(500 + i));
+    for (mono_ms i = 0; i < MANY; i++)
+        s[i] = begin(&q, 1000 + i, i % 2 ? NEVER : 500 + i);
     assert_int_equal(q.due[6], 506);
     assert_int_equal(q.due[7], 1007);
     for (int i = 0; i < MANY; i++)
