@@ -255,9 +255,10 @@ struct range_out {
     uint32_t prefix[RANGES_MAX];
 };
 
-struct look { /* at a member that refuted before we had looked, or is degraded */
+struct look { /* at a member that refuted before we had looked, is degraded, or is said to be */
     struct member *member;
     mono_ms at;
+    uint8_t left; /* looks still to be made, this one among them */
 };
 
 struct voice { /* who says that somebody is silent */

@@ -3,10 +3,12 @@
  *
  * What counts is what we saw ourselves, so no liar marks anybody: a *bout* is a look of ours that failed, while others
  * answered us, at a member that came back. Whoever hears an accusation looks (suspect.h), also when the accused refutes
- * it before its look was due: one that is well answers that look, one that loses four packets of five does not. Each bout
- * marks for HOLD_MS, twice as long for each further one, as BGP damps flapping routes (RFC 2439), and goes when several looks were answered at once; one that comes back from
- * a silence longer than the forgiven pause is marked longer. It is none when the process was gone (refused dials, or a record
- * that says that it was started again: such a one is marked only when that goes on and on), nor when a quarter of all fell silent together, or a third of our own round trips fail: that is the network, or we.
+ * it before its look was due, and whoever hears that a member is degraded looks some times: one that is well answers those
+ * looks, one that loses four packets of five does not. Each bout marks for HOLD_MS, twice as long for each further one, as
+ * BGP damps flapping routes (RFC 2439); one that comes back from a silence longer than the forgiven pause is marked longer;
+ * and the mark goes when several looks were answered at once. It is no bout when the process was gone (refused dials, or a
+ * record that says that it was started again: such a one is marked only when that goes on and on), nor when a quarter of
+ * all fell silent together, or a third of our own round trips fail: that is the network, or we.
  *
  * Of a member that is marked nobody speaks each time that it fails to answer, which would be all the time: an observer
  * whose turn failed looks on, and accuses it after PATIENCE_MS without any answer. */
@@ -22,9 +24,14 @@ enum {
     PATIENCE_MS = 10 * 1000,
     MANY_RETURN_MS = 30 * 1000,
     LOSS_NETWORK = 20000, /* of our own round trips, in 65536ths: beyond it we mark nobody */
-    EXAM_LOOKS =
-        3, /* to be answered at once before a mark goes; one that loses four in five passes 1 time in 15000 */
+    /* Answered at once before a mark goes, and one more for each bout: one that loses four in five passes 1 time in 400,000. */
+    EXAM_LOOKS = 3,
+    /* Four of them last longer than the 20 s for which one that comes and goes is well. */
+    EXAM_SPACING_MS = 7000,
+    EXAM_COUNTED_MS = 5000, /* answers closer together, as to one whose turn it is often, are one */
     LOOK_RETRY_MS = 300,
+    HINT_LOOKS = 3, /* one that loses four in five gets its answer to one look in five or six through */
+    HINT_SPACING_MS = 2000,
 };
 
 bool degrade_is(const struct member *m)
@@ -50,7 +57,35 @@ bool degrade_is_heard(const struct gossip *g, const struct member *m)
     return degrade_is(m) && m->busy && g->now < m->busy->voice_at + PATIENCE_MS;
 }
 
-/* Others look too, once: those whose turn it never is would else hear of it only by accusations, which who knows of
+static struct look *look_of(struct gossip *g, const struct member *m)
+{
+    for (uint32_t i = 0; i < g->look_count; i++)
+        if (g->look[i].member == m)
+            return &g->look[i];
+    return NULL;
+}
+
+/* Some looks in a row; those that are still to be made count among them. */
+static void look_later(struct gossip *g, struct member *m, mono_ms at, uint8_t times)
+{
+    struct look *l = look_of(g, m);
+    if (g->cfg.without & GOSSIP_DEGRADE || (!l && g->look_count == LOOKS_MAX))
+        return;
+    if (!l) {
+        l = &g->look[g->look_count++];
+        *l = (struct look){.member = m, .at = at};
+    }
+    l->at = mono_min(l->at, at);
+    if (l->left < times)
+        l->left = times;
+}
+
+void degrade_look(struct gossip *g, struct member *m, mono_ms at)
+{
+    look_later(g, m, at, 1);
+}
+
+/* Others look too: those whose turn it never is would else hear of it only by accusations, which who knows of
  * the mark does not make. At most one such word about a member in BOUT_SPACING_MS, whoever says it. */
 static bool hint(struct gossip *g, struct member *m, const struct node_id *by, struct member *source)
 {
@@ -71,7 +106,7 @@ void degrade_heard(struct gossip *g, struct member *m, const struct node_id *by,
     if (!hearing_tells_hint(g))
         degrade_asked(g, m, by, !node_id_eq(member_id(source), by));
     else if (hint(g, m, by, source))
-        degrade_look(g, m, g->now + detect_verify_jitter(g));
+        look_later(g, m, g->now + detect_verify_jitter(g), HINT_LOOKS);
 }
 
 /* Who comes and goes, or hears one answer in five, accuses the well; and of one that is marked and speaks it is known that it
@@ -111,10 +146,12 @@ static void mark(struct gossip *g, struct member *m, uint32_t least_ms)
     uint32_t hold = (uint32_t)HOLD_MS << (b->bouts - 1);
     b->degraded_until = g->now + (hold > least_ms ? hold : least_ms) + rng_below(&g->rng, HOLD_MS);
     b->passed = 0;
+    b->passed_at = g->now;
     g->degraded_at = mono_min(g->degraded_at, b->degraded_until);
     if (degrade_is(m))
         return;
     m->flags |= MEMBER_DEGRADED;
+    degrade_forget(g, m); /* looks that a hint asked for are not needed any more */
     g->stats.degradations++;
     hint(g, m, &g->cfg.self, NULL);
     event_member(g, m, (enum gossip_state)m->state, false, false);
@@ -165,16 +202,6 @@ void degrade_leaves(struct gossip *g, struct member *m)
         m->busy->bouts = 0;
 }
 
-void degrade_look(struct gossip *g, struct member *m, mono_ms at)
-{
-    if (g->cfg.without & GOSSIP_DEGRADE || g->look_count == LOOKS_MAX)
-        return;
-    for (uint32_t i = 0; i < g->look_count; i++)
-        if (g->look[i].member == m)
-            return;
-    g->look[g->look_count++] = (struct look){m, at};
-}
-
 bool degrade_failed(struct gossip *g, struct member *m, const struct probe *p, bool is_own)
 {
     bool is_turn = p->reason == PROBE_TURN, was = degrade_is(m);
@@ -195,49 +222,79 @@ bool degrade_failed(struct gossip *g, struct member *m, const struct probe *p, b
     return true;
 }
 
+static bool has_passed(const struct member_busy *b)
+{
+    return b->passed >= EXAM_LOOKS + b->bouts;
+}
+
+/* Two looks that were answered at once are as good as three that were answered. */
+static void spare_a_look(struct gossip *g, const struct member *m, bool is_at_once)
+{
+    struct look *l = look_of(g, m);
+    if (l && is_at_once && l->left > 1)
+        l->left--;
+}
+
 void degrade_answered(struct gossip *g, struct member *m, bool is_at_once)
 {
-    if (m->busy)
-        m->busy->silent_since = 0;
-    if (!degrade_is(m))
+    struct member_busy *b = m->busy;
+    if (b)
+        b->silent_since = 0;
+    if (!degrade_is(m)) {
+        spare_a_look(g, m, is_at_once);
         return;
-    if (is_at_once && m->busy)
-        m->busy->passed += m->busy->passed < UINT8_MAX;
-    else
+    }
+    if (!is_at_once || !b) {
         mark(g, m, 0);
+    } else if (g->now >= b->passed_at + EXAM_COUNTED_MS) {
+        b->passed += b->passed < UINT8_MAX;
+        b->passed_at = g->now;
+        if (has_passed(b) && b->degraded_until <= g->now + EXAM_SPACING_MS)
+            b->degraded_until = g->degraded_at = g->now; /* that was the last look needed */
+    }
+}
+
+/* False: it was the last one, or none is needed. */
+static bool look_now(struct gossip *g, struct look *l)
+{
+    struct member *m = l->member;
+    if (m->state == GOSSIP_SUSPECT &&
+        l->left > 1) { /* it is looked at anyway; and when it has refuted, too */
+        l->at = g->now + HINT_SPACING_MS;
+        l->left--;
+        return true;
+    }
+    if (m->state != GOSSIP_ALIVE)
+        return false;
+    if (probes_has_target(&g->probes, m) || !budget_has(&g->budget)) {
+        l->at = g->now + LOOK_RETRY_MS; /* as looks at suspects, these keep to the budget */
+        return true;
+    }
+    l->at = g->now + HINT_SPACING_MS;
+    l->left--;
+    detect_look(g, m);
+    return l->left > 0;
 }
 
 static void looks_due(struct gossip *g)
 {
     budget_refill(&g->budget, g->now);
-    for (uint32_t i = 0; i < g->look_count;) {
-        struct look *l = &g->look[i];
-        if (l->at > g->now) {
+    for (uint32_t i = 0; i < g->look_count;)
+        if (g->look[i].at <= g->now && !look_now(g, &g->look[i]))
+            g->look[i] = g->look[--g->look_count];
+        else
             i++;
-            continue;
-        }
-        struct member *m = l->member;
-        /* As looks at suspects, these keep to the budget. */
-        if (m->state == GOSSIP_ALIVE && (probes_has_target(&g->probes, m) || !budget_has(&g->budget))) {
-            l->at = g->now + LOOK_RETRY_MS;
-            i++;
-            continue;
-        }
-        *l = g->look[--g->look_count];
-        if (m->state == GOSSIP_ALIVE) /* else it is looked at anyway */
-            detect_look(g, m);
-    }
 }
 
 /* Its time is over: the mark goes when enough questions in a row were answered at the first ping, or when we cannot tell
  * any more. */
 static void examine(struct gossip *g, struct member *m)
 {
-    if (!m->busy || m->busy->passed >= EXAM_LOOKS + m->busy->bouts || is_network(g)) {
+    if (!m->busy || has_passed(m->busy) || is_network(g)) {
         unmark(g, m);
         return;
     }
-    m->busy->degraded_until = g->now + g->cfg.probe_interval_ms;
+    m->busy->degraded_until = g->now + EXAM_SPACING_MS;
     if (!probes_has_target(&g->probes, m))
         detect_look(g, m);
 }

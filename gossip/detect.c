@@ -6,6 +6,8 @@
  * looks for itself (PROBE_VERIFY), and only whose own look failed ever holds it dead (ADVERSARY R3). */
 #include "gossip/core.h"
 
+enum { RTT_WAS_WRONG = 1 }; /* in rtt_var_4ths, while nothing is measured: nor is anything foretold */
+
 /* Parts, see gossip.h. */
 
 static bool has_part(const struct gossip *g, enum gossip_part part)
@@ -82,7 +84,7 @@ static struct probe_times times_for(const struct gossip *g, const struct member 
     uint32_t interval = g->cfg.probe_interval_ms;
     struct probe_times t = {g->cfg.probe_timeout_ms, interval};
     uint32_t rtt = rtt_timeout_ms(m->rtt_8ths, m->rtt_var_4ths);
-    if (rtt == 0)
+    if (rtt == 0 && m->rtt_var_4ths != RTT_WAS_WRONG)
         rtt = 2 * locate_rtt_ms(g, m); /* never measured: foretold, with room for what that may be wrong */
     if (rtt > 0 && has_part(g, GOSSIP_RTT)) {
         t.direct_ms = rtt + DIRECT_SLACK_MS < interval / 2 ? rtt + DIRECT_SLACK_MS : interval / 2;
@@ -96,7 +98,8 @@ static struct probe_times times_for(const struct gossip *g, const struct member 
  * until an answer to a first ping measures it anew, as TCP backs off (RFC 6298, section 5). */
 static void rtt_forget(struct member *m)
 {
-    m->rtt_8ths = m->rtt_var_4ths = 0;
+    m->rtt_8ths = 0;
+    m->rtt_var_4ths = RTT_WAS_WRONG;
 }
 
 void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason)

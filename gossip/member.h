@@ -61,6 +61,7 @@ struct member_busy {
     mono_ms hinted_at;             /* when its being degraded was last passed on; 0: never */
     mono_ms degraded_until, bout_at, silent_since; /* degrade.c; silent_since 0: it answers, or speaks */
     mono_ms voice_at;      /* while it is marked: the last time that it said anything */
+    mono_ms passed_at;     /* when an answer was last counted */
     uint8_t bouts, passed; /* in a row; the last began at bout_at */
     mono_ms works_until;   /* a link to it works: nobody accuses it here before this */
 };
@@ -71,8 +72,9 @@ struct member {
     int64_t since;              /* of the state; before our clock began if we were told so */
     uint16_t slot;              /* in members.list */
     uint16_t flags;
-    uint16_t rtt_8ths, rtt_var_4ths; /* of its round trips, ms; 0: not measured (probe.h) */
-    uint16_t answers;                /* given to it in one second: bulk_allow_answer() */
+    uint16_t rtt_8ths,
+        rtt_var_4ths; /* of its round trips, ms; 0: not measured (probe.h), or no longer right */
+    uint16_t answers; /* given to it in one second: bulk_allow_answer() */
     uint8_t state, ev_before;
     uint8_t addr_used;
     uint8_t doc_strikes; /* documents from it that were no good */

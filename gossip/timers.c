@@ -24,6 +24,8 @@ void timers_start(struct gossip *g)
     g->wave_at = NEVER;
 }
 
+/* One of the dead at a time is asked, however many there are and for as long as they are remembered: after a partition neither
+ * half would else ever speak to the other again (hashicorp/serf#605, uber/ringpop-go#135; Serf's reconnect). */
 static void retry_dead(struct gossip *g)
 {
     if (g->now < g->dead_retry_at)

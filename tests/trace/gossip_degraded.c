@@ -76,7 +76,7 @@ static void a_pause_leaves_a_short_mark(void **state)
     cut_off(w, 12, 3, false);
     world_run(w, w->now + 2000);
     assert_true(marked_by(w, 12, 3) > 0);
-    world_run(w, w->now + 30000);
+    world_run(w, w->now + 45000);
     assert_int_equal(marked_by(w, 12, 3), 0);
     world_free(w);
 }
@@ -152,7 +152,7 @@ static void one_that_starts_over_and_over_is_marked(void **state)
         assert_int_equal(marked_by(w, 8, 3), start < 3 ? 0 : 7);
         world_run(w, w->now + 17000);
     }
-    world_run(w, w->now + 60000);
+    world_run(w, w->now + 90000);
     assert_int_equal(marked_by(w, 8, 3), 0);
     world_free(w);
 }
