@@ -283,7 +283,7 @@ static const char *degraded(const struct control *c)
     if (enforced_is_expired(f))
         return "degraded: the policy in force has expired; it stays enforced\n";
     if (enforced_is_forked(f, NULL))
-        return "degraded: two signed policies carry the version in force\n";
+        return "degraded: two signed policies carry one version\n";
     return f->failed.reason[0] ? "degraded: a newer policy could not be taken; see `starling status`\n"
                                : NULL;
 }

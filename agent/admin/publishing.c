@@ -55,12 +55,18 @@ void publishing_warn(json_t *list, const struct enforced *f, wall_s now)
         json_array_append_new(list, failed_text(&f->failed));
     if (!enforced_is_forked(f, &other))
         return;
+    unsigned long long version = f->history.fork.version;
     hex_encode(f->hash.b, HASH_BYTES, kept);
     hex_encode(other.b, HASH_BYTES, left);
     json_array_append_new(
         list,
-        json_sprintf("two signed policies carry version %llu, %.16s (in force) and %.16s; sign a higher one",
-                     (unsigned long long)f->version, kept, left));
+        version == f->version && f->history.fork.epoch == f->epoch
+            ? json_sprintf(
+                  "two signed policies carry version %llu, %.16s (in force) and %.16s; sign a higher one",
+                  version, kept, left)
+            : json_sprintf("two signed policies carry version %llu, which is being rolled out: the one "
+                           "with the lower hash, not %.16s; sign a higher one",
+                           version, left));
 }
 
 /* -- one policy, and all that were ------------------------------------------------------------- */
@@ -168,6 +174,13 @@ static int compare(uint64_t epoch, uint64_t version, uint64_t than_epoch, uint64
     return version > than_version ? 1 : version < than_version ? -1 : 0;
 }
 
+/* What it could not take; a fork of what is being rolled out is no failure of its. */
+static bool has_failed(const struct has *m)
+{
+    return m->failed.reason.len > 0 && !bytes_eq_str(m->failed.reason, "fork") &&
+           compare(m->failed.epoch, m->failed.version, m->epoch, m->version) > 0;
+}
+
 /* `hash_or_null`: of the target, if this agent has it in force. */
 static enum standing stand(const struct has *m, const struct has *target, const struct hash *hash_or_null)
 {
@@ -181,9 +194,7 @@ static enum standing stand(const struct has *m, const struct has *target, const 
                : same_parts                                     ? CURRENT
                : m->parts_sum > target->parts_sum               ? AHEAD
                                                                 : STALE;
-    bool has_failed =
-        m->failed.reason.len > 0 && compare(m->failed.epoch, m->failed.version, m->epoch, m->version) > 0;
-    return has_failed ? FAILED : STALE;
+    return has_failed(m) ? FAILED : STALE;
 }
 
 static struct has of_record(const struct record *r)
@@ -210,8 +221,7 @@ static struct has of_ourselves(const struct control *c, const struct enforced_fa
 static struct has target_of(const struct has *own)
 {
     struct has t = *own;
-    if (own->failed.reason.len > 0 &&
-        compare(own->failed.epoch, own->failed.version, own->epoch, own->version) > 0) {
+    if (has_failed(own)) {
         t.epoch = own->failed.epoch;
         t.version = own->failed.version;
         memset(&t.hash, 0, sizeof t.hash);

@@ -213,6 +213,8 @@ static void print_member(const json_t *m)
     struct buf why = {0};
     if (failed && !is_fork(failed))
         buf_addf(&why, "version %lld ", number(failed, "version"));
+    else if (failed && number(failed, "version") != number(m, "version")) /* it is being rolled out */
+        buf_addf(&why, "version %lld: ", number(failed, "version"));
     if (failed)
         say_failed(&why, failed);
     printf("%-24s %-12s %-9s %-8lld %-6lld %-16.16s %s\n", text(m, "name"), text(m, "state"),

@@ -578,7 +578,7 @@ static void watch_policy(struct control *c, wall_s now)
                  (long long)(policy_expires(f->policy) - now) / 3600);
     if (enforced_is_forked(f, NULL))
         log_error("policy", "two validly signed policies carry version %llu: sign a higher version",
-                  (unsigned long long)f->version);
+                  (unsigned long long)f->history.fork.version);
 }
 
 static void watch_expiry(struct control *c)

@@ -183,12 +183,16 @@ void control_changed_policy(struct control *c)
 void control_staged_stored(struct control *c, enum err outcome)
 {
     struct staged_self self = control_staged_self(c);
+    struct hash was = c->enforced.hash;
     char text[160];
     if (!staged_confirmed(&c->staged, &c->enforced, c->store, outcome, &self, control_wall(c))) {
         control_refuse_publisher(c, TICKET_STAGED, "policy", "bundle", outcome);
         return;
     }
-    control_enforce(c);
+    if (hash_eq(&was, &c->enforced.hash))
+        control_enforce(c);
+    else /* its twin is gone from force */
+        control_changed_policy(c);
     snprintf(text, sizeof text,
              "version %llu is held here and on its way to every agent; it comes into force in %zu steps: see "
              "`starling status`",
@@ -219,9 +223,8 @@ static enum err offer_policy(struct control *c, struct bytes bundle, struct buf 
 {
     enum err e = staged_offer(&c->staged, &c->enforced, c->store, root_of(c), bundle, control_wall(c),
                               TICKET_STAGED, why);
-    if (e != ERR_NOT_FOUND)
-        return e;
-    e = enforced_offer(&c->enforced, c->store, root_of(c), bundle, control_wall(c), TICKET_POLICY, why);
+    if (e == ERR_NOT_FOUND)
+        e = enforced_offer(&c->enforced, c->store, root_of(c), bundle, control_wall(c), TICKET_POLICY, why);
     tell_trouble(c);
     return e;
 }

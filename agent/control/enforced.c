@@ -231,16 +231,15 @@ void enforced_fini(struct enforced *f)
     buf_fini(&f->waiting);
 }
 
-/* ADVERSARY B12: the signers have contradicted each other. Told once; counted each time it is seen. */
-static void alarm_fork(struct enforced *f, const struct bundle *b)
+void enforced_alarm_fork(struct enforced *f, const struct bundle *b, const struct hash *held)
 {
-    bool is_lower = memcmp(b->hash.b, f->hash.b, HASH_BYTES) < 0;
+    bool is_lower = memcmp(b->hash.b, held->b, HASH_BYTES) < 0;
     char kept[HASH_TEXT_MAX], other[HASH_TEXT_MAX];
     count_refusal(f, ERR_CONFLICT);
-    if (!history_note_fork(&f->history, b->epoch, b->version, is_lower ? &f->hash : &b->hash))
+    if (!history_note_fork(&f->history, b->epoch, b->version, is_lower ? held : &b->hash))
         return;
     f->history_dirty = true;
-    hex_encode(is_lower ? b->hash.b : f->hash.b, HASH_BYTES, kept);
+    hex_encode(is_lower ? b->hash.b : held->b, HASH_BYTES, kept);
     hex_encode(f->history.fork.hash.b, HASH_BYTES, other);
     log_error("policy",
               "two validly signed policies carry version %llu: the one with the lower hash (%.16s) is kept "
@@ -259,7 +258,7 @@ static enum err may_follow(struct enforced *f, const struct bundle *b)
     enum err e = bundle_succeeds(b, f->epoch, f->version, &f->hash);
     if (b->epoch != f->epoch || b->version != f->version || e == ERR_EXISTS)
         return e;
-    alarm_fork(f, b);
+    enforced_alarm_fork(f, b, &f->hash);
     return e == ERR_CONFLICT ? ERR_OK : ERR_CONFLICT;
 }
 
@@ -323,7 +322,7 @@ enum err enforced_offer(struct enforced *f, struct store *s, const struct root *
     }
     buf_add_bytes(&copy, bytes);
     enum err e = buf_ok(&copy) ? check(f, root, &copy, now, &b, &policy, why) : ERR_NOMEM;
-    if (e != ERR_OK && e != ERR_EXISTS && e != ERR_CONFLICT) /* alarm_fork() has counted that */
+    if (e != ERR_OK && e != ERR_EXISTS && e != ERR_CONFLICT) /* enforced_alarm_fork() has */
         count_refusal(f, e);
     if (e == ERR_OK) {
         e = store_policy_activate(s, b.epoch, b.version, buf_bytes(&copy), ticket);
@@ -371,10 +370,13 @@ void enforced_save(struct enforced *f, struct store *s)
 bool enforced_is_forked(const struct enforced *f, struct hash *other)
 {
     const struct history_fork *k = &f->history.fork;
-    bool is_of_now = f->policy && k->version > 0 && k->epoch == f->epoch && k->version == f->version;
-    if (is_of_now && other)
+    bool is_past = is_above(f->epoch, f->version, k->epoch, k->version) ||
+                   is_above(f->floor_epoch, f->floor_version, k->epoch, k->version);
+    if (k->version == 0 || is_past)
+        return false;
+    if (other)
         *other = k->hash;
-    return is_of_now;
+    return true;
 }
 
 bool enforced_is_expired(const struct enforced *f)
@@ -403,7 +405,8 @@ bool enforced_expires_soon(const struct enforced *f, wall_s now)
 
 struct enforced_failed enforced_trouble(const struct enforced *f)
 {
-    struct enforced_failed t = {.epoch = f->epoch, .version = f->version, .reason = "fork"};
+    const struct history_fork *k = &f->history.fork;
+    struct enforced_failed t = {.epoch = k->epoch, .version = k->version, .reason = "fork"};
     struct hash other;
     if (f->failed.reason[0])
         return f->failed;

@@ -20,9 +20,9 @@ enum {
 /* Of a validly signed bundle above what is in force, which is not taken all the same. */
 struct enforced_failed {
     uint64_t epoch, version;
-    char reason[RECORD_REASON_MAX +
-                1]; /* feature, text, store; or fork, of the version in force; empty: nothing */
-    char what[RECORD_WORDS_MAX + 1]; /* printable ASCII: "retry, mirror" */
+    char reason[RECORD_REASON_MAX + 1]; /* feature, text, store; or fork, of the version in force or being
+                                        rolled out; empty: nothing */
+    char what[RECORD_WORDS_MAX + 1];    /* printable ASCII: "retry, mirror" */
 };
 
 struct enforced {
@@ -69,8 +69,11 @@ bool enforced_confirmed(struct enforced *f, enum err outcome, wall_s now);
 /* Queues the history if it has changed; what the store does not take is tried again at the next call. */
 void enforced_save(struct enforced *f, struct store *s);
 
-/* Two validly signed bundles carry the version in force (ADVERSARY B12): true over restarts, until a next version is in
- * force. *other: the hash of the one that is not. */
+/* ADVERSARY B12: the signers have contradicted each other, `b` carries the version of the one that is in force or being rolled
+ * out, whose hash is `held`. Told once, counted each time it is seen; save. */
+void enforced_alarm_fork(struct enforced *f, const struct bundle *b, const struct hash *held);
+/* Two validly signed bundles carry the version in force, or one above it that is being rolled out: true over restarts, until a
+ * next version is in force. *other: the hash of the one that is not. */
 bool enforced_is_forked(const struct enforced *f, struct hash *other);
 /* It stays enforced, whatever it allows and denies; who sees it once expired holds it so, whatever the clock says later
  * (ADVERSARY B8, B9). Look now and then, and save. */

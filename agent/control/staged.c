@@ -141,14 +141,23 @@ void staged_fini(struct staged *g)
     buf_fini(&g->before);
 }
 
-/* Of those staged here; below what is in force, or the floor: enforced_offer() says so. */
-static enum err may_follow(const struct staged *g, const struct enforced *f, const struct bundle *b)
+static bool is_twin(const struct staged *g, uint64_t epoch, uint64_t version)
 {
-    if (g->on) {
-        enum err e = bundle_succeeds(b, g->epoch, g->version, &g->hash);
-        if (e != ERR_OK && e != ERR_CONFLICT)
-            return e;
-    }
+    return g->on && g->epoch == epoch && g->version == version;
+}
+
+/* Of those staged here; below what is in force, or the floor, and at once: enforced_offer() says so. The lower of two of one
+ * version takes the other's place, and its way through the steps: who has entered goes back for it. */
+static enum err may_follow(const struct staged *g, const struct enforced *f, const struct bundle *b,
+                           bool in_steps)
+{
+    enum err e = g->on ? bundle_succeeds(b, g->epoch, g->version, &g->hash) : ERR_OK;
+    if (is_twin(g, b->epoch, b->version) && e != ERR_EXISTS)
+        return e == ERR_STALE ? ERR_CONFLICT : in_steps ? ERR_OK : ERR_NOT_FOUND;
+    if (e != ERR_OK)
+        return e;
+    if (!in_steps)
+        return ERR_NOT_FOUND;
     if (b->epoch < f->floor_epoch || (b->epoch == f->floor_epoch && b->version < f->floor_version))
         return ERR_NOT_FOUND;
     return f->policy && bundle_succeeds(b, f->epoch, f->version, &f->hash) != ERR_OK ? ERR_NOT_FOUND : ERR_OK;
@@ -163,9 +172,21 @@ static void say(struct buf *why, enum err e, uint64_t version)
         buf_add_str(why,
                     "a version at least as high is being rolled out, or was halted; raise `version:` and "
                     "sign again");
+    if (e == ERR_CONFLICT)
+        buf_add_str(why,
+                    "another signed bundle of this version is being rolled out, and keeps its place by its "
+                    "lower hash; raise `version:` and sign again");
 }
 
-enum err staged_offer(struct staged *g, const struct enforced *f, struct store *s, const struct root *root,
+/* Once for each time that it is seen: of what is in force, enforced_offer() raises it. */
+static void alarm_twin(const struct staged *g, struct enforced *f, const struct bundle *b, enum err judged)
+{
+    bool sees_it = judged == ERR_NOT_FOUND && g->entered;
+    if (is_twin(g, b->epoch, b->version) && !hash_eq(&b->hash, &g->hash) && !sees_it)
+        enforced_alarm_fork(f, b, &g->hash);
+}
+
+enum err staged_offer(struct staged *g, struct enforced *f, struct store *s, const struct root *root,
                       struct bytes bundle, wall_s now, uint64_t ticket, struct buf *why)
 {
     struct staged_policy p;
@@ -175,9 +196,8 @@ enum err staged_offer(struct staged *g, const struct enforced *f, struct store *
         open_by(&p, bundle, root) != ERR_OK)
         return ERR_NOT_FOUND; /* enforced_offer() says what is wrong */
     struct bundle b = {.epoch = p.epoch, .version = p.version, .hash = p.hash};
-    enum err e = may_follow(g, f, &b);
-    if (e == ERR_OK && policy_rollout(p.policy)->step_count == 0)
-        e = ERR_NOT_FOUND;
+    enum err e = may_follow(g, f, &b, policy_rollout(p.policy)->step_count > 0);
+    alarm_twin(g, f, &b, e);
     if (e == ERR_EXISTS && g->state.halted)
         e = ERR_STALE; /* for good, and no success */
     say(why, e, p.version);
@@ -212,11 +232,20 @@ bool staged_confirmed(struct staged *g, struct enforced *f, struct store *s, enu
         policy_drop(&g->next.policy);
         return false;
     }
-    settle(g, f, s, now);
+    bool goes_back = g->entered && is_twin(g, g->next.policy.epoch, g->next.policy.version),
+         to_nothing = goes_back && !g->other.policy;
+    if (goes_back)
+        change_places(g, f);
+    else
+        settle(g, f, s, now);
     policy_drop(&g->other);
     g->other = g->next.policy;
     g->next.policy = (struct staged_policy){.policy = NULL};
-    begin(g, self, false, ROLLOUT_NONE);
+    begin(g, self, to_nothing, ROLLOUT_NONE);
+    if (to_nothing) { /* to deny everything is not to go back */
+        change_places(g, f);
+        save_marks(g, f, s);
+    }
     return true;
 }
 

@@ -51,12 +51,13 @@ must_check enum err staged_init(struct staged *g, struct enforced *f, struct sto
                                 const struct chain *roots, const struct staged_self *self);
 void staged_fini(struct staged *g);
 /* A candidate that has steps, checked and handed to the store. ERR_OK: under way, the store confirms `ticket`; ERR_AGAIN:
- * another is; ERR_EXISTS: it is staged; ERR_STALE, ERR_CONFLICT: a newer one is, or one of this version. ERR_NOT_FOUND: it is
- * no rollout, or not sound: let enforced_offer() judge it. */
-must_check enum err staged_offer(struct staged *g, const struct enforced *f, struct store *s,
+ * another is; ERR_EXISTS: it is staged; ERR_STALE: a newer one is; ERR_CONFLICT: one of this version with a lower hash
+ * is. Two of one version raise the alarm (enforced_alarm_fork()), whichever comes second. ERR_NOT_FOUND: it is no rollout, or not sound: let enforced_offer() judge it. */
+must_check enum err staged_offer(struct staged *g, struct enforced *f, struct store *s,
                                  const struct root *root, struct bytes bundle, wall_s now, uint64_t ticket,
                                  struct buf *why);
-/* The store has answered. True: it is staged now, in the place of the one before; if that was in force here, it stays. */
+/* The store has answered. True: it is staged now, in the place of the one before. If that was in force here, it stays, unless it
+ * was of the same version: then what was before both is in force again, or the new one if there was nothing. */
 bool staged_confirmed(struct staged *g, struct enforced *f, struct store *s, enum err outcome,
                       const struct staged_self *self, wall_s now);
 /* Moves to what `state` says; who is to go back and does not know to what stays until staged_take_base(). True: the policy in

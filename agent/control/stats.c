@@ -202,8 +202,10 @@ static void export_policy(struct control *c)
     metric_set(metric_gauge(c->metrics, "starling_policy_expired",
                             "1 while the policy in force has expired; it stays enforced.", NULL, 0),
                enforced_is_expired(f));
-    metric_set(metric_gauge(c->metrics, "starling_policy_forked",
-                            "1 while two validly signed policies carry the version in force.", NULL, 0),
+    metric_set(metric_gauge(
+                   c->metrics, "starling_policy_forked",
+                   "1 while two validly signed policies carry the version in force, or one being rolled out.",
+                   NULL, 0),
                enforced_is_forked(f, NULL));
     metric_set(metric_gauge(c->metrics, "starling_policy_failed",
                             "1 while a newer signed policy could not be taken here.", NULL, 0),
