@@ -269,7 +269,7 @@ static void print_names(const char *head, const struct bytes *name, size_t count
 
 static void show(const struct request *r, const struct credential *c)
 {
-    char key[NODE_ID_TEXT_MAX], at[32];
+    char key[NODE_ID_TEXT_MAX], at[WALL_TEXT_MAX];
     printf("  node      %.*s\n  key       %s\n", (int)c->node.len, (const char *)c->node.at,
            node_id_text(&c->id, key));
     print_names("  services ", c->service, c->service_count);
@@ -277,19 +277,19 @@ static void show(const struct request *r, const struct credential *c)
         printf("%s%.*s=%.*s%s", i ? " " : "  labels    ", (int)c->labels.at[i].key.len,
                (const char *)c->labels.at[i].key.at, (int)c->labels.at[i].value.len,
                (const char *)c->labels.at[i].value.at, i + 1 == c->labels.count ? "\n" : "");
-    printf("  asked     %s, by the host's clock\n", limits_time_text(r->at, at));
-    printf("  member    until %s\n", limits_time_text(c->expires, at));
+    printf("  asked     %s, by the host's clock\n", wall_text(r->at, at));
+    printf("  member    until %s\n", wall_text(c->expires, at));
 }
 
 static void show_json(const struct credential *c, const char *file)
 {
-    char key[NODE_ID_TEXT_MAX], until[32];
+    char key[NODE_ID_TEXT_MAX], until[WALL_TEXT_MAX];
     json_t *names = json_array();
     for (size_t i = 0; i < c->service_count; i++)
         json_array_append_new(names, json_stringn((const char *)c->service[i].at, c->service[i].len));
     json_t *o = json_pack("{s:s, s:s%, s:s%, s:s, s:o, s:s}", "file", file, "mesh", c->mesh.at, c->mesh.len,
                           "node", c->node.at, c->node.len, "key", node_id_text(&c->id, key), "services",
-                          names, "expires", limits_time_text(c->expires, until));
+                          names, "expires", wall_text(c->expires, until));
     json_dumpf(o, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(o);

@@ -1,7 +1,6 @@
 #include "cli/limits.h"
 
 #include <string.h>
-#include <time.h>
 
 /* Calls `each` for every piece between commas of every value. ARGS_GO, or the exit status of the first
  * refusal. */
@@ -99,13 +98,4 @@ enum err limits_check_key(const struct root *root, const struct sign_key *enrol,
         return ERR_EXPIRED;
     }
     return ERR_OK;
-}
-
-const char *limits_time_text(wall_s t, char out[32])
-{
-    time_t when = (time_t)t;
-    struct tm tm;
-    if (!gmtime_r(&when, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        out[0] = 0;
-    return out;
 }

@@ -19,7 +19,4 @@ int limits_read(const struct args_command *cmd, const struct args_list *services
 must_check enum err limits_check_key(const struct root *root, const struct sign_key *enrol, wall_s now,
                                      struct buf *why);
 
-/* "2026-08-20T10:00:00Z" */
-const char *limits_time_text(wall_s t, char out[32]);
-
 #endif

@@ -1,7 +1,6 @@
 /* The commands that ask a running agent. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buf.h"
 #include "base/id.h"
@@ -70,12 +69,8 @@ static void print_status(const json_t *o)
                text(p, "hash"));
     print_overlay(json_object_get(o, "overlay"));
     print_rollout(json_object_get(o, "rollout"));
-    time_t expires = (time_t)number(o, "credential_expires");
-    char when[32] = "";
-    struct tm utc;
-    if (gmtime_r(&expires, &utc))
-        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    printf("enrolled  until %s\n", when);
+    char when[WALL_TEXT_MAX];
+    printf("enrolled  until %s\n", wall_text(number(o, "credential_expires"), when));
     if (number(o, "revoked_keys") > 0)
         printf("revoked   %lld key%s\n", number(o, "revoked_keys"),
                number(o, "revoked_keys") == 1 ? "" : "s");

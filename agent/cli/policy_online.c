@@ -141,11 +141,9 @@ static void print_history(const json_t *list)
            "SIGNED BY");
     json_array_foreach(list, i, e)
     {
-        time_t since = (time_t)number(e, "since");
-        char when[32] = "(not known)", lines[32] = "-";
-        struct tm utc;
-        if (since && gmtime_r(&since, &utc))
-            strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+        char when[WALL_TEXT_MAX] = "(not known)", lines[32] = "-";
+        if (number(e, "since"))
+            wall_text(number(e, "since"), when);
         if (json_object_get(e, "added"))
             snprintf(lines, sizeof lines, "+%lld -%lld", number(e, "added"), number(e, "removed"));
         printf("%-8lld %-6lld %.16s%s %-21s %-13s", number(e, "version"), number(e, "epoch"), text(e, "hash"),

@@ -4,15 +4,9 @@
 
 #include "base/id.h"
 
-const char *root_time_text(wall_s t, char out[32])
+const char *root_time_text(wall_s t, char out[WALL_TEXT_MAX])
 {
-    time_t when = (time_t)t;
-    struct tm tm;
-    if (t == 0)
-        return "never";
-    if (!gmtime_r(&when, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        out[0] = 0;
-    return out;
+    return t == 0 ? "never" : wall_text(t, out);
 }
 
 struct root_signers root_signers_of(struct bytes envelope, const struct role *role)
@@ -40,7 +34,7 @@ static void add_role(struct buf *out, const char *name, struct bytes of, const s
 void root_text(struct buf *out, const struct root *r)
 {
     const struct bytes none = {0};
-    char when[32];
+    char when[WALL_TEXT_MAX];
     buf_addf(out, "mesh: %.*s\nepoch: %llu\nexpires: %s\n", (int)r->mesh.len, (const char *)r->mesh.at,
              (unsigned long long)r->epoch, root_time_text(r->expires, when));
     add_role(out, "root", none, &r->root);

@@ -22,6 +22,6 @@ bool root_text_signatures(struct buf *out, struct bytes envelope, const struct r
                           const struct root *r);
 json_t *root_json(struct bytes envelope, const struct root *before_or_null, const struct root *r);
 /* "2031-01-31T00:00:00Z" or "never". */
-const char *root_time_text(wall_s t, char out[32]);
+const char *root_time_text(wall_s t, char out[WALL_TEXT_MAX]);
 
 #endif

@@ -110,7 +110,7 @@ static enum err write_token(struct buf *text, struct buf *why)
 
 static void report_json(const struct grant *g)
 {
-    char until[32], key[NODE_ID_TEXT_MAX];
+    char until[WALL_TEXT_MAX], key[NODE_ID_TEXT_MAX];
     json_t *names = json_array(), *values = json_object();
     for (size_t i = 0; i < g->service_count; i++)
         json_array_append_new(names, json_stringn((const char *)g->service[i].at, g->service[i].len));
@@ -120,8 +120,8 @@ static void report_json(const struct grant *g)
     }
     json_t *all = json_pack("{s:s, s:s%, s:s, s:s, s:o, s:o, s:s, s:I}", "file", out_file, "mesh", g->mesh.at,
                             g->mesh.len, "key", node_id_text(&g->key, key), "node", node, "services", names,
-                            "labels", values, "expires", limits_time_text(g->expires, until),
-                            "credential_seconds", (json_int_t)g->credential_life);
+                            "labels", values, "expires", wall_text(g->expires, until), "credential_seconds",
+                            (json_int_t)g->credential_life);
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);
@@ -129,7 +129,7 @@ static void report_json(const struct grant *g)
 
 static void report_text(const struct grant *g)
 {
-    char until[32], key[NODE_ID_TEXT_MAX];
+    char until[WALL_TEXT_MAX], key[NODE_ID_TEXT_MAX];
     printf("Wrote %s for the mesh %.*s:\n  key       %s\n  nodes     %s\n  services ", out_file,
            (int)g->mesh.len, (const char *)g->mesh.at, node_id_text(&g->key, key), node);
     for (size_t i = 0; i < g->service_count; i++)
@@ -141,7 +141,7 @@ static void report_text(const struct grant *g)
     printf("\n  enrols    until %s; each host is then a member for %lld h\n\n"
            "Whoever holds it can enrol such hosts until then: keep it secret. Next, on each of them:\n"
            "  starling agent --data DIR --token %s --seed HOST:PORT\n",
-           limits_time_text(g->expires, until), (long long)(g->credential_life / 3600), out_file);
+           wall_text(g->expires, until), (long long)(g->credential_life / 3600), out_file);
 }
 
 static enum err read_roots(struct buf file[], struct buf *why)

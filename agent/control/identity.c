@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "observe/log.h"
 #include "store/file.h"
@@ -266,11 +265,8 @@ static const char *service_missing(const struct config *config, const struct cre
 /* This host's own credential is out of its time, by a clock that may be the one at fault. */
 static void say_out_of_time(struct buf *why, const struct refusal *r, wall_s now)
 {
-    char clock[32] = "";
-    struct tm utc;
-    time_t at = (time_t)now;
-    if (gmtime_r(&at, &utc))
-        strftime(clock, sizeof clock, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    char clock[WALL_TEXT_MAX];
+    wall_text(now, clock);
     if (is_early(ERR_EXPIRED, r))
         buf_addf(why,
                  "this host's credential begins in the future: the clock of this host, at %s, is slow; set "

@@ -69,19 +69,10 @@ static void take_proof(struct control *c, struct proof *p)
     c->view_pace = (struct pace){0};
 }
 
-static const char *time_text(wall_s t, char out[32])
-{
-    time_t when = (time_t)t;
-    struct tm tm;
-    if (!gmtime_r(&when, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        out[0] = 0;
-    return out;
-}
-
 /* The trust may have changed while the thread was at it. */
 static enum err adopt(struct control *c, struct renewing *r, struct buf *text)
 {
-    char until[32];
+    char until[WALL_TEXT_MAX];
     const struct credential *fresh = vouched_credential(proof_now(r->proof)->credential);
     enum err e = trust_recheck(c->identity.trust, fresh, control_wall(c));
     if (e != ERR_OK) {
@@ -91,7 +82,7 @@ static enum err adopt(struct control *c, struct renewing *r, struct buf *text)
     take_proof(c, r->proof);
     buf_addf(text, "the credential is renewed%s: node %s is a member until %s",
              r->ask.roll_noise_key ? ", with a new Noise key" : "", c->config.node,
-             time_text(c->identity.credential_open.expires, until));
+             wall_text(c->identity.credential_open.expires, until));
     return ERR_OK;
 }
 

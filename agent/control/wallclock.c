@@ -1,7 +1,5 @@
 #include "control/wallclock.h"
 
-#include <time.h>
-
 static const wall_s year_9999 = 253402300799; /* no clock that is set says later */
 
 static const wall_s proof_s[] = {
@@ -96,23 +94,14 @@ bool wallclock_step(struct wallclock *k, wall_s wall, mono_ms now)
 
 /* -- in words ----------------------------------------------------------------------------------- */
 
-static const char *time_text(wall_s t, char out[32])
-{
-    time_t when = (time_t)t;
-    struct tm tm;
-    if (!gmtime_r(&when, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        out[0] = 0;
-    return out;
-}
-
 static void say_behind(const struct wallclock *k, wall_s wall, wall_s signed_at, mono_ms now, struct buf *out)
 {
-    char host[32], seen[32], other[32];
-    buf_addf(out, "the clock of this host says %s, but this agent has seen %s: ", time_text(wall, host),
-             time_text(wallclock_now(k, wall, now), seen));
+    char host[WALL_TEXT_MAX], seen[WALL_TEXT_MAX], other[WALL_TEXT_MAX];
+    buf_addf(out, "the clock of this host says %s, but this agent has seen %s: ", wall_text(wall, host),
+             wall_text(wallclock_now(k, wall, now), seen));
     if (signed_at > wall + WALLCLOCK_SLACK_S)
         buf_addf(out, "the clock is wrong, for another host signed its credential at %s; set it. ",
-                 time_text(signed_at, other));
+                 wall_text(signed_at, other));
     else
         buf_add_str(out, "set it, if it is wrong; if it was ahead before and is right now, wait. ");
     buf_addf(out,
@@ -123,7 +112,7 @@ static void say_behind(const struct wallclock *k, wall_s wall, wall_s signed_at,
 
 void wallclock_say(const struct wallclock *k, wall_s wall, wall_s signed_at, mono_ms now, struct buf *out)
 {
-    char host[32], seen[32];
+    char host[WALL_TEXT_MAX], seen[WALL_TEXT_MAX];
     if (k->state == WALLCLOCK_BEHIND)
         say_behind(k, wall, signed_at, now, out);
     else if (k->state == WALLCLOCK_AHEAD && k->latest >= WALLCLOCK_BEHIND_S)
@@ -131,6 +120,6 @@ void wallclock_say(const struct wallclock *k, wall_s wall, wall_s signed_at, mon
                  "the clock of this host says %s, far ahead of %s, the latest time this agent has seen: "
                  "right if it was off or asleep meanwhile; if not, set it. Expiry is judged by it, and it is "
                  "kept as seen when the agent has run %lld more hours with it",
-                 time_text(wall, host), time_text(k->latest, seen),
+                 wall_text(wall, host), wall_text(k->latest, seen),
                  (long long)(WALLCLOCK_AHEAD_S - k->apart_s + 3599) / 3600);
 }
