@@ -344,8 +344,8 @@ struct gossip {
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
     struct accusers accusers;    /* who were wrong in what they told us themselves */
     struct accusers hearsay;     /* in whose name relays told us what was wrong */
-    struct credit trust, looks, agreed, hints, refutations; /* hearing.c */
-    struct hearing *hearing;                                /* [HEARINGS_MAX] while there is one */
+    struct credit trust, looks, agreed, hints, refutations, relayed; /* hearing.c */
+    struct hearing *hearing;                                         /* [HEARINGS_MAX] while there is one */
     uint32_t hearing_count;
     mono_ms quarantine_at;  /* not later than the end of any quarantine */
     mono_ms hearing_at;     /* while there is one: when it is next seen to */
@@ -551,6 +551,8 @@ void hearing_ends(struct gossip *g, struct member *m, enum hearing_end end); /* 
 void hearing_trouble(struct gossip *g);           /* we have reason to believe who accuses us, for a while */
 void hearing_refuted(struct gossip *g);           /* a refutation of another came */
 bool hearing_awaits_refutation(struct gossip *g); /* may one be expected, if we are wrong? */
+/* Does a look of ours go through others too, as no refutation would tell us that only our path is broken? */
+bool hearing_asks_relays(struct gossip *g);
 void hearing_accused(struct gossip *g, uint64_t incarnation); /* we are, under our present incarnation */
 
 /* quarantine.c */

@@ -79,19 +79,42 @@ struct probe_times {
     uint32_t direct_ms, total_ms;
 };
 
-static struct probe_times times_for(const struct gossip *g, const struct member *m)
+static struct probe_times times_of_rtt(const struct gossip *g, uint32_t rtt)
 {
     uint32_t interval = g->cfg.probe_interval_ms;
     struct probe_times t = {g->cfg.probe_timeout_ms, interval};
-    uint32_t rtt = rtt_timeout_ms(m->rtt_8ths, m->rtt_var_4ths);
-    if (rtt == 0 && m->rtt_var_4ths != RTT_WAS_WRONG)
-        rtt = 2 * locate_rtt_ms(g, m); /* never measured: foretold, with room for what that may be wrong */
     if (rtt > 0 && has_part(g, GOSSIP_RTT)) {
         t.direct_ms = rtt + DIRECT_SLACK_MS < interval / 2 ? rtt + DIRECT_SLACK_MS : interval / 2;
         /* through a relay it is two round trips more, of which we know one */
         t.total_ms = 2 * t.direct_ms + rtt < interval ? 2 * t.direct_ms + rtt : interval;
     }
     return (struct probe_times){with_health(g, t.direct_ms), with_health(g, t.total_ms)};
+}
+
+/* 0: neither measured nor foretold. */
+static uint32_t rtt_of(const struct gossip *g, const struct member *m)
+{
+    uint32_t rtt = rtt_timeout_ms(m->rtt_8ths, m->rtt_var_4ths);
+    if (rtt > 0 || m->rtt_var_4ths == RTT_WAS_WRONG)
+        return rtt;
+    return 2 * locate_rtt_ms(g, m); /* with room for what is wrong in it */
+}
+
+static struct probe_times times_for(const struct gossip *g, const struct member *m)
+{
+    return times_of_rtt(g, rtt_of(g, m));
+}
+
+/* Of those whom we watch: a sample of all, as the rings lie. 0: none is measured. */
+static uint32_t slowest_rtt(const struct gossip *g)
+{
+    uint32_t slowest = 0;
+    for (int k = 0; k < WATCH_RINGS; k++) {
+        const struct member *m = g->watch.ring[k].subject;
+        uint32_t rtt = m ? rtt_timeout_ms(m->rtt_8ths, m->rtt_var_4ths) : 0;
+        slowest = rtt > slowest ? rtt : slowest;
+    }
+    return slowest;
 }
 
 /* It has become slower than what was measured says, and would be taken for silent at every turn: the longest times hold
@@ -153,9 +176,11 @@ void detect_hear(struct gossip *g, struct member *m)
     if (!p)
         return;
     p->is_direct = true;
-    mono_ms half = (p->again_at - p->sent_at) / 2; /* its accuser has waited already */
-    p->again_at -= half;
-    p->deadline -= 2 * half;
+    uint32_t rtt = rtt_of(g, m);
+    bool is_like_others = rtt == 0 && m->rtt_var_4ths != RTT_WAS_WRONG;
+    struct probe_times t = times_of_rtt(g, is_like_others ? 2 * slowest_rtt(g) : rtt);
+    p->again_at = p->sent_at + t.direct_ms / 2; /* its accuser has waited already */
+    p->deadline = p->sent_at + t.total_ms - 2 * (t.direct_ms / 2);
 }
 
 void detect_look(struct gossip *g, struct member *m)
@@ -315,7 +340,7 @@ static bool asks_relays(struct gossip *g, const struct probe *p)
 {
     if (p->reason == PROBE_TURN && !p->is_direct)
         return true;
-    return p->reason != PROBE_RETRY && !hearing_awaits_refutation(g) && detect_may_look(g);
+    return p->reason != PROBE_RETRY && detect_may_look(g) && hearing_asks_relays(g);
 }
 
 /* One's turn is kept whatever it costs. A look may last longer, or many at once, each repeated as the loss asks for, would
@@ -571,7 +596,7 @@ static void random_turn(struct gossip *g)
 static void watch_turns(struct gossip *g)
 {
     uint32_t interval = g->cfg.probe_interval_ms;
-    watch_repair(&g->watch, &g->members, g->self, g->now, interval);
+    watch_repair(&g->watch, &g->members, g->self, g->now, interval, g->health <= 1 && !is_cut_off(g));
     for (int k = 0; k < WATCH_RINGS; k++) {
         struct watch_ring *ring = &g->watch.ring[k];
         if (ring->next_at > g->now || !watch_is_first(&g->watch, ring))

@@ -25,6 +25,8 @@ enum {
     REFUTATIONS_BURST = 2, /* of all members */
     REFUTATIONS_MS = 30 * 1000,
     REFUTE_JITTER_MS = 300,
+    RELAYS_BURST = 4, /* looks that go through others too */
+    RELAYS_MS = 2000,
     LOOK_ON_MS = 250,      /* between asking whether there is credit again */
     HEARING_MS = 5 * 1000, /* until a look has shown what it shows */
 };
@@ -37,6 +39,7 @@ void hearing_init(struct gossip *g)
     g->hints = credit_new(HINTS_BURST, HINTS_MS, g->now);
     g->accused_at = NEVER;
     g->refutations = credit_new(REFUTATIONS_BURST, REFUTATIONS_MS, g->now);
+    g->relayed = credit_new(RELAYS_BURST, RELAYS_MS, g->now);
 }
 
 static bool is_rationed(const struct gossip *g)
@@ -238,6 +241,11 @@ void hearing_refuted(struct gossip *g)
 bool hearing_awaits_refutation(struct gossip *g)
 {
     return !is_rationed(g) || credit_has(&g->refutations, g->now);
+}
+
+bool hearing_asks_relays(struct gossip *g)
+{
+    return !hearing_awaits_refutation(g) && credit_take(&g->relayed, 1, g->now);
 }
 
 /* The first refutes at once. When there was one lately, many may be accused in the same moment: each waits a random while, and

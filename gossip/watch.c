@@ -35,6 +35,13 @@ static void begin(struct watch *w, struct watch_ring *ring, mono_ms now, uint32_
     ring->next_at = now + 1 + rng_below(&w->rng, watch_subjects(w) * interval_ms);
 }
 
+/* Who lay between us and it is silent, and the turn that it had may be the next: until then nobody would see it if it is
+ * silent too, as a rack is. */
+static void take_over(struct watch *w, struct watch_ring *ring, mono_ms now, uint32_t within_ms)
+{
+    ring->next_at = now + 1 + rng_below(&w->rng, within_ms);
+}
+
 void watch_add(struct watch *w, struct member *m, mono_ms now, uint32_t interval_ms)
 {
     uint64_t id_hash = member_hash(member_id(m), 0);
@@ -61,7 +68,7 @@ void watch_remove(struct watch *w, const struct member *m)
 }
 
 void watch_repair(struct watch *w, const struct members *t, const struct member *self, mono_ms now,
-                  uint32_t interval_ms)
+                  uint32_t interval_ms, bool is_well)
 {
     const struct member *before[WATCH_RINGS];
     if (!w->is_stale)
@@ -79,7 +86,7 @@ void watch_repair(struct watch *w, const struct members *t, const struct member 
     }
     for (uint32_t k = 0; k < WATCH_RINGS; k++)
         if (w->ring[k].subject != before[k])
-            begin(w, &w->ring[k], now, interval_ms);
+            take_over(w, &w->ring[k], now, is_well ? interval_ms / 2 : watch_subjects(w) * interval_ms);
 }
 
 struct watch_ring *watch_of(struct watch *w, const struct member *subject)

@@ -43,10 +43,12 @@ struct watch {
 void watch_init(struct watch *w, const struct node_id *self, uint64_t seed);
 /* m became alive. A new subject is probed at a random moment of the next round. */
 void watch_add(struct watch *w, struct member *m, mono_ms now, uint32_t interval_ms);
-/* m is not alive any more. Its places are looked up again by watch_repair(). */
+/* m is not alive any more. Its places are looked up again by watch_repair(): who follows it there may be silent too, and is probed
+ * within half an interval. Not so if our own hearing is in doubt (is_well is false): who hears nobody would find all of them silent
+ * one after the other. */
 void watch_remove(struct watch *w, const struct member *m);
 void watch_repair(struct watch *w, const struct members *t, const struct member *self, mono_ms now,
-                  uint32_t interval_ms);
+                  uint32_t interval_ms, bool is_well);
 
 /* The first ring with this subject: it alone keeps the time when a member follows us on several. NULL: we do
  * not watch it. */

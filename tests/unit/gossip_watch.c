@@ -86,7 +86,7 @@ static void observers_and_subjects_agree(void **state)
         members_set_state(&v.t[at], m, GOSSIP_SUSPECT, 0);
         if (at != 17)
             watch_remove(&v.w[at], m);
-        watch_repair(&v.w[at], &v.t[at], self, 0, 1000);
+        watch_repair(&v.w[at], &v.t[at], self, 0, 1000, true);
         assert_false(v.w[at].is_stale);
     }
     expect_agreement(&v, 17);
@@ -150,12 +150,32 @@ static void turns_are_one_interval_apart(void **state)
     views_fini(&v);
 }
 
+/* A rack is lost: whoever comes after one that fell silent may be silent too, and is not left to the next round. */
+static void who_follows_a_silent_one_is_probed_at_once(void **state)
+{
+    struct views v;
+    (void)state;
+    views_init(&v);
+    struct node_id self_id = id_of(0);
+    struct member *self = members_find(&v.t[0], &self_id);
+    for (int k = 0; k < WATCH_RINGS; k++) {
+        struct member *gone = v.w[0].ring[k].subject;
+        members_set_state(&v.t[0], gone, GOSSIP_SUSPECT, 50000);
+        watch_remove(&v.w[0], gone);
+        watch_repair(&v.w[0], &v.t[0], self, 50000, 1000, true);
+        assert_ptr_not_equal(v.w[0].ring[k].subject, gone);
+        assert_in_range(v.w[0].ring[k].next_at, 50001, 50500);
+    }
+    views_fini(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(observers_and_subjects_agree),
         cmocka_unit_test(nobody_is_watched_alone),
         cmocka_unit_test(turns_are_one_interval_apart),
+        cmocka_unit_test(who_follows_a_silent_one_is_probed_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
