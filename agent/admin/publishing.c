@@ -105,11 +105,32 @@ static void add_bundle(json_t *o, struct bytes bytes, bool with_text)
         json_object_set_new(o, "text", json_of_text(b.text));
 }
 
-static json_t *policy_in_force(const struct enforced *f)
+/* Those in force, with what they may speak of: whoever compiles all of it again has the same policy. */
+static json_t *parts_in_force(const struct control *c, struct bytes main)
 {
+    struct policy_source src[POLICY_SOURCES_MAX];
+    struct policy_reach reach[POLICY_SOURCES_MAX];
+    size_t count = parts_sources(control_parts(c), trust_root(control_identity(c)->trust), main, src, reach);
+    json_t *list = json_array();
+    for (size_t i = 1; i < count; i++) {
+        const struct policy_reach *r = src[i].reach_or_null;
+        json_t *services = json_array();
+        for (size_t k = 0; k < r->pattern_count; k++)
+            json_array_append_new(services, json_of_text(r->pattern[k]));
+        json_array_append_new(list, json_pack("{s:s,s:o,s:o}", "name", r->name, "services", services, "text",
+                                              json_of_text(src[i].text)));
+    }
+    return list;
+}
+
+static json_t *policy_in_force(const struct control *c)
+{
+    const struct enforced *f = control_policy(c);
     json_t *o = publishing_head(f);
-    if (f->policy)
+    if (f->policy) {
         add_bundle(o, buf_bytes(&f->bundle), true);
+        json_object_set_new(o, "parts", parts_in_force(c, bundle_text(buf_bytes(&f->bundle))));
+    }
     return o;
 }
 
@@ -119,7 +140,7 @@ json_t *publishing_policy(const struct control *c, const json_t *request, struct
     json_int_t version = json_integer_value(json_object_get(request, "version"));
     struct buf bundle = {0};
     if (!json_object_get(request, "version"))
-        return policy_in_force(f);
+        return policy_in_force(c);
     const struct history_entry *at = find(f, version, json_integer_value(json_object_get(request, "epoch")));
     enum err e = at ? control_policy_get(c, at->epoch, at->version, &bundle) : ERR_NOT_FOUND;
     json_t *o = e == ERR_OK ? head_of(at->epoch, at->version, &at->hash) : NULL;

@@ -13,8 +13,8 @@ json_t *publishing_head(const struct enforced *f);
 json_t *publishing_rollout(const struct staged *g);
 void publishing_warn_of_rollout(json_t *list, const struct staged *g);
 void publishing_warn(json_t *list, const struct enforced *f, wall_s now);
-/* What is in force, or with {"version"} (and {"epoch"}, else the highest that has it) one of the history: its text, its signers. NULL:
- * `why` says why not; empty: no memory. */
+/* What is in force, or with {"version"} (and {"epoch"}, else the highest that has it) one of the history: its text, its signers, and
+ * the delegates' parts that are in force with what is in force. NULL: `why` says why not; empty: no memory. */
 json_t *publishing_policy(const struct control *c, const json_t *request, struct buf *why);
 /* [{epoch, version, hash, since, signers, in_force}], newest first. */
 json_t *publishing_history(const struct control *c);

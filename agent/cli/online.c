@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/tell.h"
 #include "cli/diff_report.h"
+#include "cli/in_force.h"
 #include "policy/bundle.h"
 #include "store/file.h"
 
@@ -297,26 +298,15 @@ static json_t *publish_request(const struct args_command *cmd, const char *path)
     return o;
 }
 
-/* The policy in force at the agent, compiled; NULL: none, or one that this version cannot read. False: no answer, and a
- * complaint was printed. */
-static bool policy_in_force(const struct args_command *cmd, const struct ask *a, struct policy **p)
-{
-    json_t *o = ask_agent(cmd, a, json_pack("{s:s}", "command", "policy"), 0);
-    const json_t *t = json_object_get(o, "text");
-    *p = NULL;
-    if (t && policy_compile(p, bytes_of(json_string_value(t), json_string_length(t)), NULL) != ERR_OK)
-        *p = NULL;
-    json_decref(o);
-    return o != NULL;
-}
-
-/* What publishing has changed at the agent that was asked. */
+/* What publishing has changed at the agent that was asked, in the policy or in a delegate's part of it. */
 static void add_changes(json_t *o, struct buf *out, const struct policy *before, const struct policy *after)
 {
     struct diff *d = diff_new(before, after);
-    if (d && o)
+    bool is_news =
+        d && (!before || policy_version(before) != policy_version(after) || diff_report_differs(d));
+    if (is_news && o)
         json_object_set_new(o, "differences", diff_report_json(d));
-    else if (d)
+    else if (is_news)
         diff_report_text(out, d);
     diff_free(d);
 }
@@ -327,15 +317,15 @@ static int publish(const struct args_command *cmd, const struct ask *a, const ch
     struct buf out = {0};
     struct policy *before = NULL, *after = NULL;
     json_t *result = NULL, *request = publish_request(cmd, file);
-    if (request && is_policy && !policy_in_force(cmd, a, &before))
+    if (request && is_policy && !in_force_ask(cmd, a, &before))
         json_decref(request);
     else if (request)
         result = ask_agent(cmd, a, request, 0);
     if (result && is_policy)
-        (void)policy_in_force(cmd, a, &after);
+        (void)in_force_ask(cmd, a, &after);
     if (result) {
         json_t *o = a->json ? json_pack("{s:O}", "published", result) : NULL;
-        if (after && (!before || policy_version(before) != policy_version(after)))
+        if (after)
             add_changes(o, &out, before, after);
         if (!o)
             printf("%s%s\n", buf_str(&out), json_string_value(result));

@@ -36,11 +36,16 @@ refused 'another part than the bundle\|no part\|part' "$starling" policy sign "$
 quiet sign
 quiet "$starling" policy verify "$T/team/part.bundle" --root "$T/team/root.trust"
 quiet ask a policy publish "$T/team/part.bundle"
+grep -q '+ web -> cart .* allowed (rule cart-team/front)' "$T/out" || { cat "$T/out"; fail "does not show what the part changes"; }
 eventually 10 part_is cart-team:1:True a b
 eventually 5 code_is 200 cart
 part 2 'intentions: [{name: front, from: [ops], to: cart}]'
 quiet sign
-quiet ask b policy publish "$T/team/part.bundle"
+ask b policy publish "$T/team/part.bundle" --json >"$T/out" || { cat "$T/out"; fail "part 2"; }
+python3 -c 'import json, sys
+d = json.load(open(sys.argv[1]))["differences"]
+names = lambda want: sorted(n for x in d if x["kind"] == "access" and x["service"] == "cart" and x["after"]["decision"] == want for n in x["callers"]["names"])
+assert names("allow") == ["ops"] and names("deny") == ["web"], d' "$T/out" || fail "what part 2 changes"
 eventually 10 part_is cart-team:2:True a b
 eventually 5 code_is 403 cart
 curl -s -o /dev/null -D - -H 'Host: cart' http://127.0.0.1:7085/ | grep -q 'x-starling-rule: unmatched' || fail "not denied by the part"
