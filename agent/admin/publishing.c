@@ -91,16 +91,21 @@ static const struct history_entry *find(const struct enforced *f, json_int_t ver
     return NULL;
 }
 
+static void add_forced(json_t *o, const struct bundle *b)
+{
+    if (b->forced.len)
+        json_object_set_new(o, "forced", json_of_text(b->forced));
+    if (b->dropped.len)
+        json_object_set_new(o, "dropped", json_of_text(b->dropped));
+}
+
 static void add_bundle(json_t *o, struct bytes bytes, bool with_text)
 {
     struct bundle b;
     if (bundle_peek(&b, bytes) != ERR_OK) /* it was sound when it was stored */
         return;
     json_object_set_new(o, "signers", signers_of(&b));
-    if (b.forced.len)
-        json_object_set_new(o, "forced", json_of_text(b.forced));
-    if (b.dropped.len)
-        json_object_set_new(o, "dropped", json_of_text(b.dropped));
+    add_forced(o, &b);
     if (with_text)
         json_object_set_new(o, "text", json_of_text(b.text));
 }
@@ -299,6 +304,9 @@ json_t *publishing_status(const struct control *c)
     json_t *counts = json_object();
     for (size_t s = 0; s < STANDINGS; s++)
         json_object_set_new(counts, standing_text[s], json_of_number(count[s]));
+    struct bundle b;
+    if (hash && f->policy && bundle_peek(&b, buf_bytes(&f->bundle)) == ERR_OK)
+        add_forced(o, &b);
     json_object_set_new(o, "complete", json_boolean(complete));
     json_object_set_new(o, "rollout", publishing_rollout(control_staged(c)));
     json_object_set_new(o, "overlay", overlays_newest(c));

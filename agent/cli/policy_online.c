@@ -34,6 +34,15 @@ static int print_json(json_t *result_take)
     return EXIT_GOOD;
 }
 
+/* Why its signers signed it all the same. */
+static void print_forced(const json_t *o, const char *lead)
+{
+    if (*text(o, "forced"))
+        printf("%ssigned though its tests fail: %s\n", lead, text(o, "forced"));
+    if (*text(o, "dropped"))
+        printf("%ssigned, revocations dropped: %s\n", lead, text(o, "dropped"));
+}
+
 /* -- show -------------------------------------------------------------------------------------- */
 
 static void print_policy(const json_t *o)
@@ -47,10 +56,7 @@ static void print_policy(const json_t *o)
     printf("# version %lld, epoch %lld, hash %s\n", number(o, "version"), number(o, "epoch"),
            text(o, "hash"));
     json_array_foreach(json_object_get(o, "signers"), i, s) printf("# signed by %s\n", json_string_value(s));
-    if (*text(o, "forced"))
-        printf("# signed though its tests fail: %s\n", text(o, "forced"));
-    if (*text(o, "dropped"))
-        printf("# signed, revocations dropped: %s\n", text(o, "dropped"));
+    print_forced(o, "# ");
     fputs(text(o, "text"), stdout);
 }
 
@@ -151,6 +157,7 @@ static void print_history(const json_t *list)
         json_array_foreach(json_object_get(e, "signers"), k, s)
             printf("%s%.20s", k ? ", " : " ", json_string_value(s));
         putchar('\n');
+        print_forced(e, "         ");
     }
 }
 
@@ -303,6 +310,7 @@ static void print_status(const json_t *o, bool summary_only)
         json_array_foreach(members, i, m) print_member(m);
     }
     print_summary(o);
+    print_forced(o, "");
     print_overlay(json_object_get(o, "overlay"), members);
 }
 
@@ -342,7 +350,7 @@ int cli_policy_status(int argc, char **argv)
          "until every living member has it, at most so long; exit status 1 if they have not",
          .seconds = &wait_s},
         {"version", 0, "N", "with --wait: and it is this version or a later one", .text = &version_text},
-        {"summary", 0, NULL, "the last line only", .flag = &summary},
+        {"summary", 0, NULL, "without the members' lines", .flag = &summary},
         ASK_OPTIONS(a)};
     const struct args_command cmd = {
         .name = "policy status",

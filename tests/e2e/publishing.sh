@@ -116,3 +116,31 @@ for round in 1 2 3 4; do
     eventually 10 in_force $v a b c || fail "version $v does not get through"
     v=$((v + 1))
 done
+
+# What was signed although a test fails, and although it drops a revocation: any member tells the reasons, in words and in JSON.
+policy $v web "revoke: [{key: $("$starling" mesh key new --role policy -o "$T/lost.key"), reason: lost in a train, at: $(date -u +%Y-%m-%d)T00:00:00Z}]"
+sign "$T/v$v.yaml" "$T/revoking.bundle"
+ask a policy publish "$T/revoking.bundle" >/dev/null
+v=$((v + 1))
+policy $v web
+echo 'tests: [{from: ops, to: cart, request: GET /, expect: allow}]' >>"$T/v$v.yaml"
+if sign "$T/v$v.yaml" "$T/v$v.bundle" 2>/dev/null; then fail "signed with a failing test"; fi
+"$starling" policy sign "$T/v$v.yaml" --ca "$T/ca" --previous "$T/revoking.bundle" --lower --force --failing-because 'ticket 17' \
+    --drop-revocations 'it was found' -o "$T/v$v.bundle" >"$T/out" 2>&1 || { cat "$T/out"; fail "not signed for reasons"; }
+ask c policy publish "$T/v$v.bundle" >/dev/null
+ask a policy status --wait 10s --version $v --summary >"$T/out" || { cat "$T/out"; fail "version $v is not everywhere"; }
+reasons='signed though its tests fail: ticket 17
+signed, revocations dropped: it was found'
+[ "$(sed 1d "$T/out")" = "$reasons" ] || { cat "$T/out"; fail "status does not tell the reasons"; }
+[ "$(ask b policy history | sed -n '3,4s/^ *//p')" = "$reasons" ] || { ask b policy history; fail "history does not tell the reasons"; }
+is b "policy status" '(o["forced"], o["dropped"])' "('ticket 17', 'it was found')" || fail "the reasons as JSON"
+
+# One that is gone: shown with the last that it had, and nobody waits for it.
+crash c
+lost() { is a "policy status" '[(m["state"], m["member"], m["version"]) for m in o["members"] if m["name"] == "c"]' "[('unreachable', 'dead', $v)]"; }
+eventually 20 lost || { ask a policy status; fail "a does not show who is gone"; }
+was=$v; v=$((v + 1))
+policy $v web; sign "$T/v$v.yaml" "$T/v$v.bundle"
+ask a policy publish "$T/v$v.bundle" >/dev/null
+ask b policy status --wait 10s --version $v >"$T/out" || { cat "$T/out"; fail "waits for who is gone"; }
+grep -q "^c  *unreachable  *dead  *$was " "$T/out" || { cat "$T/out"; fail "the last version of c"; }
