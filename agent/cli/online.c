@@ -28,21 +28,6 @@ static const char *labels(const json_t *o, struct buf *out)
     return buf_str(out);
 }
 
-static void print_rollout(const json_t *r)
-{
-    if (!json_is_object(r))
-        return;
-    printf("rollout   version %lld, step %lld of %lld, enforced by %lld of %lld members; %s here",
-           number(r, "version"), number(r, "step"), number(r, "steps"), number(r, "enforced_by"),
-           number(r, "members"),
-           json_is_true(json_object_get(r, "in_force_here")) ? "in force" : "not in force");
-    if (json_object_get(r, "halted"))
-        printf("; halted by %s", text(r, "halted"));
-    else if (!json_is_true(json_object_get(r, "compared")))
-        printf("; not compared yet: too few requests or reports");
-    puts("");
-}
-
 static void print_overlay(const json_t *o)
 {
     char ends[WALL_TEXT_MAX];
@@ -69,7 +54,7 @@ static void print_status(const json_t *o)
         printf("policy    version %lld, epoch %lld, %.16s\n", number(p, "version"), number(p, "epoch"),
                text(p, "hash"));
     print_overlay(json_object_get(o, "overlay"));
-    print_rollout(json_object_get(o, "rollout"));
+    print_rollout("rollout  ", json_object_get(o, "rollout"));
     char when[WALL_TEXT_MAX];
     printf("enrolled  until %s\n", wall_text(number(o, "credential_expires"), when));
     if (number(o, "revoked_keys") > 0)

@@ -9,30 +9,12 @@
 #include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/difference.h"
+#include "cli/tell.h"
 
 enum {
     POLL_MS = 200,   /* between two questions of --wait */
     REASONS_MAX = 4, /* different ones in the summary; the lines above it have all */
 };
-
-static const char *text(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
-
-static long long number(const json_t *o, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(o, key));
-}
-
-static int print_json(json_t *result_take)
-{
-    json_dumpf(result_take, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    json_decref(result_take);
-    return EXIT_GOOD;
-}
 
 /* Why its signers signed it all the same. */
 static void print_forced(const json_t *o, const char *lead)
@@ -300,6 +282,21 @@ static void print_overlay(const json_t *o, const json_t *members)
            number(o, "version"), n, json_array_size(members), wall_text(number(o, "ends"), ends));
 }
 
+void print_rollout(const char *label, const json_t *r)
+{
+    if (!json_is_object(r))
+        return;
+    printf("%s version %lld, step %lld of %lld, enforced by %lld of %lld members; %s here", label,
+           number(r, "version"), number(r, "step"), number(r, "steps"), number(r, "enforced_by"),
+           number(r, "members"),
+           json_is_true(json_object_get(r, "in_force_here")) ? "in force" : "not in force");
+    if (json_object_get(r, "halted"))
+        printf("; halted by %s", text(r, "halted"));
+    else if (!json_is_true(json_object_get(r, "compared")))
+        printf("; not compared yet: too few requests or reports");
+    puts("");
+}
+
 static void print_status(const json_t *o, bool summary_only)
 {
     const json_t *m, *members = json_object_get(o, "members");
@@ -311,6 +308,7 @@ static void print_status(const json_t *o, bool summary_only)
     }
     print_summary(o);
     print_forced(o, "");
+    print_rollout("rollout:", json_object_get(o, "rollout"));
     print_overlay(json_object_get(o, "overlay"), members);
 }
 

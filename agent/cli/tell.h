@@ -29,4 +29,8 @@ static inline long long number(const json_t *o, const char *key)
     return (long long)json_integer_value(json_object_get(o, key));
 }
 
+/* One line about the `rollout` of `status` and `policy status`, behind `label`; nothing where there is none (null).
+ * In policy_online.c. */
+void print_rollout(const char *label, const json_t *rollout);
+
 #endif
