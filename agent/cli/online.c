@@ -63,15 +63,23 @@ static void print_status(const json_t *o)
     json_array_foreach(json_object_get(o, "warnings"), i, w) printf("warning   %s\n", json_string_value(w));
 }
 
+/* "7"; "-": none is in force there. */
+static const char *policy_of(const json_t *m, char space[24])
+{
+    snprintf(space, 24, "%lld", number(m, "policy"));
+    return number(m, "policy") > 0 ? space : "-";
+}
+
 static void print_members(const json_t *list)
 {
+    char policy[24];
     struct buf l = {0};
     const json_t *m;
     size_t i;
     printf("%-24s %-8s %-28s %-6s %s\n", "NAME", "STATE", "ADDRESS", "POLICY", "LABELS");
     json_array_foreach(list, i, m) printf(
-        "%-24s %-8s %-28s %-6lld %s%s%s%s%s\n", text(m, "name"), text(m, "state"), text(m, "address"),
-        number(m, "policy"), labels(m, &l), json_object_get(m, "conflict") ? "  (name held by another)" : "",
+        "%-24s %-8s %-28s %-6s %s%s%s%s%s\n", text(m, "name"), text(m, "state"), text(m, "address"),
+        policy_of(m, policy), labels(m, &l), json_object_get(m, "conflict") ? "  (name held by another)" : "",
         json_is_true(json_object_get(json_object_get(m, "overlay"), "in_force"))
             ? "  (break-glass: an overlay is in force)"
             : "",
@@ -82,7 +90,7 @@ static void print_members(const json_t *list)
     buf_fini(&l);
 }
 
-/* "1.234", in milliseconds; "-": unknown. */
+/* "1.234"; "-": unknown. */
 static const char *milliseconds(const json_t *o, const char *key, char space[16])
 {
     long long us = number(o, key);
@@ -109,11 +117,17 @@ static void print_round_trips(const json_t *list)
                milliseconds(m, "rtt_us", estimated), milliseconds(m, "rtt_measured_us", measured));
 }
 
+static void print_round_trip_line(const json_t *o, const char *what, const char *key)
+{
+    char ms[16];
+    printf("%-10s %s%s\n", what, milliseconds(o, key, ms), number(o, key) > 0 ? " ms" : "");
+}
+
 static void print_round_trip(const json_t *o)
 {
-    char estimated[16], measured[16];
-    printf("from       %s\nto         %s\nestimated  %s ms\nmeasured   %s ms\n", text(o, "from"),
-           text(o, "to"), milliseconds(o, "rtt_us", estimated), milliseconds(o, "rtt_measured_us", measured));
+    printf("from       %s\nto         %s\n", text(o, "from"), text(o, "to"));
+    print_round_trip_line(o, "estimated", "rtt_us");
+    print_round_trip_line(o, "measured", "rtt_measured_us");
 }
 
 static void print_services(const json_t *list)
