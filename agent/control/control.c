@@ -243,9 +243,11 @@ static void say_name(void *arg, struct member *m)
 static void quarantine_lifted(struct member *m)
 {
     char text[NODE_ID_TEXT_MAX];
+    struct bytes name = m->record.credential.node;
     m->has_equivocated = false; /* the next time is another alarm */
-    log_info("gossip", "%s has signed a newer record that nobody disputes: it is out of quarantine",
-             node_id_text(&m->id, text));
+    log_info("gossip",
+             "member %.*s (%s) has signed a newer record that nobody disputes: it is out of quarantine",
+             (int)name.len, (const char *)name.at, node_id_text(&m->id, text));
 }
 
 static void member_changed(struct control *c, const struct gossip_event *ev)
@@ -313,11 +315,12 @@ static void note_equivocation(struct control *c, const struct gossip_event *ev)
         return;
     if (m)
         m->has_equivocated = true;
-    log_error(
-        "gossip",
-        "%s signed two records with one number: two agents run with its key, or it is stolen. Nothing is "
-        "routed to it until a newer record of it has stood undisputed for half a minute",
-        node_id_text(id, text));
+    struct bytes name = m ? m->record.credential.node : bytes_str("");
+    log_error("gossip",
+              "member %.*s (%s) signed two records with one number: two agents run with its key, or it is "
+              "stolen. Nothing "
+              "is routed to it until a newer record of it has stood undisputed for half a minute",
+              (int)name.len, (const char *)name.at, node_id_text(id, text));
 }
 
 void control_take_events(struct control *c)
