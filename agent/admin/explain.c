@@ -83,8 +83,10 @@ static json_t *settings_of(const struct explain_at *at, const struct policy_serv
         struct buf b = {0};
         if (at->places)
             place_of_setting(at->places, policy_service_name(s), r->name, w.at[i].key, &b);
-        json_object_set_new(o, w.at[i].key,
-                            json_pack("{s:s, s:o}", "value", w.at[i].value, "said", text_of(&b)));
+        json_t *one = json_pack("{s:s, s:o}", "value", w.at[i].value, "said", text_of(&b));
+        if (w.at[i].feature != FEATURE_NONE && !feature_in_force(w.at[i].feature))
+            json_object_set_new(one, "lacking", json_string(feature_name(w.at[i].feature)));
+        json_object_set_new(o, w.at[i].key, one);
     }
     words_fini(&w);
     return o;

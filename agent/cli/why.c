@@ -127,26 +127,29 @@ static void print_limits(const json_t *o)
 }
 
 /* "setting    timeouts: connect 1s (p.yaml:15); request 3s (p.yaml:43)": a line for each group of keys, a place for those in turn that
- * are said there. */
+ * are said there. What agents of this version do not act on yet has lines of its own. */
 static void print_settings(const json_t *o)
 {
     json_t *all = json_object_get(o, "settings"), *one;
     const char *key, *group = "", *said = "";
     size_t len = 0;
+    bool lacks = false;
     json_object_foreach(all, key, one)
     {
         size_t n = strcspn(key, ".");
-        bool same = n == len && strncmp(key, group, n) == 0,
+        bool lacking = json_object_get(one, "lacking") != NULL;
+        bool same = n == len && strncmp(key, group, n) == 0 && lacking == lacks,
              same_place = strcmp(said, text(one, "said")) == 0;
         if (*group && (!same || !same_place))
             printf(" (%s)%s", said, same ? "; " : "\n");
         if (!same)
-            printf("setting    %.*s%s", (int)n, key, key[n] ? ": " : "");
+            printf("%s    %.*s%s", lacking ? "not yet" : "setting", (int)n, key, key[n] ? ": " : "");
         else if (same_place)
             printf(", ");
         printf("%s%s%s", key[n] ? key + n + 1 : "", " ", text(one, "value"));
         group = key;
         len = n;
+        lacks = lacking;
         said = text(one, "said");
     }
     if (*group)

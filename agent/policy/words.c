@@ -339,40 +339,43 @@ static void write_value(struct buf *out, const struct key *key, const void *base
     }
 }
 
-static void add_word(struct policy_words *w, const char *name, struct buf *value)
+static void add_word(struct policy_words *w, const char *name, struct buf *value, enum policy_feature feature)
 {
     assert(w->count < POLICY_WORDS_MAX);
     struct policy_word *one = &w->at[w->count];
     one->key = arena_text(&w->arena, name, strlen(name));
     one->value = arena_text(&w->arena, value->at, value->len);
+    one->feature = feature;
     w->arena.failed |= !buf_ok(value);
     w->count += value->len > 0 && one->key && one->value;
 }
 
 enum { WORDS_KEY_MAX = 96 };
 
-static void walk(struct policy_words *w, const struct key *table, const char *above, bool is_tcp,
-                 const void *base)
+/* `feature`: of the map that `table` is of, which its keys need as well. */
+static void walk(struct policy_words *w, const struct key *table, const char *above,
+                 enum policy_feature feature, bool is_tcp, const void *base)
 {
     for (const struct key *key = table; key->name; key++) {
+        enum policy_feature own = key->feature == FEATURE_NONE ? feature : key->feature;
         char name[WORDS_KEY_MAX];
         struct buf value = {0};
         if (is_tcp && key->wants_requests)
             continue;
         (void)snprintf(name, sizeof name, "%s%s%s", above, *above ? "." : "", key->name);
         if (key->type == TYPE_MAP) {
-            walk(w, key->keys, name, is_tcp, base);
+            walk(w, key->keys, name, own, is_tcp, base);
             continue;
         }
         write_value(&value, key, base);
-        add_word(w, name, &value);
+        add_word(w, name, &value, own);
         buf_fini(&value);
     }
 }
 
 void words_of_settings(struct policy_words *w, const struct policy_settings *s, bool is_tcp)
 {
-    walk(w, compile_settings_keys, "", is_tcp, s);
+    walk(w, compile_settings_keys, "", FEATURE_NONE, is_tcp, s);
 }
 
 void words_of_observability(struct policy_words *w, const struct policy_observability *o)
@@ -382,20 +385,20 @@ void words_of_observability(struct policy_words *w, const struct policy_observab
         const struct key one[] = {compile_observability_keys[i], {.name = NULL}};
         assert(i < sizeof given / sizeof *given);
         if (given[i])
-            walk(w, one, "observability", false, o);
+            walk(w, one, "observability", FEATURE_NONE, false, o);
     }
 }
 
 void words_of_audit(struct policy_words *w, const struct policy_audit *a)
 {
     if (a->is_given)
-        walk(w, compile_audit_keys, "audit", false, a);
+        walk(w, compile_audit_keys, "audit", FEATURE_AUDIT, false, a);
 }
 
 void words_of_rollout(struct policy_words *w, const struct policy_rollout *r)
 {
     if (r->step_count)
-        walk(w, compile_rollout_keys, "rollout", false, r);
+        walk(w, compile_rollout_keys, "rollout", FEATURE_ROLLOUT, false, r);
 }
 
 void words_fini(struct policy_words *w)

@@ -5,6 +5,7 @@
 #define POLICY_WORDS_H
 
 #include "policy/arena.h"
+#include "policy/feature.h"
 #include "policy/policy.h"
 
 void words_duration(struct buf *out, uint64_t ms); /* 1h30m, 250ms, 0s */
@@ -31,6 +32,8 @@ void words_fault_matches(struct buf *out, const struct policy *p, const struct p
 enum { POLICY_WORDS_MAX = 96 };
 struct policy_word {
     const char *key, *value; /* "retry.backoff.base", "25ms" */
+    enum policy_feature
+        feature; /* that an agent must have to act on it: NONE, since the first version all do */
 };
 struct policy_words { /* zero-initialise; words_fini() */
     struct arena arena;

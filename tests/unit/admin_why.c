@@ -344,15 +344,24 @@ static void test_offline_all_is_explained_with_its_place(void **state)
         expect_at(&at, &rows[i]);
     json_t *o = ask_at(&at, "{'from': 'web', 'to': 'cart', 'path': '/q'}"),
            *all = json_object_get(o, "settings");
-    static const char *const settings[][3] = {
-        {"timeouts.connect", "2s", "p.yaml:9"}, {"timeouts.request", "9s", "p.yaml:4"},
-        {"timeouts.stream", "1h", "p.yaml:25"}, {"timeouts.idle", "1h", "default"},
-        {"retry.attempts", "3", "p.yaml:4"},    {"retry.backoff.max", "250ms", "default"},
-        {"unmatched", "audit", "p.yaml:8"}};
+    static const struct {
+        const char *key, *value, *said;
+        enum policy_feature feature; /* without which nobody acts on it */
+    } settings[] = {{"timeouts.connect", "2s", "p.yaml:9", FEATURE_NONE},
+                    {"timeouts.request", "9s", "p.yaml:4", FEATURE_NONE},
+                    {"timeouts.stream", "1h", "p.yaml:25", FEATURE_TIMEOUT_STREAM},
+                    {"timeouts.idle", "1h", "default", FEATURE_TIMEOUT_IDLE},
+                    {"retry.attempts", "3", "p.yaml:4", FEATURE_RETRY},
+                    {"retry.backoff.max", "250ms", "default", FEATURE_RETRY},
+                    {"unmatched", "audit", "p.yaml:8", FEATURE_NONE}};
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        json_t *one = json_object_get(all, settings[i][0]);
-        assert_string_equal(json_string_value(json_object_get(one, "value")), settings[i][1]);
-        assert_string_equal(json_string_value(json_object_get(one, "said")), settings[i][2]);
+        json_t *one = json_object_get(all, settings[i].key), *lacking = json_object_get(one, "lacking");
+        enum policy_feature f = settings[i].feature;
+        assert_string_equal(json_string_value(json_object_get(one, "value")), settings[i].value);
+        assert_string_equal(json_string_value(json_object_get(one, "said")), settings[i].said);
+        assert_int_equal(lacking != NULL, f != FEATURE_NONE && !feature_in_force(f));
+        if (lacking)
+            assert_string_equal(json_string_value(lacking), feature_name(f));
     }
     assert_int_equal(json_object_size(all), 34);
     json_decref(o);
