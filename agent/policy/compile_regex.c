@@ -88,8 +88,11 @@ const struct regex *compile_value_regex(struct compile *k, const struct yaml_nod
 /* A pattern that cannot match is looked at again, to say why. */
 static const char *why_never(struct compile *k, const struct regex *r)
 {
-    struct bytes text = regex_sample(&k->p->arena, r, NULL);
-    return text.at ? path_fault(text) : "no text fits it";
+    struct bytes text;
+    enum regex_answer is_any = regex_sample(&text, &k->p->arena, r, NULL, &k->regex_budget);
+    return is_any == REGEX_YES  ? path_fault(text)
+           : is_any == REGEX_NO ? "no text fits it"
+                                : "no path is like it";
 }
 
 const struct regex *compile_path_regex(struct compile *k, const struct yaml_node *n)

@@ -28,14 +28,16 @@ enum {
     REGEX_CELLS_MAX = 65536,    /* states x classes of characters: 128 KiB */
     REGEX_STEPS_MAX = 4000000,  /* of building one: some 10 ms */
     REGEX_ALL_CELLS = 4000000,  /* of all patterns of a policy: 8 MiB */
-    REGEX_ALL_STEPS = 64000000, /* of all of them, comparisons too */
+    REGEX_ALL_STEPS = 64000000, /* of all of them, comparisons too; and as many for their samples */
 };
 struct regex_budget { /* what all patterns of one policy may still cost; deterministic, no clock */
     size_t cells, steps;
+    size_t
+        sample_steps; /* of finding a text for each; apart, so that it takes nothing from the patterns that follow */
 };
 static inline struct regex_budget regex_budget_full(void)
 {
-    return (struct regex_budget){REGEX_ALL_CELLS, REGEX_ALL_STEPS};
+    return (struct regex_budget){REGEX_ALL_CELLS, REGEX_ALL_STEPS, REGEX_ALL_STEPS};
 }
 
 struct regex_class { /* characters from `from` up to the next entry's belong to class `id` */
@@ -94,7 +96,9 @@ enum regex_answer regex_covers(const struct regex_side *a, const struct regex_si
 /* Is there a text of both? */
 enum regex_answer regex_meets(const struct regex_side *a, const struct regex_side *b,
                               const struct regex *form_or_null, struct regex_budget *budget);
-/* A shortest text of `r`, in the arena. `at` NULL: there is none, or no memory. */
-struct bytes regex_sample(struct arena *a, const struct regex *r, const struct regex *form_or_null);
+/* A shortest text of `r`, in the arena. REGEX_NO: there is none, or no memory (which the arena remembers); `out->at` is NULL unless
+ * REGEX_YES. */
+enum regex_answer regex_sample(struct bytes *out, struct arena *a, const struct regex *r,
+                               const struct regex *form_or_null, struct regex_budget *budget);
 
 #endif

@@ -420,6 +420,9 @@ static struct regex *keep(struct build *b, struct arena *a, struct bytes pattern
     return copy_ranges(b, a, r) && copy_table(b, a, r, number) ? r : NULL;
 }
 
+static const char too_large_together[] =
+    "the patterns of this policy are too large together; use fewer, or exact and prefix";
+
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -448,9 +451,7 @@ static struct regex *compile_tree(struct build *b, struct arena *a, struct bytes
     bool is_all_used = budget->steps < REGEX_STEPS_MAX || budget->cells < REGEX_CELLS_MAX;
     budget->steps -= steps - b->steps;
     budget->cells -= r ? cells - b->cells : 0;
-    fault->what = b->fault && is_all_used
-                      ? "the patterns of this policy are too large together; use fewer, or exact and prefix"
-                      : b->fault;
+    fault->what = b->fault && is_all_used ? too_large_together : b->fault;
     return r;
 }
 
@@ -467,8 +468,10 @@ const struct regex *regex_compile(struct arena *a, struct bytes pattern, const s
         b->t = t;
         r = compile_tree(b, a, pattern, budget, fault);
     }
-    if (r)
-        r->sample = regex_sample(a, r, form_or_null);
+    if (r && regex_sample(&r->sample, a, r, form_or_null, budget) == REGEX_UNKNOWN) {
+        fault->what = too_large_together;
+        r = NULL;
+    }
     a->failed |= scratch.failed;
     arena_fini(&scratch);
     return a->failed ? NULL : r;

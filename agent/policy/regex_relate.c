@@ -6,7 +6,10 @@
 
 #include "base/buf.h"
 
-enum { PLACES_MAX = 1 << 20, LETTERS_MAX = 1024 }; /* more: nothing is said */
+enum {
+    PLACES_MAX = 1 << 20,
+    LETTERS_MAX = 2048
+}; /* more: nothing is said; one pattern and the form never have more */
 
 struct place { /* where the walk is on all sides, how it came there */
     uint32_t a, b, form;
@@ -233,14 +236,16 @@ static struct bytes text_of(struct arena *a, const struct walk *w)
     return bytes_of(text, len);
 }
 
-struct bytes regex_sample(struct arena *a, const struct regex *r, const struct regex *form_or_null)
+enum regex_answer regex_sample(struct bytes *out, struct arena *a, const struct regex *r,
+                               const struct regex *form_or_null, struct regex_budget *budget)
 {
     struct regex_side side = {.regex = r};
-    struct regex_budget budget = regex_budget_full();
-    struct walk w = {.b = &side, .form = form_or_null, .inside_a = true, .budget = &budget};
-    struct bytes text = {NULL, 0};
-    if (search(&w) == REGEX_YES)
-        text = text_of(a, &w);
+    struct regex_budget own = {.steps = budget->sample_steps};
+    struct walk w = {.b = &side, .form = form_or_null, .inside_a = true, .budget = &own};
+    enum regex_answer answer = search(&w);
+    *out = answer == REGEX_YES ? text_of(a, &w) : (struct bytes){NULL, 0};
+    a->failed |= w.places.failed;
     buf_fini(&w.places);
-    return text;
+    budget->sample_steps = own.steps;
+    return answer == REGEX_YES && !out->at ? REGEX_NO : answer;
 }

@@ -223,13 +223,57 @@ static void patterns_share_a_budget(void **state)
 {
     (void)state;
     struct arena a = {0};
-    struct regex_budget b = {1000, 100000};
+    struct regex_budget b = {1000, 100000, REGEX_ALL_STEPS};
     struct regex_fault fault;
     int good = 0;
     while (good < 1000 && regex_compile(&a, bytes_str("/a[0-9]{20}"), NULL, &b, &fault))
         good++;
     assert_in_range(good, 2, 999);
     assert_non_null(strstr(fault.what, "the patterns of this policy are too large together"));
+    arena_fini(&a);
+}
+
+/* A text for each pattern is looked for within a budget too, however many letters a pattern tells apart. */
+static void samples_share_a_budget_of_their_own(void **state)
+{
+    (void)state;
+    struct arena a = {0};
+    struct buf pattern = {0};
+    struct regex_budget b = regex_budget_full();
+    struct regex_fault fault;
+    int good = 0;
+    buf_add_str(&pattern, "/.*[");
+    for (unsigned i = 0; i < 330; i++) { /* U+0400, U+0402, ... */
+        buf_add_u8(&pattern, (uint8_t)(0xd0 + i / 32));
+        buf_add_u8(&pattern, (uint8_t)(0x80 + 2 * (i % 32)));
+    }
+    buf_add_str(&pattern, "].{8}");
+    b.sample_steps = 4000000;
+    while (good < 100 && regex_compile(&a, buf_bytes(&pattern), NULL, &b, &fault))
+        good++;
+    assert_in_range(good, 2, 99);
+    assert_non_null(strstr(fault.what, "the patterns of this policy are too large together"));
+    assert_true(b.steps > REGEX_ALL_STEPS / 2 && b.cells > REGEX_ALL_CELLS / 2);
+    buf_fini(&pattern);
+    arena_fini(&a);
+}
+
+/* As many as a pattern can name. */
+static void a_pattern_of_five_hundred_letters_has_a_sample(void **state)
+{
+    (void)state;
+    struct arena a = {0};
+    struct buf pattern = {0};
+    buf_add_str(&pattern, "/x|[");
+    for (unsigned i = 0; i < 508; i++) { /* U+0400, U+0402, ... */
+        buf_add_u8(&pattern, (uint8_t)(0xd0 + i / 32));
+        buf_add_u8(&pattern, (uint8_t)(0x80 + 2 * (i % 32)));
+    }
+    buf_add_str(&pattern, "]");
+    const struct regex *form = built(&a, path_normal_form, NULL), *r = built(&a, buf_str(&pattern), form);
+    assert_int_equal(r->sample.len, 2);
+    assert_memory_equal(r->sample.at, "/x", 2);
+    buf_fini(&pattern);
     arena_fini(&a);
 }
 
@@ -457,6 +501,8 @@ int main(void)
         cmocka_unit_test(what_is_refused_and_where),
         cmocka_unit_test(no_pattern_costs_more_than_its_bound),
         cmocka_unit_test(patterns_share_a_budget),
+        cmocka_unit_test(samples_share_a_budget_of_their_own),
+        cmocka_unit_test(a_pattern_of_five_hundred_letters_has_a_sample),
         cmocka_unit_test(it_says_what_regexec_says),
         cmocka_unit_test(it_says_what_the_pattern_says),
         cmocka_unit_test(comparisons_are_what_all_short_texts_say),
