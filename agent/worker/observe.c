@@ -5,7 +5,7 @@
 
 enum {
     CLASSES = 6,            /* 0: no status (TCP), 1xx..5xx */
-    AUDIT_LINES_PER_S = 20, /* per worker; what is beyond is counted only */
+    AUDIT_LINES_PER_S = 20, /* per worker, of each kind; what is beyond is counted only */
 };
 
 struct meter {
@@ -108,13 +108,11 @@ static void log_access(const struct facts *f)
               f->cut ? " cut" : "", f->local ? " local" : "");
 }
 
-static bool may_log_audit(struct worker *w, const struct facts *f)
+static bool may_log_audit(struct audit_pace *p, const struct facts *f)
 {
-    if (w->audit_second != f->ended_us / 1000000) {
-        w->audit_second = f->ended_us / 1000000;
-        w->audit_lines = 0;
-    }
-    return w->audit_lines++ < AUDIT_LINES_PER_S;
+    if (p->second != f->ended_us / 1000000)
+        *p = (struct audit_pace){.second = f->ended_us / 1000000};
+    return p->lines++ < AUDIT_LINES_PER_S;
 }
 
 /* A verdict that only audit made: what an operator looks at before deny takes the place of audit. */
@@ -130,7 +128,7 @@ static void record_audit(struct worker *w, const struct facts *f)
                        "Requests and TCP connections that a rule under audit would have decided otherwise.",
                        labels, 4),
         1);
-    if (may_log_audit(w, f))
+    if (may_log_audit(&w->audit_pace, f))
         log_info("audit", "%s %s -> %s was %s; without audit, rule %s of policy %llu would have %s it",
                  role_names[f->role], f->caller[0] ? f->caller : "(unknown)", f->service,
                  f->audit_allowed ? "allowed" : "denied", f->audit_rule,
@@ -148,7 +146,7 @@ static void record_overlay(struct worker *w, const struct facts *f)
     metric_add(metric_counter(w->metrics, "starling_overlay_requests_total",
                               "Requests and TCP connections that a break-glass overlay decided.", labels, 4),
                1);
-    if (may_log_audit(w, f))
+    if (may_log_audit(&w->overlay_pace, f))
         log_info("audit", "%s %s -> %s by overlay: %s, rule %s, status %u, flag %s", role_names[f->role],
                  f->caller[0] ? f->caller : "(unknown)", f->service, decision, f->rule, f->status,
                  exchange_flag_text(f->flag));
