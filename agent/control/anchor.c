@@ -11,7 +11,7 @@ static void count_refusal(struct anchor *a, const char *reason)
                1);
 }
 
-/* Takes over what an opened chain is about. */
+/* Takes over what an opened chain is about. It borrows from what is a->chain now, or in a moment. */
 static void note(struct anchor *a, const struct chain *c)
 {
     a->hash = c->hash;
@@ -19,6 +19,7 @@ static void note(struct anchor *a, const struct chain *c)
     a->epoch = c->newest.epoch;
     a->first = c->first_epoch;
     a->count = c->count;
+    a->opened = *c;
 }
 
 /* Ours, with what theirs has before it (if theirs holds our first root) and after it. */
@@ -204,14 +205,13 @@ static enum err refuse(struct anchor *a, enum err e, const struct refusal *r, st
 /* A chain without our newest root: an older state of ours, strangers', or a branch that begins at a root we passed. */
 static enum err judge_other(struct anchor *a, struct bytes in)
 {
-    struct chain ours, theirs;
-    if (chain_open(&ours, buf_bytes(&a->chain), NULL, NULL) != ERR_OK)
-        return ERR_NOMEM; /* it was sound when it was taken */
-    struct hash first = root_hash(ours.envelope[0]);
+    const struct chain *ours = &a->opened;
+    struct chain theirs;
+    struct hash first = root_hash(ours->envelope[0]);
     if (chain_open(&theirs, in, &first, NULL) != ERR_OK)
         return ERR_CONFLICT;
     struct hash newest = root_hash(theirs.envelope[theirs.count - 1]);
-    if (chain_has(&ours, &newest))
+    if (chain_has(ours, &newest))
         return ERR_STALE;
     if (!a->forked)
         log_error("trust",
@@ -226,13 +226,12 @@ static enum err judge_other(struct anchor *a, struct bytes in)
 /* With our newest root in it: *fresh gets all that both hold, if that is more than we have. */
 static enum err judge_same(const struct anchor *a, const struct chain *theirs, struct buf *fresh)
 {
-    struct chain ours;
+    const struct chain *ours = &a->opened;
     if (hash_eq(&theirs->hash, &a->hash))
         return ERR_EXISTS;
-    if (chain_open(&ours, buf_bytes(&a->chain), NULL, NULL) != ERR_OK)
-        return ERR_NOMEM; /* it was sound when it was taken */
-    bool earlier = theirs->first_epoch<ours.first_epoch, later = theirs->newest.epoch> ours.newest.epoch;
-    return earlier || later ? merge(fresh, &ours, theirs) : ERR_EXISTS;
+    bool earlier = theirs->first_epoch < ours->first_epoch;
+    bool later = theirs->newest.epoch > ours->newest.epoch;
+    return earlier || later ? merge(fresh, ours, theirs) : ERR_EXISTS;
 }
 
 /* Appends to *fresh the chain that is to follow ours. */

@@ -23,6 +23,7 @@ enum {
 
 struct anchor {
     struct buf chain;
+    struct chain opened;   /* the chain, verified; borrows from it */
     struct hash hash;      /* the chain's */
     struct hash newest;    /* root_hash() of the root in force */
     uint64_t epoch, first; /* of the newest and of the first root in it */

@@ -76,11 +76,8 @@ static void take_effect(struct control *c)
 enum err control_offer_overlay(struct control *c, struct bytes document, enum overlaid_bearer by,
                                struct buf *why)
 {
-    struct chain *roots = calloc(1, sizeof *roots);
-    enum err e = roots ? chain_open(roots, buf_bytes(&c->anchor.chain), NULL, NULL) : ERR_NOMEM;
-    if (e == ERR_OK)
-        e = overlaid_offer(&c->overlay, c->store, roots, document, by, control_wall(c), TICKET_OVERLAY, why);
-    free(roots);
+    enum err e = overlaid_offer(&c->overlay, c->store, &c->anchor.opened, document, by, control_wall(c),
+                                TICKET_OVERLAY, why);
     if (by == OVERLAID_BY_HAND && e != ERR_OK && e != ERR_EXISTS && e != ERR_AGAIN)
         log_warn("audit", "an overlay that was handed to this agent is refused: %s",
                  why->len ? buf_str(why) : err_text(e));
