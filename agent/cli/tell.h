@@ -11,7 +11,7 @@
 /* Takes the reference. Returns EXIT_GOOD. */
 static inline int print_json(json_t *result_take)
 {
-    json_dumpf(result_take, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    json_dumpf(result_take, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY);
     putchar('\n');
     json_decref(result_take);
     return EXIT_GOOD;

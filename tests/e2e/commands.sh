@@ -83,6 +83,11 @@ python3 -c 'import json, sys; assert "No such file" in json.load(sys.stdin)[0]["
 has 'file mesh epoch version expires hash signers' 'len(o["hash"]) == 64 and len(o["signers"]) == 1' policy sign "$T/p.yaml" --ca "$T/ca" -o "$T/p.bundle"
 has 'file mesh epoch version expires hash signers' 'o["version"] == 1 and o["expires"] == 0' policy verify "$T/p.bundle" --root "$T/ca/root.trust"
 
+printf 'overlay: v1\nmesh: shop.example\nname: night\nversion: 1\nreason: the cart is stuck\nends: %s\nintentions: [{name: in, from: [batch], to: cart}]\n' "$(date -u -d '+3600 seconds' +%Y-%m-%dT%H:%M:%SZ)" >"$T/night.yaml"
+signed='file mesh name epoch version reason begins ends rules phase hash signers signers_wanted complete'
+has "$signed" '(o["name"], o["version"], o["rules"], o["phase"], o["complete"], o["signers_wanted"]) == ("night", 1, 1, "on", True, 1)' overlay sign "$T/night.yaml" --ca "$T/ca" -o "$T/night.overlay"
+has "$signed" '0 < o["ends"] - o["begins"] <= 3600 and len(o["hash"]) == 64 and o["signers"][0].startswith("ed25519:")' overlay verify "$T/night.overlay" --root "$T/ca/root.trust"
+
 echo "- at an agent"
 # shellcheck disable=SC2086
 {
@@ -122,6 +127,17 @@ PY
         done
     done
     ends 0 'answer     404 NR, no route of cart matches' why web cart GET / $at_a
+    ends 0 'there never was an overlay' overlay show $at_a
+    "$starling" overlay show --json $at_a | grep -qx null || fail "overlay show --json of none"
+    ends 1 'has never held an overlay' overlay show -o "$T/none.overlay" $at_a
+    has 'published' '"overlay night is in force here until" in o["published"]' overlay publish "$T/night.overlay" $at_a
+    shown='epoch version name reason begins ends rules signers'
+    has "$shown phase in_force text signed" 'o["in_force"] and o["phase"] == "on" and o["text"] == open("'"$T/night.yaml"'").read() and bytes.fromhex(o["signed"]) == open("'"$T/night.overlay"'", "rb").read()' overlay show $at_a
+    has "$shown since over_at over" 'len(o) == 1 and o[0]["since"] >= o[0]["begins"] - 1 and o[0]["over"] is None and o[0]["over_at"] is None' overlay history $at_a
+    has "$signed" '(o["version"], o["rules"], o["phase"]) == (2, 0, "ends the one before")' overlay end "$T/night.overlay" --ca "$T/ca" --reason 'it flows' -o "$T/end.overlay"
+    has 'published' '"is ended here" in o["published"]' overlay publish "$T/end.overlay" $at_a
+    has "$shown phase in_force" '(o["phase"], o["in_force"], o["reason"]) == ("ended", False, "it flows") and "why" not in o' overlay show $at_a
+    has "$shown since over_at over" '[(e["version"], e["over"]) for e in o] == [(2, "ended"), (1, "ended")] and o[1]["over_at"] >= o[1]["since"]' overlay history $at_a
     ends 1 'db is a tcp service: it has connections' why web db GET /x $at_a
     ends 0 'allow (without audit: deny)' why web cart POST /items/7 $at_a
     ends 1 'answered 400' why web cart GET /../x $at_a
