@@ -221,7 +221,7 @@ void member_settle(struct member *m)
 {
     const struct member_busy *b = m->busy;
     if (!b || b->suspicion || b->fresh || b->opinion || b->vouched_until != 0 || b->works_until != 0 ||
-        b->bouts > 0 || b->silent_since != 0 || b->hinted_at != 0 || b->rival || b->quarantined_until != 0)
+        b->bouts > 0 || b->silent_since != 0 || b->hinted_at != 0 || b->rival || b->quarantine_at != 0)
         return;
     free(m->busy);
     m->busy = NULL;

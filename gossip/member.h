@@ -52,9 +52,10 @@ enum member_flag {
 
 /* What a member has only while it is doubted or talked about. */
 struct member_busy {
-    struct suspicion *suspicion;   /* while suspect */
-    struct record_blob *rival;     /* while it is EQUIVOCAL: the other record with its number */
-    mono_ms quarantined_until;     /* 0: not yet known */
+    struct suspicion *suspicion; /* while suspect */
+    struct record_blob *rival;   /* while it is EQUIVOCAL: the other record with its number */
+    mono_ms
+        quarantine_at; /* in quarantine: when it ends; while it is EQUIVOCAL: when its owners are shown that again */
     struct rumor *fresh, *opinion; /* what is still to be told about it */
     mono_ms vouched_until;         /* it answered us: accusations by others do not count before this */
     mono_ms warned_at;             /* when we last told it that others accuse it, though we do not */

@@ -7,7 +7,11 @@
  * proof (PROOF_FIRST_MS), the other is silent by then (own_heard() in apply.c), and who goes on with two faces stays in it. */
 #include "gossip/core.h"
 
-enum { QUARANTINE_MS = 30 * 1000 };
+enum {
+    QUARANTINE_MS = 30 * 1000,
+    SHOW_AGAIN_MS =
+        2000, /* until an owner has signed anew: the session may have been the other's, or the packet was lost */
+};
 
 static void note(struct gossip *g, struct member *m)
 {
@@ -18,6 +22,8 @@ static void note(struct gossip *g, struct member *m)
 static void show_owners(struct gossip *g, struct member *m)
 {
     struct out it = {.type = OUT_RECORD, .to = m, .about = m, .hops = UINT8_MAX};
+    m->busy->quarantine_at = g->now + SHOW_AGAIN_MS;
+    g->quarantine_at = mono_min(g->quarantine_at, m->busy->quarantine_at);
     if (!watch_of(&g->watch, m))
         return;
     for (int is_rival = 0; is_rival < 2; is_rival++) {
@@ -49,8 +55,16 @@ void quarantine_newer(struct gossip *g, struct member *m)
         return;
     record_blob_unref(busy->rival);
     busy->rival = NULL;
-    busy->quarantined_until = g->now + QUARANTINE_MS;
-    g->quarantine_at = mono_min(g->quarantine_at, busy->quarantined_until);
+    busy->quarantine_at = g->now + QUARANTINE_MS;
+    g->quarantine_at = mono_min(g->quarantine_at, busy->quarantine_at);
+}
+
+static void end(struct gossip *g, struct member *m)
+{
+    m->flags &= (uint16_t)~MEMBER_QUARANTINED;
+    m->busy->quarantine_at = 0;
+    member_settle(m);
+    note(g, m);
 }
 
 void quarantine_tick(struct gossip *g)
@@ -60,15 +74,13 @@ void quarantine_tick(struct gossip *g)
     g->quarantine_at = NEVER;
     for (uint32_t i = 0; i < g->members.count; i++) {
         struct member *m = members_at(&g->members, i);
-        if (!(m->flags & MEMBER_QUARANTINED) || m->flags & MEMBER_EQUIVOCAL || !m->busy)
-            continue;
-        if (m->busy->quarantined_until > g->now) {
-            g->quarantine_at = mono_min(g->quarantine_at, m->busy->quarantined_until);
-            continue;
-        }
-        m->flags &= (uint16_t)~MEMBER_QUARANTINED;
-        m->busy->quarantined_until = 0;
-        member_settle(m);
-        note(g, m);
+        if (!(m->flags & MEMBER_QUARANTINED) || !m->busy || (m->flags & MEMBER_EQUIVOCAL && !m->busy->rival))
+            continue; /* or there was no memory for it */
+        if (m->busy->quarantine_at > g->now)
+            g->quarantine_at = mono_min(g->quarantine_at, m->busy->quarantine_at);
+        else if (m->flags & MEMBER_EQUIVOCAL)
+            show_owners(g, m);
+        else
+            end(g, m);
     }
 }
