@@ -89,6 +89,7 @@ for n in a b c d early late; do
     eventually 10 in_force 2 $n
     eventually 10 is $n status '"halted" in o["rollout"]' True
 done
+ask a policy status | grep -q '^rollout: version 3, step 1 of 2, .*; halted by denied$' || { ask a policy status; fail "policy status is silent about the rollout"; }
 cat "$T/d/log" "$T/late/log" | grep -q 'version 3 (epoch 1) is in force' && fail "the bad version came into force beyond the canaries"
 curl -s http://127.0.0.1:7301/metrics | grep -q '^starling_rollout_halted 1' || fail "no metric says that it is halted"
 is d status 'any("halted" in w for w in o["warnings"])' True
