@@ -622,10 +622,21 @@ static void cut_expired(struct control *c)
     c->expiry_at = next;
 }
 
+/* Once, a minute after the start: `status` goes on telling it. */
+static void say_not_joined(struct control *c)
+{
+    if (c->housekeeping == 0 || c->alone_said || control_is_joined(c))
+        return;
+    c->alone_said = true;
+    log_warn("gossip", "not joined: no seed has answered (%s%s); see: starling status", c->config.seed[0],
+             c->config.seed_count > 1 ? ", ..." : "");
+}
+
 static void keep_house(struct control *c)
 {
     if (c->now < c->housekeeping)
         return;
+    say_not_joined(c);
     c->housekeeping = c->now + HOUSEKEEPING_MS;
     keep_udp_floor(c);
     control_watch_clock(c);
@@ -755,8 +766,7 @@ static void say_loopback_seeds(struct control *c, const struct addr *found, size
             continue;
         log_warn("gossip",
                  "the seed %s is on loopback, and is not dialled, as this agent is at %s: give agents that "
-                 "share a "
-                 "host --listen 127.0.0.1:PORT each, or name the seed by its host's address",
+                 "share a host --listen 127.0.0.1:PORT each, or name the seed by its host's address",
                  addr_text(&found[i], seed), addr_text(&c->config.advertise[0], own));
         c->loopback_said = true;
     }
