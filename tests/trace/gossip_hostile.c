@@ -236,6 +236,33 @@ static void who_signs_two_records_with_one_number_is_quarantined_everywhere(void
     world_free(w);
 }
 
+/* G33: the first words of it to the owner are lost, and no digest shows it a difference, since its own record is the one that counts. */
+static void whose_key_signed_a_second_record_hears_of_it_in_the_end(void **state)
+{
+    struct world *w = world_new(0);
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        world_start(w, i, i == 0 ? "" : "a");
+    world_run(w, 10000);
+    struct gossip_member own = member(w, 1, 3);
+    struct world_record r = {.id = world_id(3),
+                             .incarnation = own.incarnation,
+                             .version = own.version,
+                             .addr = world_addr(3),
+                             .padding = 8,
+                             .filler = '3'};
+    world_cut(w, "abc", "d", true);
+    hear_record(w, 0, 1, &r);
+    world_run(w, w->now + 500);
+    world_cut(w, "abc", "d", false);
+    for (int at = 0; at < 3; at++)
+        assert_true(member(w, at, 3).is_quarantined && member(w, at, 3).incarnation == own.incarnation);
+    world_run(w, w->now + 35000);
+    for (int at = 0; at < 3; at++)
+        assert_true(!member(w, at, 3).is_quarantined && member(w, at, 3).incarnation == own.incarnation + 1);
+    world_free(w);
+}
+
 /* G4: a flood of accusations. The accused stays alive everywhere, and refutes once a second at most. */
 static void a_flood_of_accusations_moves_nobody(void **state)
 {
@@ -567,6 +594,7 @@ int main(void)
         cmocka_unit_test(our_own_record_from_the_future_makes_us_jump_above_it),
         cmocka_unit_test(of_two_records_with_one_number_the_smaller_hash_wins_everywhere),
         cmocka_unit_test(who_signs_two_records_with_one_number_is_quarantined_everywhere),
+        cmocka_unit_test(whose_key_signed_a_second_record_hears_of_it_in_the_end),
         cmocka_unit_test(a_flood_of_accusations_moves_nobody),
         cmocka_unit_test(only_the_probed_member_answers_with_its_own_nonce),
         cmocka_unit_test(probes_for_others_are_limited),
