@@ -5,6 +5,7 @@
  *   intentions: [...]                        none: it ends the one before
  *
  * It is narrow by what it cannot say: nothing but intentions, no "*" among the callers, no `except`, no `mode`. */
+#include "base/utf8.h"
 #include "policy/compile.h"
 
 static void compile_schema(struct compile *k, const struct yaml_node *root)
@@ -58,7 +59,23 @@ static void compile_name(struct compile *k, const struct yaml_node *root)
     k->p->overlay.name = prefix + sizeof "overlay:" - 1;
 }
 
-/* One line: it is shown in logs, lists and terminals. */
+/* Controls (C1 too: U+009B begins a terminal's commands), ends of lines, and what turns the direction of writing: with these a text
+ * would show a signer something else than it says. */
+static bool is_hidden(uint32_t c)
+{
+    return c < ' ' || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+static bool is_one_line(struct bytes t)
+{
+    struct utf8 u = {0};
+    for (size_t i = 0; i < t.len; i++)
+        if (!utf8_take(&u, t.at[i]) || (u.more == 0 && is_hidden(u.point)))
+            return false;
+    return u.more == 0;
+}
+
+/* It is shown in logs, lists and terminals. */
 static void compile_reason(struct compile *k, const struct yaml_node *root)
 {
     const struct yaml_node *n = yaml_get(root, "reason");
@@ -70,11 +87,10 @@ static void compile_reason(struct compile *k, const struct yaml_node *root)
     if (t.len > POLICY_REASON_MAX)
         complain_of(k->c, CODE_LIMIT, n, "a reason has at most %d bytes; this one has %zu", POLICY_REASON_MAX,
                     t.len);
-    for (size_t i = 0; i < t.len; i++)
-        if (t.at[i] < ' ' || t.at[i] == 0x7f) {
-            complain_of(k->c, CODE_VALUE, n, "a reason is one line of text; remove what is no character");
-            return;
-        }
+    if (!is_one_line(t)) {
+        complain_of(k->c, CODE_VALUE, n, "a reason is one line of text; remove what is no character");
+        return;
+    }
     k->p->overlay.reason = arena_text(&k->p->arena, t.at, t.len);
 }
 

@@ -100,6 +100,10 @@ static void the_head_is_whole(void **state)
     expect_of(OVERLAY ENDS, "`intentions` is missing");
     expect_of("overlay: v1\nmesh: shop.example\nname: n\nreason: \"a\\e[31m\"\nversion: 1\n" ENDS RULES,
               "a reason is one line of text");
+    expect_of("overlay: v1\nmesh: shop.example\nname: n\nreason: \"a\\u009b31m\"\nversion: 1\n" ENDS RULES,
+              "a reason is one line of text");
+    expect_of("overlay: v1\nmesh: shop.example\nname: n\nreason: \"a\\u202eb\"\nversion: 1\n" ENDS RULES,
+              "a reason is one line of text");
     expect_of("overlay: v1\nmesh: shop.example\nname: "
               "a234567890123456789012345678901234567890b"
               "\nreason: x\nversion: 1\n" ENDS RULES,
