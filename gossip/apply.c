@@ -106,14 +106,26 @@ static void own_alarm(struct gossip *g, const struct gossip_claim *claim, struct
     record_blob_unref(other);
 }
 
+static bool is_elsewhere(const struct gossip *g, const struct gossip_claim *claim)
+{
+    return !addr_eq(member_addr(g->self, 0), &claim->addr[0]);
+}
+
+/* And is not the same once more, from another. */
+static bool is_overtaking(const struct gossip *g, const struct gossip_claim *claim)
+{
+    return g->now - g->overtaken_at > CLONE_WINDOW_MS || g->overtaken == 0 ||
+           claim->incarnation > g->overtaken_by;
+}
+
 /* An old disk image is overtaken by what its peers remember, once or twice. Who is overtaken again and again
  * has a living double. */
 static bool is_cloned(struct gossip *g, const struct gossip_claim *claim)
 {
+    if (!is_overtaking(g, claim))
+        return false;
     if (g->now - g->overtaken_at > CLONE_WINDOW_MS)
         g->overtaken = 0;
-    if (g->overtaken > 0 && claim->incarnation <= g->overtaken_by)
-        return false; /* the same once more, from another */
     g->overtaken_at = g->now;
     g->overtaken_by = claim->incarnation;
     g->overtaken += g->overtaken < UINT8_MAX;
@@ -147,15 +159,16 @@ static void own_heard(struct gossip *g, const struct gossip_claim *claim, struct
     int newer = member_cmp(g->self, claim->incarnation, claim->version);
     if (newer < 0 || (newer == 0 && hash_eq(&claim->hash, &g->self->record->hash)))
         return;
-    if (newer == 0 && !(g->self->flags & MEMBER_EQUIVOCAL)) {
+    /* At the first sign, if it is told of another address: what the others remembered was asked for before we spoke. */
+    bool is_alarming =
+        newer == 0 ? !(g->self->flags & MEMBER_EQUIVOCAL) : is_elsewhere(g, claim) && is_overtaking(g, claim);
+    if (newer == 0)
         g->self->flags |= MEMBER_EQUIVOCAL;
+    bool is_double = is_cloned(g, claim);
+    if (is_alarming || is_double)
         own_alarm(g, claim, record);
-    }
-    if (is_cloned(g, claim)) {
-        own_alarm(g, claim, record);
-        if (is_other_first(g, claim))
-            yield(g);
-    }
+    if (is_double && is_other_first(g, claim))
+        yield(g);
     if (g->wanted_incarnation <= claim->incarnation && g->refute_ok_at < g->now + PROOF_FIRST_MS)
         g->refute_ok_at = g->now + PROOF_FIRST_MS; /* it may be one of two */
     apply_refute(g, claim->incarnation);

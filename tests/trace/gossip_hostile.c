@@ -168,6 +168,22 @@ static void our_own_record_from_the_future_makes_us_jump_above_it(void **state)
     world_free(w);
 }
 
+/* G33: the same, but told of another address: that is no old disk, since the others were asked before the first word. Said once. */
+static void our_own_record_from_elsewhere_is_another_agents(void **state)
+{
+    struct world *w = three(WORLD_EVENTS);
+    (void)state;
+    struct world_record r = {.id = world_id(0), .incarnation = 41, .version = 3, .addr = world_addr(9)};
+    hear_record(w, 0, 1, &r);
+    hear_record(w, 0, 2, &r);
+    world_run(w, 11000);
+    EXPECT_TRACE(w, "[ 10000] a * a signed two records\n"
+                    "[ 10500] a * wants incarnation 42\n"
+                    "[ 10510] c * a has a new record\n"
+                    "[ 10510] b * a has a new record\n");
+    world_free(w);
+}
+
 /* G7, R4: two records with one number, told to two halves. */
 static void of_two_records_with_one_number_the_smaller_hash_wins_everywhere(void **state)
 {
@@ -592,6 +608,7 @@ int main(void)
         cmocka_unit_test(numbers_nobody_could_rise_above_are_refused),
         cmocka_unit_test(forbidden_addresses_are_never_dialled),
         cmocka_unit_test(our_own_record_from_the_future_makes_us_jump_above_it),
+        cmocka_unit_test(our_own_record_from_elsewhere_is_another_agents),
         cmocka_unit_test(of_two_records_with_one_number_the_smaller_hash_wins_everywhere),
         cmocka_unit_test(who_signs_two_records_with_one_number_is_quarantined_everywhere),
         cmocka_unit_test(whose_key_signed_a_second_record_hears_of_it_in_the_end),
