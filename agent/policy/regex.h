@@ -33,7 +33,7 @@ enum {
 struct regex_budget { /* what all patterns of one policy may still cost; deterministic, no clock */
     size_t cells, steps;
     size_t
-        sample_steps; /* of finding a text for each; apart, so that it takes nothing from the patterns that follow */
+        sample_steps; /* of finding a text for each: apart, so that the patterns that follow lose nothing */
 };
 static inline struct regex_budget regex_budget_full(void)
 {

@@ -21,7 +21,7 @@ static struct bytes line(struct bytes *rest)
 static const struct regex *compiled(struct arena *a, struct bytes pattern)
 {
     /* A hundredth of what a pattern may cost, so that many are tried in a second. */
-    struct regex_budget b = {REGEX_CELLS_MAX / 8, REGEX_STEPS_MAX / 100}, before = b;
+    struct regex_budget b = {REGEX_CELLS_MAX / 8, REGEX_STEPS_MAX / 100, REGEX_ALL_STEPS}, before = b;
     struct regex_fault fault;
     const struct regex *r = regex_compile(a, pattern, NULL, &b, &fault);
     assert(b.steps <= before.steps && b.cells <= before.cells);
@@ -45,7 +45,7 @@ static void check_one(const struct regex *r, struct bytes text)
 
 static void check_two(const struct regex *one, const struct regex *other, struct bytes text)
 {
-    struct regex_budget b = {0, 100000};
+    struct regex_budget b = {.steps = 100000};
     struct regex_side x = {.regex = one}, y = {.regex = other};
     enum regex_answer covers = regex_covers(&x, &y, NULL, &b), meets = regex_meets(&x, &y, NULL, &b);
     bool fits_x = regex_fits(one, text), fits_y = regex_fits(other, text);
