@@ -290,6 +290,13 @@ static const struct yaml_node *section_key(const struct yaml_node *root, const c
     return NULL;
 }
 
+/* A section that is empty has no list of children. */
+static void put_nodes(struct yaml_node **to, struct yaml_node *const *from, size_t count)
+{
+    if (count > 0)
+        memcpy(to, from, count * sizeof *to);
+}
+
 /* A list or map that holds the children of both. */
 static const struct yaml_node *joined(struct compile *k, const struct yaml_node *a, const struct yaml_node *b,
                                       const char *name)
@@ -306,11 +313,11 @@ static const struct yaml_node *joined(struct compile *k, const struct yaml_node 
     n->count = a->count + b->count;
     n->child = child;
     n->key = key;
-    memcpy(child, a->child, a->count * sizeof(struct yaml_node *));
-    memcpy(child + a->count, b->child, b->count * sizeof(struct yaml_node *));
+    put_nodes(child, a->child, a->count);
+    put_nodes(child + a->count, b->child, b->count);
     if (a->kind == YAML_MAP) {
-        memcpy(key, a->key, a->count * sizeof(struct yaml_node *));
-        memcpy(key + a->count, b->key, b->count * sizeof(struct yaml_node *));
+        put_nodes(key, a->key, a->count);
+        put_nodes(key + a->count, b->key, b->count);
     }
     return n;
 }
