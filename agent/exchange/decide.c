@@ -124,7 +124,7 @@ static bool find_route(struct decision *d, const struct view *v, const struct ex
     const struct policy_service *asked = asked_service(v, ask);
     if (!asked)
         return refuse(d, unknown_service(ask));
-    d->service = asked;
+    d->asked = d->service = asked;
     if ((uint8_t)policy_service_protocol(asked) != ask->protocol)
         return refuse(d, refusal_of(404, FLAG_NR, NULL, "%s is not an %s service", policy_service_name(asked),
                                     protocol_name(ask->protocol)));

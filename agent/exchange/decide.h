@@ -12,6 +12,7 @@ const struct policy_service *decide_service(const struct policy *p, const char *
 struct decision {
     bool allowed;
     struct exchange_refusal refusal;      /* when not allowed */
+    const struct policy_service *asked;   /* near only: whose routes and settings hold */
     const struct policy_service *service; /* whose endpoint answers */
     const struct policy_subset *subset;
     const struct policy_route *route; /* near only */

@@ -86,6 +86,11 @@ struct exchange {
     char subset[SERVICE_NAME_MAX + 1];
     uint8_t hops;
     bool vouched; /* the credential at hand speaks for the caller */
+    /* Near, of the pinned view's policy: the service that was asked for, its route for this request, and its settings (what a
+     * route may say otherwise, timeouts and retry, stands in the route). NULL: refused before it was found, and at the far agent. */
+    const struct policy_service *asked;
+    const struct policy_route *route;
+    const struct policy_settings *settings;
     const struct policy_subset *wanted_subset;
     /* What the owner is to connect to, when SEEKING: */
     const struct view_endpoint *endpoint; /* near; NULL at the far agent */

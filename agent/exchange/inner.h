@@ -1,0 +1,22 @@
+/* What the files that conduct an exchange share: exchange.c (its life: start, refusals, time, end), tries.c (endpoints and back
+ * sides, one try after another), relay.c (messages from side to side). What they only ask is in decide.h and refusal.h. */
+#ifndef EXCHANGE_INNER_H
+#define EXCHANGE_INNER_H
+
+#include "exchange/decide.h"
+#include "exchange/exchange.h"
+
+static inline bool exchange_is_http(const struct exchange *x)
+{
+    return x->facts.protocol == PROTOCOL_HTTP;
+}
+void exchange_move(struct exchange *x, enum exchange_state to); /* asserts that it may */
+void exchange_tell_owner(struct exchange *x);
+/* OVER: both sides are finished, the owner is told. */
+void exchange_finish(struct exchange *x);
+/* Tells the front why not, as far as it can still be told, and ends. */
+void exchange_refuse(struct exchange *x, const struct exchange_refusal *r);
+/* Borrowed bytes into a text of `cap` bytes with its end; cut where it does not fit. */
+void exchange_copy_name(char *to, size_t cap, struct bytes name);
+
+#endif
