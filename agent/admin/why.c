@@ -202,12 +202,15 @@ static json_t *targets_of(const struct why_at *at, const struct policy_route *r)
     return list;
 }
 
-static void add_subsets(json_t *o, const json_t *targets)
+static void add_subsets(json_t *o, const json_t *targets, const struct decision *d,
+                        const struct policy_target *only)
 {
     json_t *subsets = json_array(), *endpoints = json_array(), *t;
     size_t i;
     json_array_foreach(targets, i, t)
     {
+        if (only && only != &d->route->target[i])
+            continue;
         if (*text_in(t, "subset"))
             json_array_append(subsets, json_object_get(t, "subset"));
         json_array_extend(endpoints, json_object_get(t, "endpoints"));
@@ -227,10 +230,17 @@ static json_t *timeouts_of(const struct policy_route *r)
                      (json_int_t)t->idle_ms, "stream_ms", (json_int_t)t->stream_ms);
 }
 
+/* The one target that a sticky route sends this request to; NULL: each request is a throw of its own. */
+static const struct policy_target *only_target(const struct policy_route *r, const struct policy_request *rq)
+{
+    struct bytes value;
+    return r && policy_key_value(&r->sticky, rq, &value) ? policy_route_choose(r, rq, 0) : NULL;
+}
+
 /* Is there a target that would find nobody; or with `all`, none that would find somebody? `r` then says what the share of
  * the first such one is answered. */
-static bool lacks_endpoint(const struct why_at *at, const struct policy_route *route, bool all,
-                           struct exchange_refusal *r)
+static bool lacks_endpoint(const struct why_at *at, const struct policy_route *route,
+                           const struct policy_target *only, bool all, struct exchange_refusal *r)
 {
     struct traffic *t = traffic_new(1); /* nothing is in flight: only whether there is one matters */
     size_t wanted = 0, lacking = 0;
@@ -238,7 +248,7 @@ static bool lacks_endpoint(const struct why_at *at, const struct policy_route *r
         const struct policy_target *to = &route->target[i];
         const char *name = policy_service_name(to->service);
         enum traffic_why why;
-        if (to->weight == 0)
+        if (to->weight == 0 || (only && only != to))
             continue;
         wanted++;
         if (traffic_pick(t, view_service(at->view, bytes_str(name)), to->subset, NULL, &why))
@@ -252,9 +262,10 @@ static bool lacks_endpoint(const struct why_at *at, const struct policy_route *r
 
 /* Somebody is looked for before the caller's identity is: who is not believed either is told so only where there is an
  * instance that would not believe it. */
-static bool finds_nobody(const struct why_at *at, const struct decision *d, struct exchange_refusal *r)
+static bool finds_nobody(const struct why_at *at, const struct decision *d, const struct policy_target *only,
+                         struct exchange_refusal *r)
 {
-    return !at->offline && d->verdict.allowed && lacks_endpoint(at, d->route, !d->allowed, r);
+    return !at->offline && d->verdict.allowed && lacks_endpoint(at, d->route, only, !d->allowed, r);
 }
 
 /* What the mesh itself would answer; null where the application does. */
@@ -287,17 +298,14 @@ static void add_decision(json_t *o, const struct decision *d)
 }
 
 /* What holds besides, and where each is said. */
-static void add_explanation(json_t *o, const struct why_at *at, const struct question *k,
+static void add_explanation(json_t *o, const struct why_at *at, const struct policy_request *rq,
                             const struct decision *d)
 {
-    struct policy_header space[HTTP_HEADERS_MAX];
-    struct policy_request rq =
-        decide_request(k->ask.caller, k->ask.protocol != PROTOCOL_TCP ? &k->head : NULL, space);
     const struct policy *p = at->view->policy;
     const struct explain_at by = {.policy = p, .places = at->places, .now = at->now};
     uint64_t needs = p ? policy_features(p) : 0;
-    explain_decision(o, &by, d->service, d->route, rule_of(d), audit_rule_of(&d->verdict), &rq);
-    explain_route(o, &by, d->service, d->route, &rq);
+    explain_decision(o, &by, d->service, d->route, rule_of(d), audit_rule_of(&d->verdict), rq);
+    explain_route(o, &by, d->service, d->route, rq);
     json_object_set_new(o, "features", explain_features(needs));
     json_object_set_new(o, "lacking", explain_features(features_lacking(needs)));
 }
@@ -306,17 +314,21 @@ static json_t *answer(const struct why_at *at, const struct question *k)
 {
     struct decision d;
     struct exchange_refusal none;
+    struct policy_header space[HTTP_HEADERS_MAX];
     bool http = k->ask.protocol != PROTOCOL_TCP;
+    const struct http_head *head = http ? &k->head : NULL;
     json_t *o = json_object();
-    (at->offline ? decide_by_policy : decide_both)(&d, at->view, &k->ask, http ? &k->head : NULL);
+    (at->offline ? decide_by_policy : decide_both)(&d, at->view, &k->ask, head);
+    struct policy_request rq = decide_request(k->ask.caller, head, space);
+    const struct policy_target *only = only_target(d.route, &rq);
     json_t *targets = targets_of(at, d.route);
-    bool lacks = finds_nobody(at, &d, &none);
+    bool lacks = finds_nobody(at, &d, only, &none);
     add_decision(o, &d);
     add_refusal(o, lacks ? &none : !d.allowed ? &d.refusal : NULL, http);
-    add_subsets(o, targets);
+    add_subsets(o, targets, &d, only);
     json_object_set_new(o, "targets", targets);
     json_object_set_new(o, "timeouts", timeouts_of(d.route));
-    add_explanation(o, at, k, &d);
+    add_explanation(o, at, &rq, &d);
     return o;
 }
 

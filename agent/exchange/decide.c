@@ -145,7 +145,7 @@ void decide_near(struct decision *d, const struct view *v, const struct exchange
     struct policy_request rq = decide_request(ask->caller, h, space);
     if (!find_route(d, v, ask, &rq))
         return;
-    const struct policy_target *t = policy_route_pick(d->route, ask->dice);
+    const struct policy_target *t = policy_route_choose(d->route, &rq, ask->dice);
     d->service = t->service;
     d->subset = t->subset;
     judge(d, v, &rq);

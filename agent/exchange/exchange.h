@@ -66,7 +66,7 @@ struct exchange_ask {
     uint8_t hops;         /* agents this request has passed */
     /* Whose credential must allow the caller: the peer's (far), our own (near); NULL: none does. */
     const struct credential *vouch;
-    uint64_t dice; /* uniform 64 bits, for the weighted split */
+    uint64_t dice; /* uniform 64 bits, for the weighted split of a route that is not sticky */
 };
 
 enum exchange_state { EXCHANGE_NEW, EXCHANGE_SEEKING, EXCHANGE_SENDING, EXCHANGE_ANSWERING, EXCHANGE_OVER };

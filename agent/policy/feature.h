@@ -40,7 +40,7 @@
     X(REVOKE, "revoke", true)                                                                                \
     X(REWRITE, "rewrite", false)                                                                             \
     X(ROLLOUT, "rollout", true)                                                                              \
-    X(STICKY, "sticky", false)                                                                               \
+    X(STICKY, "sticky", true)                                                                                \
     X(TIMEOUT_IDLE, "timeout-idle", false)                                                                   \
     X(TIMEOUT_STREAM, "timeout-stream", false)                                                               \
     X(TIMEOUT_TRY, "timeout-try", false)                                                                     \

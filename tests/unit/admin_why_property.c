@@ -160,12 +160,18 @@ static const json_t *target_of(const json_t *o, const char *subset)
 
 static void compare_route(const json_t *o, const struct outcome *is)
 {
-    const json_t *timeouts = json_object_get(o, "timeouts"), *t = target_of(o, is->near.subset);
+    const json_t *timeouts = json_object_get(o, "timeouts"), *t = target_of(o, is->near.subset),
+                 *sticks_to = json_object_get(json_object_get(o, "sticky"), "subset");
     json_int_t request = json_integer_value(json_object_get(timeouts, "request_ms"));
     struct buf text = {0};
     assert_non_null(t);
     assert_true(json_integer_value(json_object_get(t, "weight")) > 0);
     assert_int_equal(json_array_size(json_object_get(t, "endpoints")) == 0, is->near_over);
+    if (json_is_string(
+            sticks_to)) { /* no throw: what it says is what is done, and it says nothing of the other side */
+        assert_string_equal(json_string_value(sticks_to), is->near.subset);
+        assert_int_equal(json_is_integer(json_object_get(o, "status")), is->near_over);
+    }
     assert_int_equal(is->near.connect_ms, json_integer_value(json_object_get(timeouts, "connect_ms")));
     assert_true(is->near.deadline == (request ? NOW + (mono_ms)request : NEVER));
     if (request) {
@@ -178,7 +184,7 @@ static void compare_route(const json_t *o, const struct outcome *is)
 }
 
 struct seen {
-    size_t allowed, denied, unvouched, no_route, no_endpoint, audited;
+    size_t allowed, denied, unvouched, no_route, no_endpoint, audited, stuck;
 };
 
 static void compare(const json_t *o, const struct outcome *is, struct seen *n)
@@ -209,6 +215,7 @@ static void compare(const json_t *o, const struct outcome *is, struct seen *n)
     n->denied += is->near_over && f->flag == FLAG_UAEX;
     n->unvouched += unvouched;
     n->audited += audited;
+    n->stuck += allowed && json_is_string(json_object_get(json_object_get(o, "sticky"), "subset"));
 }
 
 static void ask_and_play(struct world *w, struct rng *r, struct seen *n)
@@ -255,7 +262,7 @@ static void why_says_what_is_done(void **state)
     }
     traffic_free(w.traffic);
     assert_true(n.allowed > 1000 && n.denied > 1000 && n.unvouched > 100);
-    assert_true(n.no_route > 100 && n.no_endpoint > 50 && n.audited > 100);
+    assert_true(n.no_route > 100 && n.no_endpoint > 50 && n.audited > 100 && n.stuck > 50);
 }
 
 int main(void)

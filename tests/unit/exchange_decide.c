@@ -1,4 +1,5 @@
 /* Who may call what, by which name, and in which words it is refused. */
+#include "base/rng.h"
 #include "exchange_world.h"
 
 static void a_denied_request_names_rule_and_policy_and_never_seeks(void **state)
@@ -134,6 +135,45 @@ static void what_audit_decided_is_in_the_facts(void **state)
         exchange_fini(&t->x);
         memset(&t->x, 0, sizeof t->x);
     }
+}
+
+/* A user stays on one side of a split whatever the dice; who does not say who he is is thrown for. */
+static void a_sticky_split_goes_by_the_header(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "policy: v1\nmesh: m.example\nversion: 3\nservices:\n  cart:\n    protocol: http\n    unmatched: "
+        "audit\n"
+        "    subsets: {v1: {version: \"1\"}, v2: {version: \"2\"}}\n"
+        "    routes: [{name: r, sticky: {header: X-User}, to: [{subset: v1, weight: 3}, {subset: v2}]}]\n";
+    struct policy *p = NULL;
+    struct rng r = rng_seeded(5);
+    size_t on_v1 = 0, thrown_v1 = 0;
+    assert_int_equal(policy_compile(&p, bytes_str(text), NULL), ERR_OK);
+    struct view *v = make_view(p, 1);
+    for (int i = 0; i < 400; i++) {
+        struct exchange_ask ask = {.protocol = PROTOCOL_HTTP, .service = bytes_str("cart")};
+        struct http_head h = request("GET", "/");
+        struct decision d, again;
+        char user[16];
+        snprintf(user, sizeof user, "user-%d", i);
+        ask.dice = rng_u64(&r);
+        decide_near(&d, v, &ask, &h);
+        thrown_v1 += strcmp(d.subset->name, "v1") == 0;
+        assert_ptr_equal(d.subset, policy_route_pick(d.route, ask.dice)->subset);
+        h.header[h.header_count++] = (struct http_header){bytes_str("x-user"), bytes_str(user)};
+        decide_near(&d, v, &ask, &h);
+        ask.dice = rng_u64(&r);
+        decide_near(&again, v, &ask, &h);
+        assert_ptr_equal(again.subset, d.subset);
+        assert_ptr_equal(d.subset, policy_route_pick(d.route, policy_key_hash(bytes_str(user)))->subset);
+        on_v1 += strcmp(d.subset->name, "v1") == 0;
+    }
+    /* 300 of each are expected; six standard deviations are 52. */
+    assert_in_range(on_v1, 248, 352);
+    assert_in_range(thrown_v1, 248, 352);
+    view_unref(v);
+    policy_unref(p);
 }
 
 static void a_refusal_of_head_has_no_body(void **state)
@@ -346,6 +386,7 @@ int main(void)
         T(what_audit_decided_is_in_the_facts),
         T(what_an_overlay_lets_through_ends_with_it),
         T(what_an_overlay_denies_now_is_cut_under_way),
+        T(a_sticky_split_goes_by_the_header),
         T(a_refusal_of_head_has_no_body),
         T(refusals_by_cause),
         T(hosts_name_services),

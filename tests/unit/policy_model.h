@@ -53,6 +53,7 @@ struct route {
     char path[24];
     struct condition header, query;
     uint32_t split;     /* bits: to subset v1, to subset v2; 0: to any instance */
+    bool sticky;        /* by x-h */
     uint32_t request_s; /* its own time limit; 0: none */
 };
 struct model {
@@ -167,6 +168,7 @@ static inline void random_route(struct rng *r, struct route *t)
     random_condition(r, &t->header);
     random_condition(r, &t->query);
     t->split = rng_below(r, 4);
+    t->sticky = t->split == 3 && chance(r, 80);
     t->request_s = chance(r, 30) ? 6 + rng_below(r, 5) : 0;
 }
 
@@ -256,6 +258,8 @@ static inline void write_route(struct buf *b, const struct route *t)
     if (t->split)
         buf_addf(b, ", to: [%s%s%s]", t->split & 1 ? "{subset: v1, weight: 3}" : "",
                  t->split == 3 ? ", " : "", t->split & 2 ? "{subset: v2}" : "");
+    if (t->sticky)
+        buf_add_str(b, ", sticky: {header: x-h}");
     if (t->request_s)
         buf_addf(b, ", timeouts: {request: %us}", t->request_s);
     buf_add_str(b, "}\n");
