@@ -11,7 +11,7 @@
 #include "policy/words.h"
 #include "policy_model.h"
 
-enum { POLICIES = 400, QUESTIONS = 40, NOW = 1000 };
+enum { POLICIES = 2000, QUESTIONS = 40, NOW = 1000 };
 
 /* -- a front that listens to nothing ---------------------------------------------------------------- */
 

@@ -167,7 +167,7 @@ static inline void random_route(struct rng *r, struct route *t)
     }
     random_condition(r, &t->header);
     random_condition(r, &t->query);
-    t->split = rng_below(r, 4);
+    t->split = chance(r, 50) ? 3 : rng_below(r, 3);
     t->sticky = t->split == 3 && chance(r, 80);
     t->request_s = chance(r, 30) ? 6 + rng_below(r, 5) : 0;
 }
