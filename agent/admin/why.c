@@ -242,19 +242,23 @@ static const struct policy_target *only_target(const struct policy_route *r, con
 static bool lacks_endpoint(const struct why_at *at, const struct policy_route *route,
                            const struct policy_target *only, bool all, struct exchange_refusal *r)
 {
-    struct traffic *t = traffic_new(1); /* nothing is in flight: only whether there is one matters */
+    struct traffic *t = traffic_new(NULL, 1); /* nothing is in flight: only whether there is one matters */
     size_t wanted = 0, lacking = 0;
     for (size_t i = 0; t && route && i < route->target_count; i++) {
         const struct policy_target *to = &route->target[i];
         const char *name = policy_service_name(to->service);
-        enum traffic_why why;
         if (to->weight == 0 || (only && only != to))
             continue;
         wanted++;
-        if (traffic_pick(t, view_service(at->view, bytes_str(name)), to->subset, NULL, &why))
+        struct traffic_ask ask = {.view = at->view,
+                                  .service = view_service(at->view, bytes_str(name)),
+                                  .subset = to->subset,
+                                  .settings = policy_service_settings(to->service)};
+        struct traffic_choice c = traffic_pick(t, &ask);
+        if (c.endpoint)
             continue;
         if (lacking++ == 0)
-            *r = decide_no_endpoint(name, to->subset, why);
+            *r = decide_no_endpoint(name, to->subset, c.why);
     }
     traffic_free(t);
     return lacking > 0 && (!all || lacking == wanted);

@@ -8,7 +8,7 @@
 void tries_leave(struct exchange *x)
 {
     if (x->endpoint)
-        traffic_end(x->traffic, x->endpoint);
+        traffic_end(x->traffic, x->endpoint, &(struct traffic_outcome){.kind = TRY_CANCELLED}, 0);
     x->endpoint = NULL;
 }
 
@@ -34,20 +34,29 @@ static bool local_is_fair(struct exchange *x)
     return false;
 }
 
+static struct traffic_choice pick(struct exchange *x)
+{
+    struct traffic_ask ask = {.view = x->view,
+                              .service = view_service(x->view, bytes_str(x->service)),
+                              .subset = x->wanted_subset,
+                              .settings = x->settings,
+                              .tried = &x->tried};
+    return traffic_pick(x->traffic, &ask);
+}
+
 static bool choose(struct exchange *x)
 {
-    enum traffic_why why = TRAFFIC_NO_INSTANCE;
-    const struct view_service *s = view_service(x->view, bytes_str(x->service));
     tries_leave(x);
     x->insists = false;
-    const struct view_endpoint *e = traffic_pick(x->traffic, s, x->wanted_subset, &x->tried, &why);
+    struct traffic_choice c = pick(x);
+    const struct view_endpoint *e = c.endpoint;
     if (!e) {
-        struct exchange_refusal r = decide_no_endpoint(x->service, x->wanted_subset, why);
+        struct exchange_refusal r = decide_no_endpoint(x->service, x->wanted_subset, c.why);
         exchange_refuse(x, &r);
         return false;
     }
     traffic_tried_add(&x->tried, e);
-    traffic_begin(x->traffic, e);
+    traffic_begin(x->traffic, e, 0);
     x->endpoint = e;
     x->app = e->node ? (struct addr){0} : e->local;
     x->facts.local = !e->node;
@@ -107,9 +116,7 @@ static bool try_again(struct exchange *x, bool same_endpoint)
         seek(x);
         return true;
     }
-    enum traffic_why why;
-    if (x->role != EXCHANGE_NEAR || !traffic_pick(x->traffic, view_service(x->view, bytes_str(x->service)),
-                                                  x->wanted_subset, &x->tried, &why))
+    if (x->role != EXCHANGE_NEAR || !pick(x).endpoint)
         return false;
     if (choose(x) && local_is_fair(x))
         seek(x);

@@ -12,16 +12,17 @@ struct load {            /* an endpoint with requests in flight; others have no 
     uint32_t outstanding; /* 0: slot is free */
 };
 struct traffic {
+    struct traffic_shared *shared;
     struct rng rng;
     struct load *slot; /* open addressing, linear probing, at most three quarters full */
     size_t count, cap; /* cap: a power of two, or 0 */
 };
 
-struct traffic *traffic_new(uint64_t seed)
+struct traffic *traffic_new(struct traffic_shared *shared, uint64_t seed)
 {
     struct traffic *t = calloc(1, sizeof *t);
     if (t)
-        t->rng = rng_seeded(seed);
+        *t = (struct traffic){.shared = shared, .rng = rng_seeded(seed)};
     return t;
 }
 
@@ -81,8 +82,9 @@ static bool grow(struct traffic *t)
     return true;
 }
 
-void traffic_begin(struct traffic *t, const struct view_endpoint *e)
+void traffic_begin(struct traffic *t, const struct view_endpoint *e, mono_ms now)
 {
+    (void)now;
     if (!grow(t))
         return;
     struct load *l = find(t, node_of(e), e->service);
@@ -109,8 +111,11 @@ static void close_gap(struct traffic *t, size_t hole)
     t->slot[hole].outstanding = 0;
 }
 
-void traffic_end(struct traffic *t, const struct view_endpoint *e)
+void traffic_end(struct traffic *t, const struct view_endpoint *e, const struct traffic_outcome *o,
+                 mono_ms now)
 {
+    (void)o;
+    (void)now;
     struct load *l = t->cap ? find(t, node_of(e), e->service) : NULL;
     if (!l || l->outstanding == 0)
         return; /* its begin found no memory */
@@ -203,21 +208,18 @@ static enum traffic_why why_none(const struct view_service *s, const struct poli
     return in_subset ? TRAFFIC_NO_HEALTHY : TRAFFIC_NO_SUBSET;
 }
 
-const struct view_endpoint *traffic_pick(struct traffic *t, const struct view_service *service,
-                                         const struct policy_subset *subset_or_null,
-                                         const struct traffic_tried *tried, enum traffic_why *why)
+struct traffic_choice traffic_pick(struct traffic *t, const struct traffic_ask *ask)
 {
-    struct wanted w = {.standing = TRAFFIC_CANDIDATE, .subset = subset_or_null, .tried = tried};
+    struct wanted w = {.standing = TRAFFIC_CANDIDATE, .subset = ask->subset, .tried = ask->tried};
+    const struct view_service *s = ask->service;
     const struct view_endpoint *e = NULL;
-    if (service && service->count)
-        e = better_of_two(t, service, w);
-    if (!e && service && service->count) {
+    if (s && s->count)
+        e = better_of_two(t, s, w);
+    if (!e && s && s->count) {
         w.standing = TRAFFIC_SPARE;
-        e = better_of_two(t, service, w);
+        e = better_of_two(t, s, w);
     }
-    if (why)
-        *why = e ? TRAFFIC_PICKED : why_none(service, subset_or_null);
-    return e;
+    return (struct traffic_choice){.endpoint = e, .why = e ? TRAFFIC_PICKED : why_none(s, ask->subset)};
 }
 
 static const struct {
@@ -228,6 +230,7 @@ static const struct {
     [TRAFFIC_NO_SUBSET] = {"NR", "no living instance carries the labels of the subset"},
     [TRAFFIC_NO_HEALTHY] = {"UH", "no instance is healthy"},
     [TRAFFIC_ALL_TRIED] = {"UH", "every healthy instance has been tried"},
+    [TRAFFIC_FAILOVER] = {"UH", "too few instances are healthy"},
 };
 
 const char *traffic_why_flag(enum traffic_why why)
@@ -242,10 +245,13 @@ const char *traffic_why_text(enum traffic_why why)
 
 const char *traffic_standing_text(enum traffic_standing s)
 {
-    static const char *const text[] = {
-        [TRAFFIC_CANDIDATE] = "candidate",       [TRAFFIC_SPARE] = "spare (suspect or degraded)",
-        [TRAFFIC_OTHER_SUBSET] = "other subset", [TRAFFIC_UNHEALTHY] = "unhealthy",
-        [TRAFFIC_DRAINING] = "draining",         [TRAFFIC_DEAD] = "dead"};
+    static const char *const text[] = {[TRAFFIC_CANDIDATE] = "candidate",
+                                       [TRAFFIC_SPARE] = "spare (suspect or degraded)",
+                                       [TRAFFIC_OTHER_SUBSET] = "other subset",
+                                       [TRAFFIC_UNHEALTHY] = "unhealthy",
+                                       [TRAFFIC_EJECTED] = "ejected",
+                                       [TRAFFIC_DRAINING] = "draining",
+                                       [TRAFFIC_DEAD] = "dead"};
     return text[s];
 }
 

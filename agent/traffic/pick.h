@@ -10,13 +10,13 @@
 #ifndef TRAFFIC_PICK_H
 #define TRAFFIC_PICK_H
 
-#include "discovery/view.h"
+#include "traffic/shared.h"
 
-enum { TRAFFIC_TRIED_MAX = 8 }; /* tries of one request that are remembered; later ones are not excluded */
+enum { TRAFFIC_TRIED_MAX = 11 }; /* tries of one request that are remembered (retry.attempts is at most 10) */
 
 struct traffic;
-/* NULL: no memory. */
-struct traffic *traffic_new(uint64_t seed);
+/* `shared` is borrowed. NULL: no memory. */
+struct traffic *traffic_new(struct traffic_shared *shared, uint64_t seed);
 void traffic_free(struct traffic *t);
 
 struct traffic_tried { /* zero-initialise per request */
@@ -32,21 +32,55 @@ enum traffic_why {
     TRAFFIC_NO_HEALTHY,  /* all unhealthy, draining or on dead members: 503 UH */
     TRAFFIC_ALL_TRIED, /* none left that this request has not tried; ask again without `tried` to repeat one:
                           503 UH */
+    TRAFFIC_FAILOVER, /* too few are healthy: to ask.failover[*failover], if the caller may; else bar it and ask again */
 };
 /* Envoy's response flag ("UH", "NR"; "" when picked) and one line for people. Static. */
 const char *traffic_why_flag(enum traffic_why why);
 const char *traffic_why_text(enum traffic_why why);
 
-/* `service` NULL: not in the view. `tried` may be NULL. The endpoint lives as long as its view; NULL if there
- * is none, and *why (may be NULL) says why. Does not count the request: traffic_begin() does. */
-const struct view_endpoint *traffic_pick(struct traffic *t, const struct view_service *service,
-                                         const struct policy_subset *subset_or_null,
-                                         const struct traffic_tried *tried, enum traffic_why *why);
+/* What is wanted. Borrowed for the call; all of the pinned view and its policy. */
+struct traffic_ask {
+    const struct view *view;                /* whose serial dates what is remembered of it */
+    const struct view_service *service;     /* NULL: not in the view */
+    const struct policy_subset *subset;     /* NULL: any instance */
+    const struct policy_settings *settings; /* of the service */
+    /* Services that stand in when too few are healthy, in this order; bit i of `barred`: not the i-th. */
+    const struct policy_service *const *failover;
+    size_t failover_count;
+    uint32_t failover_barred;
+    /* Of the value of load_balancer.key in this request: policy_key_hash(). */
+    bool has_key;
+    uint64_t key;
+    const struct traffic_tried *tried; /* NULL: none */
+    mono_ms now;
+};
+struct traffic_choice {
+    /* Lives as long as its view; NULL if there is none, and `why` says why. */
+    const struct view_endpoint *endpoint;
+    enum traffic_why why;
+    size_t failover; /* with TRAFFIC_FAILOVER: which */
+    bool panic;      /* the unhealthy were among those to choose from: too few were healthy */
+};
+/* Does not count the request: traffic_begin() does. */
+struct traffic_choice traffic_pick(struct traffic *t, const struct traffic_ask *ask);
 
 /* A request to this endpoint begins, and ends, exactly once each. Counted by the endpoint's identity (node
  * and service), so that the view may change in between. Without memory a begin is not counted. */
-void traffic_begin(struct traffic *t, const struct view_endpoint *e);
-void traffic_end(struct traffic *t, const struct view_endpoint *e);
+void traffic_begin(struct traffic *t, const struct view_endpoint *e, mono_ms now);
+enum traffic_end_kind {
+    TRY_ANSWERED,  /* the head of an answer came; on tcp: the application was reached */
+    TRY_UNREACHED, /* no connection, or no stream, could be made */
+    TRY_RESET,     /* it was, and ended before an answer */
+    TRY_TIMEOUT,   /* no answer in the time for the try, or for the request */
+    TRY_CANCELLED, /* by the client, or us, for no fault of the endpoint */
+};
+struct traffic_outcome {
+    enum traffic_end_kind kind;
+    uint16_t status;     /* ANSWERED: of the answer, also of one that an agent gave in its place; 0: tcp */
+    uint32_t latency_us; /* from the try's begin to the answer's head; if there was none, to its end */
+};
+void traffic_end(struct traffic *t, const struct view_endpoint *e, const struct traffic_outcome *o,
+                 mono_ms now);
 size_t traffic_outstanding(const struct traffic *t, const struct view_endpoint *e);
 
 /* For `starling why`: each instance of the service and whether it would be considered. */
@@ -54,6 +88,7 @@ enum traffic_standing {
     TRAFFIC_CANDIDATE,
     TRAFFIC_SPARE,
     TRAFFIC_OTHER_SUBSET,
+    TRAFFIC_EJECTED,
     TRAFFIC_UNHEALTHY,
     TRAFFIC_DRAINING,
     TRAFFIC_DEAD

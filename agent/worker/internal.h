@@ -109,6 +109,7 @@ struct workers {
     struct worker_config config;
     unsigned count;
     struct worker *worker;
+    struct traffic_shared *shared;
     atomic_uint draining; /* workers that have not finished yet */
     void (*drain_done)(void *arg);
     void *drain_arg;

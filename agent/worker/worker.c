@@ -174,7 +174,7 @@ enum err worker_init(struct worker *w, struct workers *all, unsigned index, stru
     uint64_t seed = net_now_us() * 1000003u + index;
     *w = (struct worker){.all = all, .index = index, .rng = rng_seeded(seed)};
     init_lists(w);
-    w->traffic = traffic_new(rng_u64(&w->rng));
+    w->traffic = traffic_new(all->shared, rng_u64(&w->rng));
     w->source_seed = rng_u64(&w->rng) | 1;
     w->metrics = metrics_new();
     if (!w->traffic || !w->metrics)

@@ -44,7 +44,8 @@ enum err workers_start(struct workers **out, const struct worker_config *config,
     all->config = *config;
     unsigned count = config->count ? config->count : core_count();
     all->worker = calloc(count, sizeof *all->worker);
-    if (!all->worker)
+    all->shared = traffic_shared_new();
+    if (!all->worker || !all->shared)
         goto free_all;
     for (; all->count < count; all->count++) {
         e = worker_init(&all->worker[all->count], all, all->count, view, why);
@@ -125,6 +126,7 @@ void workers_free(struct workers *all)
     for (unsigned i = 0; i < all->count; i++)
         worker_fini(&all->worker[i]);
     free(all->worker);
+    traffic_shared_free(all->shared);
     free(all);
 }
 

@@ -240,7 +240,7 @@ static void why_says_what_is_done(void **state)
     struct rng r = rng_seeded(7);
     static struct model m;
     struct seen n = {0};
-    struct world w = {.traffic = traffic_new(3)};
+    struct world w = {.traffic = traffic_new(NULL, 3)};
     list_init(&w.news);
     for (size_t i = 0; i < 5; i++) /* c0 to c3, and a */
         if (i != 1)

@@ -135,7 +135,7 @@ static int set_up(void **state)
         fail_msg("%s", buf_str(&c.text));
     buf_fini(&c.text);
     list_init(&t->news);
-    t->traffic = traffic_new(7);
+    t->traffic = traffic_new(NULL, 7);
     t->front = (struct fake){.side = {.ops = &fake_ops}, .name = "front", .log = &t->log, .room = 1000};
     t->back = (struct fake){.side = {.ops = &fake_ops}, .name = "back", .log = &t->log, .room = 1000};
     t->other = (struct fake){.side = {.ops = &fake_ops}, .name = "other", .log = &t->log, .room = 1000};

@@ -19,6 +19,20 @@ struct world { /* one service "cart" on N nodes; every second instance is versio
     struct policy_subset v2;
 };
 
+static const struct traffic_outcome answered = {.kind = TRY_ANSWERED, .status = 200, .latency_us = 1000};
+static const struct policy_settings settings = {.load_balancer = {.policy = BALANCE_LEAST_REQUEST}};
+
+static const struct view_endpoint *pick(struct traffic *t, const struct view_service *s,
+                                        const struct policy_subset *subset, const struct traffic_tried *tried,
+                                        enum traffic_why *why)
+{
+    struct traffic_ask ask = {.service = s, .subset = subset, .settings = &settings, .tried = tried};
+    struct traffic_choice c = traffic_pick(t, &ask);
+    if (why)
+        *why = c.why;
+    return c.endpoint;
+}
+
 static struct label version(const char *value)
 {
     return (struct label){bytes_str("version"), bytes_str(value)};
@@ -41,10 +55,10 @@ static void setup(struct world *w, size_t count)
 
 static void count_picks(struct world *w, const struct policy_subset *subset, int picks, int seen[N])
 {
-    struct traffic *t = traffic_new(7);
+    struct traffic *t = traffic_new(NULL, 7);
     memset(seen, 0, N * sizeof *seen);
     for (int i = 0; i < picks; i++)
-        seen[traffic_pick(t, &w->service, subset, NULL, NULL)->index]++;
+        seen[pick(t, &w->service, subset, NULL, NULL)->index]++;
     traffic_free(t);
 }
 
@@ -80,15 +94,15 @@ static void the_busier_of_two_loses(void **state)
     (void)state;
     struct world w;
     setup(&w, 2);
-    struct traffic *t = traffic_new(1);
-    traffic_begin(t, &w.endpoint[0]);
+    struct traffic *t = traffic_new(NULL, 1);
+    traffic_begin(t, &w.endpoint[0], 0);
     for (int i = 0; i < 1000; i++)
-        assert_ptr_equal(traffic_pick(t, &w.service, NULL, NULL, NULL), &w.endpoint[1]);
-    traffic_begin(t, &w.endpoint[1]);
-    traffic_begin(t, &w.endpoint[1]);
+        assert_ptr_equal(pick(t, &w.service, NULL, NULL, NULL), &w.endpoint[1]);
+    traffic_begin(t, &w.endpoint[1], 0);
+    traffic_begin(t, &w.endpoint[1], 0);
     assert_int_equal(traffic_outstanding(t, &w.endpoint[1]), 2);
     for (int i = 0; i < 1000; i++)
-        assert_ptr_equal(traffic_pick(t, &w.service, NULL, NULL, NULL), &w.endpoint[0]);
+        assert_ptr_equal(pick(t, &w.service, NULL, NULL, NULL), &w.endpoint[0]);
     traffic_free(t);
 }
 
@@ -100,13 +114,13 @@ static void a_stuck_instance_starves(void **state)
     struct world w;
     int seen[N] = {0};
     setup(&w, N);
-    struct traffic *t = traffic_new(3);
+    struct traffic *t = traffic_new(NULL, 3);
     for (int i = 0; i < 8000; i++) {
-        const struct view_endpoint *e = traffic_pick(t, &w.service, NULL, NULL, NULL);
-        traffic_begin(t, e);
+        const struct view_endpoint *e = pick(t, &w.service, NULL, NULL, NULL);
+        traffic_begin(t, e, 0);
         seen[e->index]++;
         if (e->index != 4)
-            traffic_end(t, e);
+            traffic_end(t, e, &answered, 0);
     }
     assert_true(seen[4] <= 2);
     traffic_free(t);
@@ -117,10 +131,9 @@ static void the_same_seed_gives_the_same_choices(void **state)
     (void)state;
     struct world w;
     setup(&w, N);
-    struct traffic *a = traffic_new(42), *b = traffic_new(42);
+    struct traffic *a = traffic_new(NULL, 42), *b = traffic_new(NULL, 42);
     for (int i = 0; i < 1000; i++)
-        assert_ptr_equal(traffic_pick(a, &w.service, NULL, NULL, NULL),
-                         traffic_pick(b, &w.service, NULL, NULL, NULL));
+        assert_ptr_equal(pick(a, &w.service, NULL, NULL, NULL), pick(b, &w.service, NULL, NULL, NULL));
     traffic_free(a);
     traffic_free(b);
 }
@@ -143,8 +156,8 @@ static void an_empty_subset_is_no_route_not_any_instance(void **state)
     enum traffic_why why;
     setup(&w, N);
     w.v2_labels.at[0] = version("3");
-    struct traffic *t = traffic_new(1);
-    assert_null(traffic_pick(t, &w.service, &w.v2, NULL, &why));
+    struct traffic *t = traffic_new(NULL, 1);
+    assert_null(pick(t, &w.service, &w.v2, NULL, &why));
     assert_int_equal(why, TRAFFIC_NO_SUBSET);
     assert_string_equal(traffic_why_flag(why), "NR");
     traffic_free(t);
@@ -163,8 +176,8 @@ static void unhealthy_draining_and_dead_are_skipped(void **state)
     count_picks(&w, NULL, 100, seen);
     assert_int_equal(seen[3], 100);
     w.endpoint[3].healthy = false;
-    struct traffic *t = traffic_new(1);
-    assert_null(traffic_pick(t, &w.service, NULL, NULL, &why));
+    struct traffic *t = traffic_new(NULL, 1);
+    assert_null(pick(t, &w.service, NULL, NULL, &why));
     assert_int_equal(why, TRAFFIC_NO_HEALTHY);
     assert_string_equal(traffic_why_flag(why), "UH");
     traffic_free(t);
@@ -203,17 +216,17 @@ static void what_was_tried_is_not_tried_again(void **state)
     enum traffic_why why;
     struct traffic_tried tried = {0};
     setup(&w, 4);
-    struct traffic *t = traffic_new(9);
+    struct traffic *t = traffic_new(NULL, 9);
     for (size_t i = 0; i < 4; i++) {
-        const struct view_endpoint *e = traffic_pick(t, &w.service, NULL, &tried, &why);
+        const struct view_endpoint *e = pick(t, &w.service, NULL, &tried, &why);
         assert_non_null(e);
         for (size_t j = 0; j < tried.count; j++)
             assert_ptr_not_equal(e, tried.at[j]);
         traffic_tried_add(&tried, e);
     }
-    assert_null(traffic_pick(t, &w.service, NULL, &tried, &why));
+    assert_null(pick(t, &w.service, NULL, &tried, &why));
     assert_int_equal(why, TRAFFIC_ALL_TRIED);
-    assert_non_null(traffic_pick(t, &w.service, NULL, NULL, &why));
+    assert_non_null(pick(t, &w.service, NULL, NULL, &why));
     for (size_t i = 0; i < 100; i++)
         traffic_tried_add(&tried, w.at[0]);
     assert_int_equal(tried.count, TRAFFIC_TRIED_MAX);
@@ -228,8 +241,8 @@ static void a_tried_live_one_leaves_the_turn_to_a_suspect(void **state)
     setup(&w, 2);
     w.node[1].suspect = true;
     traffic_tried_add(&tried, &w.endpoint[0]);
-    struct traffic *t = traffic_new(9);
-    assert_ptr_equal(traffic_pick(t, &w.service, NULL, &tried, NULL), &w.endpoint[1]);
+    struct traffic *t = traffic_new(NULL, 9);
+    assert_ptr_equal(pick(t, &w.service, NULL, &tried, NULL), &w.endpoint[1]);
     traffic_free(t);
 }
 
@@ -238,10 +251,10 @@ static void nobody_is_nobody(void **state)
     (void)state;
     struct view_service none = {.name = "x"};
     enum traffic_why why;
-    struct traffic *t = traffic_new(1);
-    assert_null(traffic_pick(t, NULL, NULL, NULL, &why));
+    struct traffic *t = traffic_new(NULL, 1);
+    assert_null(pick(t, NULL, NULL, NULL, &why));
     assert_int_equal(why, TRAFFIC_NO_INSTANCE);
-    assert_null(traffic_pick(t, &none, NULL, NULL, &why));
+    assert_null(pick(t, &none, NULL, NULL, &why));
     assert_int_equal(why, TRAFFIC_NO_INSTANCE);
     traffic_free(t);
     traffic_free(NULL);
@@ -254,13 +267,13 @@ static void counts_survive_a_change_of_view(void **state)
     struct world before, after;
     setup(&before, 4);
     setup(&after, 4);
-    struct traffic *t = traffic_new(1);
-    traffic_begin(t, &before.endpoint[2]);
+    struct traffic *t = traffic_new(NULL, 1);
+    traffic_begin(t, &before.endpoint[2], 0);
     assert_int_equal(traffic_outstanding(t, &after.endpoint[2]), 1);
     assert_int_equal(traffic_outstanding(t, &after.endpoint[1]), 0);
-    traffic_end(t, &after.endpoint[2]);
+    traffic_end(t, &after.endpoint[2], &answered, 0);
     assert_int_equal(traffic_outstanding(t, &before.endpoint[2]), 0);
-    traffic_end(t, &after.endpoint[2]); /* one too many is nothing */
+    traffic_end(t, &after.endpoint[2], &answered, 0); /* one too many is nothing */
     assert_int_equal(traffic_outstanding(t, &before.endpoint[2]), 0);
     traffic_free(t);
 }
@@ -275,7 +288,7 @@ static void the_table_equals_plain_counters(void **state)
     static struct view_endpoint e[M];
     static size_t model[M];
     struct rng rng = rng_seeded(11);
-    struct traffic *t = traffic_new(1);
+    struct traffic *t = traffic_new(NULL, 1);
     for (size_t i = 0; i < M; i++) {
         store_be64(node[i].id.b, i % 16); /* ids that collide */
         node[i].id.b[20] = (uint8_t)(i >> 4);
@@ -284,10 +297,10 @@ static void the_table_equals_plain_counters(void **state)
     for (int step = 0; step < 20000; step++) {
         size_t i = rng_below(&rng, M);
         if (rng_below(&rng, 2) || model[i] == 0) {
-            traffic_begin(t, &e[i]);
+            traffic_begin(t, &e[i], 0);
             model[i]++;
         } else {
-            traffic_end(t, &e[i]);
+            traffic_end(t, &e[i], &answered, 0);
             model[i]--;
         }
         size_t j = rng_below(&rng, M);
