@@ -67,6 +67,7 @@ void exchange_init(struct exchange *x, enum exchange_role role, struct view *vie
     x->traffic = traffic;
     x->front = front;
     x->news_list = news;
+    x->now_us = now_us;
     x->deadline = NEVER;
     x->facts.role = role;
     x->facts.began_us = now_us;
@@ -88,6 +89,7 @@ void exchange_finish(struct exchange *x)
 {
     bool clean = x->ended[FROM_FRONT] && x->ended[FROM_BACK];
     exchange_move(x, EXCHANGE_OVER);
+    x->facts.ended_us = x->now_us;
     x->facts.cut |= !clean && !x->facts.refused_afar && x->facts.flag == FLAG_NONE;
     tries_leave(x);
     detach(&x->back, clean);
@@ -217,6 +219,7 @@ void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct h
                     mono_ms now)
 {
     assert(x->state == EXCHANGE_NEW);
+    exchange_heard(x, now * 1000);
     if (request_take)
         head_move(&x->request, request_take);
     x->look_at = now + STALL_LOOK_MS;
@@ -239,11 +242,12 @@ void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct h
 
 /* --- ending -------------------------------------------------------------------------------- */
 
-void exchange_lost(struct exchange *x, enum exchange_from from, enum exchange_loss loss)
+void exchange_lost(struct exchange *x, enum exchange_from from, enum exchange_loss loss, mono_us now_us)
 {
     struct side **side = from == FROM_FRONT ? &x->front : &x->back;
     if (x->state == EXCHANGE_OVER || !*side)
         return;
+    exchange_heard(x, now_us);
     (*side)->x = NULL;
     if (from == FROM_BACK) {
         x->back = NULL;
@@ -289,6 +293,7 @@ void exchange_tick(struct exchange *x, mono_ms now)
 {
     if (x->state == EXCHANGE_OVER)
         return;
+    exchange_heard(x, now * 1000);
     if (now >= x->deadline) {
         struct exchange_refusal r = refusal_of(504, FLAG_UT, NULL, "%s did not answer in time", x->service);
         exchange_refuse(x, &r);

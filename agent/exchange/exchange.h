@@ -13,7 +13,8 @@
  *                   +---+--------------+        any state --refused, lost, late--> OVER
  *
  * A side's functions are called from inside the exchange_* functions. They may store and mark, but must not
- * call back into any exchange. After `finish` the exchange has forgotten the side. Policy is judged by the
+ * call back into any exchange. After `finish` the exchange has forgotten the side. Time comes in as `now_us` of the monotonic clock with
+ * all that may begin or end a try, and is kept as the newest that was heard of. Policy is judged by the
  * one view the exchange began with (P33); the far agent judges again, with the caller that the peer's
  * credential vouches for (P34, P35). */
 #ifndef EXCHANGE_EXCHANGE_H
@@ -97,6 +98,7 @@ struct exchange {
     struct addr app;                      /* a local application; port 0: the endpoint's node, by a link */
     bool insists;                         /* on this endpoint, though it failed lately: no other is left */
     bool fresh;                           /* not one of the pool's connections: that was stale */
+    mono_us now_us;                       /* the newest that was told */
     uint32_t connect_ms;
     mono_ms deadline; /* of the whole request; NEVER: none */
     mono_ms look_at;  /* when silence is looked for next */
@@ -124,15 +126,17 @@ void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct h
 /* From the owner: what was wanted. `why`: ERR_REFUSED, ERR_TIMEOUT, ...; ERR_AGAIN: it failed lately and was not even asked, or
  * the network may have lost the question and there is time for another. Another endpoint may be chosen and wanted; if there is
  * none after ERR_AGAIN, the same one, once, with `insists`: then it is to be asked, and waited for within the same connect_ms. */
-void exchange_back_ready(struct exchange *x, struct side *back);
-void exchange_back_failed(struct exchange *x, enum err why);
+void exchange_back_ready(struct exchange *x, struct side *back, mono_us now_us);
+void exchange_back_failed(struct exchange *x, enum err why, mono_us now_us);
 
 /* From the sides. `head` from the back only: 1xx are passed on, 101 begins a tunnel. `v` NULL: no agent
  * refused. */
-void exchange_head(struct exchange *x, const struct http_head *h, const struct mesh_verdict *v);
+void exchange_head(struct exchange *x, const struct http_head *h, const struct mesh_verdict *v,
+                   mono_us now_us);
 size_t exchange_room(const struct exchange *x, enum exchange_from from); /* bytes of DATA that may be given */
 void exchange_data(struct exchange *x, enum exchange_from from, struct bytes d);
-void exchange_end(struct exchange *x, enum exchange_from from, const struct http_head *trailers_or_null);
+void exchange_end(struct exchange *x, enum exchange_from from, const struct http_head *trailers_or_null,
+                  mono_us now_us);
 /* The side is gone, or broke its protocol (`flag` FLAG_NONE: the usual one), and has been forgotten. */
 enum exchange_loss {
     LOSS_CUT,     /* reset, closed too early */
@@ -140,7 +144,7 @@ enum exchange_loss {
     LOSS_REFUSED, /* back: the stream was never looked at (mux: REFUSED) */
     LOSS_BROKEN,  /* not the protocol */
 };
-void exchange_lost(struct exchange *x, enum exchange_from from, enum exchange_loss loss);
+void exchange_lost(struct exchange *x, enum exchange_from from, enum exchange_loss loss, mono_us now_us);
 void exchange_writable(struct exchange *x, enum exchange_from sink); /* that side has room again */
 
 /* Another view is in force. The one it began with stays its own (P33), with one exception: what an overlay let through ends with

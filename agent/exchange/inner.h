@@ -10,6 +10,15 @@ static inline bool exchange_is_http(const struct exchange *x)
 {
     return x->facts.protocol == PROTOCOL_HTTP;
 }
+static inline void exchange_heard(struct exchange *x, mono_us now_us)
+{
+    if (now_us > x->now_us)
+        x->now_us = now_us;
+}
+static inline mono_ms exchange_now(const struct exchange *x)
+{
+    return x->now_us / 1000;
+}
 void exchange_move(struct exchange *x, enum exchange_state to); /* asserts that it may */
 void exchange_tell_owner(struct exchange *x);
 /* OVER: both sides are finished, the owner is told. */

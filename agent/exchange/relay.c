@@ -22,8 +22,10 @@ static void refused_afar(struct exchange *x, const struct mesh_verdict *v)
     exchange_refuse(x, &r);
 }
 
-void exchange_head(struct exchange *x, const struct http_head *h, const struct mesh_verdict *v)
+void exchange_head(struct exchange *x, const struct http_head *h, const struct mesh_verdict *v,
+                   mono_us now_us)
 {
+    exchange_heard(x, now_us);
     x->back_answered = true;
     if (x->state != EXCHANGE_SENDING)
         return; /* mux and h1 refuse a second answer before it gets here */
@@ -70,11 +72,13 @@ static bool is_complete(const struct exchange *x)
     return x->ended[FROM_BACK] && (x->ended[FROM_FRONT] || !x->tunnel);
 }
 
-void exchange_end(struct exchange *x, enum exchange_from from, const struct http_head *trailers_or_null)
+void exchange_end(struct exchange *x, enum exchange_from from, const struct http_head *trailers_or_null,
+                  mono_us now_us)
 {
     struct side *sink = from == FROM_FRONT ? x->back : x->front;
     if (x->state == EXCHANGE_OVER || x->ended[from])
         return;
+    exchange_heard(x, now_us);
     x->ended[from] = true;
     if (from == FROM_FRONT && (!sink || tries_hold_end(x)))
         return; /* told to the back side when there is one */

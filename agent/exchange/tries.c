@@ -84,9 +84,10 @@ bool tries_hold_end(const struct exchange *x)
     return exchange_is_http(x) && x->request.upgrade.len > 0 && !x->tunnel && x->state != EXCHANGE_ANSWERING;
 }
 
-void exchange_back_ready(struct exchange *x, struct side *back)
+void exchange_back_ready(struct exchange *x, struct side *back, mono_us now_us)
 {
     assert(x->state == EXCHANGE_SEEKING && !x->back);
+    exchange_heard(x, now_us);
     exchange_move(x, EXCHANGE_SENDING);
     x->back = back;
     x->back_answered = false;
@@ -131,9 +132,10 @@ static void give_up(struct exchange *x, enum exchange_flag flag, uint16_t status
     exchange_refuse(x, &r);
 }
 
-void exchange_back_failed(struct exchange *x, enum err why)
+void exchange_back_failed(struct exchange *x, enum err why, mono_us now_us)
 {
     assert(x->state == EXCHANGE_SEEKING);
+    exchange_heard(x, now_us);
     if (why == ERR_AGAIN && x->tried.count < TRAFFIC_TRIED_MAX)
         x->tries--; /* nobody was asked: it does not count as a try */
     if (try_again(x, false))

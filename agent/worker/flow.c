@@ -19,7 +19,7 @@ static void on_timer(struct timer *t)
         return;
     if (f->waiting.next && worker_now(f->w) >= f->connect_by) {
         list_remove(&f->waiting);
-        exchange_back_failed(&f->x, ERR_TIMEOUT);
+        exchange_back_failed(&f->x, ERR_TIMEOUT, net_now_us());
     }
     if (f->x.state != EXCHANGE_OVER)
         rearm(f);
@@ -85,7 +85,6 @@ static void flow_end(struct flow *f)
     struct worker *w = f->w;
     stop_waiting(f);
     wheel_clear(&w->wheel, &f->timer);
-    f->x.facts.ended_us = net_now_us();
     observe_facts(w, &f->x.facts);
     exchange_fini(&f->x);
     list_remove(&f->in_worker);
@@ -126,14 +125,14 @@ void flow_dial_done(struct flow *f, struct side *back)
     if (f->x.state == EXCHANGE_OVER)
         return;
     f->dialing = NULL;
-    exchange_back_ready(&f->x, back);
+    exchange_back_ready(&f->x, back, net_now_us());
 }
 
 void flow_dial_failed(struct flow *f, enum err why)
 {
     f->dialing = NULL;
     if (f->x.state != EXCHANGE_OVER)
-        exchange_back_failed(&f->x, why);
+        exchange_back_failed(&f->x, why, net_now_us());
 }
 
 static const struct policy_overlay *overlay_of(const struct policy *p)

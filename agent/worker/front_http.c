@@ -60,7 +60,7 @@ static void die(struct front_http *f, bool flush_first)
         return;
     f->state = FRONT_DEAD;
     if (f->side.x)
-        exchange_lost(f->side.x, FROM_FRONT, LOSS_CUT);
+        exchange_lost(f->side.x, FROM_FRONT, LOSS_CUT, net_now_us());
     if (flush_first) {
         worker_write(f->w, f->conn, &f->out);
         net_conn_free_flush(f->conn, LINGER_MS);
@@ -161,14 +161,14 @@ static void request_complete(struct front_http *f, const struct http_head *trail
     }
     f->state = FRONT_WAIT;
     if (f->side.x)
-        exchange_end(f->side.x, FROM_FRONT, trailers);
+        exchange_end(f->side.x, FROM_FRONT, trailers, net_now_us());
 }
 
 static void bad_request(struct front_http *f, const struct h1_event *ev)
 {
     metric_add(f->w->bad_requests, 1);
     if (f->side.x)
-        exchange_lost(f->side.x, FROM_FRONT, LOSS_BROKEN);
+        exchange_lost(f->side.x, FROM_FRONT, LOSS_BROKEN, net_now_us());
     if (!f->answered && f->state != FRONT_DRAIN) {
         struct buf out = worker_buf(f->w);
         char text[128];
@@ -250,7 +250,7 @@ static void at_eof(struct front_http *f)
     if (f->tunnel && f->state == FRONT_BODY) {
         f->state = FRONT_WAIT;
         if (f->side.x)
-            exchange_end(f->side.x, FROM_FRONT, NULL);
+            exchange_end(f->side.x, FROM_FRONT, NULL, net_now_us());
     } else if (f->state !=
                FRONT_WAIT) { /* a complete request is answered although its client sends no more */
         die(f, f->state != FRONT_BODY);

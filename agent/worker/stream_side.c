@@ -74,7 +74,7 @@ static void lost(struct stream_side *s, enum exchange_loss loss)
     struct exchange *x = s->side.x;
     die(s);
     if (x)
-        exchange_lost(x, s->from, loss);
+        exchange_lost(x, s->from, loss, net_now_us());
 }
 
 /* --- out ----------------------------------------------------------------------------------- */
@@ -254,7 +254,7 @@ static bool read_response(struct stream_side *s, struct bytes payload)
     bool has_head = !v.refused && s->side.x->facts.protocol == PROTOCOL_HTTP;
     bool sound = (h.status != 0) == has_head;
     if (sound)
-        exchange_head(s->side.x, has_head ? &h : NULL, &v);
+        exchange_head(s->side.x, has_head ? &h : NULL, &v, net_now_us());
     http_head_fini(&h);
     return sound;
 }
@@ -292,7 +292,7 @@ static enum step apply(struct stream_side *s, const struct mux_message *m, size_
             return STEP_STOP; /* they wait for the back side, as bytes do */
         return read_trailers(s, m->payload) ? STEP_ON : STEP_BROKEN;
     case MUX_END:
-        exchange_end(s->side.x, s->from, s->trailers);
+        exchange_end(s->side.x, s->from, s->trailers, net_now_us());
         return STEP_ON;
     case MUX_RESET:
         lost(s, m->code == (uint32_t)MUX_CODE_REFUSED ? LOSS_REFUSED : LOSS_CUT);

@@ -353,10 +353,10 @@ static void the_far_agents_refusal_is_told_in_our_words(void **state)
     struct mesh_verdict v = {
         .refused = 1, .flag = bytes_str("UAEX"), .reason = bytes_str("403 9 no-evil denied by rule no-evil")};
     begin(t, EXCHANGE_NEAR, 1, "GET", "/");
-    exchange_end(&t->x, FROM_FRONT, NULL);
-    exchange_back_ready(&t->x, &t->back.side);
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
     buf_consume(&t->log, t->log.len);
-    exchange_head(&t->x, NULL, &v);
+    exchange_head(&t->x, NULL, &v, t->now_us);
     expect_log(t, "front head 403 UAEX [403 9 no-evil denied by rule no-evil]\nfront data denied by rule "
                   "no-evil\nfront end\n"
                   "back finish clean\nfront finish clean\n");
@@ -371,8 +371,8 @@ static void a_far_agent_cannot_make_us_say_anything_else(void **state)
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         struct mesh_verdict v = {.refused = 1, .flag = bytes_str("??"), .reason = bytes_str(lines[i])};
         begin(t, EXCHANGE_NEAR, 1, "GET", "/");
-        exchange_back_ready(&t->x, &t->back.side);
-        exchange_head(&t->x, NULL, &v);
+        exchange_back_ready(&t->x, &t->back.side, t->now_us);
+        exchange_head(&t->x, NULL, &v, t->now_us);
         assert_true(t->x.facts.status >= 400 && t->x.facts.status <= 599);
         exchange_fini(&t->x);
     }

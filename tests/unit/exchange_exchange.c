@@ -10,9 +10,9 @@ static struct http_head response(uint16_t status)
 static void answer(struct story *t, uint16_t status, const char *body)
 {
     struct http_head h = response(status);
-    exchange_head(&t->x, &h, NULL);
+    exchange_head(&t->x, &h, NULL, t->now_us);
     exchange_data(&t->x, FROM_BACK, bytes_str(body));
-    exchange_end(&t->x, FROM_BACK, NULL);
+    exchange_end(&t->x, FROM_BACK, NULL, t->now_us);
 }
 static void a_request_goes_out_and_its_answer_comes_back(void **state)
 {
@@ -25,11 +25,11 @@ static void a_request_goes_out_and_its_answer_comes_back(void **state)
     assert_int_equal(t->x.connect_ms, 2000);
     assert_int_equal(traffic_outstanding(t->traffic, t->x.endpoint), 1);
     assert_int_equal(exchange_room(&t->x, FROM_FRONT), 0); /* nobody to give a body to yet */
-    exchange_back_ready(&t->x, &t->back.side);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
     expect_log(t, "back head POST /buy\nfront resume\n");
     assert_int_equal(exchange_room(&t->x, FROM_FRONT), 1000);
     exchange_data(&t->x, FROM_FRONT, bytes_str("order"));
-    exchange_end(&t->x, FROM_FRONT, NULL);
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
     answer(t, 201, "done");
     expect_log(t, "back data order\nback end\nfront head 201\nfront data done\nfront end\nback finish "
                   "clean\nfront finish clean\n");
@@ -48,9 +48,9 @@ static void the_end_of_a_request_without_body_waits_for_the_back_side(void **sta
 {
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 1, "GET", "/");
-    exchange_end(&t->x, FROM_FRONT, NULL);
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
     expect_log(t, "");
-    exchange_back_ready(&t->x, &t->back.side);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
     expect_log(t, "back head GET /\nback end\nfront resume\n");
 }
 
@@ -60,14 +60,14 @@ static void a_dead_agent_costs_one_more_try_on_another(void **state)
     begin(t, EXCHANGE_NEAR, 2, "GET", "/");
     const struct view_endpoint *first = t->x.endpoint;
     assert_true(has_news(t));
-    exchange_back_failed(&t->x, ERR_REFUSED);
+    exchange_back_failed(&t->x, ERR_REFUSED, t->now_us);
     assert_int_equal(t->x.state, EXCHANGE_SEEKING);
     assert_true(has_news(t));
     assert_ptr_not_equal(t->x.endpoint, first);
     assert_int_equal(traffic_outstanding(t->traffic, first), 0);
     expect_log(t, "");
-    exchange_back_ready(&t->x, &t->back.side);
-    exchange_end(&t->x, FROM_FRONT, NULL);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
     answer(t, 200, "ok");
     assert_int_equal(t->x.facts.status, 200);
     assert_true(t->x.facts.retried);
@@ -78,8 +78,8 @@ static void two_dead_agents_are_503_urx(void **state)
 {
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 2, "GET", "/");
-    exchange_back_failed(&t->x, ERR_REFUSED);
-    exchange_back_failed(&t->x, ERR_TIMEOUT);
+    exchange_back_failed(&t->x, ERR_REFUSED, t->now_us);
+    exchange_back_failed(&t->x, ERR_TIMEOUT, t->now_us);
     assert_int_equal(t->x.state, EXCHANGE_OVER);
     assert_int_equal(t->x.facts.status, 503);
     assert_int_equal(t->x.facts.flag, FLAG_URX);
@@ -89,10 +89,10 @@ static void an_endpoint_that_is_not_even_asked_does_not_cost_the_retry(void **st
 {
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 3, "GET", "/");
-    exchange_back_failed(&t->x, ERR_AGAIN); /* its link failed a moment ago */
-    exchange_back_failed(&t->x, ERR_REFUSED);
+    exchange_back_failed(&t->x, ERR_AGAIN, t->now_us); /* its link failed a moment ago */
+    exchange_back_failed(&t->x, ERR_REFUSED, t->now_us);
     assert_int_equal(t->x.state, EXCHANGE_SEEKING); /* the third of three */
-    exchange_back_failed(&t->x, ERR_REFUSED);
+    exchange_back_failed(&t->x, ERR_REFUSED, t->now_us);
     assert_int_equal(t->x.facts.flag, FLAG_URX);
 }
 
@@ -102,17 +102,17 @@ static void the_last_endpoint_is_asked_although_it_failed_a_moment_ago(void **st
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 2, "GET", "/");
     const struct view_endpoint *first = t->x.endpoint;
-    exchange_back_failed(&t->x, ERR_AGAIN);
+    exchange_back_failed(&t->x, ERR_AGAIN, t->now_us);
     assert_ptr_not_equal(t->x.endpoint, first);
     assert_false(t->x.insists);
     const struct view_endpoint *last = t->x.endpoint;
-    exchange_back_failed(&t->x, ERR_AGAIN);
+    exchange_back_failed(&t->x, ERR_AGAIN, t->now_us);
     assert_int_equal(t->x.state, EXCHANGE_SEEKING);
     assert_true(t->x.insists);
     assert_ptr_equal(t->x.endpoint, last);
     assert_int_equal(traffic_outstanding(t->traffic, last), 1);
-    exchange_back_ready(&t->x, &t->back.side);
-    exchange_end(&t->x, FROM_FRONT, NULL);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
     answer(t, 200, "ok");
     assert_int_equal(t->x.facts.status, 200);
     assert_false(t->x.facts.retried); /* the agents were asked once */
@@ -123,9 +123,9 @@ static void who_insists_and_fails_is_told_why(void **state)
 {
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 1, "GET", "/");
-    exchange_back_failed(&t->x, ERR_AGAIN);
+    exchange_back_failed(&t->x, ERR_AGAIN, t->now_us);
     assert_true(t->x.insists);
-    exchange_back_failed(&t->x, ERR_TIMEOUT);
+    exchange_back_failed(&t->x, ERR_TIMEOUT, t->now_us);
     assert_int_equal(t->x.state, EXCHANGE_OVER);
     assert_int_equal(t->x.facts.status, 503);
     assert_int_equal(t->x.facts.flag, FLAG_UF);
@@ -135,7 +135,7 @@ static void the_only_agent_dead_is_503_uf(void **state)
 {
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 1, "GET", "/");
-    exchange_back_failed(&t->x, ERR_REFUSED);
+    exchange_back_failed(&t->x, ERR_REFUSED, t->now_us);
     assert_int_equal(t->x.facts.status, 503);
     assert_int_equal(t->x.facts.flag, FLAG_UF);
 }
@@ -156,12 +156,12 @@ static void what_may_be_sent_twice(void **state)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct http_head cont = response(100);
         begin(t, EXCHANGE_NEAR, 2, table[i].method, "/");
-        exchange_back_ready(&t->x, &t->back.side);
+        exchange_back_ready(&t->x, &t->back.side, t->now_us);
         if (table[i].body_sent)
             exchange_data(&t->x, FROM_FRONT, bytes_str("x"));
         if (table[i].answered)
-            exchange_head(&t->x, &cont, NULL);
-        exchange_lost(&t->x, FROM_BACK, table[i].loss);
+            exchange_head(&t->x, &cont, NULL, t->now_us);
+        exchange_lost(&t->x, FROM_BACK, table[i].loss, t->now_us);
         assert_int_equal(t->x.state, table[i].again ? EXCHANGE_SEEKING : EXCHANGE_OVER);
         if (!table[i].again)
             assert_int_equal(t->x.facts.status, table[i].loss == LOSS_REFUSED ? 503 : 502);
@@ -173,14 +173,14 @@ static void a_stale_connection_is_replaced_by_a_fresh_one_to_the_same_applicatio
 {
     struct story *t = *state;
     begin(t, EXCHANGE_FAR, 0, "GET", "/");
-    exchange_end(&t->x, FROM_FRONT, NULL);
-    exchange_back_ready(&t->x, &t->back.side);
-    exchange_lost(&t->x, FROM_BACK, LOSS_STALE);
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
+    exchange_lost(&t->x, FROM_BACK, LOSS_STALE, t->now_us);
     assert_true(t->x.fresh);
     assert_int_equal(t->x.app.port, 8080);
-    exchange_back_ready(&t->x, &t->other.side);
+    exchange_back_ready(&t->x, &t->other.side, t->now_us);
     expect_log(t, "back head GET /\nback end\nfront resume\nother head GET /\nother end\nfront resume\n");
-    exchange_lost(&t->x, FROM_BACK, LOSS_STALE); /* not a third time */
+    exchange_lost(&t->x, FROM_BACK, LOSS_STALE, t->now_us); /* not a third time */
     assert_int_equal(t->x.facts.status, 502);
     assert_int_equal(t->x.facts.flag, FLAG_UC);
 }
@@ -190,11 +190,11 @@ static void half_an_answer_is_cut(void **state)
     struct story *t = *state;
     struct http_head h = response(200);
     begin(t, EXCHANGE_NEAR, 1, "GET", "/");
-    exchange_end(&t->x, FROM_FRONT, NULL);
-    exchange_back_ready(&t->x, &t->back.side);
-    exchange_head(&t->x, &h, NULL);
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
+    exchange_head(&t->x, &h, NULL, t->now_us);
     exchange_data(&t->x, FROM_BACK, bytes_str("half"));
-    exchange_lost(&t->x, FROM_BACK, LOSS_CUT);
+    exchange_lost(&t->x, FROM_BACK, LOSS_CUT, t->now_us);
     expect_log(
         t, "back head GET /\nback end\nfront resume\nfront head 200\nfront data half\nfront finish cut\n");
     assert_int_equal(t->x.facts.flag, FLAG_UC);
@@ -204,8 +204,8 @@ static void a_client_that_leaves_cuts_the_back_side(void **state)
 {
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 1, "GET", "/");
-    exchange_back_ready(&t->x, &t->back.side);
-    exchange_lost(&t->x, FROM_FRONT, LOSS_CUT);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
+    exchange_lost(&t->x, FROM_FRONT, LOSS_CUT, t->now_us);
     expect_log(t, "back head GET /\nfront resume\nback finish cut\n");
     assert_int_equal(t->x.facts.flag, FLAG_DC);
     assert_int_equal(t->x.facts.status, 0);
@@ -216,7 +216,7 @@ static void a_client_that_leaves_while_seeking_is_news_for_the_owner(void **stat
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 1, "GET", "/");
     assert_true(has_news(t));
-    exchange_lost(&t->x, FROM_FRONT, LOSS_CUT);
+    exchange_lost(&t->x, FROM_FRONT, LOSS_CUT, t->now_us);
     assert_true(has_news(t));
     assert_int_equal(t->x.state, EXCHANGE_OVER);
 }
@@ -228,7 +228,7 @@ static void the_deadline_covers_all_of_it(void **state)
     assert_int_equal(t->x.deadline, 11000);
     assert_int_equal(exchange_left_ms(&t->x, 4000), 7000);
     assert_int_equal(exchange_left_ms(&t->x, 12000), 1);
-    exchange_back_ready(&t->x, &t->back.side);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
     exchange_tick(&t->x, 10999);
     assert_int_equal(t->x.state, EXCHANGE_SENDING);
     exchange_tick(&t->x, 11000);
@@ -249,8 +249,8 @@ static void silence_ends_what_has_no_deadline_and_any_byte_renews_it(void **stat
     ask.protocol = PROTOCOL_TCP;
     ask.service = bytes_str("db");
     begin_with(t, EXCHANGE_NEAR, 1, &ask, NULL);
-    exchange_back_ready(&t->x, &t->back.side);
-    exchange_head(&t->x, NULL, NULL);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
+    exchange_head(&t->x, NULL, NULL, t->now_us);
     buf_consume(&t->log, t->log.len);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(exchange_tick_at(&t->x), now += LOOK);
@@ -289,7 +289,7 @@ static void an_early_answer_ends_the_exchange_although_the_request_has_not(void 
 {
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 1, "POST", "/");
-    exchange_back_ready(&t->x, &t->back.side);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
     answer(t, 413, "too big");
     expect_log(t, "back head POST /\nfront resume\nfront head 413\nfront data too big\nfront end\nback "
                   "finish cut\nfront finish cut\n");
@@ -301,11 +301,11 @@ static void continue_is_passed_on_and_is_not_the_answer(void **state)
     struct story *t = *state;
     struct http_head cont = response(100);
     begin(t, EXCHANGE_NEAR, 1, "POST", "/");
-    exchange_back_ready(&t->x, &t->back.side);
-    exchange_head(&t->x, &cont, NULL);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
+    exchange_head(&t->x, &cont, NULL, t->now_us);
     assert_int_equal(t->x.state, EXCHANGE_SENDING);
     exchange_data(&t->x, FROM_FRONT, bytes_str("body"));
-    exchange_end(&t->x, FROM_FRONT, NULL);
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
     answer(t, 200, "ok");
     expect_log(t, "back head POST /\nfront resume\nfront head 100\nback data body\nback end\nfront head "
                   "200\nfront data ok\nfront end\n"
@@ -325,16 +325,16 @@ static void an_upgrade_that_is_granted_is_a_tunnel_without_deadline(void **state
     struct exchange_ask ask = ask_http(t);
     struct http_head h = upgrade_request(), yes = response(101);
     begin_with(t, EXCHANGE_NEAR, 1, &ask, &h);
-    exchange_end(&t->x, FROM_FRONT, NULL);
-    exchange_back_ready(&t->x, &t->back.side);
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
     expect_log(t, "back head GET /ws\nfront resume\n"); /* its end is held: the direction may go on */
-    exchange_head(&t->x, &yes, NULL);
+    exchange_head(&t->x, &yes, NULL, t->now_us);
     assert_true(t->x.tunnel);
     assert_true(t->x.deadline == NEVER);
     exchange_data(&t->x, FROM_FRONT, bytes_str("frame"));
-    exchange_end(&t->x, FROM_BACK, NULL);
+    exchange_end(&t->x, FROM_BACK, NULL, t->now_us);
     assert_int_equal(t->x.state, EXCHANGE_ANSWERING); /* each direction ends by itself */
-    exchange_end(&t->x, FROM_FRONT, NULL);
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
     expect_log(t, "front head 101\nfront resume\nback data frame\nfront end\nback end\nback finish "
                   "clean\nfront finish clean\n");
 }
@@ -345,8 +345,8 @@ static void an_upgrade_that_is_not_granted_ends_like_any_request(void **state)
     struct exchange_ask ask = ask_http(t);
     struct http_head h = upgrade_request();
     begin_with(t, EXCHANGE_NEAR, 1, &ask, &h);
-    exchange_end(&t->x, FROM_FRONT, NULL);
-    exchange_back_ready(&t->x, &t->back.side);
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
     answer(t, 200, "no");
     expect_log(t, "back head GET /ws\nfront resume\nback end\nfront head 200\nfront data no\nfront end\nback "
                   "finish clean\nfront finish clean\n");
@@ -360,12 +360,12 @@ static void tcp_is_bytes_and_each_direction_ends_by_itself(void **state)
     ask.service = bytes_str("db");
     begin_with(t, EXCHANGE_NEAR, 1, &ask, NULL);
     assert_true(t->x.deadline == NEVER);
-    exchange_back_ready(&t->x, &t->back.side);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
     exchange_data(&t->x, FROM_FRONT, bytes_str("select"));
-    exchange_end(&t->x, FROM_FRONT, NULL);
-    exchange_head(&t->x, NULL, NULL);
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
+    exchange_head(&t->x, NULL, NULL, t->now_us);
     exchange_data(&t->x, FROM_BACK, bytes_str("rows"));
-    exchange_end(&t->x, FROM_BACK, NULL);
+    exchange_end(&t->x, FROM_BACK, NULL, t->now_us);
     expect_log(t,
                "back head\nfront resume\nback data select\nback end\nfront head\nfront data rows\nfront end\n"
                "back finish clean\nfront finish clean\n");
@@ -390,7 +390,7 @@ static void room_is_the_sinks_and_resume_is_the_sources(void **state)
 {
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 1, "POST", "/");
-    exchange_back_ready(&t->x, &t->back.side);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
     buf_consume(&t->log, t->log.len);
     t->back.room = 7;
     t->front.room = 9;
@@ -405,7 +405,7 @@ static void the_owner_going_away_detaches_both_sides(void **state)
 {
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 1, "GET", "/");
-    exchange_back_ready(&t->x, &t->back.side);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
     buf_consume(&t->log, t->log.len);
     exchange_fini(&t->x);
     expect_log(t, "back finish cut\nfront finish cut\n");

@@ -96,6 +96,7 @@ struct story {
     struct exchange x;
     struct fake front, back, other;
     struct credential web_only;
+    mono_us now_us; /* virtual; stories move it */
 };
 
 static struct view *make_view(struct policy *p, size_t agents)
@@ -135,6 +136,7 @@ static int set_up(void **state)
         fail_msg("%s", buf_str(&c.text));
     buf_fini(&c.text);
     list_init(&t->news);
+    t->now_us = 1000 * 1000;
     t->traffic = traffic_new(NULL, 7);
     t->front = (struct fake){.side = {.ops = &fake_ops}, .name = "front", .log = &t->log, .room = 1000};
     t->back = (struct fake){.side = {.ops = &fake_ops}, .name = "back", .log = &t->log, .room = 1000};
