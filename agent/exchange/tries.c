@@ -8,7 +8,8 @@
 void tries_leave(struct exchange *x)
 {
     if (x->endpoint)
-        traffic_end(x->traffic, x->endpoint, &(struct traffic_outcome){.kind = TRY_CANCELLED}, 0);
+        traffic_end(x->traffic, x->endpoint, &(struct traffic_outcome){.kind = TRY_CANCELLED},
+                    exchange_now(x));
     x->endpoint = NULL;
 }
 
@@ -40,7 +41,8 @@ static struct traffic_choice pick(struct exchange *x)
                               .service = view_service(x->view, bytes_str(x->service)),
                               .subset = x->wanted_subset,
                               .settings = x->settings,
-                              .tried = &x->tried};
+                              .tried = &x->tried,
+                              .now = exchange_now(x)};
     return traffic_pick(x->traffic, &ask);
 }
 
@@ -56,7 +58,7 @@ static bool choose(struct exchange *x)
         return false;
     }
     traffic_tried_add(&x->tried, e);
-    traffic_begin(x->traffic, e, 0);
+    traffic_begin(x->traffic, e, exchange_now(x));
     x->endpoint = e;
     x->app = e->node ? (struct addr){0} : e->local;
     x->facts.local = !e->node;
