@@ -298,9 +298,9 @@ static struct rollout_member member_of(const struct sim_bundle *b, uint32_t host
                                        const struct signed_policy *says)
 {
     struct rollout_member m = {.id = *id, .turn = b->turn[host]};
-    m.is_new =
-        says->epoch == b->doc.epoch && says->version == b->doc.version && hash_eq(&says->hash, &b->doc.hash);
-    rollout_take_report(&m, &says->rollout, b->doc.epoch, b->doc.version);
+    const struct bundle_id of = {b->doc.epoch, b->doc.version, b->doc.hash},
+                           in_force = {says->epoch, says->version, says->hash};
+    rollout_take_record(&m, &of, &in_force, &says->rollout);
     return m;
 }
 

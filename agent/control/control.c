@@ -88,6 +88,7 @@ struct view *control_build_view(struct control *c)
         return NULL;
     view_builder_proof(b, c->identity.proof);
     view_builder_time(b, control_wall_least(c));
+    view_builder_policy_hash(b, &c->enforced.hash);
     enum err e = c->is_revoked ? ERR_OK : add_locals(c, b);
     if (e == ERR_OK && !c->is_revoked)
         e = add_members(c, b);

@@ -180,11 +180,30 @@ void control_changed_policy(struct control *c)
              (unsigned long long)c->enforced.epoch);
 }
 
+/* Of two bundles of one version the lower hash is kept, also when that version was halted: all agents hold the same. */
+static void answer_staged(struct control *c)
+{
+    const struct staged *g = &c->staged;
+    char text[240];
+    if (g->state.halted)
+        snprintf(
+            text, sizeof text,
+            "another bundle of version %llu was halted, and what was halted is a version: this one is held "
+            "as halted, too, and does not come into force; raise `version:` and sign again",
+            (unsigned long long)g->version);
+    else
+        snprintf(
+            text, sizeof text,
+            "version %llu is held here and on its way to every agent; it comes into force in %zu steps: see "
+            "`starling status`",
+            (unsigned long long)g->version, g->state.rule->step_count);
+    control_answer_publisher(c, TICKET_STAGED, g->state.halted ? ERR_STALE : ERR_OK, text);
+}
+
 void control_staged_stored(struct control *c, enum err outcome)
 {
     struct staged_self self = control_staged_self(c);
     struct hash was = c->enforced.hash;
-    char text[160];
     if (!staged_confirmed(&c->staged, &c->enforced, c->store, outcome, &self, control_wall(c))) {
         control_refuse_publisher(c, TICKET_STAGED, "policy", "bundle", outcome);
         return;
@@ -193,14 +212,10 @@ void control_staged_stored(struct control *c, enum err outcome)
         control_enforce(c);
     else /* its twin is gone from force */
         control_changed_policy(c);
-    snprintf(text, sizeof text,
-             "version %llu is held here and on its way to every agent; it comes into force in %zu steps: see "
-             "`starling status`",
-             (unsigned long long)c->staged.version, c->staged.state.rule->step_count);
     log_info("policy", "version %llu (epoch %llu) is to be rolled out in %zu steps; this host is of step %zu",
              (unsigned long long)c->staged.version, (unsigned long long)c->staged.epoch,
              c->staged.state.rule->step_count, c->staged.state.own_step + 1);
-    control_answer_publisher(c, TICKET_STAGED, ERR_OK, text);
+    answer_staged(c);
     control_rollout_step(c); /* it may be our turn */
 }
 

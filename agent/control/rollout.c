@@ -17,15 +17,24 @@ mono_ms control_rollout_deadline(const struct control *c)
 
 /* -- what the members say ---------------------------------------------------------------------- */
 
+static struct bundle_id rolled_out(const struct staged *g)
+{
+    return (struct bundle_id){g->epoch, g->version, g->hash};
+}
+
+static struct bundle_id in_force(const struct control *c)
+{
+    return (struct bundle_id){c->enforced.epoch, c->enforced.version, c->enforced.hash};
+}
+
 static struct rollout_member member_of(const struct control *c, const struct member *m)
 {
     const struct staged *g = &c->staged;
     const struct record *r = &m->record;
+    const struct bundle_id of = rolled_out(g), has = {r->policy_epoch, r->policy_version, r->policy_hash};
     struct rollout_member out = {.id = m->id, .is_live = member_is_live(m)};
     out.turn = rollout_turn(policy_rollout(g->rules), &g->hash, &m->id, &r->credential.labels);
-    out.is_new =
-        r->policy_epoch == g->epoch && r->policy_version == g->version && hash_eq(&r->policy_hash, &g->hash);
-    rollout_take_report(&out, &r->rollout, g->epoch, g->version);
+    rollout_take_record(&out, &of, &has, &r->rollout);
     return out;
 }
 
@@ -33,9 +42,10 @@ static struct rollout_member self_of(const struct control *c)
 {
     const struct staged *g = &c->staged;
     const struct staged_self self = control_staged_self(c);
-    struct rollout_member out = {.id = *self.id, .is_live = true, .is_new = g->entered};
+    const struct bundle_id of = rolled_out(g), has = in_force(c);
+    struct rollout_member out = {.id = *self.id, .is_live = true};
     out.turn = rollout_turn(policy_rollout(g->rules), &g->hash, self.id, self.labels);
-    rollout_take_report(&out, &c->own.rollout, g->epoch, g->version);
+    rollout_take_record(&out, &of, &has, &c->own.rollout);
     return out;
 }
 
@@ -100,8 +110,12 @@ static void report(struct control *c, const struct rollout_member *list, size_t 
 {
     struct staged *g = &c->staged;
     struct record_rollout counted = {.epoch = g->epoch, .version = g->version};
-    counted.before = workers_count(c->workers, g->entered ? g->other.version : c->enforced.version);
-    counted.after = workers_count(c->workers, g->version);
+    const struct bundle_id new = rolled_out(g),
+                           old = g->entered
+                                     ? (struct bundle_id){g->other.epoch, g->other.version, g->other.hash}
+                                     : in_force(c);
+    counted.before = workers_count(c->workers, &old);
+    counted.after = workers_count(c->workers, &new);
     c->own_dirty |=
         rollout_report(&g->state, counted, is_asked(c, list, count), &c->own.rollout, &g->report_at, c->now);
 }

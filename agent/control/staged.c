@@ -178,6 +178,12 @@ static void say(struct buf *why, enum err e, uint64_t version)
                     "lower hash; raise `version:` and sign again");
 }
 
+/* A halt is the version's: another bundle of it begins as halted, or whoever signs the same number twice would set it going again. */
+static enum rollout_cause halt_of_twin(const struct staged *g, const struct staged_policy *p)
+{
+    return is_twin(g, p->epoch, p->version) ? g->state.halted : ROLLOUT_NONE;
+}
+
 /* Once for each time that it is seen: of what is in force, enforced_offer() raises it. */
 static void alarm_twin(const struct staged *g, struct enforced *f, const struct bundle *b, enum err judged)
 {
@@ -201,7 +207,8 @@ enum err staged_offer(struct staged *g, struct enforced *f, struct store *s, con
     if (e == ERR_EXISTS && g->state.halted)
         e = ERR_STALE; /* for good, and no success */
     say(why, e, p.version);
-    if (e == ERR_OK && (e = save(s, false, ROLLOUT_NONE, buf_bytes(&p.bundle), ticket)) != ERR_OK)
+    enum rollout_cause halted = halt_of_twin(g, &p);
+    if (e == ERR_OK && (e = save(s, false, halted, buf_bytes(&p.bundle), ticket)) != ERR_OK)
         buf_addf(why, "the bundle cannot be stored: %s; what is in force stays", err_text(e));
     if (e == ERR_OK) {
         g->next.busy = true;
@@ -234,6 +241,7 @@ bool staged_confirmed(struct staged *g, struct enforced *f, struct store *s, enu
     }
     bool goes_back = g->entered && is_twin(g, g->next.policy.epoch, g->next.policy.version),
          to_nothing = goes_back && !g->other.policy;
+    enum rollout_cause halted = halt_of_twin(g, &g->next.policy);
     if (goes_back)
         change_places(g, f);
     else
@@ -241,7 +249,7 @@ bool staged_confirmed(struct staged *g, struct enforced *f, struct store *s, enu
     policy_drop(&g->other);
     g->other = g->next.policy;
     g->next.policy = (struct staged_policy){.policy = NULL};
-    begin(g, self, to_nothing, ROLLOUT_NONE);
+    begin(g, self, to_nothing, halted);
     if (to_nothing) { /* to deny everything is not to go back */
         change_places(g, f);
         save_marks(g, f, s);

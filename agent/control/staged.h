@@ -57,7 +57,8 @@ must_check enum err staged_offer(struct staged *g, struct enforced *f, struct st
                                  const struct root *root, struct bytes bundle, wall_s now, uint64_t ticket,
                                  struct buf *why);
 /* The store has answered. True: it is staged now, in the place of the one before. If that was in force here, it stays, unless it
- * was of the same version: then what was before both is in force again, or the new one if there was nothing. */
+ * was of the same version: then what was before both is in force again, or the new one if there was nothing; and if that was
+ * halted, so is this one, for a halt is the version's. */
 bool staged_confirmed(struct staged *g, struct enforced *f, struct store *s, enum err outcome,
                       const struct staged_self *self, wall_s now);
 /* Moves to what `state` says; who is to go back and does not know to what stays until staged_take_base(). True: the policy in

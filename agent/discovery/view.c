@@ -162,6 +162,11 @@ void view_builder_proof(struct view_builder *b, struct proof *p)
     b->view->proof = proof_ref(p);
 }
 
+void view_builder_policy_hash(struct view_builder *b, const struct hash *hash)
+{
+    b->view->policy_hash = *hash;
+}
+
 void view_builder_time(struct view_builder *b, wall_s least)
 {
     b->view->time_least = least;

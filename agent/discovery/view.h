@@ -48,6 +48,7 @@ struct view {
     struct node_id self;
     struct policy *policy; /* NULL: none yet, everything is denied */
     uint64_t policy_epoch, policy_version;
+    struct hash policy_hash; /* of the bundle; zeros: not given */
     size_t node_count;
     struct view_node *node; /* sorted by id */
     size_t service_count;
@@ -84,6 +85,8 @@ void view_builder_vouched(struct view_builder *b, struct vouched *v);
 void view_builder_proof(struct view_builder *b, struct proof *p);
 /* For time_least. */
 void view_builder_time(struct view_builder *b, wall_s least);
+/* For policy_hash. */
+void view_builder_policy_hash(struct view_builder *b, const struct hash *hash);
 /* The estimated round trip to the member that was added last, us; 0, also for this host's own record: changes nothing. */
 void view_builder_rtt(struct view_builder *b, uint32_t us);
 /* Takes a reference to the policy (may be NULL). Frees the builder. NULL: no memory. The same members in any

@@ -71,7 +71,7 @@ void exchange_init(struct exchange *x, enum exchange_role role, struct view *vie
     x->deadline = NEVER;
     x->facts.role = role;
     x->facts.began_us = now_us;
-    x->facts.policy_version = view->policy_version;
+    x->facts.policy = (struct bundle_id){view->policy_epoch, view->policy_version, view->policy_hash};
     front->x = x;
 }
 

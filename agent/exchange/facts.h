@@ -55,8 +55,8 @@ struct facts {
     bool cut;          /* ended before both directions were complete */
     bool local;        /* the endpoint is on this very host */
     bool retried;
-    struct node_id endpoint; /* whose; zero when none was chosen or local */
-    uint64_t policy_version;
+    struct node_id endpoint;       /* whose; zero when none was chosen or local */
+    struct bundle_id policy;       /* by which it was decided; version 0: there was none */
     uint64_t bytes_up, bytes_down; /* of bodies */
     mono_us began_us, ended_us;
 };

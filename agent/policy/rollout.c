@@ -84,11 +84,17 @@ mono_ms rollout_look_every(const struct policy_rollout *rule)
 
 /* -- reports ----------------------------------------------------------------------------------- */
 
-void rollout_take_report(struct rollout_member *out, const struct record_rollout *said, uint64_t epoch,
-                         uint64_t version)
+void rollout_take_record(struct rollout_member *out, const struct bundle_id *of,
+                         const struct bundle_id *in_force, const struct record_rollout *said)
 {
-    out->has_report = said->version == version && said->epoch == epoch;
+    bool is_version = in_force->version == of->version && in_force->epoch == of->epoch;
+    out->is_new = is_version && hash_eq(&in_force->hash, &of->hash);
+    out->has_report = said->version == of->version && said->epoch == of->epoch;
     out->says_halted = said->halted;
+    if (is_version && !out->is_new) { /* its twin */
+        out->has_report &= said->halted;
+        return;
+    }
     out->before = said->before;
     out->after = said->after;
 }

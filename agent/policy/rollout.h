@@ -82,9 +82,11 @@ mono_ms rollout_report_every(const struct policy_rollout *rule);
 
 /* -- reports ----------------------------------------------------------------------------------- */
 
-/* Of a member's record: what it says of the version that is rolled out. */
-void rollout_take_report(struct rollout_member *out, const struct record_rollout *said, uint64_t epoch,
-                         uint64_t version);
+/* Of a member's record: does it enforce what is rolled out, `of`, and what does it say of it? Two bundles may carry that version
+ * (control/staged.h): requests are counted by bundle, so what somebody reports while he enforces the other one is not about
+ * this one. A halt is the version's: that one of the two was halted halts the other. */
+void rollout_take_record(struct rollout_member *out, const struct bundle_id *of,
+                         const struct bundle_id *in_force, const struct record_rollout *said);
 /* What the own record is to say of that version after a look, given what was counted here; the numbers of one that was
  * halted stay as they were when it was: they are the evidence for it. True: *said has changed and is to be published.
  * *next_at: before that only a mark changes, no number. It begins with 0. */

@@ -102,7 +102,7 @@ static void log_access(const struct facts *f)
               "%s %s -> %s status %u flag %s rule %s route %s policy %llu up %llu down %llu in %llu us%s%s%s",
               role_names[f->role], f->caller[0] ? f->caller : "(unknown)",
               f->service[0] ? f->service : "(unknown)", f->status, exchange_flag_text(f->flag),
-              f->rule[0] ? f->rule : "-", f->route[0] ? f->route : "-", (unsigned long long)f->policy_version,
+              f->rule[0] ? f->rule : "-", f->route[0] ? f->route : "-", (unsigned long long)f->policy.version,
               (unsigned long long)f->bytes_up, (unsigned long long)f->bytes_down,
               (unsigned long long)(f->ended_us - f->began_us), f->retried ? " retried" : "",
               f->cut ? " cut" : "", f->local ? " local" : "");
@@ -132,7 +132,7 @@ static void record_audit(struct worker *w, const struct facts *f)
         log_info("audit", "%s %s -> %s was %s; without audit, rule %s of policy %llu would have %s it",
                  role_names[f->role], f->caller[0] ? f->caller : "(unknown)", f->service,
                  f->audit_allowed ? "allowed" : "denied", f->audit_rule,
-                 (unsigned long long)f->policy_version, f->audit_allowed ? "denied" : "allowed");
+                 (unsigned long long)f->policy.version, f->audit_allowed ? "denied" : "allowed");
 }
 
 /* What an overlay decided: who acted, and on what, is what is asked afterwards. */

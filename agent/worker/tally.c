@@ -23,20 +23,36 @@ static uint64_t get(const metric_value *v)
     return atomic_load_explicit(v, memory_order_relaxed);
 }
 
-/* The one of this version, or the place of the oldest; -1: it is older than all. Version 0: free, or no policy. */
-static int slot_of(const struct tally *t, uint64_t version)
+static struct bundle_id id_at(const struct tally *t, int at)
 {
-    int oldest = 0;
-    for (int i = 0; i < TALLY_VERSIONS; i++) {
-        if (get(&t->of[i].version) == version)
-            return i;
-        if (get(&t->of[i].version) < get(&t->of[oldest].version))
-            oldest = i;
+    struct bundle_id id = {.epoch = get(&t->of[at].epoch), .version = get(&t->of[at].version)};
+    for (size_t i = 0; i < HASH_BYTES / sizeof(uint64_t); i++) {
+        uint64_t word = get(&t->of[at].hash[i]);
+        memcpy(id.hash.b + i * sizeof word, &word, sizeof word);
     }
-    return get(&t->of[oldest].version) < version ? oldest : -1;
+    return id;
 }
 
-static void restart(struct tally *t, int at, uint64_t version)
+static bool is_older(const struct bundle_id *a, const struct bundle_id *b)
+{
+    return a->epoch < b->epoch || (a->epoch == b->epoch && a->version < b->version);
+}
+
+/* -1: it is not counted yet. */
+static int slot_of(const struct tally *t, const struct bundle_id *of)
+{
+    for (int i = 0; i < TALLY_BUNDLES; i++) {
+        if (get(&t->of[i].version) != of->version)
+            continue;
+        struct bundle_id id = id_at(t, i);
+        if (bundle_id_eq(&id, of))
+            return i;
+    }
+    return -1;
+}
+
+/* Free while it is being made: who reads meanwhile finds nothing. */
+static void restart(struct tally *t, int at, const struct bundle_id *of)
 {
     metric_set(&t->of[at].version, 0);
     metric_set(&t->of[at].requests, 0);
@@ -44,7 +60,31 @@ static void restart(struct tally *t, int at, uint64_t version)
     metric_set(&t->of[at].denied, 0);
     for (size_t i = 0; i < TALLY_BUCKETS; i++)
         metric_set(&t->of[at].in[i], 0);
-    metric_set(&t->of[at].version, version);
+    for (size_t i = 0; i < HASH_BYTES / sizeof(uint64_t); i++) {
+        uint64_t word;
+        memcpy(&word, of->hash.b + i * sizeof word, sizeof word);
+        metric_set(&t->of[at].hash[i], word);
+    }
+    metric_set(&t->of[at].epoch, of->epoch);
+    metric_set(&t->of[at].version, of->version);
+}
+
+/* In the place of the oldest, or of a twin of that; one that is free, with zeros, is older than any. -1: all are newer. */
+static int make_room(struct tally *t, const struct bundle_id *of)
+{
+    struct bundle_id least = id_at(t, 0);
+    int oldest = 0;
+    for (int i = 1; i < TALLY_BUNDLES; i++) {
+        struct bundle_id id = id_at(t, i);
+        if (is_older(&id, &least)) {
+            least = id;
+            oldest = i;
+        }
+    }
+    if (is_older(of, &least))
+        return -1;
+    restart(t, oldest, of);
+    return oldest;
 }
 
 static bool is_failure(const struct facts *f)
@@ -63,28 +103,27 @@ static bool is_failure(const struct facts *f)
 
 void tally_facts(struct tally *t, const struct facts *f)
 {
-    int at = f->policy_version > 0 && !f->refused_afar ? slot_of(t, f->policy_version) : -1;
-    if (at < 0)
+    if (f->policy.version == 0 || f->refused_afar)
         return;
-    if (get(&t->of[at].version) != f->policy_version)
-        restart(t, at, f->policy_version);
+    int at = slot_of(t, &f->policy);
+    if (at < 0 && (at = make_room(t, &f->policy)) < 0)
+        return;
     metric_add(&t->of[at].requests, 1);
     metric_add(&t->of[at].errors, is_failure(f));
     metric_add(&t->of[at].denied, f->flag == FLAG_UAEX);
     metric_add(&t->of[at].in[bucket_of(f->ended_us - f->began_us)], 1);
 }
 
-void tally_add(struct tally_sum *sum, const struct tally *t, uint64_t version)
+void tally_add(struct tally_sum *sum, const struct tally *t, const struct bundle_id *of)
 {
-    for (size_t i = 0; i < TALLY_VERSIONS; i++) {
-        if (version == 0 || get(&t->of[i].version) != version)
-            continue;
-        sum->requests += get(&t->of[i].requests);
-        sum->errors += get(&t->of[i].errors);
-        sum->denied += get(&t->of[i].denied);
-        for (size_t k = 0; k < TALLY_BUCKETS; k++)
-            sum->in[k] += get(&t->of[i].in[k]);
-    }
+    int at = of->version > 0 ? slot_of(t, of) : -1;
+    if (at < 0)
+        return;
+    sum->requests += get(&t->of[at].requests);
+    sum->errors += get(&t->of[at].errors);
+    sum->denied += get(&t->of[at].denied);
+    for (size_t k = 0; k < TALLY_BUCKETS; k++)
+        sum->in[k] += get(&t->of[at].in[k]);
 }
 
 static uint64_t at_most(uint64_t v, uint64_t max)

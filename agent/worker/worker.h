@@ -62,8 +62,8 @@ void workers_publish(struct workers *w, struct view *view); /* takes its own ref
  * control loop. */
 void workers_drain(struct workers *w, void (*done)(void *arg), void *arg);
 void workers_free(struct workers *w); /* joins the threads */
-/* What all workers counted under this version of the policy since it came, or they started. Any thread. */
-struct record_count workers_count(const struct workers *w, uint64_t policy_version);
+/* What all workers counted under this very policy since it came, or they started. Any thread. */
+struct record_count workers_count(const struct workers *w, const struct bundle_id *policy);
 size_t workers_metrics(struct workers *w, struct metrics **sets, size_t cap);
 
 #endif

@@ -138,10 +138,10 @@ size_t workers_metrics(struct workers *all, struct metrics **sets, size_t cap)
     return n;
 }
 
-struct record_count workers_count(const struct workers *all, uint64_t policy_version)
+struct record_count workers_count(const struct workers *all, const struct bundle_id *policy)
 {
     struct tally_sum sum = {.requests = 0};
     for (size_t i = 0; i < all->count; i++)
-        tally_add(&sum, &all->worker[i].tally, policy_version);
+        tally_add(&sum, &all->worker[i].tally, policy);
     return tally_count(&sum);
 }

@@ -17,6 +17,12 @@ struct hash {
     uint8_t b[HASH_BYTES];
 };
 
+/* One signed policy. Order is by (epoch, version); the hash tells apart two that were signed with one version. */
+struct bundle_id {
+    uint64_t epoch, version; /* version 0: none */
+    struct hash hash;
+};
+
 enum { NODE_ID_TEXT_MAX = 8 + 64 + 1, HASH_TEXT_MAX = 64 + 1 };
 
 static inline int node_id_cmp(const struct node_id *a, const struct node_id *b)
@@ -38,6 +44,11 @@ static inline bool node_id_is_zero(const struct node_id *a)
 static inline bool hash_eq(const struct hash *a, const struct hash *b)
 {
     return memcmp(a->b, b->b, HASH_BYTES) == 0;
+}
+
+static inline bool bundle_id_eq(const struct bundle_id *a, const struct bundle_id *b)
+{
+    return a->epoch == b->epoch && a->version == b->version && hash_eq(&a->hash, &b->hash);
 }
 
 /* Writes 2*len lower-case digits and a NUL. */

@@ -153,3 +153,27 @@ CONF
     pids="$pids $!"
     eventually 5 curl -s -o /dev/null "http://127.0.0.1:$1/"
 }
+
+# ask_on PORT...: requests to cart by these entries, some hundred a second at each, until ask_no_more
+ask_on() {
+    cat >"$T/load.py" <<'PY'
+import http.client, os, sys, threading, time
+def run(port):
+    while not os.path.exists(sys.argv[1]):
+        try:
+            c = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            while not os.path.exists(sys.argv[1]):
+                c.request("GET", "/x", headers={"Host": "cart"})
+                c.getresponse().read()
+                time.sleep(0.01)
+        except OSError:
+            time.sleep(0.1)
+threads = [threading.Thread(target=run, args=(int(p),)) for p in sys.argv[2:]]
+[t.start() for t in threads]
+[t.join() for t in threads]
+PY
+    python3 "$T/load.py" "$T/stop" "$@" 2>"$T/load.log" &
+    load=$!
+    pids="$pids $load"
+}
+ask_no_more() { touch "$T/stop"; wait "$load"; }

@@ -36,26 +36,7 @@ P
 publish b "$T/v1.yaml"
 eventually 10 in_force 1 a b c d
 
-# Requests at every agent, until told to stop.
-cat >"$T/load.py" <<'PY'
-import http.client, os, sys, threading, time
-def run(port):
-    while not os.path.exists(sys.argv[1]):
-        try:
-            c = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            while not os.path.exists(sys.argv[1]):
-                c.request("GET", "/x", headers={"Host": "cart"})
-                c.getresponse().read()
-                time.sleep(0.01)
-        except OSError:
-            time.sleep(0.1)
-threads = [threading.Thread(target=run, args=(p,)) for p in (7085, 7185, 7285, 7385)]
-[t.start() for t in threads]
-[t.join() for t in threads]
-PY
-python3 "$T/load.py" "$T/stop" 2>"$T/load.log" &
-load=$!
-pids="$pids $load"
+ask_on 7085 7185 7285 7385
 
 policy 2 15s
 publish d "$T/v2.yaml"
@@ -109,5 +90,4 @@ sed -i 's/version: 1/version: 4/' "$T/v4.yaml"
 publish c "$T/v4.yaml"
 eventually 10 in_force 4 a b c d e early late
 is d status 'o["rollout"]' None
-touch "$T/stop"
-wait "$load"
+ask_no_more

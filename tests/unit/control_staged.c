@@ -294,6 +294,29 @@ static void who_has_entered_goes_back_for_the_twin_with_the_lower_hash(void **st
     twins_fini(&t);
 }
 
+/* Or whoever signs one number twice would set going again what was halted. */
+static void the_twin_of_what_was_halted_is_halted(void **state)
+{
+    struct twins t = twins_of(true, true);
+    (void)state;
+    assert_int_equal(offer(1, false), ERR_OK);
+    assert_int_equal(offer_bytes(buf_bytes(&t.high)), ERR_OK);
+    step_begins(1);
+    g.state.halted = ROLLOUT_DENIED;
+    assert_true(staged_follow(&g, &f, store, NOW));
+    assert_int_equal(offer_bytes(buf_bytes(&t.low)), ERR_OK); /* held, as everywhere */
+    for (int again = 0; again < 2; again++) {
+        assert_true(hash_eq(&g.hash, &t.low_hash) && g.state.halted == ROLLOUT_DENIED);
+        assert_true(f.version == 1 && !g.entered && !rollout_is_in(&g.state));
+        assert_alarm(&t.high_hash);
+        enforced_save(&f, store);
+        restart();
+    }
+    assert_int_equal(offer(3, true), ERR_OK);
+    assert_int_equal(g.state.halted, ROLLOUT_NONE);
+    twins_fini(&t);
+}
+
 /* A member that joined in the middle, before it heard what the others go back to. */
 static void who_has_nothing_to_go_back_to_takes_the_twin(void **state)
 {
@@ -339,6 +362,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_twin_of_what_waits_raises_the_alarm_in_both_orders, begin, end),
         cmocka_unit_test_setup_teardown(who_has_entered_goes_back_for_the_twin_with_the_lower_hash, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(the_twin_of_what_was_halted_is_halted, begin, end),
         cmocka_unit_test_setup_teardown(who_has_nothing_to_go_back_to_takes_the_twin, begin, end),
         cmocka_unit_test_setup_teardown(a_twin_without_steps_is_in_force_at_once_if_it_is_the_lower, begin,
                                         end),

@@ -452,6 +452,26 @@ static void the_share_is_stable_and_differs_by_version(void **state)
     assert_in_range(both, 1, 30);
 }
 
+/* ADVERSARY B12: what was counted under the other bundle of this version is not this one's; a halt is the version's. */
+static void what_a_twin_did_is_not_reported_of_the_other(void **state)
+{
+    (void)state;
+    const struct bundle_id low = {1, 7, {{1}}}, high = {1, 7, {{2}}}, base = {1, 6, {{9}}};
+    struct record_rollout said = {
+        .epoch = 1, .version = 7, .before = {100, 0, 0, 9}, .after = {100, 0, 100, 9}};
+    struct rollout_member m = {.is_live = true};
+    rollout_take_record(&m, &low, &low, &said);
+    assert_true(m.is_new && m.has_report && m.after.denied == 100);
+    m = (struct rollout_member){.is_live = true};
+    rollout_take_record(&m, &low, &high, &said);
+    assert_true(!m.is_new && !m.has_report && m.after.requests == 0 && m.before.requests == 0);
+    said.halted = true; /* with nothing to go back to */
+    rollout_take_record(&m, &low, &high, &said);
+    assert_true(!m.is_new && m.has_report && m.says_halted && m.after.requests == 0);
+    rollout_take_record(&m, &low, &base, &said); /* it went back: its evidence is against the version */
+    assert_true(!m.is_new && m.has_report && m.says_halted && m.after.denied == 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -471,6 +491,7 @@ int main(void)
         cmocka_unit_test(the_last_who_report_judge_nothing),
         cmocka_unit_test(who_has_nothing_follows_all),
         cmocka_unit_test(the_share_is_stable_and_differs_by_version),
+        cmocka_unit_test(what_a_twin_did_is_not_reported_of_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
