@@ -304,6 +304,7 @@ static enum err apply_new(struct gossip *g, struct bytes record, const struct go
     struct member *m = blob ? members_add(&g->members, blob, g->now) : NULL;
     if (m) {
         adopt(g, m, blob, claim, news, true);
+        catch_up_grew(g);
         *out = m;
     }
     record_blob_unref(blob);

@@ -187,14 +187,14 @@ static bool expect_answer(struct gossip *g, const struct node_id *from, const st
     return true;
 }
 
-static void answered(struct gossip *g, const struct bulk *b)
+static void answered(struct gossip *g, const struct node_id *from, const struct bulk *b)
 {
     bool is_first = !g->is_joined;
     joined(g);
     if (b->flags & STATE_SAMPLE || (is_first && g->members.count >= CATCH_UP_FROM))
         catch_up_begin(g); /* others may be joining with us */
     else
-        catch_up_answered(g);
+        catch_up_answered(g, from);
 }
 
 static enum err dispatch(struct gossip *g, const struct node_id *from, const struct addr *via,
@@ -212,7 +212,7 @@ static enum err dispatch(struct gossip *g, const struct node_id *from, const str
         e = differ_apply(g, from, via,
                          &(struct listing){b->salt, b->bits, b->listed, {NULL, 0}, b->entries, false});
         if (b->flags & STATE_LAST)
-            answered(g, b);
+            answered(g, from, b);
         break;
     case MSG_STATE:
         if (b->salt != 0 && !expect_answer(g, from, via, b))
@@ -222,7 +222,7 @@ static enum err dispatch(struct gossip *g, const struct node_id *from, const str
         on_state(g, from, b);
         bulk_docs(g, from, b->docs);
         if (b->flags & STATE_LAST)
-            answered(g, b);
+            answered(g, from, b);
         break;
     case MSG_FETCH:
         on_fetch(g, from, m, via, b->ids);

@@ -226,8 +226,11 @@ struct sync_sent { /* a SYNC of ours whose answer may come */
 /* See catch_up.c. */
 struct catch_up {
     bool is_on;
-    mono_ms at;         /* when the next is asked; while an answer is awaited, when it is given up */
-    uint32_t different; /* what the syncs since the last step showed */
+    mono_ms at;            /* when the next is asked; while an answer is awaited, when it is given up */
+    uint32_t different;    /* what the syncs since the last step showed */
+    uint32_t known;        /* members when it was last over */
+    struct node_id asked;  /* whose answer is awaited */
+    struct node_id agreed; /* who showed no difference, if the last did; else zero */
 };
 
 /* See recall.c. */
@@ -598,8 +601,10 @@ must_check enum err differ_apply(struct gossip *g, const struct node_id *from, c
 
 /* catch_up.c */
 void catch_up_begin(struct gossip *g);                   /* we were told that we lack much */
+void catch_up_grew(struct gossip *g);                    /* we know one more: perhaps many join with us */
 void catch_up_saw(struct gossip *g, uint32_t different); /* so many entries of a sync's answer differed */
-void catch_up_answered(struct gossip *g);                /* the last message of a sync's answer came */
+/* The last message of a sync's answer came. */
+void catch_up_answered(struct gossip *g, const struct node_id *from);
 void catch_up_tick(struct gossip *g);
 mono_ms catch_up_deadline(const struct gossip *g);
 

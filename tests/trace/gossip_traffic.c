@@ -77,7 +77,7 @@ static void a_process_that_is_gone_is_dead_soon_and_comes_back(void **state)
         struct world *w = several(12, 40000 + 137 * (mono_ms)n, 0);
         world_kill(w, n);
         link_lost(w, (n + 3) % 12, n, GOSSIP_LINK_BROKEN);
-        world_run(w, w->now + 1700);
+        world_run(w, w->now + 2300);
         expect_all(w, 12, n, "dead");
         world_start(w, n, "a");
         world_run(w, w->now + 1000);

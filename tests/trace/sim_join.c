@@ -1,0 +1,83 @@
+/* Many at once: nobody is left behind whom the syncs after a join, or after a partition, happened to pass by. What is asked here is the last of all
+ * members in every one of many runs: one in six of them once waited for two to five seconds, until pings found what it lacked. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "sim/measure.h"
+
+static void run_until_all_see_all(struct world *w, mono_us within)
+{
+    mono_us began = w->now;
+    while (measure_count_seeing_all(w) < w->config.hosts) {
+        if (!world_run(w, MS(10)))
+            fail_msg("seed %llu: %s", (unsigned long long)w->config.seed, w->failure);
+        if (w->now - began > within)
+            fail_msg("seed %llu: %u of %u see all after %llu ms", (unsigned long long)w->config.seed,
+                     measure_count_seeing_all(w), w->config.hosts,
+                     (unsigned long long)(w->now - began) / 1000);
+    }
+}
+
+static struct world *mesh(uint32_t hosts, uint64_t seed)
+{
+    const struct world_config config = {
+        .hosts = hosts, .seed = seed, .seeds = 1, .wire = {.delay_us = 500, .jitter_pct = 20}};
+    return world_new(&config);
+}
+
+/* G11: the first who come learn from the seed of few others or nobody, and go on asking as the mesh grows. */
+static void all_join_at_once(uint32_t hosts, uint64_t runs, mono_us within)
+{
+    for (uint64_t seed = 1; seed <= runs; seed++) {
+        struct world *w = mesh(hosts, seed);
+        for (uint32_t h = 0; h < hosts; h++)
+            host_start(w, h);
+        run_until_all_see_all(w, within);
+        world_free(w);
+    }
+}
+
+static void a_hundred_that_join_at_once_see_all_within_half_a_second(void **state)
+{
+    (void)state;
+    all_join_at_once(100, 20, MS(500));
+}
+
+static void ten_that_join_at_once_see_all_within_half_a_second(void **state)
+{
+    (void)state;
+    all_join_at_once(10, 40, MS(500));
+}
+
+/* G14. */
+static void halves_that_met_again_see_all_within_two_seconds(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct world *w = mesh(100, seed);
+        world_acquaint(w);
+        world_run(w, SEC(5));
+        for (uint32_t h = 0; h < 100; h++)
+            w->wire.group[h] = h % 2;
+        world_cut(w, 0, 1, true);
+        world_cut(w, 1, 0, true);
+        world_run(w, SEC(60));
+        world_cut(w, 0, 1, false);
+        world_cut(w, 1, 0, false);
+        run_until_all_see_all(w, MS(2000));
+        world_free(w);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_hundred_that_join_at_once_see_all_within_half_a_second),
+        cmocka_unit_test(ten_that_join_at_once_see_all_within_half_a_second),
+        cmocka_unit_test(halves_that_met_again_see_all_within_two_seconds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
