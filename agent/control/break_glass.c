@@ -101,6 +101,12 @@ static void say_outcome(const struct control *c, char *text, size_t cap)
     if (v->over == OVERLAID_ENDED)
         snprintf(text, cap, "the overlay before version %llu is ended here, and soon at every agent",
                  (unsigned long long)v->newest.version);
+    else if (v->over == OVERLAID_FELL)
+        snprintf(
+            text, cap,
+            "overlay %s is held here, and NOT in force: a new root came meanwhile that does not vouch for "
+            "it; sign it anew",
+            v->newest.name);
     else if (!c->enforced.policy)
         snprintf(text, cap, "overlay %s is held here; no policy is in force for it to stand above",
                  v->newest.name);
@@ -115,14 +121,13 @@ void control_overlay_stored(struct control *c, enum err outcome)
 {
     char text[OVERLAID_WHY_MAX + 160];
     if (!overlaid_confirmed(&c->overlay, outcome, control_wall(c), net_now(c->loop))) {
-        if (c->publisher.ticket == TICKET_OVERLAY || outcome != ERR_OK)
-            control_refuse_publisher(c, TICKET_OVERLAY, "audit", "overlay",
-                                     outcome != ERR_OK ? outcome : ERR_AGAIN);
+        control_refuse_publisher(c, TICKET_OVERLAY, "audit", "overlay",
+                                 outcome != ERR_OK ? outcome : ERR_NOMEM);
         return;
     }
     take_effect(c);
     say_outcome(c, text, sizeof text);
-    control_answer_publisher(c, TICKET_OVERLAY, ERR_OK, text);
+    control_answer_publisher(c, TICKET_OVERLAY, c->overlay.over == OVERLAID_FELL ? ERR_DENIED : ERR_OK, text);
 }
 
 void control_rejudge_overlay(struct control *c)

@@ -81,7 +81,7 @@ void control_announce_parts(struct control *c)
 
 void control_parts_stored(struct control *c, enum err outcome)
 {
-    bool changed = parts_confirmed(&c->parts, outcome);
+    bool changed = parts_confirmed(&c->parts, c->store, outcome);
     if (outcome != ERR_OK) {
         control_refuse_publisher(c, TICKET_PARTS, "policy", "part", outcome);
         return;
@@ -180,6 +180,17 @@ void control_changed_policy(struct control *c)
              (unsigned long long)c->enforced.epoch);
 }
 
+/* Those whose keys are gone bring nothing into force any more (docs/trust.md, The chain of roots). */
+static void rejudge_rollout(struct control *c)
+{
+    if (staged_rejudge(&c->staged, &c->enforced, root_of(c)))
+        log_error(
+            "policy",
+            "the root in force (epoch %llu) does not vouch for version %llu: its rollout is halted; sign "
+            "and publish the next version",
+            (unsigned long long)c->anchor.epoch, (unsigned long long)c->staged.version);
+}
+
 /* Of two bundles of one version the lower hash is kept, also when that version was halted: all agents hold the same. */
 static void answer_staged(struct control *c)
 {
@@ -215,6 +226,7 @@ void control_staged_stored(struct control *c, enum err outcome)
     log_info("policy", "version %llu (epoch %llu) is to be rolled out in %zu steps; this host is of step %zu",
              (unsigned long long)c->staged.version, (unsigned long long)c->staged.epoch,
              c->staged.state.rule->step_count, c->staged.state.own_step + 1);
+    rejudge_rollout(c); /* another root may have come while it was being stored */
     answer_staged(c);
     control_rollout_step(c); /* it may be our turn */
 }
@@ -328,6 +340,7 @@ void control_roots_stored(struct control *c, enum err outcome)
     control_announce_roots(c); /* before anybody falls by it: he is told of it */
     control_take_trust(c, fresh);
     rejudge_policy(c);
+    rejudge_rollout(c);
     parts_rejudge(&c->parts, c->store, root_of(c), TICKET_NONE);
     control_rejudge_overlay(c);
     control_announce_parts(c);

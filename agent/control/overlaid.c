@@ -290,7 +290,7 @@ static enum err store_next(struct overlaid *v, struct store *s, wall_s now, uint
 static void drop_next(struct overlaid *v)
 {
     buf_fini(&v->next.bytes);
-    v->next.busy = false;
+    v->next.busy = v->next.save_again = false;
 }
 
 static enum err judge(struct overlaid *v, const struct chain *roots, struct bytes in, enum overlaid_bearer by,
@@ -347,7 +347,8 @@ static mono_ms latest_end(const struct overlay *o, wall_s now, mono_ms mono)
 
 bool overlaid_confirmed(struct overlaid *v, enum err outcome, wall_s now, mono_ms mono)
 {
-    if (!v->next.busy || outcome != ERR_OK) {
+    assert(v->next.busy); /* one at a time: nothing drops it but the store's answer */
+    if (outcome != ERR_OK) {
         drop_next(v);
         return false;
     }
@@ -373,7 +374,8 @@ bool overlaid_confirmed(struct overlaid *v, enum err outcome, wall_s now, mono_m
     v->in_force = false;
     v->why_not[0] = 0;
     v->forked = v->forked && same;
-    v->next.busy = false;
+    v->dirty |= v->next.save_again;
+    v->next.busy = v->next.save_again = false;
     return true;
 }
 
@@ -386,30 +388,43 @@ static void end(struct overlaid *v, enum overlaid_end how, wall_s now)
     note_over(last(v), how, now);
 }
 
+enum settled { SETTLED_KEPT, SETTLED_AGAIN, SETTLED_FELL };
+
+/* In the form that this root wants, unless it does not vouch for it, or there is no memory. */
+static enum settled settle_again(struct overlay *o, struct buf *bytes, const struct root *root)
+{
+    struct overlay fresh;
+    struct buf settled = {0};
+    enum err e = open_by(&fresh, &settled, root, buf_bytes(bytes), NULL);
+    if (e != ERR_OK) {
+        buf_fini(&settled);
+        return e == ERR_NOMEM ? SETTLED_KEPT : SETTLED_FELL;
+    }
+    buf_fini(bytes);
+    *bytes = settled;
+    *o = fresh;
+    return SETTLED_AGAIN;
+}
+
+/* What is being stored was judged by the root before. It keeps its place, for the store's answer is about it and nothing else. */
+static void rejudge_next(struct overlaid *v, const struct root *root)
+{
+    if (!v->next.busy || v->next.over == OVERLAID_FELL)
+        return;
+    enum settled s = settle_again(&v->next.o, &v->next.bytes, root);
+    if (s == SETTLED_FELL)
+        v->next.over = OVERLAID_FELL;
+    v->next.save_again |= s != SETTLED_KEPT;
+}
+
 bool overlaid_rejudge(struct overlaid *v, const struct root *root, wall_s now)
 {
-    struct overlay o;
-    struct buf bytes = {0};
-    if (v->next.busy) { /* judged by the root before: it will be offered again */
-        drop_next(v);
-        v->dirty = v->bytes.len > 0;
-    }
-    if (v->over != OVERLAID_NOT || v->bytes.len == 0)
+    rejudge_next(v, root);
+    if (v->over != OVERLAID_NOT || v->bytes.len == 0 ||
+        settle_again(&v->newest, &v->bytes, root) != SETTLED_FELL)
         return false;
-    enum err e = open_by(&o, &bytes, root, buf_bytes(&v->bytes), NULL);
-    if (e == ERR_NOMEM) {
-        buf_fini(&bytes);
-        return false;
-    }
-    if (e != ERR_OK) {
-        buf_fini(&bytes);
-        end(v, OVERLAID_FELL, now);
-        return true;
-    }
-    buf_fini(&v->bytes);
-    v->bytes = bytes;
-    v->newest = o;
-    return false;
+    end(v, OVERLAID_FELL, now);
+    return true;
 }
 
 /* -- time -------------------------------------------------------------------------------------- */

@@ -57,9 +57,12 @@ struct overlaid {
     bool forked; /* two overlays carry its version */
     size_t count;
     struct overlaid_entry history[OVERLAID_HISTORY]; /* newest last; the oldest goes */
-    struct buf waiting;                              /* came before its root */
+    struct buf
+        waiting; /* came before its root: the last such one. Another's place costs time only, since gossip
+                           offers it again */
     struct {
-        bool busy;
+        bool busy;       /* until the store has answered, whatever roots come meanwhile */
+        bool save_again; /* another root judged it since */
         struct buf bytes;
         struct overlay o;
         enum overlaid_end over;
@@ -83,7 +86,7 @@ must_check enum err overlaid_offer(struct overlaid *v, struct store *s, const st
                                    struct buf *why);
 /* The store has answered. True: it is the newest now. Compose, then overlaid_say(). */
 bool overlaid_confirmed(struct overlaid *v, enum err outcome, wall_s now, mono_ms mono);
-/* Judges what is on by a new root, which has to vouch for it. True: it fell. */
+/* Judges what is on, and what is being stored, by a new root, which has to vouch for it. True: what is held fell. */
 bool overlaid_rejudge(struct overlaid *v, const struct root *root, wall_s now);
 /* Looks at the clocks. True: it has begun, or is over: compose again. Saves what is not stored yet. */
 bool overlaid_step(struct overlaid *v, struct store *s, wall_s now, mono_ms mono);

@@ -192,39 +192,53 @@ enum err parts_offer(struct parts *p, struct store *s, const struct root *root, 
     return e;
 }
 
-bool parts_rejudge(struct parts *p, struct store *s, const struct root *root, uint64_t ticket)
+/* True: some of it fell. */
+static bool rejudge(struct part_set *set, const struct root *root)
 {
     struct part_set kept = {.count = 0};
-    for (size_t i = 0; i < p->now.count; i++)
-        if (take(&kept, root, buf_bytes(&p->now.at[i].bundle), NULL) != ERR_OK)
+    for (size_t i = 0; i < set->count; i++)
+        if (take(&kept, root, buf_bytes(&set->at[i].bundle), NULL) != ERR_OK)
             log_warn("policy", "the root in force does not vouch for the part %s: it is in force no more",
-                     p->now.at[i].name);
-    bool fell = kept.count < p->now.count;
-    set_fini(&p->now);
-    p->now = kept;
-    if (p->busy) /* judged by the root before: it will be offered again */
-        set_fini(&p->next);
-    p->busy = false;
+                     set->at[i].name);
+    bool fell = kept.count < set->count;
+    set_fini(set);
+    *set = kept;
+    return fell;
+}
+
+static enum err save(const struct parts *p, struct store *s, uint64_t ticket)
+{
+    return store_fact_put(s, "parts", buf_bytes(&p->document), ticket);
+}
+
+bool parts_rejudge(struct parts *p, struct store *s, const struct root *root, uint64_t ticket)
+{
+    bool fell = rejudge(&p->now, root);
+    if (p->busy) /* it keeps its place: the store's answer is about it and nothing else */
+        p->save_again = rejudge(&p->next, root) || fell || p->save_again;
     if (describe(p) != ERR_OK)
         log_error("policy", "no memory to tell others of the parts of the policy");
-    if (fell && store_fact_put(s, "parts", buf_bytes(&p->document), ticket) != ERR_OK)
+    if (fell && !p->busy && save(p, s, ticket) != ERR_OK)
         log_error("policy", "that a part fell could not be stored; it falls again at the next start");
     return fell;
 }
 
-bool parts_confirmed(struct parts *p, enum err outcome)
+bool parts_confirmed(struct parts *p, struct store *s, enum err outcome)
 {
-    if (!p->busy)
-        return false;
-    p->busy = false;
-    if (outcome != ERR_OK) {
+    bool save_again = p->save_again;
+    assert(p->busy); /* one at a time */
+    p->busy = p->save_again = false;
+    if (outcome == ERR_OK) {
+        set_fini(&p->now);
+        p->now = p->next;
+        p->next = (struct part_set){.count = 0};
+    } else {
         set_fini(&p->next);
-        return false;
     }
-    set_fini(&p->now);
-    p->now = p->next;
-    p->next = (struct part_set){.count = 0};
-    return describe(p) == ERR_OK;
+    bool is_told = describe(p) == ERR_OK;
+    if (save_again && is_told && save(p, s, 0) != ERR_OK)
+        log_error("policy", "that a part fell could not be stored; it falls again at the next start");
+    return outcome == ERR_OK && is_told;
 }
 
 enum err parts_init(struct parts *p, struct store *s, const struct root *root)

@@ -32,7 +32,8 @@ struct part_set {
 };
 struct parts {
     struct part_set now, next;
-    bool busy; /* `next` is being stored */
+    bool busy;       /* `next` is being stored */
+    bool save_again; /* a new root has judged that meanwhile, and some fell */
     struct buf document;
     struct hash hash; /* of the document, over what the parts say */
     uint64_t sum;     /* of the versions */
@@ -46,10 +47,10 @@ void parts_fini(struct parts *p);
  * why (others of the same document may be under way, and then it is ERR_OK); ERR_EXPIRED, ERR_MALFORMED, ERR_NOMEM. */
 must_check enum err parts_offer(struct parts *p, struct store *s, const struct root *root, struct bytes in,
                                 wall_s now, uint64_t ticket, struct buf *why);
-/* A new root: drops the parts that it does not vouch for, and has that stored. True: some fell. */
+/* A new root: drops the parts that it does not vouch for, of those being stored too, and has that stored. True: some fell. */
 bool parts_rejudge(struct parts *p, struct store *s, const struct root *root, uint64_t ticket);
 /* The store has answered. True: the set has changed. */
-bool parts_confirmed(struct parts *p, enum err outcome);
+bool parts_confirmed(struct parts *p, struct store *s, enum err outcome);
 /* The policy and the parts as one (a new reference), and in each part whether it is in force. `alone` is the policy compiled by
  * itself, of the text `main`. NULL: no memory. */
 struct policy *parts_compose(struct parts *p, const struct root *root, struct policy *alone,

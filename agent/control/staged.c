@@ -97,6 +97,7 @@ static enum err open_stored(struct staged_policy *out, struct bytes bytes, const
         struct root earlier;
         if (root_open(&earlier, roots->envelope[roots->count - 1 - by]) == ERR_OK)
             e = open_by(out, bytes, &earlier);
+        out->unvouched = true;
     }
     return e;
 }
@@ -122,9 +123,11 @@ enum err staged_init(struct staged *g, struct enforced *f, struct store *s, cons
         log_warn("policy", "the version that was being rolled out cannot be used any more: %s",
                  err_text(opened));
     if (opened == ERR_OK && is_above(&g->other, f->epoch, f->version) &&
-        policy_rollout(g->other.policy)->step_count > 0 && marks >> 1 <= ROLLOUT_OTHERS) {
-        begin(g, self, marks & MARK_ENTERED, (enum rollout_cause)(marks >> 1));
-        if ((marks & MARK_ENTERED) && marks < MARK_HALTED)
+        policy_rollout(g->other.policy)->step_count > 0 && marks >> 1 <= ROLLOUT_ROOT) {
+        enum rollout_cause halted = (enum rollout_cause)(marks >> 1);
+        begin(g, self, marks & MARK_ENTERED, halted || !g->other.unvouched ? halted : ROLLOUT_ROOT);
+        if ((marks & MARK_ENTERED) &&
+            (!g->state.halted || !f->policy)) /* to deny everything is not to go back */
             change_places(g, f);
     } else {
         policy_drop(&g->other);
@@ -282,6 +285,25 @@ bool staged_follow(struct staged *g, struct enforced *f, struct store *s, wall_s
         end(g);
     }
     return changes;
+}
+
+bool staged_rejudge(struct staged *g, struct enforced *f, const struct root *root)
+{
+    struct buf settled = {0}, *bundle = g->entered ? &f->bundle : &g->other.bundle;
+    if (!g->on || g->state.halted)
+        return false;
+    enum err e = bundle_settle(&settled, root, buf_bytes(bundle));
+    if (e == ERR_OK) {
+        buf_fini(bundle);
+        *bundle = settled;
+        return false;
+    }
+    buf_fini(&settled);
+    if (e == ERR_NOMEM)
+        return false;
+    g->state.halted = ROLLOUT_ROOT;
+    g->look_at = 0;
+    return true;
 }
 
 void staged_drop_if_past(struct staged *g, const struct enforced *f, struct store *s)

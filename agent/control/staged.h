@@ -64,6 +64,9 @@ bool staged_confirmed(struct staged *g, struct enforced *f, struct store *s, enu
 /* Moves to what `state` says; who is to go back and does not know to what stays until staged_take_base(). True: the policy in
  * force has changed. */
 bool staged_follow(struct staged *g, struct enforced *f, struct store *s, wall_s now);
+/* By a new root, which has to vouch for what is rolled out: what is in force stays so, but nothing comes into force by keys that were
+ * rotated away. True: it is halted by that, from now on; follow. */
+bool staged_rejudge(struct staged *g, struct enforced *f, const struct root *root);
 /* A version at least as high is in force: nothing is staged any more. */
 void staged_drop_if_past(struct staged *g, const struct enforced *f, struct store *s);
 /* The one that is replaced: in force, or the other. */

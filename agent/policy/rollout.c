@@ -400,7 +400,7 @@ const char *rollout_cause_text(enum rollout_cause c)
 {
     static const char *const text[] = {
         [ROLLOUT_NONE] = "",         [ROLLOUT_ERRORS] = "errors",       [ROLLOUT_P99] = "p99",
-        [ROLLOUT_DENIED] = "denied", [ROLLOUT_OTHERS] = "most members",
+        [ROLLOUT_DENIED] = "denied", [ROLLOUT_OTHERS] = "most members", [ROLLOUT_ROOT] = "a new root",
     };
     return text[c];
 }

@@ -43,7 +43,14 @@ struct rollout_member {
     struct record_count before, after; /* under the old version, and under the new */
 };
 
-enum rollout_cause { ROLLOUT_NONE, ROLLOUT_ERRORS, ROLLOUT_P99, ROLLOUT_DENIED, ROLLOUT_OTHERS };
+enum rollout_cause {
+    ROLLOUT_NONE,
+    ROLLOUT_ERRORS,
+    ROLLOUT_P99,
+    ROLLOUT_DENIED,
+    ROLLOUT_OTHERS,
+    ROLLOUT_ROOT /* the caller's: a new root does not vouch for it */
+};
 
 struct rollout {
     const struct policy_rollout *rule; /* borrowed, of the new version */

@@ -366,6 +366,41 @@ static void what_is_not_stored_is_not_on(void **state)
     buf_fini(&one);
 }
 
+/* A root comes while the store has an overlay in hand: the answer that follows is about that one, and no other takes its place. */
+static void a_root_that_comes_while_one_is_stored_judges_it(void **state)
+{
+    (void)state;
+    struct buf one = signed_by(1, 4 * HOUR, IN, 0, 1), two = signed_by(2, 4 * HOUR, IN, 1, 2),
+               three = signed_by(3, 4 * HOUR, IN, 0, 1);
+    assert_int_equal(
+        overlaid_offer(&v, store, &roots, buf_bytes(&one), OVERLAID_BY_GOSSIP, wall, TICKET, &why), ERR_OK);
+    assert_false(overlaid_rejudge(&v, &roots.newest, wall));
+    assert_int_equal(
+        overlaid_offer(&v, store, &roots, buf_bytes(&two), OVERLAID_BY_GOSSIP, wall, TICKET, &why),
+        ERR_AGAIN);
+    answered(ERR_OK);
+    assert_true(overlaid_confirmed(&v, ERR_OK, wall, mono));
+    assert_true(v.newest.version == 1 && is_on());
+    assert_int_equal(
+        overlaid_offer(&v, store, &roots, buf_bytes(&two), OVERLAID_BY_GOSSIP, wall, TICKET, &why), ERR_OK);
+    chain_make(2); /* which no longer has one of the second's signers */
+    assert_false(overlaid_rejudge(&v, &roots.newest, wall));
+    answered(ERR_OK);
+    assert_true(overlaid_confirmed(&v, ERR_OK, wall, mono));
+    for (int again = 0; again < 2; again++) { /* it counts for its version, and is not on */
+        assert_true(v.newest.version == 2 && !is_on() && v.over == OVERLAID_FELL && v.count == 2);
+        assert_true(v.history[0].end == OVERLAID_REPLACED && v.history[1].end == OVERLAID_FELL);
+        (void)step();
+        restart();
+    }
+    assert_int_equal(offer(one, OVERLAID_BY_GOSSIP), ERR_STALE);
+    assert_int_equal(offer(three, OVERLAID_BY_GOSSIP), ERR_OK);
+    assert_true(is_on());
+    buf_fini(&one);
+    buf_fini(&two);
+    buf_fini(&three);
+}
+
 static void the_last_fifty_are_kept(void **state)
 {
     (void)state;
@@ -396,6 +431,7 @@ int main(void)
         STORY(what_the_root_no_longer_vouches_for_falls),
         STORY(what_is_not_signed_by_enough_is_refused_and_counted),
         STORY(what_is_not_stored_is_not_on),
+        STORY(a_root_that_comes_while_one_is_stored_judges_it),
         STORY(the_last_fifty_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

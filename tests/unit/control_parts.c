@@ -70,17 +70,21 @@ static struct buf part_of(size_t who, unsigned version, const char *service)
     return out;
 }
 
+static void answered(struct parts *to)
+{
+    uint64_t ticket = 0;
+    enum err outcome;
+    while (!store_poll_done(store, &ticket, &outcome) || ticket != TICKET)
+        sem_wait(&news);
+    assert_true(parts_confirmed(to, store, outcome));
+}
+
 static enum err offer(struct parts *to, struct bytes in)
 {
     buf_fini(&why);
     enum err e = parts_offer(to, store, &root, in, NOW, TICKET, &why);
-    if (e == ERR_OK) {
-        uint64_t ticket = 0;
-        enum err outcome;
-        while (!store_poll_done(store, &ticket, &outcome))
-            sem_wait(&news);
-        assert_true(parts_confirmed(to, outcome));
-    }
+    if (e == ERR_OK)
+        answered(to);
     return e;
 }
 
@@ -182,6 +186,32 @@ static void what_the_root_delegates_no_more_falls_at_once(void **state)
     buf_fini(&c);
 }
 
+/* The answer of the store is about what was being stored when the root came, and no other part takes its place meanwhile. */
+static void a_root_that_comes_while_parts_are_stored_judges_them(void **state)
+{
+    (void)state;
+    struct buf a = part_of(0, 1, "web"), b = part_of(1, 1, "cart"), c = part_of(2, 1, "pay");
+    assert_int_equal(offer(&p, buf_bytes(&a)), ERR_OK);
+    assert_int_equal(parts_offer(&p, store, &root, buf_bytes(&b), NOW, TICKET, &why), ERR_OK);
+    root.delegation[0].role.key[0] = key_of(120).pub; /* another key for a */
+    assert_true(parts_rejudge(&p, store, &root, 0));
+    assert_string_equal(composed(&p), "");
+    assert_int_equal(parts_offer(&p, store, &root, buf_bytes(&c), NOW, TICKET, &why), ERR_AGAIN);
+    answered(&p);
+    assert_string_equal(composed(&p), "b=1 ");
+    store_close(store); /* a restart, after all writes */
+    parts_fini(&p);
+    assert_int_equal(store_open(&store, folder, wake, &news, &why), ERR_OK);
+    why.len = 0;
+    assert_int_equal(parts_init(&p, store, &root), ERR_OK);
+    assert_string_equal(composed(&p), "b=1 ");
+    assert_int_equal(offer(&p, buf_bytes(&c)), ERR_OK);
+    assert_string_equal(composed(&p), "b=1 c=1 ");
+    buf_fini(&a);
+    buf_fini(&b);
+    buf_fini(&c);
+}
+
 static void one_bad_part_keeps_no_other_out(void **state)
 {
     (void)state;
@@ -222,6 +252,7 @@ int main(void)
         STORY(the_policy_wins_and_then_the_lower_name_in_every_order),
         STORY(two_sets_become_one),
         STORY(what_the_root_delegates_no_more_falls_at_once),
+        STORY(a_root_that_comes_while_parts_are_stored_judges_them),
         STORY(one_bad_part_keeps_no_other_out),
         STORY(a_part_is_never_taken_for_the_policy),
     };

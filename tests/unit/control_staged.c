@@ -192,6 +192,43 @@ static void one_in_the_middle_is_followed_by_the_next(void **state)
     assert_true(f.version == 6 && !g.on);
 }
 
+/* -- roots ------------------------------------------------------------------------------------- */
+
+/* Whose keys are rotated away brings nothing into force any more, with steps or without. */
+static void a_root_that_does_not_vouch_for_it_halts_it(void **state)
+{
+    (void)state;
+    struct root next = *trust_root(world.trust);
+    next.epoch = 2;
+    next.policy.key[0] = key_of(50).pub;
+    for (int entered = 0; entered < 2; entered++) {
+        start_anew();
+        assert_int_equal(offer(1, false), ERR_OK);
+        assert_int_equal(offer(2, true), ERR_OK);
+        if (entered)
+            step_begins(1);
+        assert_false(staged_rejudge(&g, &f, trust_root(world.trust)));
+        assert_true(staged_rejudge(&g, &f, &next));
+        assert_int_equal(staged_follow(&g, &f, store, NOW), entered);
+        assert_true(f.version == 1 && g.state.halted == ROLLOUT_ROOT);
+        restart();
+        assert_true(f.version == 1 && g.state.halted == ROLLOUT_ROOT);
+    }
+}
+
+/* Halted, entered, and nothing known to go back to: over a restart too it is not all denied. */
+static void who_has_nothing_to_go_back_to_keeps_it_over_a_restart(void **state)
+{
+    (void)state;
+    assert_int_equal(offer(2, true), ERR_OK);
+    step_begins(1);
+    g.state.halted = ROLLOUT_DENIED;
+    assert_false(staged_follow(&g, &f, store, NOW));
+    assert_true(f.version == 2);
+    restart();
+    assert_true(f.policy && f.version == 2 && g.state.halted == ROLLOUT_DENIED && staged_lacks_base(&g, &f));
+}
+
 /* -- forks (ADVERSARY B12) --------------------------------------------------------------------- */
 
 struct twins { /* two bundles of version 2 */
@@ -359,6 +396,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(in_steps_it_waits_until_its_turn, begin, end),
         cmocka_unit_test_setup_teardown(a_halt_goes_back_and_lasts, begin, end),
         cmocka_unit_test_setup_teardown(one_in_the_middle_is_followed_by_the_next, begin, end),
+        cmocka_unit_test_setup_teardown(a_root_that_does_not_vouch_for_it_halts_it, begin, end),
+        cmocka_unit_test_setup_teardown(who_has_nothing_to_go_back_to_keeps_it_over_a_restart, begin, end),
         cmocka_unit_test_setup_teardown(a_twin_of_what_waits_raises_the_alarm_in_both_orders, begin, end),
         cmocka_unit_test_setup_teardown(who_has_entered_goes_back_for_the_twin_with_the_lower_hash, begin,
                                         end),
