@@ -162,6 +162,14 @@ static bool identify(struct decision *d, const struct view *v, const struct exch
     return refuse(d, r);
 }
 
+/* The service that `s` stands in for; `s` itself where our own policy knows nothing of it. */
+static const struct policy_service *replaced(const struct policy *p, const struct policy_service *s,
+                                             struct bytes asked)
+{
+    const struct policy_service *other = asked.len ? policy_service(p, asked) : NULL;
+    return other && policy_fails_over_to(other, s) ? other : s;
+}
+
 void decide_far(struct decision *d, const struct view *v, const struct exchange_ask *ask,
                 const struct http_head *h)
 {
@@ -175,10 +183,13 @@ void decide_far(struct decision *d, const struct view *v, const struct exchange_
     if (!identify(d, v, ask))
         return;
     d->service = policy_service(v->policy, ask->service);
-    if (d->service)
-        judge(d, v, &rq);
-    else
+    if (!d->service) {
         refuse(d, denied(v, "unmatched", ask->caller, ask->service));
+        return;
+    }
+    d->asked = replaced(v->policy, d->service, ask->asked);
+    if (judge(d, v, &rq) && policy_far_wants_route(d->asked))
+        d->route = policy_route(d->asked, &rq);
 }
 
 void decide_again(struct decision *d, const struct view *v, struct bytes caller, struct bytes service,

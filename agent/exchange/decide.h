@@ -12,17 +12,19 @@ const struct policy_service *decide_service(const struct policy *p, const char *
 struct decision {
     bool allowed;
     struct exchange_refusal refusal;      /* when not allowed */
-    const struct policy_service *asked;   /* near only: whose routes and settings hold */
+    const struct policy_service *asked;   /* whose route it is */
     const struct policy_service *service; /* whose endpoint answers */
     const struct policy_subset *subset;
-    const struct policy_route *route; /* near only */
+    const struct policy_route
+        *route; /* far: NULL also where nothing is done by it (policy_far_wants_route()) */
     struct policy_verdict verdict;
 };
 /* Service, route, target, intention, as the near agent sees them. */
 void decide_near(struct decision *d, const struct view *v, const struct exchange_ask *ask,
                  const struct http_head *head_or_null);
 /* The caller's identity and the intention, as the far agent sees them. A service that the policy does not
- * know is answered like one that is denied (M12). */
+ * know is answered like one that is denied (M12). The route is one of the service that was asked for where our own policy lets ours
+ * take its place (failover), else of ours. */
 void decide_far(struct decision *d, const struct view *v, const struct exchange_ask *ask,
                 const struct http_head *head_or_null);
 /* The intention alone, for one that was allowed before: by this view, for its target. */

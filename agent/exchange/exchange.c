@@ -166,6 +166,14 @@ static void note_verdict(struct exchange *x, const struct policy_verdict *v)
     x->facts.audit_allowed = v->audited && v->allowed;
 }
 
+static void note_edits(struct exchange *x, const struct decision *d)
+{
+    if (!d->route || !policy_route_edits(d->route) || !exchange_is_http(x))
+        return;
+    x->edits = d->route;
+    x->edits_of = d->asked;
+}
+
 static void start_near(struct exchange *x, const struct exchange_ask *ask, mono_ms now)
 {
     struct decision d;
@@ -185,6 +193,7 @@ static void start_near(struct exchange *x, const struct exchange_ask *ask, mono_
     }
     exchange_copy_name(x->subset, sizeof x->subset, bytes_str(d.subset ? d.subset->name : ""));
     x->wanted_subset = d.subset;
+    note_edits(x, &d);
     x->connect_ms = clamp_ms(d.route->timeouts.connect_ms, CONNECT_MS_MAX);
     if (exchange_is_http(x) && d.route->timeouts.request_ms)
         x->deadline = now + d.route->timeouts.request_ms;
@@ -209,6 +218,7 @@ static void start_far(struct exchange *x, const struct exchange_ask *ask, mono_m
         exchange_refuse(x, &r);
         return;
     }
+    note_edits(x, &d);
     x->connect_ms = CONNECT_APP_MS;
     if (exchange_is_http(x) && ask->deadline_ms)
         x->deadline = now + ask->deadline_ms;

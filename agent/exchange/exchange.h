@@ -63,6 +63,7 @@ struct exchange_ask {
     uint8_t protocol;     /* enum service_protocol */
     struct bytes caller;  /* near: by entry or user id; far: as the call says. Empty: unknown */
     struct bytes service; /* a service's name, or (near, HTTP) the authority asked for */
+    struct bytes asked;   /* far: the service asked for, if `service` took its place; else empty */
     uint32_t deadline_ms; /* far: what was left when the call was sent; 0 = none */
     uint8_t hops;         /* agents this request has passed */
     /* Whose credential must allow the caller: the peer's (far), our own (near); NULL: none does. */
@@ -93,6 +94,9 @@ struct exchange {
     const struct policy_route *route;
     const struct policy_settings *settings;
     const struct policy_subset *wanted_subset;
+    /* A route that edits, and its service: for what an application of this host gets and answers (edit.h). NULL: none does. */
+    const struct policy_route *edits;
+    const struct policy_service *edits_of;
     /* What the owner is to connect to, when SEEKING: */
     const struct view_endpoint *endpoint; /* near; NULL at the far agent */
     struct addr app;                      /* a local application; port 0: the endpoint's node, by a link */

@@ -25,6 +25,8 @@ void exchange_tell_owner(struct exchange *x);
 void exchange_finish(struct exchange *x);
 /* Tells the front why not, as far as it can still be told, and ends. */
 void exchange_refuse(struct exchange *x, const struct exchange_refusal *r);
+/* relay.c: the request's head to the back side, edited where that is an application. False: it cannot be, and was refused. */
+bool exchange_give_request(struct exchange *x);
 /* Borrowed bytes into a text of `cap` bytes with its end; cut where it does not fit. */
 void exchange_copy_name(char *to, size_t cap, struct bytes name);
 

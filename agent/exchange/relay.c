@@ -1,6 +1,57 @@
 /* Messages on their way from one side to the other. */
+#include "exchange/edit.h"
 #include "exchange/inner.h"
 #include "exchange/tries.h"
+
+/* Edits are for the application: another agent makes them itself. */
+static bool is_edited(const struct exchange *x)
+{
+    return x->edits && x->facts.local;
+}
+
+static void refuse_edited(struct exchange *x, enum err why, uint16_t status, const char *what)
+{
+    struct exchange_refusal r =
+        refusal_of(status, FLAG_UO, NULL, "%s, as route %s of %s edits it, %s", what, x->edits->name,
+                   policy_service_name(x->edits_of),
+                   why == ERR_LIMIT ? "has too many headers" : "takes too much memory");
+    exchange_refuse(x, &r);
+}
+
+bool exchange_give_request(struct exchange *x)
+{
+    struct edited e; /* 3 KiB, written as far as needed */
+    if (!is_edited(x)) {
+        x->back->ops->head(x->back, exchange_is_http(x) ? &x->request : NULL, NULL);
+        return true;
+    }
+    enum err why = edit_request(&e, x->edits_of, x->edits, bytes_str(x->caller), &x->request);
+    if (why)
+        refuse_edited(x, why, 431, "the request");
+    else
+        x->back->ops->head(x->back, &e.head, NULL);
+    edited_fini(&e);
+    return !why;
+}
+
+/* The application's final answer, or another agent's word for word. False: it cannot be edited, and was refused. */
+static bool give_answer(struct exchange *x, const struct http_head *h, const struct mesh_verdict *v)
+{
+    struct edited e;
+    bool edits = h && is_edited(x) &&
+                 x->edits->response_headers.set_count + x->edits->response_headers.remove_count > 0;
+    enum err why = edits ? edit_response(&e, x->edits, h) : ERR_OK;
+    if (why) {
+        refuse_edited(x, why, 502, "the answer");
+    } else {
+        exchange_move(x, EXCHANGE_ANSWERING);
+        x->facts.status = h ? h->status : 0;
+        x->front->ops->head(x->front, edits ? &e.head : h, v);
+    }
+    if (edits)
+        edited_fini(&e);
+    return !why;
+}
 
 static void begin_tunnel(struct exchange *x)
 {
@@ -39,9 +90,8 @@ void exchange_head(struct exchange *x, const struct http_head *h, const struct m
     }
     if (h && h->status != 101 && tries_hold_end(x) && x->ended[FROM_FRONT])
         x->back->ops->end(x->back, NULL);
-    exchange_move(x, EXCHANGE_ANSWERING);
-    x->facts.status = h ? h->status : 0;
-    x->front->ops->head(x->front, h, v);
+    if (!give_answer(x, h, v))
+        return;
     if (h && h->status == 101 && x->front)
         begin_tunnel(x);
 }

@@ -94,7 +94,8 @@ void exchange_back_ready(struct exchange *x, struct side *back, mono_us now_us)
     x->back = back;
     x->back_answered = false;
     back->x = x;
-    back->ops->head(back, exchange_is_http(x) ? &x->request : NULL, NULL);
+    if (!exchange_give_request(x))
+        return;
     if (x->ended[FROM_FRONT] && !tries_hold_end(x))
         back->ops->end(back, NULL);
     x->front->ops->resume(x->front);

@@ -1,9 +1,9 @@
 /* The mesh encodings of heads, verdicts and trailers.
  *
  *   request   u8 version=1 | u8 protocol | u8 hops | u8 flags | be32 deadline_ms | lv caller | lv service |
- * lv subset | lv trace protocol 1 (http) goes on: lv method | lv authority | lv path | [lv query] | [be64
- * content_length] | headers flags: 1 query, 2 expect 100-continue, 4 upgrade to websocket, 0x30 body (enum
- * http_body << 4)
+ * lv subset | lv trace | [lv asked] protocol 1 (http) goes on: lv method | lv authority | lv path | [lv query] | [be64
+ * content_length] | headers flags: 1 query, 2 expect 100-continue, 4 upgrade to websocket, 8 asked (the only one
+ * of protocol 0), 0x30 body (enum http_body << 4)
  *
  *   response  u8 version=1 | u8 kind | u8 flags | ...
  *             kind 0, refused:       lv flag | lv reason                        (flags 0)
@@ -22,7 +22,14 @@
 
 enum { MESH_VERSION = 1 };
 enum { KIND_REFUSED, KIND_HTTP, KIND_TCP };
-enum { FLAG_QUERY = 1, FLAG_EXPECT = 2, FLAG_UPGRADE = 4, BODY_SHIFT = 4, FLAG_BODY = 3 << BODY_SHIFT };
+enum {
+    FLAG_QUERY = 1,
+    FLAG_EXPECT = 2,
+    FLAG_UPGRADE = 4,
+    FLAG_ASKED = 8,
+    BODY_SHIFT = 4,
+    FLAG_BODY = 3 << BODY_SHIFT
+};
 enum {
     NAME_MAX_BYTES = 253,  /* of a service or a subset */
     TRACE_MAX_BYTES = 128, /* traceparent has 55 */
@@ -88,7 +95,8 @@ static size_t lv_size(struct bytes b)
 
 static size_t request_size(const struct mesh_call *c, const struct http_head *h)
 {
-    size_t n = 8 + lv_size(c->caller) + lv_size(c->service) + lv_size(c->subset) + lv_size(c->trace);
+    size_t n = 8 + lv_size(c->caller) + lv_size(c->service) + lv_size(c->subset) + lv_size(c->trace) +
+               (c->asked.len ? lv_size(c->asked) : 0);
     if (h)
         n += lv_size(h->method) + lv_size(h->authority) + lv_size(h->path) +
              (h->query.at ? lv_size(h->query) : 0) + (h->body == HTTP_BODY_LENGTH ? 8 : 0) +
@@ -100,18 +108,21 @@ enum err mesh_request_encode(struct buf *out, const struct mesh_call *c, const s
 {
     struct wr w;
     assert((h != NULL) == (c->protocol == 1) && (!h || !h->is_response));
+    assert(c->asked.len == 0 || !bytes_eq(c->asked, c->service));
     enum err e = begin(out, &w, request_size(c, h));
     if (e)
         return e;
     wr_u8(&w, MESH_VERSION);
     wr_u8(&w, c->protocol);
     wr_u8(&w, c->hops);
-    wr_u8(&w, h ? flags_of(h) : 0);
+    wr_u8(&w, (uint8_t)((h ? flags_of(h) : 0) | (c->asked.len ? FLAG_ASKED : 0)));
     wr_be32(&w, c->deadline_ms);
     wr_lv16(&w, c->caller);
     wr_lv16(&w, c->service);
     wr_lv16(&w, c->subset);
     wr_lv16(&w, c->trace);
+    if (c->asked.len)
+        wr_lv16(&w, c->asked);
     if (h) {
         wr_lv16(&w, h->method);
         wr_lv16(&w, h->authority);
@@ -190,9 +201,8 @@ static bool take_headers(struct rd *r, struct http_head *h, name_rule *allowed)
 }
 
 /* The flags' share of a head; `known` are those that may be set. */
-static bool take_flags(struct rd *r, struct http_head *h, unsigned known)
+static bool take_flags(uint8_t flags, struct http_head *h, unsigned known)
 {
-    uint8_t flags = rd_u8(r);
     h->body = (enum http_body)(flags >> BODY_SHIFT & 3);
     h->expect_continue = flags & FLAG_EXPECT;
     if (flags & FLAG_UPGRADE)
@@ -265,18 +275,24 @@ static bool take_request(struct rd *r, struct mesh_call *c, struct http_head *h)
     uint8_t version = rd_u8(r);
     c->protocol = rd_u8(r);
     c->hops = rd_u8(r);
-    bool flags_known =
-        take_flags(r, h, c->protocol == 1 ? FLAG_QUERY | FLAG_EXPECT | FLAG_UPGRADE | FLAG_BODY : 0);
+    uint8_t flags = rd_u8(r);
+    bool flags_known = take_flags(
+        flags, h, FLAG_ASKED | (c->protocol == 1 ? FLAG_QUERY | FLAG_EXPECT | FLAG_UPGRADE | FLAG_BODY : 0));
     c->deadline_ms = rd_be32(r);
     c->caller = rd_lv16(r);
     c->service = rd_lv16(r);
     c->subset = rd_lv16(r);
     c->trace = rd_lv16(r);
+    if (flags & FLAG_ASKED)
+        c->asked = rd_lv16(r);
     if (!rd_ok(r) || version != MESH_VERSION || c->protocol > 1 || !flags_known || c->service.len == 0)
         return false;
     if (!is_printable(c->caller, NAME_MAX_BYTES) || !is_printable(c->service, NAME_MAX_BYTES) ||
-        !is_printable(c->subset, NAME_MAX_BYTES) || !is_printable(c->trace, TRACE_MAX_BYTES))
+        !is_printable(c->subset, NAME_MAX_BYTES) || !is_printable(c->trace, TRACE_MAX_BYTES) ||
+        !is_printable(c->asked, NAME_MAX_BYTES))
         return false;
+    if ((flags & FLAG_ASKED) && (c->asked.len == 0 || bytes_eq(c->asked, c->service)))
+        return false; /* one message has one encoding */
     return c->protocol == 1 ? take_request_head(r, h) : rd_done(r);
 }
 
@@ -294,7 +310,7 @@ static bool take_response_head(struct rd *r, struct http_head *h)
 static bool take_response(struct rd *r, struct mesh_verdict *v, struct http_head *h)
 {
     uint8_t version = rd_u8(r), kind = rd_u8(r);
-    if (!take_flags(r, h, kind == KIND_HTTP ? FLAG_UPGRADE | FLAG_BODY : 0) || version != MESH_VERSION)
+    if (!take_flags(rd_u8(r), h, kind == KIND_HTTP ? FLAG_UPGRADE | FLAG_BODY : 0) || version != MESH_VERSION)
         return false;
     v->refused = kind == KIND_REFUSED;
     if (kind == KIND_HTTP)

@@ -70,9 +70,10 @@ void http_strip_edge_headers(struct http_head *h);
 struct mesh_call {
     uint8_t protocol;     /* enum service_protocol: 0 tcp, 1 http */
     struct bytes caller;  /* service name, empty when the caller is unknown */
-    struct bytes service; /* service name asked for */
+    struct bytes service; /* whose instance is to answer */
     struct bytes subset;  /* chosen by the near agent; information */
     struct bytes trace;   /* W3C traceparent or empty */
+    struct bytes asked;   /* the service asked for, where `service` took its place (failover); else empty */
     uint32_t deadline_ms; /* what is left of the request's time; 0 = none */
     uint8_t hops;         /* agents passed; more than HOPS_MAX is a loop */
 };

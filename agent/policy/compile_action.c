@@ -31,6 +31,19 @@ void compile_sender(struct compile *k, const struct yaml_node *n, bool with_sour
         *out = (struct policy_key){.kind = is_header ? KEY_HEADER : KEY_COOKIE, .name = name};
 }
 
+/* RFC 3986 section 3.3, without the ';' that no path of the mesh has. What a match may name and no client may send raw is no
+ * matter; what is sent to an application must be sound. */
+static bool is_sendable(struct bytes path)
+{
+    for (size_t i = 0; i < path.len; i++) {
+        uint8_t c = path.at[i];
+        bool alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+        if (!alnum && !(c && strchr("-._~!$&'()*+,=:@/%", c)))
+            return false;
+    }
+    return true;
+}
+
 /* The Gateway API's rule for ReplacePrefixMatch: what is replaced must have been matched. */
 static void compile_rewrite(struct compile *k, const struct policy_service *s, struct policy_route *r,
                             const struct yaml_node *n)
@@ -46,6 +59,8 @@ static void compile_rewrite(struct compile *k, const struct policy_service *s, s
     if (!yaml_string(prefix, "prefix", &t, k->c))
         return;
     const char *fault = path_fault(t);
+    if (!fault && !is_sendable(t))
+        fault = "escape all but letters, digits and -._~!$&'()*+,=:@";
     if (fault) {
         complain_of(k->c, CODE_VALUE, prefix, "`%.60s` cannot be forwarded: %s", prefix->text, fault);
         return;
@@ -90,6 +105,23 @@ static bool is_field_value(struct bytes t)
     return t.len == 0 || (t.at[0] > 0x20 && t.at[t.len - 1] > 0x20);
 }
 
+/* The name of a header that may be edited: not one that only the connection's ends or the mesh itself may say. A '_' or '.' counts as
+ * '-': applications fold them (CGI). */
+static struct bytes compile_edited_name(struct compile *k, const struct yaml_node *n)
+{
+    static const char ours[] = "x-starling";
+    struct bytes name = compile_header_name(k, n);
+    size_t same = 0;
+    while (same < name.len && same < sizeof ours - 1 &&
+           (name.at[same] == '_' || name.at[same] == '.' ? '-' : name.at[same]) == ours[same])
+        same++;
+    if (same < sizeof ours - 1)
+        return name;
+    complain_of(k->c, CODE_VALUE, n,
+                "headers that begin with x-starling are the mesh's own; choose another name");
+    return (struct bytes){NULL, 0};
+}
+
 static void compile_set(struct compile *k, struct policy_header_edit *e, const struct yaml_node *n)
 {
     if (!yaml_is(n, YAML_MAP, "set", k->c))
@@ -97,7 +129,7 @@ static void compile_set(struct compile *k, struct policy_header_edit *e, const s
     struct policy_name_value *set = arena_take(&k->p->arena, n->count, sizeof *set);
     for (size_t i = 0; set && i < n->count; i++) {
         const struct yaml_node *value = n->child[i];
-        struct bytes name = compile_header_name(k, n->key[i]);
+        struct bytes name = compile_edited_name(k, n->key[i]);
         if (!name.len || !yaml_is(value, YAML_SCALAR, n->key[i]->text, k->c))
             continue;
         struct bytes v = bytes_of(value->text, value->text_len);
@@ -118,7 +150,7 @@ static void compile_remove(struct compile *k, struct policy_header_edit *e, cons
         return;
     struct bytes *remove = arena_take(&k->p->arena, n->count, sizeof *remove);
     for (size_t i = 0; remove && i < n->count; i++)
-        if ((remove[e->remove_count] = compile_header_name(k, n->child[i])).len)
+        if ((remove[e->remove_count] = compile_edited_name(k, n->child[i])).len)
             e->remove_count++;
     e->remove = remove;
 }

@@ -7,9 +7,20 @@ enum { FIELD_NAME_MAX = 2 * POLICY_WORD_MAX };
  * condition on one of them would never hold. */
 static bool is_invisible(const char *name)
 {
-    static const char *const names[] = {
-        "host",    "content-length", "transfer-encoding", "connection", "keep-alive", "te",
-        "trailer", "upgrade",        "proxy-connection",  "expect",     NULL};
+    static const char *const names[] = {"host",
+                                        "content-length",
+                                        "transfer-encoding",
+                                        "connection",
+                                        "keep-alive",
+                                        "te",
+                                        "trailer",
+                                        "upgrade",
+                                        "expect",
+                                        "proxy-connection",
+                                        "proxy-authenticate",
+                                        "proxy-authorization",
+                                        "http2-settings",
+                                        NULL};
     for (size_t i = 0; names[i]; i++)
         if (strcmp(names[i], name) == 0)
             return true;
@@ -165,7 +176,7 @@ struct bytes compile_header_name(struct compile *k, const struct yaml_node *n)
     }
     if (is_invisible(lower)) {
         complain_of(k->c, CODE_NEVER, n,
-                    "`%s` is not forwarded as a header, so it can never match; remove it", lower);
+                    "`%s` is not forwarded as a header, so nothing here can come of it; remove it", lower);
         return none;
     }
     return compile_copy(k, bytes_of(lower, n->text_len));

@@ -113,6 +113,7 @@ static void compile_route(struct route_build *b, const struct yaml_node *n)
     compile_route_settings(k, b->s, r, n);
     compile_matches(b, yaml_get(n, "match"), (uint32_t)b->s->route_count);
     compile_route_actions(k, b->s, r, n);
+    b->s->is_edited |= policy_route_edits(r);
     b->s->route_count++;
 }
 

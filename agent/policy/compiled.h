@@ -107,8 +107,9 @@ struct policy_service {
     const struct policy *policy;
     const char *name;
     enum policy_protocol protocol;
-    bool is_vague; /* the protocol was bad: complain of nothing that would follow from it */
-    uint16_t port; /* 0: not said */
+    bool is_vague;  /* the protocol was bad: complain of nothing that would follow from it */
+    bool is_edited; /* policy_route_edits() is true of a route */
+    uint16_t port;  /* 0: not said */
     struct policy_settings settings;
     size_t subset_count, route_count, match_count;
     const struct policy_subset *subset;

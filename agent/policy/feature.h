@@ -34,11 +34,11 @@
     X(RATE_LIMIT, "rate-limit", false)                                                                       \
     X(RATE_LIMIT_MESH, "rate-limit-mesh", false)                                                             \
     X(REGEX, "regex", true)                                                                                  \
-    X(REQUEST_HEADERS, "request-headers", false)                                                             \
-    X(RESPONSE_HEADERS, "response-headers", false)                                                           \
+    X(REQUEST_HEADERS, "request-headers", true)                                                              \
+    X(RESPONSE_HEADERS, "response-headers", true)                                                            \
     X(RETRY, "retry", false)                                                                                 \
     X(REVOKE, "revoke", true)                                                                                \
-    X(REWRITE, "rewrite", false)                                                                             \
+    X(REWRITE, "rewrite", true)                                                                              \
     X(ROLLOUT, "rollout", true)                                                                              \
     X(STICKY, "sticky", true)                                                                                \
     X(TIMEOUT_IDLE, "timeout-idle", false)                                                                   \

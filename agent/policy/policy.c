@@ -154,6 +154,19 @@ const struct policy_route *policy_route_next(const struct policy_service *s, siz
     return *cursor < s->route_count ? &s->route[(*cursor)++] : NULL;
 }
 
+bool policy_far_wants_route(const struct policy_service *s)
+{
+    return s->is_edited || s->limit_count > 0;
+}
+
+bool policy_fails_over_to(const struct policy_service *s, const struct policy_service *other)
+{
+    for (size_t i = 0; i < s->failover_count; i++)
+        if (s->failover[i] == other)
+            return true;
+    return false;
+}
+
 const struct policy_rate_limit *policy_rate_limit_next(const struct policy_service *s,
                                                        const struct policy_route *r, size_t *cursor)
 {

@@ -160,6 +160,16 @@ struct policy_route {
     struct policy_mirror mirror;
     struct policy_header_edit request_headers, response_headers;
 };
+/* Does the agent in front of the application change anything of such a request or its answer? */
+static inline bool policy_route_edits(const struct policy_route *r)
+{
+    return r->rewrite_prefix || r->request_headers.set_count || r->request_headers.remove_count ||
+           r->response_headers.set_count || r->response_headers.remove_count;
+}
+/* Has that agent anything to do that goes by the route: edits of one of them, or limits? If not, it need not look for it. */
+bool policy_far_wants_route(const struct policy_service *s);
+/* Is `other` one of the failovers of `s`? */
+bool policy_fails_over_to(const struct policy_service *s, const struct policy_service *other);
 /* First match wins. NULL: the service has routes and none matches (404 NR). */
 const struct policy_route *policy_route(const struct policy_service *s, const struct policy_request *rq);
 const struct policy_route *policy_route_next(const struct policy_service *s, size_t *cursor);

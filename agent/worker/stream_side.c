@@ -152,6 +152,13 @@ static size_t room(const struct side *side)
     return n;
 }
 
+/* Only where another service took its place (failover). */
+static struct bytes asked_instead(const struct exchange *x)
+{
+    const char *asked = x->asked ? policy_service_name(x->asked) : x->service;
+    return strcmp(asked, x->service) == 0 ? (struct bytes){0} : bytes_str(asked);
+}
+
 static void encode_call(struct stream_side *s, struct buf *out, const struct http_head *h)
 {
     const struct exchange *x = s->side.x;
@@ -160,6 +167,7 @@ static void encode_call(struct stream_side *s, struct buf *out, const struct htt
         .caller = bytes_str(x->caller),
         .service = bytes_str(x->service),
         .subset = bytes_str(x->subset),
+        .asked = asked_instead(x),
         .deadline_ms = exchange_left_ms(x, worker_now(s->link->w)),
         .hops = (uint8_t)(x->hops < 255 ? x->hops + 1 : 255),
     };
@@ -233,6 +241,7 @@ static bool read_request(struct stream_side *s, struct bytes payload)
         .protocol = call.protocol,
         .caller = call.caller,
         .service = call.service,
+        .asked = call.asked,
         .deadline_ms = call.deadline_ms,
         .hops = call.hops,
         .vouch = vouched_credential(s->link->credential),

@@ -1,5 +1,5 @@
 # A split by weights, held by a cookie or header: a user stays on one side whichever agent carries the request, moved weights move
-# only those in between.
+# only those in between. Rewrites and edits reach the application, at its own agent and at the caller's; intentions are of the path as asked.
 . tests/e2e/lib.sh
 
 mesh
@@ -75,3 +75,47 @@ sides 7085 "$T/moved"
 paste -d' ' "$T/first" "$T/moved" >"$T/both"
 [ "$(grep -c ' v1 .* v2$' "$T/both")" -ge 30 ] || fail "nobody moved"
 ! grep ' v2 .* v1$' "$T/both" || fail "somebody moved against the weights"
+
+# Edits. The application answers with what it got. It is on d's host: local to the caller at 7385, another host's to the one at 7085.
+http_app 9003 'env=$http_x_env debug=$http_x_debug own=$http_x_starling_rule'
+agent d 7300 --seed 127.0.0.1:7000 --service shop=9003 --caller web=7385
+eventually 10 all_alive 4 a b c d
+cat >"$T/edits.yaml" <<'P'
+policy: v1
+mesh: shop.example
+version: 3
+services:
+  shop:
+    protocol: http
+    routes:
+      - name: new
+        match: [{path: {prefix: /old}}]
+        rewrite: {prefix: /new/shop}
+        requestHeaders: {set: {x-env: prod}, remove: [X-Debug]}
+        responseHeaders: {set: {x-served-by: shop}, remove: [server]}
+      - name: rest
+intentions:
+  - {name: front, from: [web], to: shop, allow: [{paths: ["/old/*", /plain]}]}
+  - {name: no-new, from: ["*"], to: shop, deny: [{paths: ["/new/*"]}]}
+tests:
+  - {from: web, to: shop, request: GET /old/7, expect: allow, route: new}
+  - {from: web, to: shop, request: GET /new/shop/7, expect: deny, rule: no-new}
+P
+publish a "$T/edits.yaml"
+eventually 5 in_force 3 a b c d
+for port in 7085 7385; do
+    curl -si -H 'Host: shop' -H 'x-env: mine' -H 'x-env: twice' -H 'x-debug: 1' --path-as-is "http://127.0.0.1:$port/old//7/../8?q=/old" >"$T/edited"
+    grep -q '^env=prod debug= own= GET /new/shop/8?q=/old caller=spiffe://shop.example/web' "$T/edited" || { cat "$T/edited"; fail "the request at $port"; }
+    grep -qi '^x-served-by: shop' "$T/edited" && ! grep -qi '^server:' "$T/edited" || { cat "$T/edited"; fail "the answer at $port"; }
+    curl -si -H 'Host: shop' -H 'x-env: mine' -H 'x-debug: 1' "http://127.0.0.1:$port/plain" >"$T/plain"
+    grep -q '^env=mine debug=1 own= GET /plain ' "$T/plain" && grep -qi '^server:' "$T/plain" || { cat "$T/plain"; fail "a route that edits nothing"; }
+    # What the mesh itself answers has no edits; and what a rewrite makes of a path opens nothing.
+    curl -si -H 'Host: shop' "http://127.0.0.1:$port/new/shop/8" >"$T/denied"
+    grep -q '^HTTP/1.1 403' "$T/denied" && ! grep -qi x-served-by "$T/denied" || { cat "$T/denied"; fail "an edited path as asked"; }
+done
+ask a why web shop GET '/old/9?x' -H 'x-debug: 1' >"$T/why"
+grep -q '^rewrite    /new/shop, forwarded as /new/shop/9' "$T/why" && grep -q '^request    .*x-env' "$T/why" && grep -q '^response   .*x-served-by' "$T/why" || { cat "$T/why"; fail "why of edits"; }
+
+# Not to be edited.
+sed 's/x-env: prod/X-Starling-Caller: root/; s/version: 3/version: 4/' "$T/edits.yaml" >"$T/ours.yaml"
+! "$starling" policy check "$T/ours.yaml" >"$T/out" 2>&1 && grep -q "headers that begin with x-starling are the mesh's own" "$T/out" || { cat "$T/out"; fail "x-starling-* may be set"; }

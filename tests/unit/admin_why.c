@@ -317,8 +317,8 @@ static void test_offline_all_is_explained_with_its_place(void **state)
          "2026-01-02T00:00:00Z}', 'until': "
          "1767312000, 'said': 'p.yaml:31'},"
          " 'lacking': ['failover', 'fault', 'grpc', 'mirror', 'rate-limit', 'rate-limit-mesh', "
-         "'response-headers', 'retry', "
-         "'rewrite', 'timeout-stream']}"},
+         "'retry', "
+         "'timeout-stream']}"},
         {"{'from': 'web', 'to': 'cart', 'method': 'PUT', 'path': '/x/z'}",
          "{'route': 'none', 'sticky': null, 'rewrite': null, 'mirror': null, 'response_headers': null, "
          "'rate_limits': "

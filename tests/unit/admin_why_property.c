@@ -42,6 +42,23 @@ static void no_finish(struct side *s, bool clean)
 }
 static const struct side_ops mute = {no_room, no_head, no_data, no_end, no_resume, no_finish};
 
+/* -- an application that notes what it was asked ---------------------------------------------------- */
+
+static struct {
+    char path[64], set_by[16]; /* x-r */
+} seen_by_app;
+
+static void note_head(struct side *s, const struct http_head *h, const struct mesh_verdict *v)
+{
+    const struct http_header *r = h ? http_head_find(h, "x-r") : NULL;
+    (void)s, (void)v;
+    snprintf(seen_by_app.path, sizeof seen_by_app.path, "%.*s", h ? (int)h->path.len : 0,
+             h ? (const char *)h->path.at : "");
+    snprintf(seen_by_app.set_by, sizeof seen_by_app.set_by, "%.*s", r ? (int)r->value.len : 0,
+             r ? (const char *)r->value.at : "");
+}
+static const struct side_ops application = {no_room, note_head, no_data, no_end, no_resume, no_finish};
+
 /* -- two agents, one policy ------------------------------------------------------------------------- */
 
 struct world {
@@ -117,6 +134,10 @@ static void play(struct world *w, const struct question *q, uint64_t dice, struc
     if (!o->near_over)
         exchange_start(&o->far, &ask, http ? &head[1] : NULL, NOW);
     o->far_over = o->far.state == EXCHANGE_OVER;
+    seen_by_app.path[0] = seen_by_app.set_by[0] = 0;
+    static struct side app = {.ops = &application};
+    if (o->far.state == EXCHANGE_SEEKING)
+        exchange_back_ready(&o->far, &app, NOW * 1000);
 }
 
 static json_t *ask_why(struct world *w, const struct question *q)
@@ -184,10 +205,26 @@ static void compare_route(const json_t *o, const struct outcome *is)
 }
 
 struct seen {
-    size_t allowed, denied, unvouched, no_route, no_endpoint, audited, stuck;
+    size_t allowed, denied, unvouched, no_route, no_endpoint, audited, stuck, rewritten, edited;
 };
 
-static void compare(const json_t *o, const struct outcome *is, struct seen *n)
+/* What the application was asked, against what `why` says that it would be. */
+static void compare_edits(const json_t *o, const struct question *q, struct seen *n)
+{
+    const json_t *rewrite = json_object_get(o, "rewrite"), *edit = json_object_get(o, "request_headers");
+    char set[64];
+    snprintf(set, sizeof set, "{set: {x-r: \"%s\"}}", said_of(o, "route"));
+    assert_string_equal(seen_by_app.path, json_is_object(rewrite) ? said_of(rewrite, "path")
+                                          : q->to == 2            ? ""
+                                                                  : q->path);
+    assert_string_equal(seen_by_app.set_by, json_is_object(edit) ? said_of(o, "route") : "");
+    if (json_is_object(edit))
+        assert_string_equal(said_of(edit, "edit"), set);
+    n->rewritten += json_is_object(rewrite);
+    n->edited += json_is_object(edit);
+}
+
+static void compare(const json_t *o, const struct question *q, const struct outcome *is, struct seen *n)
 {
     const struct facts *f = is->near_over ? &is->near.facts : &is->far.facts;
     const char *flag = exchange_flag_text(f->flag);
@@ -209,6 +246,8 @@ static void compare(const json_t *o, const struct outcome *is, struct seen *n)
     }
     if (allowed)
         compare_route(o, is);
+    if (is->far.back)
+        compare_edits(o, q, n);
     n->allowed += allowed;
     n->no_endpoint += no_endpoint;
     n->no_route += !allowed && f->flag == FLAG_NR;
@@ -228,7 +267,7 @@ static void ask_and_play(struct world *w, struct rng *r, struct seen *n)
     if (!o)
         return; /* a method that no reader takes */
     play(w, &q, dice, &is);
-    compare(o, &is, n);
+    compare(o, &q, &is, n);
     exchange_fini(&is.near);
     exchange_fini(&is.far);
     json_decref(o);
@@ -263,6 +302,7 @@ static void why_says_what_is_done(void **state)
     traffic_free(w.traffic);
     assert_true(n.allowed > 1000 && n.denied > 1000 && n.unvouched > 100);
     assert_true(n.no_route > 100 && n.no_endpoint > 50 && n.audited > 100 && n.stuck > 50);
+    assert_true(n.rewritten > 50 && n.edited > 50);
 }
 
 int main(void)

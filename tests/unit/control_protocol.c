@@ -126,6 +126,16 @@ static void make_tcp_request(struct buf *out)
     assert_int_equal(mesh_request_encode(out, &tcp, NULL), ERR_OK);
 }
 
+static void make_failover_request(struct buf *out)
+{
+    struct mesh_call tcp = {.protocol = PROTOCOL_TCP,
+                            .caller = call.caller,
+                            .service = bytes_str("db-dr"),
+                            .asked = bytes_str("db"),
+                            .hops = 1};
+    assert_int_equal(mesh_request_encode(out, &tcp, NULL), ERR_OK);
+}
+
 static void make_response(struct buf *out)
 {
     struct mesh_verdict v = {0};
@@ -230,6 +240,7 @@ static const struct example {
     {"request", make_request},
     {"response", make_response},
     {"tcp-request", make_tcp_request},
+    {"failover-request", make_failover_request},
     {"refusal", make_refusal},
     {"trailers", make_trailers},
     {"envelope", make_envelope},

@@ -16,6 +16,7 @@ struct fake {
     const char *name;
     struct buf *log;
     size_t room;
+    bool tells_headers;
 };
 
 static struct fake *fake_of(const struct side *s)
@@ -36,6 +37,9 @@ static void fake_head(struct side *s, const struct http_head *h, const struct me
                  (int)h->path.len, (const char *)h->path.at);
     else
         buf_addf(f->log, "%s head", f->name);
+    for (size_t i = 0; h && f->tells_headers && i < h->header_count; i++)
+        buf_addf(f->log, " %.*s=%.*s", (int)h->header[i].name.len, (const char *)h->header[i].name.at,
+                 (int)h->header[i].value.len, (const char *)h->header[i].value.at);
     if (v && v->refused)
         buf_addf(f->log, " %.*s [%.*s]", (int)v->flag.len, (const char *)v->flag.at, (int)v->reason.len,
                  (const char *)v->reason.at);
@@ -158,6 +162,17 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* Another policy than the common one. Before the exchange begins. */
+static inline void use_policy(struct story *t, const char *text)
+{
+    struct complaints c = {.file = "p.yaml"};
+    policy_unref(t->policy);
+    t->policy = NULL;
+    if (policy_compile(&t->policy, bytes_str(text), &c) != ERR_OK)
+        fail_msg("%s", buf_str(&c.text));
+    buf_fini(&c.text);
+}
+
 static struct http_head request(const char *method, const char *path)
 {
     return (struct http_head){
@@ -181,8 +196,8 @@ static void begin_with(struct story *t, enum exchange_role role, size_t agents,
     exchange_start(&t->x, ask, head, 1000);
 }
 
-static void begin(struct story *t, enum exchange_role role, size_t agents, const char *method,
-                  const char *path)
+static inline void begin(struct story *t, enum exchange_role role, size_t agents, const char *method,
+                         const char *path)
 {
     struct exchange_ask ask = ask_http(t);
     struct http_head h = request(method, path);
@@ -196,7 +211,7 @@ static bool has_news(struct story *t)
     return listed;
 }
 
-static void expect_log(struct story *t, const char *want)
+static inline void expect_log(struct story *t, const char *want)
 {
     assert_string_equal(buf_str(&t->log), want);
     buf_consume(&t->log, t->log.len);

@@ -60,7 +60,8 @@ static void expect_request_survives(const struct mesh_call *c, const struct http
     assert_int_equal(mesh_request_decode(&call, &back, buf_bytes(&out)), ERR_OK);
     assert_true(call.protocol == c->protocol && call.hops == c->hops && call.deadline_ms == c->deadline_ms);
     assert_true(bytes_eq(call.caller, c->caller) && bytes_eq(call.service, c->service) &&
-                bytes_eq(call.subset, c->subset) && bytes_eq(call.trace, c->trace));
+                bytes_eq(call.subset, c->subset) && bytes_eq(call.asked, c->asked) &&
+                bytes_eq(call.trace, c->trace));
     if (h) {
         say_head(&said, h);
         say_head(&said_back, &back);
@@ -96,8 +97,27 @@ static void requests_survive_the_mesh(void **state)
     h.body = HTTP_BODY_CHUNKED;
     h.content_length = 0;
     expect_request_survives(&c, &h);
+    c.asked = bytes_str("cart-eu");
+    expect_request_survives(&c, &h);
     c.protocol = 0;
     expect_request_survives(&c, NULL);
+    c.asked = (struct bytes){0};
+    expect_request_survives(&c, NULL);
+}
+
+/* One message has one encoding: what asks for nobody, or for the very service, has another. */
+static void who_was_asked_is_said_only_if_it_differs(void **state)
+{
+    (void)state;
+    static struct http_head back;
+    struct mesh_call c = {.service = bytes_str("a"), .asked = bytes_str("b")};
+    struct buf out = {0};
+    assert_int_equal(mesh_request_encode(&out, &c, NULL), ERR_OK);
+    out.at[out.len - 1] = 'a';
+    assert_int_equal(mesh_request_decode(&c, &back, buf_bytes(&out)), ERR_MALFORMED);
+    out.at[out.len - 2] = 0;
+    assert_int_equal(mesh_request_decode(&c, &back, bytes_of(out.at, out.len - 1)), ERR_MALFORMED);
+    buf_fini(&out);
 }
 
 /* Encodes what no reader would have let through; the decoder must see it. */
@@ -266,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_byte_by_byte),
         cmocka_unit_test(requests_survive_the_mesh),
+        cmocka_unit_test(who_was_asked_is_said_only_if_it_differs),
         cmocka_unit_test(a_stolen_peer_cannot_smuggle_a_request),
         cmocka_unit_test(too_many_headers_and_too_long_messages),
         cmocka_unit_test(responses_and_refusals_survive_the_mesh),

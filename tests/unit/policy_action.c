@@ -168,8 +168,23 @@ static void actions_that_cannot_work_are_errors(void **state)
                      "p.yaml:4:82: a service cannot mirror to itself; name another\n");
     expect_complaint(ROUTE("mirror: {percent: 5}"),
                      "p.yaml:4:77: `to` is missing; name the service that gets the copies\n");
-    expect_complaint(ROUTE("requestHeaders: {set: {Host: x}}"),
-                     "p.yaml:4:92: `host` is not forwarded as a header, so it can never match; remove it\n");
+    expect_complaint(
+        ROUTE("requestHeaders: {set: {Host: x}}"),
+        "p.yaml:4:92: `host` is not forwarded as a header, so nothing here can come of it; remove it\n");
+    expect_complaint(ROUTE("responseHeaders: {remove: [HTTP2-Settings]}"),
+                     "p.yaml:4:96: `http2-settings` is not forwarded as a header, so nothing here can come "
+                     "of it; remove it\n");
+    static const char *const ours[] = {"x-starling-caller", "X-Starling", "x_starling.hops"};
+    for (size_t i = 0; i < 3; i++) {
+        char text[200], want[200];
+        snprintf(text, sizeof text, ROUTE("requestHeaders: {remove: [%s]}"), ours[i]);
+        snprintf(want, sizeof want,
+                 "p.yaml:4:95: headers that begin with x-starling are the mesh's own; choose another name\n");
+        expect_complaint(text, want);
+    }
+    expect_complaint(ROUTE("match: [{path: {prefix: /a}}], rewrite: {prefix: \"/x;y\"}"),
+                     "p.yaml:4:118: `/x;y` cannot be forwarded: escape all but letters, digits and "
+                     "-._~!$&'()*+,=:@\n");
     expect_complaint(
         ROUTE("requestHeaders: {set: {x: \"a\\nb\"}}"),
         "p.yaml:4:95: no header has this value: up to 4096 bytes, without control characters and without "

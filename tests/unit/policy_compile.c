@@ -206,8 +206,9 @@ static void routes_are_checked(void **state)
                      "p.yaml:4:74: `/%61` can never match: an escape of a letter, digit or one of -._~ is "
                      "forwarded decoded; write the "
                      "character itself\n");
-    expect_complaint(ROUTES("{name: r, match: [{headers: {Host: {exact: b}}}]}"),
-                     "p.yaml:4:70: `host` is not forwarded as a header, so it can never match; remove it\n");
+    expect_complaint(
+        ROUTES("{name: r, match: [{headers: {Host: {exact: b}}}]}"),
+        "p.yaml:4:70: `host` is not forwarded as a header, so nothing here can come of it; remove it\n");
     expect_complaint(
         ROUTES("{name: r, to: [{weight: 0}]}"),
         "p.yaml:4:55: all weights are zero, so nothing could be chosen; give one target a weight\n");

@@ -54,6 +54,8 @@ struct route {
     struct condition header, query;
     uint32_t split;     /* bits: to subset v1, to subset v2; 0: to any instance */
     bool sticky;        /* by x-h */
+    bool rewrites;      /* its prefix, to /n */
+    bool sets;          /* header x-r, to its own name */
     uint32_t request_s; /* its own time limit; 0: none */
 };
 struct model {
@@ -169,6 +171,8 @@ static inline void random_route(struct rng *r, struct route *t)
     random_condition(r, &t->query);
     t->split = chance(r, 50) ? 3 : rng_below(r, 3);
     t->sticky = t->split == 3 && chance(r, 80);
+    t->rewrites = t->has_match && t->path_test && strcmp(t->path_test, "prefix") == 0 && chance(r, 50);
+    t->sets = chance(r, 30);
     t->request_s = chance(r, 30) ? 6 + rng_below(r, 5) : 0;
 }
 
@@ -260,6 +264,10 @@ static inline void write_route(struct buf *b, const struct route *t)
                  t->split == 3 ? ", " : "", t->split & 2 ? "{subset: v2}" : "");
     if (t->sticky)
         buf_add_str(b, ", sticky: {header: x-h}");
+    if (t->rewrites)
+        buf_add_str(b, ", rewrite: {prefix: /n}");
+    if (t->sets)
+        buf_addf(b, ", requestHeaders: {set: {x-r: r%zu}}", t->id);
     if (t->request_s)
         buf_addf(b, ", timeouts: {request: %us}", t->request_s);
     buf_add_str(b, "}\n");

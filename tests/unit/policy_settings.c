@@ -265,9 +265,10 @@ static void values_out_of_their_bounds_say_what_is_expected(void **state)
         "defaults: {loadBalancer: {policy: ewma}}\n",
         "p.yaml:4:35: expected peakEwma, leastRequest, roundRobin, random, ringHash or maglev; found "
         "`ewma`\n");
-    expect_complaint("defaults: {loadBalancer: {policy: maglev, key: {header: Host}}}\n",
-                     "p.yaml:4:26: ringHash and maglev need a `key`: {header: x}, {cookie: x} or source\n"
-                     "p.yaml:4:57: `host` is not forwarded as a header, so it can never match; remove it\n");
+    expect_complaint(
+        "defaults: {loadBalancer: {policy: maglev, key: {header: Host}}}\n",
+        "p.yaml:4:26: ringHash and maglev need a `key`: {header: x}, {cookie: x} or source\n"
+        "p.yaml:4:57: `host` is not forwarded as a header, so nothing here can come of it; remove it\n");
     expect_complaint("defaults: {retry: {atempts: 1}}\n",
                      "p.yaml:4:20: unknown key `atempts`; did you mean `attempts`?\n");
     expect_complaint(
