@@ -329,14 +329,28 @@ json_t *publishing_rollout(const struct staged *g)
                   (json_int_t)r->seen_new, "members", (json_int_t)r->seen_all, "compared", r->was_compared);
     if (r->halted)
         json_object_set_new(o, "halted", json_string(rollout_cause_text(r->halted)));
+    json_t *empty = json_array();
+    for (size_t s = 0; s < r->rule->step_count; s++)
+        if (r->empty >> s & 1)
+            json_array_append_new(empty, json_integer((json_int_t)s + 1));
+    json_object_set_new(o, "empty_steps", empty);
     return o;
 }
 
 void publishing_warn_of_rollout(json_t *list, const struct staged *g)
 {
-    if (g->on && g->state.halted)
+    struct buf empty = {0};
+    if (!g->on)
+        return;
+    if (g->state.halted)
         json_array_append_new(
             list, json_sprintf("the rollout of policy version %llu is halted, by %s: the version before "
                                "stays in force; sign and publish a higher one",
                                (unsigned long long)g->version, rollout_cause_text(g->state.halted)));
+    else
+        rollout_say_empty(&g->state, &empty);
+    if (empty.len > 0)
+        json_array_append_new(list, json_sprintf("the rollout of policy version %llu: %s",
+                                                 (unsigned long long)g->version, buf_str(&empty)));
+    buf_fini(&empty);
 }

@@ -284,6 +284,8 @@ static void print_overlay(const json_t *o, const json_t *members)
 
 void print_rollout(const char *label, const json_t *r)
 {
+    const json_t *step;
+    size_t i;
     if (!json_is_object(r))
         return;
     printf("%s version %lld, step %lld of %lld, enforced by %lld of %lld members; %s here", label,
@@ -294,6 +296,8 @@ void print_rollout(const char *label, const json_t *r)
         printf("; halted by %s", text(r, "halted"));
     else if (!json_is_true(json_object_get(r, "compared")))
         printf("; not compared yet: too few requests or reports");
+    json_array_foreach(json_object_get(r, "empty_steps"), i, step)
+        printf("%s %lld", i ? "," : "; nobody in step", (long long)json_integer_value(step));
     puts("");
 }
 

@@ -192,23 +192,38 @@ static void rejudge_rollout(struct control *c)
 }
 
 /* Of two bundles of one version the lower hash is kept, also when that version was halted: all agents hold the same. */
-static void answer_staged(struct control *c)
+static void say_staged(const struct staged *g, struct buf *out)
 {
-    const struct staged *g = &c->staged;
-    char text[240];
-    if (g->state.halted)
-        snprintf(
-            text, sizeof text,
+    if (g->state.halted == ROLLOUT_ROOT)
+        buf_addf(
+            out,
+            "version %llu is held here, and does not come into force: a new root came meanwhile that does "
+            "not vouch for it; sign it anew",
+            (unsigned long long)g->version);
+    else if (g->state.halted)
+        buf_addf(
+            out,
             "another bundle of version %llu was halted, and what was halted is a version: this one is held "
             "as halted, too, and does not come into force; raise `version:` and sign again",
             (unsigned long long)g->version);
     else
-        snprintf(
-            text, sizeof text,
+        buf_addf(
+            out,
             "version %llu is held here and on its way to every agent; it comes into force in %zu steps: see "
             "`starling status`",
             (unsigned long long)g->version, g->state.rule->step_count);
-    control_answer_publisher(c, TICKET_STAGED, g->state.halted ? ERR_STALE : ERR_OK, text);
+    if (!g->state.halted && g->state.empty)
+        buf_add_str(out, "\nwarning: ");
+    if (!g->state.halted)
+        rollout_say_empty(&g->state, out);
+}
+
+static void answer_staged(struct control *c)
+{
+    struct buf text = {0};
+    say_staged(&c->staged, &text);
+    control_answer_publisher(c, TICKET_STAGED, c->staged.state.halted ? ERR_STALE : ERR_OK, buf_str(&text));
+    buf_fini(&text);
 }
 
 void control_staged_stored(struct control *c, enum err outcome)
@@ -226,9 +241,9 @@ void control_staged_stored(struct control *c, enum err outcome)
     log_info("policy", "version %llu (epoch %llu) is to be rolled out in %zu steps; this host is of step %zu",
              (unsigned long long)c->staged.version, (unsigned long long)c->staged.epoch,
              c->staged.state.rule->step_count, c->staged.state.own_step + 1);
-    rejudge_rollout(c); /* another root may have come while it was being stored */
-    answer_staged(c);
+    rejudge_rollout(c);      /* another root may have come while it was being stored */
     control_rollout_step(c); /* it may be our turn */
+    answer_staged(c);
 }
 
 void control_policy_stored(struct control *c, enum err outcome)

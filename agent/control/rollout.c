@@ -142,6 +142,17 @@ static void say_change(const struct control *c, const struct rollout *before)
                  (unsigned long long)r->seen_new, (unsigned long long)r->seen_all);
 }
 
+static void say_empty(struct staged *g)
+{
+    struct buf text = {0};
+    if (!(g->state.empty & ~g->empty_said) || g->state.halted)
+        return;
+    g->empty_said |= g->state.empty;
+    rollout_say_empty(&g->state, &text);
+    log_warn("policy", "the rollout of version %llu: %s", (unsigned long long)g->version, buf_str(&text));
+    buf_fini(&text);
+}
+
 void control_rollout_step(struct control *c)
 {
     struct staged *g = &c->staged;
@@ -160,6 +171,7 @@ void control_rollout_step(struct control *c)
     g->state.has_nothing = has_nothing(c);
     rollout_look(&g->state, list, count, c->now);
     say_change(c, &before);
+    say_empty(g);
     report(c, list, count);
     free(list);
     if (staged_follow(g, &c->enforced, c->store, control_wall(c)))

@@ -66,6 +66,7 @@ static void begin(struct staged *g, const struct staged_self *self, bool entered
     policy_unref(g->rules);
     g->rules = policy_ref(g->other.policy);
     g->look_at = g->report_at = 0;
+    g->empty_said = 0;
     uint64_t turn = rollout_turn(policy_rollout(g->rules), &g->hash, self->id, self->labels);
     rollout_init(&g->state, policy_rollout(g->rules), turn, entered, halted);
 }

@@ -38,6 +38,7 @@ struct staged {
     struct buf before; /* what is offered as DOC_BEFORE */
     struct hash before_hash;
     mono_ms look_at, report_at; /* of control/rollout.c */
+    uint32_t empty_said;        /* ... the steps without a member that the log has told of */
 };
 
 struct staged_self { /* whose turn it is */

@@ -238,13 +238,8 @@ static void write_steps(struct buf *out, const void *field)
 {
     const struct policy_rollout *r = field;
     for (size_t i = 0; i < r->step_count; i++) {
-        const struct policy_step *s = &r->step[i];
         buf_add_str(out, i ? ", " : "[");
-        if (s->label.len)
-            buf_addf(out, "%.*s=%.*s", (int)s->label.len, (const char *)s->label.at, (int)s->value.len,
-                     (const char *)s->value.at);
-        else
-            words_share(out, s->share_ppm);
+        words_step(out, &r->step[i]);
     }
     buf_add_str(out, "]");
 }

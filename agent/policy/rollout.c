@@ -1,5 +1,8 @@
 #include "policy/rollout.h"
 
+#include "policy/compiled.h"
+#include "policy/words.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -356,6 +359,33 @@ static void advance(struct rollout *r, mono_ms now)
     }
 }
 
+static_assert(POLICY_STEPS_MAX <= 32, "a bit for each");
+
+static uint32_t empty_steps(const struct policy_rollout *rule, const struct rollout_member *m, size_t count)
+{
+    uint32_t empty = (uint32_t)((UINT64_C(1) << rule->step_count) - 1);
+    for (size_t i = 0; i < count; i++)
+        if (m[i].is_live)
+            empty &= ~(UINT32_C(1) << rollout_step_of(m[i].turn));
+    return empty;
+}
+
+void rollout_say_empty(const struct rollout *r, struct buf *out)
+{
+    bool many = (r->empty & (r->empty - 1)) != 0;
+    const char *before = many ? "no living member belongs to steps " : "no living member belongs to step ";
+    for (size_t s = 0; s < r->rule->step_count; s++) {
+        if (!(r->empty >> s & 1))
+            continue;
+        buf_addf(out, "%s%zu (", before, s + 1);
+        words_step(out, &r->rule->step[s]);
+        buf_add_str(out, ")");
+        before = ", ";
+    }
+    if (r->empty)
+        buf_add_str(out, many ? ": they try nothing out" : ": it tries nothing out");
+}
+
 static bool most_say_halted(const struct rollout_member *m, size_t count, size_t live)
 {
     size_t say = 0;
@@ -377,6 +407,7 @@ void rollout_look(struct rollout *r, const struct rollout_member *m, size_t coun
     struct tally all = tally_of(m, count, 0, r->rule->step_count);
     r->seen_all = all.live;
     r->seen_new = all.new;
+    r->empty = empty_steps(r->rule, m, count);
     if (r->is_done || r->halted)
         return;
     catch_up(r, m, count);

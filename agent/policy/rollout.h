@@ -63,6 +63,7 @@ struct rollout {
     enum rollout_cause halted;   /* ROLLOUT_NONE: it is not */
     uint64_t seen_new, seen_all; /* of the last look: live members, and those that enforce the new version */
     bool was_compared;           /* by the last look: both sides had enough */
+    uint32_t empty;              /* bit s: to step s no live member belonged at the last look */
 };
 
 /* (step << 32) | place. The place is a share of 2^32 by SHA-256 of version and member: `rule` takes in those below its share. */
@@ -100,5 +101,8 @@ void rollout_take_record(struct rollout_member *out, const struct bundle_id *of,
 bool rollout_report(const struct rollout *r, struct record_rollout counted, bool is_asked,
                     struct record_rollout *said, mono_ms *next_at, mono_ms now);
 const char *rollout_cause_text(enum rollout_cause c);
+/* What an operator should know before it is too late: "no living member belongs to step 1 (ring=canary): it tries nothing out"; or
+ * nothing. Appends. */
+void rollout_say_empty(const struct rollout *r, struct buf *out);
 
 #endif

@@ -52,6 +52,15 @@ static void write_size(struct buf *out, uint64_t bytes)
                     : "B");
 }
 
+void words_step(struct buf *out, const struct policy_step *s)
+{
+    if (s->label.len)
+        buf_addf(out, "%.*s=%.*s", (int)s->label.len, (const char *)s->label.at, (int)s->value.len,
+                 (const char *)s->value.at);
+    else
+        words_share(out, s->share_ppm);
+}
+
 /* Days to year, month and day: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" (civil_from_days). */
 void words_time(struct buf *out, wall_s t)
 {

@@ -8,9 +8,10 @@
 #include "policy/feature.h"
 #include "policy/policy.h"
 
-void words_duration(struct buf *out, uint64_t ms); /* 1h30m, 250ms, 0s */
-void words_share(struct buf *out, uint32_t ppm);   /* 70%, 0.01% */
-void words_time(struct buf *out, wall_s t);        /* 2027-01-31T00:00:00Z; nothing if 0 */
+void words_duration(struct buf *out, uint64_t ms);             /* 1h30m, 250ms, 0s */
+void words_share(struct buf *out, uint32_t ppm);               /* 70%, 0.01% */
+void words_step(struct buf *out, const struct policy_step *s); /* ring=canary, 10% */
+void words_time(struct buf *out, wall_s t);                    /* 2027-01-31T00:00:00Z; nothing if 0 */
 void words_labels(struct buf *out, const struct labels *l_or_null);
 void words_key(struct buf *out, const struct policy_key *k); /* {header: x}; nothing if there is none */
 void words_header_edit(struct buf *out, const struct policy_header_edit *e);

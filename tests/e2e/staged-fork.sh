@@ -1,6 +1,6 @@
 # Two signed bundles of one version while it is being rolled out (ADVERSARY B12): all agents settle on the lower hash, who has the other in
 # force goes back for it, and it is judged by its own requests, not by those of its twin. A halt is the version's: the twin of what was
-# halted is held as halted. All alarm, until a higher version is in force.
+# halted is held as halted. All alarm, until a higher version is in force. And a first step that takes nobody in.
 . tests/e2e/lib.sh
 
 mesh
@@ -95,3 +95,20 @@ for n in a b c d e; do
     is $n status "any('two signed policies' in w for w in o['warnings'])" False || fail "$n still alarms"
 done
 ask_no_more
+
+# A step that takes nobody in is told of: by the answer, the status of all, and the log.
+cat >"$T/nobody.yaml" <<'P'
+policy: v1
+mesh: shop.example
+version: 5
+rollout: {steps: [ring=canry, 100%], pause: 1h}
+P
+"$starling" policy sign "$T/nobody.yaml" --ca "$T/ca" -o "$T/nobody" >/dev/null
+nobody='no living member belongs to step 1 (ring=canry): it tries nothing out'
+ask b policy publish "$T/nobody" | grep -qxF "warning: $nobody" || fail "the publisher is not warned of a step without members"
+for n in a d; do
+    eventually 10 is $n status "'the rollout of policy version 5: $nobody' in o['warnings']" True
+    is $n 'policy status' 'o["rollout"]["empty_steps"]' '[1]' || fail "policy status"
+done
+ask a policy status | grep -q '^rollout: version 5, step 1 of 2, .*; nobody in step 1$' || { ask a policy status; fail "policy status does not say it"; }
+grep -qF "the rollout of version 5: $nobody" "$T/d/log" || fail "nor does the log"

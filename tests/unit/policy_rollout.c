@@ -452,6 +452,37 @@ static void the_share_is_stable_and_differs_by_version(void **state)
     assert_in_range(both, 1, 30);
 }
 
+/* A label that no host has, and a share of few hosts that comes to none. */
+static void steps_without_members_are_named(void **state)
+{
+    (void)state;
+    const struct policy_step step[] = {{.label = bytes_str("ring"), .value = bytes_str("canary")},
+                                       {.share_ppm = 10000},
+                                       {.share_ppm = 1000000}};
+    const struct policy_rollout three = {.step_count = 3, .step = step, .pause_ms = PAUSE};
+    struct rollout r;
+    struct buf text = {0};
+    struct rollout_member m[4];
+    for (size_t i = 0; i < 4; i++)
+        m[i] = (struct rollout_member){.id = id_of(i), .turn = UINT64_C(2) << 32 | i, .is_live = true};
+    rollout_init(&r, &three, m[0].turn, false, ROLLOUT_NONE);
+    rollout_say_empty(&r, &text); /* nobody has looked */
+    assert_int_equal(text.len, 0);
+    rollout_look(&r, m, 4, 0);
+    rollout_say_empty(&r, &text);
+    assert_string_equal(buf_str(&text),
+                        "no living member belongs to steps 1 (ring=canary), 2 (1%): they try nothing out");
+    m[0].turn = 0;
+    rollout_look(&r, m, 4, LOOK);
+    text.len = 0;
+    rollout_say_empty(&r, &text);
+    assert_string_equal(buf_str(&text), "no living member belongs to step 2 (1%): it tries nothing out");
+    m[0].is_live = false;
+    rollout_look(&r, m, 4, 2 * LOOK);
+    assert_int_equal(r.empty, 3);
+    buf_fini(&text);
+}
+
 /* ADVERSARY B12: what was counted under the other bundle of this version is not this one's; a halt is the version's. */
 static void what_a_twin_did_is_not_reported_of_the_other(void **state)
 {
@@ -491,6 +522,7 @@ int main(void)
         cmocka_unit_test(the_last_who_report_judge_nothing),
         cmocka_unit_test(who_has_nothing_follows_all),
         cmocka_unit_test(the_share_is_stable_and_differs_by_version),
+        cmocka_unit_test(steps_without_members_are_named),
         cmocka_unit_test(what_a_twin_did_is_not_reported_of_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
