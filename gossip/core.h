@@ -39,7 +39,8 @@
 enum {
     OUTBOX_MAX = 1024, /* pings, acks, answers waiting to be polled; one more is dropped (the channel is lossy
                           anyway) */
-    WANTS_MAX = 512,   /* records being pulled; one more waits for anti-entropy */
+    ACKS_WAITING_MAX = 2,   /* to one member, while acks wait for the byte budget; one more is dropped */
+    WANTS_MAX = 512,        /* records being pulled; one more waits for anti-entropy */
     WANTS_PER_SOURCE = 128, /* ... of them announced by one member */
     WANT_TRIES = 4,
     WANT_WAIT_MS =
@@ -148,6 +149,7 @@ struct out {
     struct member *about; /* PING_REQ, RELAYED_ACK: whom; RECORD: whose; WARNING: who accuses it */
     struct addr via;
     uint64_t nonce;
+    mono_ms since; /* when it was put there, of the urgent ones */
 };
 struct outbox {
     struct out *ring;
@@ -320,6 +322,7 @@ struct gossip {
     struct circle circle;          /* whom fresh rumors are pushed to, in a mesh larger than it */
     struct member *pushed_last;    /* in a smaller one: not pushed to twice running */
     struct outbox urgent, answers;
+    mono_ms held_up_since;            /* the first of the urgent ones waits for the byte budget; NEVER */
     struct member *knock[KNOCKS_MAX]; /* whose TCP port is to be tried */
     uint32_t knocks;
     struct look look[LOOKS_MAX];
@@ -462,6 +465,9 @@ void event_fini(struct gossip *g);
 /* send.c */
 bool outbox_put(struct outbox *o, const struct out *item); /* false: full */
 void outbox_forget(struct outbox *o, const struct member *m);
+void send_urgent(
+    struct gossip *g,
+    const struct out *item); /* a ping, an ack, or what goes with them; dropped if too many wait */
 uint8_t send_limit(const struct gossip *g);
 bool send_poll(struct gossip *g, struct gossip_packet *out);
 /* The datagram in w is what *out shows; counted and paid for. */
@@ -470,9 +476,11 @@ void send_deliver(struct gossip *g, struct gossip_packet *out, const struct memb
 void send_tell_doc(struct gossip *g, struct doc_kind *k);
 void send_hush(struct gossip *g); /* whoever we meet knows it all: drop record rumors that owe no push */
 void send_retract(
-    struct gossip *g);            /* we were cut off: what we meanwhile thought of others was our own fault */
-void send_wave(struct gossip *g); /* the second pushes of what was fresh WAVE_MS ago */
-bool send_is_waiting(const struct gossip *g); /* something waits for the byte budget */
+    struct gossip *g); /* we were cut off: what we meanwhile thought of others was our own fault */
+/* Pings and acks of ours waited for the byte budget since the last call: nobody else is to blame for that time. */
+void send_held_up(struct gossip *g);
+mono_ms send_deadline(const struct gossip *g); /* when something that waits for the byte budget may go */
+void send_wave(struct gossip *g);              /* the second pushes of what was fresh WAVE_MS ago */
 void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struct member *source,
                const struct node_id *accuser, uint8_t hops, uint8_t eager);
 

@@ -141,7 +141,7 @@ void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason)
     p->pings = 1;
     p->again_at = reason == PROBE_RETRY ? NEVER : g->now + t.direct_ms;
     p->deadline = g->now + (reason == PROBE_TURN ? t.total_ms : 2 * with_health(g, g->cfg.probe_timeout_ms));
-    outbox_put(&g->urgent, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
+    send_urgent(g, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
     g->unheard_since = mono_min(g->unheard_since, g->now);
     g->stats.probes_sent++;
 }
@@ -314,12 +314,12 @@ static void probe_through_others(struct gossip *g, struct probe *p)
         p->relay[p->relay_count++] = relay;
         if (!apply_addr(g, relay, &addr))
             continue;
-        outbox_put(&g->urgent, &(struct out){.type = OUT_PING_REQ,
-                                             .to = relay,
-                                             .about = p->target,
-                                             .via = addr,
-                                             .nonce = p->nonce,
-                                             .ms = (uint16_t)relay_wait_ms(g, p, relay)});
+        send_urgent(g, &(struct out){.type = OUT_PING_REQ,
+                                     .to = relay,
+                                     .about = p->target,
+                                     .via = addr,
+                                     .nonce = p->nonce,
+                                     .ms = (uint16_t)relay_wait_ms(g, p, relay)});
         g->stats.indirect_probes_sent++;
     }
 }
@@ -371,9 +371,8 @@ static void probe_again(struct gossip *g, struct probe *p)
     if (member_addr_count(m) > 1)
         m->addr_used = (uint8_t)((m->addr_used + 1) % member_addr_count(m));
     if (has_part(g, GOSSIP_REPEAT) && apply_addr(g, m, &addr))
-        outbox_put(
-            &g->urgent,
-            &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce, .is_overdue = true});
+        send_urgent(
+            g, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce, .is_overdue = true});
     if (is_first && asks_relays(g, p))
         probe_through_others(g, p);
     if (p->reason == PROBE_TURN || (member_suspicion(m) && member_suspicion(m)->refusers > 0))
@@ -521,10 +520,9 @@ static void ping_for(struct gossip *g, const struct relay *r)
 {
     struct addr addr;
     if (apply_addr(g, r->target, &addr))
-        outbox_put(
-            &g->urgent,
-            &(struct out){
-                .type = OUT_PING, .to = r->target, .via = addr, .nonce = r->nonce, .is_overdue = true});
+        send_urgent(
+            g, &(struct out){
+                   .type = OUT_PING, .to = r->target, .via = addr, .nonce = r->nonce, .is_overdue = true});
 }
 
 /* What we were asked to probe for others and did not answer yet. */
@@ -539,11 +537,11 @@ static void relays_due(struct gossip *g)
         if (r->nack_at > g->now)
             continue;
         r->nack_at = NEVER;
-        outbox_put(&g->urgent, &(struct out){.type = OUT_NACK,
-                                             .to = r->origin,
-                                             .about = r->target,
-                                             .via = r->origin_via,
-                                             .nonce = r->origin_nonce});
+        send_urgent(g, &(struct out){.type = OUT_NACK,
+                                     .to = r->origin,
+                                     .about = r->target,
+                                     .via = r->origin_via,
+                                     .nonce = r->origin_nonce});
     }
 }
 

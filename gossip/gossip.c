@@ -41,7 +41,7 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     g->unheard_since = NEVER;
     g->rng = rng_seeded(config->seed);
     g->jobs_end = &g->jobs;
-    g->suspicion_at = g->degraded_at = NEVER;
+    g->suspicion_at = g->degraded_at = g->held_up_since = NEVER;
     members_init(&g->members, rng_u64(&g->rng));
     watch_init(&g->watch, &g->cfg.self, ~config->seed);
     circle_init(&g->circle, config->seed * 2 + 2);

@@ -86,7 +86,7 @@ struct gossip_config {
     uint32_t suspicion_mult;    /* [4] suspicion lasts mult * max(1, log10 n) * probe_interval */
     uint32_t retransmit_mult;   /* [4] SWIM's lambda: a rumor is sent mult * ceil(log10(n+1)) times */
     uint32_t eager_fanout;      /* [4] members told at once of a fresh rumor */
-    uint32_t bytes_per_second_max; /* [65536] budget of datagram bytes; probes and acks come first */
+    uint32_t bytes_per_second_max; /* [65536] budget of datagram bytes, held in any one second; probes and acks come first */
     uint32_t sync_interval_ms;     /* [60000] full-state exchange with a random member, the last safety net */
     uint32_t seed_retry_min_ms;    /* [500] back-off between attempts to reach a seed, doubling */
     uint32_t seed_retry_max_ms;    /* [30000] ... up to this, for ever */

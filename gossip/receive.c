@@ -69,8 +69,7 @@ static void on_rumor(struct gossip *g, struct member *from, const struct addr *v
 static void on_ping(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d)
 {
     uint16_t turn_ms = (uint16_t)detect_turn_of(g, from);
-    outbox_put(&g->urgent,
-               &(struct out){.type = OUT_ACK, .to = from, .via = *via, .nonce = d->nonce, .ms = turn_ms});
+    send_urgent(g, &(struct out){.type = OUT_ACK, .to = from, .via = *via, .nonce = d->nonce, .ms = turn_ms});
     bulk_compare(g, from, d->nonce, &d->summary);
 }
 
@@ -78,11 +77,11 @@ static void on_ack(struct gossip *g, struct member *from, const struct datagram 
 {
     struct relay relay;
     if (relays_take(&g->relays, d->nonce, from, &relay)) {
-        outbox_put(&g->urgent, &(struct out){.type = OUT_RELAYED_ACK,
-                                             .to = relay.origin,
-                                             .about = from,
-                                             .via = relay.origin_via,
-                                             .nonce = relay.origin_nonce});
+        send_urgent(g, &(struct out){.type = OUT_RELAYED_ACK,
+                                     .to = relay.origin,
+                                     .about = from,
+                                     .via = relay.origin_via,
+                                     .nonce = relay.origin_nonce});
     } else if (!detect_ack(g, from, d)) {
         g->stats.acks_unmatched++;
         return;

@@ -58,6 +58,27 @@ void outbox_forget(struct outbox *o, const struct member *m)
     o->count = kept;
 }
 
+/* While acks have to wait for the budget, who asks and asks is not to keep those of others waiting. */
+static bool is_pushing_in(const struct gossip *g, const struct out *item)
+{
+    uint32_t waiting = 0;
+    if (item->type != OUT_ACK || g->held_up_since == NEVER)
+        return false;
+    for (uint32_t i = 0; i < g->urgent.count; i++) {
+        const struct out *o = &g->urgent.ring[(g->urgent.head + i) % g->urgent.cap];
+        waiting += o->type == OUT_ACK && o->to == item->to;
+    }
+    return waiting >= ACKS_WAITING_MAX;
+}
+
+void send_urgent(struct gossip *g, const struct out *item)
+{
+    struct out o = *item;
+    o.since = g->now;
+    if (!is_pushing_in(g, item))
+        outbox_put(&g->urgent, &o);
+}
+
 /* What is to be told. */
 
 static uint32_t ceil_log10(uint64_t n)
@@ -376,8 +397,10 @@ static struct datagram head_of(struct gossip *g, const struct out *o)
 static void note_ping(struct gossip *g, uint64_t nonce)
 {
     struct probe *p = probes_find(&g->probes, nonce);
-    if (p && p->sent_us == 0)
-        p->sent_us = locate_now_us(g);
+    if (!p || p->sent_us != 0)
+        return;
+    p->sent_us = locate_now_us(g);
+    p->sent_at = g->now;
 }
 
 /* Who does not hold our record yet cannot answer. Anything it ever sent us shows that it does. */
@@ -395,10 +418,42 @@ static enum gossip_expects expects_of(const struct out *o)
     return o->is_overdue || o->to->state != GOSSIP_ALIVE ? GOSSIP_ANSWER_OVERDUE : GOSSIP_ANSWER;
 }
 
+void send_held_up(struct gossip *g)
+{
+    if (g->held_up_since == NEVER || g->held_up_since >= g->now)
+        return;
+    uint32_t ms = (uint32_t)(g->now - g->held_up_since);
+    g->held_up_since = g->now;
+    probes_delay(&g->probes, ms);
+    relays_delay(&g->relays, ms);
+}
+
+/* An answer for which nobody waits any more would only keep those back that come after it. */
+static bool is_too_late(const struct gossip *g, const struct out *o)
+{
+    bool is_answer = o->type == OUT_ACK || o->type == OUT_RELAYED_ACK || o->type == OUT_NACK;
+    return is_answer && g->now - o->since > g->cfg.probe_timeout_ms;
+}
+
+/* False: there is none that may go. */
+static bool take_urgent(struct gossip *g, struct out *o)
+{
+    bool is_allowed = budget_may_owe(&g->budget);
+    while (is_allowed && outbox_take(&g->urgent, o))
+        if (!is_too_late(g, o))
+            return true;
+    send_held_up(g);
+    if (g->urgent.count == 0)
+        g->held_up_since = NEVER;
+    else if (g->held_up_since == NEVER)
+        g->held_up_since = g->now;
+    return false;
+}
+
 static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
 {
     struct out o;
-    if (!outbox_take(&g->urgent, &o))
+    if (!take_urgent(g, &o))
         return false;
     struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
     struct datagram d = head_of(g, &o);
@@ -528,9 +583,15 @@ static bool poll_eager(struct gossip *g, struct gossip_packet *out)
     return false;
 }
 
-bool send_is_waiting(const struct gossip *g)
+static bool is_waiting(const struct gossip *g)
 {
     return g->answers.count > 0 || g->range_count > 0 || rumors_is_eager(&g->rumors);
+}
+
+mono_ms send_deadline(const struct gossip *g)
+{
+    mono_ms at = g->urgent.count > 0 && !budget_may_owe(&g->budget) ? budget_may_owe_at(&g->budget) : NEVER;
+    return is_waiting(g) && !budget_has(&g->budget) ? mono_min(at, budget_ready_at(&g->budget)) : at;
 }
 
 bool send_poll(struct gossip *g, struct gossip_packet *out)
@@ -539,7 +600,7 @@ bool send_poll(struct gossip *g, struct gossip_packet *out)
     if (poll_urgent(g, out))
         return true;
     if (!budget_has(&g->budget)) {
-        g->stats.budget_deferred += send_is_waiting(g);
+        g->stats.budget_deferred += is_waiting(g);
         return false;
     }
     return poll_answer(g, out) || wants_poll(g, out) || range_poll(g, out) || poll_eager(g, out);

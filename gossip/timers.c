@@ -98,6 +98,7 @@ static mono_ms leave_deadline(const struct gossip *g)
 
 void timers_tick(struct gossip *g)
 {
+    send_held_up(g);
     recall_tick(g);
     send_wave(g);
     detect_tick(g);
@@ -128,7 +129,6 @@ mono_ms timers_deadline(const struct gossip *g)
         at = mono_min(at, g->yield_until);
     if (g->wanted_incarnation != 0 && !is_leaving(g))
         at = mono_min(at, g->refute_ok_at);
-    if (send_is_waiting(g) && !budget_has(&g->budget))
-        at = mono_min(at, budget_ready_at(&g->budget));
+    at = mono_min(at, send_deadline(g));
     return at > g->now ? at : g->now;
 }

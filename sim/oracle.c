@@ -5,7 +5,6 @@
 
 enum {
     BUDGET_BYTES = 65536, /* unless the configuration says another (gossip.h) */
-    PROBES_PART = 8,      /* probes and acks pass when it is used up: an eighth of it more */
     REFUTE_MS =
         1000, /* a host raises its own number once in so long at most (gossip/core.h), at each start, */
     REFUTE_SPARE = 2, /* ... and now and then above what others still hold of it */
@@ -190,12 +189,12 @@ bool oracle_agree(struct world *w, char *difference, size_t cap)
 
 /* ---- at the end ---- */
 
-/* What a host may send in any one second: its budget, and what probes and acks take when all of it is used up. */
+/* What a host may send in any one second, probes and acks included. */
 static bool is_within_budget(struct world *w, uint32_t host)
 {
     uint32_t budget = w->config.gossip.bytes_per_second_max;
     budget = budget ? budget : BUDGET_BYTES;
-    if (w->host[host].meter.peak <= budget + budget / PROBES_PART)
+    if (w->host[host].meter.peak <= budget)
         return true;
     return world_fail(w, "host %u sent %u bytes of datagrams in one second, its budget is %u", host,
                       w->host[host].meter.peak, budget);

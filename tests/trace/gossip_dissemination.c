@@ -244,6 +244,54 @@ static void a_burst_stays_within_the_budget(void **state)
     world_free(w);
 }
 
+static void ping(struct world *w, int from, int to, uint64_t nonce)
+{
+    uint8_t space[100];
+    struct wr wr = wr_init(space, sizeof space);
+    const struct datagram d = {.type = MSG_PING, .version = 2, .nonce = nonce};
+    datagram_encode(&wr, &d);
+    world_put(w, from, to, GOSSIP_DATAGRAM, wr_done(&wr), false);
+}
+
+/* The first `askers` of the others ask `a`, all together 5,000 times a second for five seconds: it answers as many as its budget allows, and hears
+ * and answers in time those who ask in their turn only: so nobody else suspects it, nor does it suspect anybody. */
+static void questions_without_end(int askers)
+{
+    enum { STEP_MS = 10, STEPS = 500, WINDOW = 1000 / STEP_MS, BUDGET = 65536 };
+    static uint64_t sent[STEPS];
+    uint64_t most = 0;
+    struct world *w = world_new(0);
+    world_start(w, 0, "");
+    for (int i = 1; i < 20; i++)
+        world_start(w, i, "a");
+    world_run(w, 60000);
+    for (int step = 0; step < STEPS; step++) {
+        for (int k = 0; k < 5 * STEP_MS; k++)
+            ping(w, 1 + k % askers, 0, (uint64_t)step << 32 | (uint64_t)k);
+        world_run(w, w->now + STEP_MS);
+        sent[step] = gossip_stats(w->node[0].g)->datagram_bytes_sent;
+        uint64_t second = step >= WINDOW ? sent[step] - sent[step - WINDOW] : 0;
+        most = second > most ? second : most;
+    }
+    assert_in_range(most, BUDGET / 2, BUDGET);
+    assert_int_equal(gossip_stats(w->node[0].g)->suspicions, 0);
+    for (int i = 0; i < 20 && askers == 1; i++)
+        assert_int_equal(gossip_stats(w->node[i].g)->suspicions, 0);
+    world_free(w);
+}
+
+static void answers_keep_to_the_budget_too(void **state)
+{
+    (void)state;
+    questions_without_end(19);
+}
+
+static void one_that_asks_without_end_keeps_no_answers_from_others(void **state)
+{
+    (void)state;
+    questions_without_end(1);
+}
+
 /* G38: eighteen members of 8 kB each come in several messages; the way is cut after the first. The next exchange
  * asks for what is still missing only. */
 static void a_cut_transfer_goes_on_where_it_was(void **state)
@@ -356,6 +404,8 @@ int main(void)
         cmocka_unit_test(one_who_refuses_a_document_does_not_pass_it_on),
         cmocka_unit_test(the_byte_budget_defers_rumors_but_not_probes),
         cmocka_unit_test(a_burst_stays_within_the_budget),
+        cmocka_unit_test(answers_keep_to_the_budget_too),
+        cmocka_unit_test(one_that_asks_without_end_keeps_no_answers_from_others),
         cmocka_unit_test(a_cut_transfer_goes_on_where_it_was),
         cmocka_unit_test(a_restarted_member_without_its_store_is_known_again_at_the_first_ping),
         cmocka_unit_test(members_from_the_store_are_probed_before_they_are_believed),
