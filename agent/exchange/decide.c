@@ -234,13 +234,29 @@ struct exchange_refusal decide_no_endpoint(const char *service, const struct pol
                       traffic_why_text(why));
 }
 
+uint64_t decide_idle_ms(const struct view *v, struct bytes service, const struct http_head *h)
+{
+    struct policy_header space[HTTP_HEADERS_MAX];
+    struct policy_request rq = decide_request((struct bytes){0}, h, space);
+    const struct policy_service *s = v->policy ? policy_service(v->policy, service) : NULL;
+    const struct policy_route *r = s ? policy_route(s, &rq) : NULL;
+    if (r)
+        return r->timeouts.idle_ms;
+    return s ? policy_service_settings(s)->timeouts.idle_ms : 0;
+}
+
+bool decide_idempotent(const struct http_head *request)
+{
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (bytes_eq_str(request->method, methods[i]))
+            return true;
+    return false;
+}
+
 bool decide_replayable(const struct http_head *request)
 {
-    static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
     bool has_body = request->body == HTTP_BODY_CHUNKED ||
                     (request->body == HTTP_BODY_LENGTH && request->content_length > 0);
-    for (size_t i = 0; !has_body && i < sizeof idempotent / sizeof *idempotent; i++)
-        if (bytes_eq_str(request->method, idempotent[i]))
-            return request->upgrade.len == 0;
-    return false;
+    return !has_body && request->upgrade.len == 0 && decide_idempotent(request);
 }

@@ -47,7 +47,11 @@ void decide_both(struct decision *d, const struct view *v, const struct exchange
 bool decide_vouched(const struct exchange_ask *ask);
 struct exchange_refusal decide_no_endpoint(const char *service, const struct policy_subset *subset,
                                            enum traffic_why why);
-/* May this request be sent a second time although some of it may have arrived? RFC 9110 section 9.2.2. */
+/* How long a stream of this request, or of tcp, may be silent by this view; 0: as long as it likes. */
+uint64_t decide_idle_ms(const struct view *v, struct bytes service, const struct http_head *head_or_null);
+/* Is it as good to have asked this twice as once? RFC 9110 section 9.2.2. */
+bool decide_idempotent(const struct http_head *request);
+/* ... and is it sent again without anything of it having been kept: it has no body, and asks for no upgrade. */
 bool decide_replayable(const struct http_head *request);
 
 #endif

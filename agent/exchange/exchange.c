@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "exchange/inner.h"
+#include "exchange/times.h"
 #include "exchange/tries.h"
 
 #define BIT(s) (1u << (s))
@@ -12,8 +13,10 @@ static const struct {
     unsigned to;
 } states[] = {
     [EXCHANGE_NEW] = {"new", BIT(EXCHANGE_SEEKING) | BIT(EXCHANGE_OVER)},
-    [EXCHANGE_SEEKING] = {"seeking", BIT(EXCHANGE_SENDING) | BIT(EXCHANGE_OVER)},
-    [EXCHANGE_SENDING] = {"sending", BIT(EXCHANGE_SEEKING) | BIT(EXCHANGE_ANSWERING) | BIT(EXCHANGE_OVER)},
+    [EXCHANGE_SEEKING] = {"seeking", BIT(EXCHANGE_SENDING) | BIT(EXCHANGE_PAUSING) | BIT(EXCHANGE_OVER)},
+    [EXCHANGE_SENDING] = {"sending", BIT(EXCHANGE_SEEKING) | BIT(EXCHANGE_PAUSING) | BIT(EXCHANGE_ANSWERING) |
+                                         BIT(EXCHANGE_OVER)},
+    [EXCHANGE_PAUSING] = {"pausing", BIT(EXCHANGE_SEEKING) | BIT(EXCHANGE_OVER)},
     [EXCHANGE_ANSWERING] = {"answering", BIT(EXCHANGE_OVER)},
     [EXCHANGE_OVER] = {"over", 0},
 };
@@ -68,7 +71,7 @@ void exchange_init(struct exchange *x, enum exchange_role role, struct view *vie
     x->front = front;
     x->news_list = news;
     x->now_us = now_us;
-    x->deadline = NEVER;
+    x->deadline = x->end_by = x->try_by = x->look_at = NEVER;
     x->facts.role = role;
     x->facts.began_us = now_us;
     x->facts.policy = (struct bundle_id){view->policy_epoch, view->policy_version, view->policy_hash};
@@ -94,7 +97,13 @@ void exchange_finish(struct exchange *x)
     tries_leave(x);
     detach(&x->back, clean);
     detach(&x->front, clean);
+    replay_drop(&x->replay);
     exchange_tell_owner(x);
+}
+
+void exchange_drop_back(struct exchange *x)
+{
+    detach(&x->back, false);
 }
 
 void exchange_fini(struct exchange *x)
@@ -104,6 +113,7 @@ void exchange_fini(struct exchange *x)
         detach(&x->back, false);
         detach(&x->front, false);
     }
+    replay_drop(&x->replay);
     list_remove(&x->news);
     http_head_fini(&x->request);
     view_unref(x->view);
@@ -113,7 +123,7 @@ void exchange_fini(struct exchange *x)
 
 /* --- refusing ------------------------------------------------------------------------------ */
 
-static void flag_once(struct exchange *x, enum exchange_flag f)
+void exchange_flag_once(struct exchange *x, enum exchange_flag f)
 {
     if (x->facts.flag == FLAG_NONE)
         x->facts.flag = f;
@@ -127,7 +137,7 @@ void exchange_refuse(struct exchange *x, const struct exchange_refusal *r)
     refusal_line(r, line);
     struct mesh_verdict v = {
         .refused = 1, .flag = bytes_str(exchange_flag_text(r->flag)), .reason = bytes_str(line)};
-    flag_once(x, r->flag);
+    exchange_flag_once(x, r->flag);
     if (r->rule)
         exchange_copy_name(x->facts.rule, sizeof x->facts.rule, bytes_str(r->rule));
     if (x->front && x->state != EXCHANGE_ANSWERING) {
@@ -195,8 +205,7 @@ static void start_near(struct exchange *x, const struct exchange_ask *ask, mono_
     x->wanted_subset = d.subset;
     note_edits(x, &d);
     x->connect_ms = clamp_ms(d.route->timeouts.connect_ms, CONNECT_MS_MAX);
-    if (exchange_is_http(x) && d.route->timeouts.request_ms)
-        x->deadline = now + d.route->timeouts.request_ms;
+    times_begin_near(x, now);
     tries_begin_near(x);
 }
 
@@ -220,8 +229,7 @@ static void start_far(struct exchange *x, const struct exchange_ask *ask, mono_m
     }
     note_edits(x, &d);
     x->connect_ms = CONNECT_APP_MS;
-    if (exchange_is_http(x) && ask->deadline_ms)
-        x->deadline = now + ask->deadline_ms;
+    times_begin_far(x, ask->deadline_ms, now);
     tries_begin_far(x, &here->app);
 }
 
@@ -232,7 +240,7 @@ void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct h
     exchange_heard(x, now * 1000);
     if (request_take)
         head_move(&x->request, request_take);
-    x->look_at = now + STALL_LOOK_MS;
+    x->dice = ask->dice;
     x->facts.protocol = ask->protocol;
     x->tunnel = ask->protocol == PROTOCOL_TCP;
     x->hops = ask->hops;
@@ -265,21 +273,8 @@ void exchange_lost(struct exchange *x, enum exchange_from from, enum exchange_lo
         return;
     }
     x->front = NULL;
-    flag_once(x, loss == LOSS_BROKEN ? FLAG_DPE : FLAG_DC);
+    exchange_flag_once(x, loss == LOSS_BROKEN ? FLAG_DPE : FLAG_DC);
     exchange_finish(x);
-}
-
-static void look_for_silence(struct exchange *x, mono_ms now)
-{
-    uint64_t bytes = x->facts.bytes_up + x->facts.bytes_down;
-    x->quiet_looks = bytes == x->looked_bytes ? (uint8_t)(x->quiet_looks + 1) : 0;
-    x->looked_bytes = bytes;
-    x->look_at = now + STALL_LOOK_MS;
-    if (x->quiet_looks < STALL_LOOKS)
-        return;
-    struct exchange_refusal r =
-        refusal_of(504, FLAG_SI, NULL, "nothing was said to or by %s for an hour", x->service);
-    exchange_refuse(x, &r);
 }
 
 void exchange_rejudge(struct exchange *x, const struct view *now)
@@ -297,30 +292,4 @@ void exchange_rejudge(struct exchange *x, const struct view *now)
     exchange_refuse(x, &d.refusal);
     if (x->facts.overlay_allowed) /* it stays the one to answer for it */
         memcpy(x->facts.rule, rule, sizeof rule);
-}
-
-void exchange_tick(struct exchange *x, mono_ms now)
-{
-    if (x->state == EXCHANGE_OVER)
-        return;
-    exchange_heard(x, now * 1000);
-    if (now >= x->deadline) {
-        struct exchange_refusal r = refusal_of(504, FLAG_UT, NULL, "%s did not answer in time", x->service);
-        exchange_refuse(x, &r);
-    } else if (x->deadline == NEVER && now >= x->look_at) {
-        look_for_silence(x, now);
-    }
-}
-
-mono_ms exchange_tick_at(const struct exchange *x)
-{
-    return x->deadline == NEVER ? x->look_at : x->deadline;
-}
-
-uint32_t exchange_left_ms(const struct exchange *x, mono_ms now)
-{
-    if (x->deadline == NEVER)
-        return 0;
-    uint64_t left = x->deadline > now ? x->deadline - now : 1;
-    return left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
 }

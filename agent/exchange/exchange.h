@@ -9,8 +9,9 @@
  * and what it wants from its owner (a back side; to be observed and forgotten) is polled from a list.
  *
  *   NEW --start--> SEEKING --back--> SENDING --response head--> ANSWERING --both ended--> OVER
- *                   ^   |              |  (nothing was sent, or it may be sent again: once)
- *                   +---+--------------+        any state --refused, lost, late--> OVER
+ *                   ^   |              |  (it failed, and is tried again: tries.h)
+ *                   |   +--> PAUSING <-+
+ *                   +-----------+               any state --refused, lost, late--> OVER
  *
  * A side's functions are called from inside the exchange_* functions. They may store and mark, but must not
  * call back into any exchange. After `finish` the exchange has forgotten the side. Time comes in as `now_us` of the monotonic clock with
@@ -23,17 +24,17 @@
 #include "base/list.h"
 #include "discovery/view.h"
 #include "exchange/facts.h"
+#include "exchange/replay.h"
 #include "http/message.h"
 #include "traffic/pick.h"
 
 enum {
     CONNECT_APP_MS = 5000,  /* to an application of this host */
     CONNECT_MS_MAX = 30000, /* also where the policy switches it off: the kernel would try for minutes */
-    EXCHANGE_TRIES_MAX = 2, /* the first, and one on another endpoint or a fresh connection */
-    /* What has no deadline (TCP, a tunnel, `request: 0s`) is looked at so often, and ended when no byte passed between so many
-     * looks: after an hour of silence, a quarter of it later at most. Who is gone without a word must not stay for ever. */
-    STALL_LOOK_MS = 15 * 60 * 1000,
-    STALL_LOOKS = 4,
+    /* Silence is looked for so often in the time that it may last, and ended so much later at most. */
+    IDLE_LOOKS = 8,
+    IDLE_LOOK_MS_MIN = 20,
+    FAR_IDLE_MS = 60 * 60 * 1000, /* at the far agent, where the near one decides: at least this long */
 };
 
 struct exchange;
@@ -71,7 +72,14 @@ struct exchange_ask {
     uint64_t dice; /* uniform 64 bits, for the weighted split of a route that is not sticky */
 };
 
-enum exchange_state { EXCHANGE_NEW, EXCHANGE_SEEKING, EXCHANGE_SENDING, EXCHANGE_ANSWERING, EXCHANGE_OVER };
+enum exchange_state {
+    EXCHANGE_NEW,
+    EXCHANGE_SEEKING,   /* wants a back side */
+    EXCHANGE_SENDING,   /* has one, which has not answered */
+    EXCHANGE_PAUSING,   /* before a retry; no back side */
+    EXCHANGE_ANSWERING, /* the answer, or a tcp connection, has begun: nothing is tried again */
+    EXCHANGE_OVER
+};
 enum exchange_from { FROM_FRONT, FROM_BACK };
 
 struct exchange {
@@ -104,11 +112,23 @@ struct exchange {
     bool fresh;                           /* not one of the pool's connections: that was stale */
     mono_us now_us;                       /* the newest that was told */
     uint32_t connect_ms;
-    mono_ms deadline; /* of the whole request; NEVER: none */
-    mono_ms look_at;  /* when silence is looked for next */
-    uint64_t looked_bytes;
-    uint8_t quiet_looks;
-    uint8_t tries;
+    /* Tries; at the far agent there is one, and none of this. */
+    struct replay replay;
+    struct traffic_outcome outcome;   /* of the try that is under way */
+    const struct view_endpoint *last; /* just tried */
+    mono_us try_us;                   /* when it began */
+    uint64_t dice;                    /* for the jitter of pauses */
+    mono_ms resume_at;                /* PAUSING: when the pause is over */
+    uint64_t per_try_ms;              /* 0: as long as all of it */
+    mono_ms try_by;                   /* SENDING: when it has lasted long enough; NEVER */
+    unsigned retries;                 /* made */
+    bool continued;                   /* its client has been told 100 */
+    mono_ms deadline;                 /* of the whole request; NEVER: none */
+    mono_ms end_by;                   /* of the stream, whatever it does; NEVER: none */
+    /* Silence: whether anything has stirred since it was last looked at. */
+    uint64_t stirs, looked_stirs; /* heads and pieces of bodies, both ways */
+    mono_ms look_at, stirred_at;
+    uint64_t idle_ms, look_ms;
     bool ended[2];      /* by enum exchange_from */
     bool tunnel;        /* both directions are plain bytes: TCP, or after 101 */
     bool back_answered; /* any byte came */

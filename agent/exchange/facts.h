@@ -14,8 +14,9 @@
     X(UO, "UO", "over a limit of ours")                                                                      \
     X(UT, "UT", "request timeout")                                                                           \
     X(SI, "SI", "silent for too long")                                                                       \
+    X(DT, "DT", "lasted for too long")                                                                       \
     X(NR, "NR", "no route, or no such service")                                                              \
-    X(URX, "URX", "the other endpoint could not be reached either")                                          \
+    X(URX, "URX", "failed, and the retries are used up")                                                     \
     X(UC, "UC", "the endpoint ended the connection")                                                         \
     X(UPE, "UPE", "the endpoint broke the protocol")                                                         \
     X(DC, "DC", "the client ended the connection")                                                           \
@@ -31,6 +32,33 @@ enum exchange_flag {
 const char *exchange_flag_text(enum exchange_flag f);
 /* What another agent said; FLAG_NONE for a text we do not know. */
 enum exchange_flag exchange_flag_of(struct bytes text);
+
+/* Why a try was, or would have been, made again. */
+#define RETRY_CAUSE_LIST(X)                                                                                  \
+    X(CONNECT_FAILURE, "connect-failure") /* nothing of the request had reached an application */            \
+    X(REFUSED_STREAM, "refused-stream")   /* it was never looked at */                                       \
+    X(STATUS, "status")                                                                                      \
+    X(TIMEOUT, "per-try-timeout")
+enum retry_cause {
+#define X(name, text) RETRY_##name,
+    RETRY_CAUSE_LIST(X)
+#undef X
+        RETRY_CAUSES
+};
+/* What became of a wish to try again; the words end a refusal's reason. */
+#define RETRY_OUTCOME_LIST(X)                                                                                \
+    X(UNWANTED, "unwanted", "")                                                                              \
+    X(MADE, "made", "")                                                                                      \
+    X(ATTEMPTS, "attempts", "; its retries are used up")                                                     \
+    X(BODY, "body", "; not retried: more of its body was sent than is kept (limits.replayBody)")             \
+    X(BUDGET, "budget", "; not retried: the service's retry budget is used up")                              \
+    X(LATE, "late", "; not retried: its time would be over before")
+enum retry_outcome {
+#define X(name, text, words) RETRY_##name,
+    RETRY_OUTCOME_LIST(X)
+#undef X
+        RETRY_OUTCOMES
+};
 
 enum exchange_role { EXCHANGE_NEAR, EXCHANGE_FAR };
 
@@ -54,11 +82,23 @@ struct facts {
     bool refused_afar; /* `status` and `flag` are another agent's */
     bool cut;          /* ended before both directions were complete */
     bool local;        /* the endpoint is on this very host */
-    bool retried;
+    bool resent;       /* over a fresh connection, since the pool's was stale: no retry of the policy's */
+    uint8_t retries[RETRY_CAUSES]; /* made, by what they were made for */
+    enum retry_outcome
+        wish; /* UNWANTED, or why the last try was not made again although it would have been */
+    enum retry_cause wish_cause;
     struct node_id endpoint;       /* whose; zero when none was chosen or local */
     struct bundle_id policy;       /* by which it was decided; version 0: there was none */
     uint64_t bytes_up, bytes_down; /* of bodies */
     mono_us began_us, ended_us;
 };
+
+static inline unsigned facts_retries(const struct facts *f)
+{
+    unsigned n = 0;
+    for (int i = 0; i < RETRY_CAUSES; i++)
+        n += f->retries[i];
+    return n;
+}
 
 #endif

@@ -23,6 +23,9 @@ void exchange_move(struct exchange *x, enum exchange_state to); /* asserts that 
 void exchange_tell_owner(struct exchange *x);
 /* OVER: both sides are finished, the owner is told. */
 void exchange_finish(struct exchange *x);
+/* The back side is cut and forgotten, and another one may come. */
+void exchange_drop_back(struct exchange *x);
+void exchange_flag_once(struct exchange *x, enum exchange_flag f);
 /* Tells the front why not, as far as it can still be told, and ends. */
 void exchange_refuse(struct exchange *x, const struct exchange_refusal *r);
 /* relay.c: the request's head to the back side, edited where that is an application. False: it cannot be, and was refused. */

@@ -47,6 +47,12 @@ struct exchange_refusal refusal_of(uint16_t status, enum exchange_flag flag, con
     return r;
 }
 
+void refusal_add(struct exchange_refusal *r, const char *words)
+{
+    size_t n = strlen(r->reason);
+    snprintf(r->reason + n, sizeof r->reason - n, "%s", words);
+}
+
 void refusal_line(const struct exchange_refusal *r, char out[REFUSAL_LINE_MAX])
 {
     char rule[FACT_NAME_MAX];

@@ -17,6 +17,8 @@ struct exchange_refusal {
 
 __attribute__((format(printf, 4, 5))) struct exchange_refusal
 refusal_of(uint16_t status, enum exchange_flag flag, const char *rule, const char *fmt, ...);
+/* Adds words to the reason, as far as they fit. */
+void refusal_add(struct exchange_refusal *r, const char *words);
 /* Between agents a refusal is a flag and one line, since a TCP stream needs it too:
  *   status SP policy-version SP rule-or-"-" SP words
  * The near agent writes the response to its client from that, and believes nothing it cannot read: false.

@@ -1,6 +1,8 @@
 /* Messages on their way from one side to the other. */
 #include "exchange/edit.h"
 #include "exchange/inner.h"
+#include "exchange/retry.h"
+#include "exchange/times.h"
 #include "exchange/tries.h"
 
 /* Edits are for the application: another agent makes them itself. */
@@ -45,6 +47,7 @@ static bool give_answer(struct exchange *x, const struct http_head *h, const str
         refuse_edited(x, why, 502, "the answer");
     } else {
         exchange_move(x, EXCHANGE_ANSWERING);
+        replay_drop(&x->replay);
         x->facts.status = h ? h->status : 0;
         x->front->ops->head(x->front, edits ? &e.head : h, v);
     }
@@ -62,15 +65,40 @@ static void begin_tunnel(struct exchange *x)
     x->front->ops->resume(x->front);
 }
 
-/* The far agent's refusal, in our words to our client. */
+/* What another agent's refusal says of the try. */
+static void note_refusal(struct exchange *x, const struct exchange_refusal *r, enum retry_cause cause)
+{
+    bool is_reset = r->flag == FLAG_UC || r->flag == FLAG_UPE;
+    enum traffic_end_kind kind = cause == RETRY_CONNECT_FAILURE ? TRY_UNREACHED
+                                 : r->flag == FLAG_UT           ? TRY_TIMEOUT
+                                 : is_reset                     ? TRY_RESET
+                                                                : TRY_ANSWERED;
+    tries_note(x, kind, r->status);
+}
+
+/* The far agent's refusal, in our words to our client, unless it is tried again. */
 static void refused_afar(struct exchange *x, const struct mesh_verdict *v)
 {
     char rule[FACT_NAME_MAX];
     struct exchange_refusal r;
     if (!refusal_of_line(&r, v->flag, v->reason, rule))
         r = refusal_of(502, FLAG_UPE, NULL, "the far agent refused without saying why");
+    enum retry_cause cause = retry_cause_of(r.flag, r.status);
+    note_refusal(x, &r, cause);
+    if (tries_again(x, cause, r.status))
+        return;
+    r.flag = tries_flag(x, r.flag);
+    refusal_add(&r, retry_outcome_words(x->facts.wish));
     x->facts.refused_afar = true;
     exchange_refuse(x, &r);
+}
+
+/* A second try may be told to go on with a body that is on its way already: its client hears that once. */
+static void pass_interim(struct exchange *x, const struct http_head *h, const struct mesh_verdict *v)
+{
+    if (h->status != 100 || !x->continued)
+        x->front->ops->head(x->front, h, v);
+    x->continued |= h->status == 100;
 }
 
 void exchange_head(struct exchange *x, const struct http_head *h, const struct mesh_verdict *v,
@@ -84,9 +112,16 @@ void exchange_head(struct exchange *x, const struct http_head *h, const struct m
         refused_afar(x, v);
         return;
     }
+    x->stirs++;
     if (h && h->status < 200 && h->status != 101) {
-        x->front->ops->head(x->front, h, v);
+        pass_interim(x, h, v);
         return;
+    }
+    tries_note(x, TRY_ANSWERED, h ? h->status : 0);
+    if (h && h->status >= POLICY_RETRY_STATUS_FIRST) {
+        if (tries_again(x, RETRY_STATUS, h->status))
+            return;
+        exchange_flag_once(x, tries_flag(x, FLAG_NONE));
     }
     if (h && h->status != 101 && tries_hold_end(x) && x->ended[FROM_FRONT])
         x->back->ops->end(x->back, NULL);
@@ -100,6 +135,8 @@ void exchange_head(struct exchange *x, const struct http_head *h, const struct m
 size_t exchange_room(const struct exchange *x, enum exchange_from from)
 {
     const struct side *sink = from == FROM_FRONT ? x->back : x->front;
+    if (from == FROM_FRONT && replay_is_due(&x->replay))
+        return 0; /* what came before goes first; exchange_writable() then says so */
     return sink ? sink->ops->room(sink) : 0;
 }
 
@@ -108,11 +145,14 @@ void exchange_data(struct exchange *x, enum exchange_from from, struct bytes d)
     struct side *sink = from == FROM_FRONT ? x->back : x->front;
     if (!sink || x->state == EXCHANGE_OVER)
         return;
+    x->stirs++;
     if (from == FROM_FRONT)
         x->facts.bytes_up += d.len;
     else
         x->facts.bytes_down += d.len;
     sink->ops->data(sink, d);
+    if (from == FROM_FRONT && x->state == EXCHANGE_SENDING)
+        replay_data(&x->replay, d);
 }
 
 /* A request is over when its answer is complete: what of its body has not been read by then is of no use to
@@ -130,8 +170,12 @@ void exchange_end(struct exchange *x, enum exchange_from from, const struct http
         return;
     exchange_heard(x, now_us);
     x->ended[from] = true;
-    if (from == FROM_FRONT && (!sink || tries_hold_end(x)))
-        return; /* told to the back side when there is one */
+    if (from == FROM_FRONT)
+        times_request_sent(x);
+    if (from == FROM_FRONT && (!sink || tries_hold_end(x) || replay_is_due(&x->replay)))
+        return; /* told to the back side when there is one, and it has what came before */
+    if (from == FROM_FRONT && trailers_or_null)
+        replay_trailers(&x->replay, trailers_or_null);
     sink->ops->end(sink, trailers_or_null);
     if (x->state != EXCHANGE_OVER && is_complete(x))
         exchange_finish(x);
@@ -140,6 +184,8 @@ void exchange_end(struct exchange *x, enum exchange_from from, const struct http
 void exchange_writable(struct exchange *x, enum exchange_from sink)
 {
     struct side *source = sink == FROM_FRONT ? x->back : x->front;
+    if (sink == FROM_BACK && x->back && replay_is_due(&x->replay) && !tries_send_kept(x))
+        return;
     if (source && x->state != EXCHANGE_OVER)
         source->ops->resume(source);
 }

@@ -2,14 +2,25 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "base/rng.h"
 #include "exchange/inner.h"
+#include "exchange/retry.h"
+#include "exchange/times.h"
 #include "exchange/tries.h"
+
+/* --- choosing ------------------------------------------------------------------------------ */
+
+void tries_note(struct exchange *x, enum traffic_end_kind kind, uint16_t status)
+{
+    uint64_t us = x->now_us - x->try_us;
+    if (x->outcome.kind == TRY_CANCELLED)
+        x->outcome = (struct traffic_outcome){kind, status, us < UINT32_MAX ? (uint32_t)us : UINT32_MAX};
+}
 
 void tries_leave(struct exchange *x)
 {
     if (x->endpoint)
-        traffic_end(x->traffic, x->endpoint, &(struct traffic_outcome){.kind = TRY_CANCELLED},
-                    exchange_now(x));
+        traffic_end(x->traffic, x->endpoint, &x->outcome, exchange_now(x));
     x->endpoint = NULL;
 }
 
@@ -17,8 +28,6 @@ static void seek(struct exchange *x)
 {
     if (x->state != EXCHANGE_SEEKING)
         exchange_move(x, EXCHANGE_SEEKING);
-    x->tries++;
-    x->facts.retried |= x->tries > 1;
     exchange_tell_owner(x);
 }
 
@@ -46,30 +55,66 @@ static struct traffic_choice pick(struct exchange *x)
     return traffic_pick(x->traffic, &ask);
 }
 
-static bool choose(struct exchange *x)
+static void take(struct exchange *x, const struct view_endpoint *e)
 {
     tries_leave(x);
-    x->insists = false;
-    struct traffic_choice c = pick(x);
-    const struct view_endpoint *e = c.endpoint;
-    if (!e) {
-        struct exchange_refusal r = decide_no_endpoint(x->service, x->wanted_subset, c.why);
-        exchange_refuse(x, &r);
-        return false;
-    }
     traffic_tried_add(&x->tried, e);
     traffic_begin(x->traffic, e, exchange_now(x));
-    x->endpoint = e;
+    x->outcome = (struct traffic_outcome){.kind = TRY_CANCELLED};
+    x->try_us = x->now_us;
+    x->insists = x->fresh = false;
+    x->endpoint = x->last = e;
     x->app = e->node ? (struct addr){0} : e->local;
     x->facts.local = !e->node;
     x->facts.endpoint = e->node ? e->node->id : (struct node_id){{0}};
-    return true;
+}
+
+/* Never the one just tried while another remains: those that were not tried at all, then all but the last, then the last too. */
+static struct traffic_choice pick_once_more(struct exchange *x)
+{
+    struct traffic_choice c = pick(x);
+    if (!c.endpoint && c.why == TRAFFIC_ALL_TRIED && x->last) {
+        x->tried = (struct traffic_tried){.count = 1, .at = {x->last}};
+        c = pick(x);
+    }
+    if (!c.endpoint && c.why == TRAFFIC_ALL_TRIED) {
+        x->tried.count = 0;
+        c = pick(x);
+    }
+    return c;
+}
+
+static void choose(struct exchange *x)
+{
+    struct traffic_choice c = pick_once_more(x);
+    if (!c.endpoint) {
+        struct exchange_refusal r = decide_no_endpoint(x->service, x->wanted_subset, c.why);
+        exchange_refuse(x, &r);
+        return;
+    }
+    take(x, c.endpoint);
+    if (local_is_fair(x))
+        seek(x);
+}
+
+/* How much of the body is worth keeping: nothing, if no retry could ever use it. */
+static size_t replay_max(const struct exchange *x)
+{
+    const struct policy_retry *r = &x->route->retry;
+    const struct http_head *h = exchange_is_http(x) ? &x->request : NULL;
+    uint64_t max = x->settings->limits.replay_body_bytes;
+    bool is_of_use = r->on_connect_failure || (h && (r->on_refused_stream || decide_idempotent(h)));
+    bool is_too_long = h && h->body == HTTP_BODY_LENGTH && h->content_length > max;
+    return r->attempts > 0 && is_of_use && !is_too_long ? (size_t)max : 0;
 }
 
 void tries_begin_near(struct exchange *x)
 {
-    if (choose(x) && local_is_fair(x))
-        seek(x);
+    struct traffic_shared *shared = traffic_shared_of(x->traffic);
+    if (x->route->retry.attempts > 0)
+        budget_count(&shared->budgets, x->service, &x->route->retry, exchange_now(x));
+    replay_begin(&x->replay, replay_max(x), &shared->replay_bytes);
+    choose(x);
 }
 
 void tries_begin_far(struct exchange *x, const struct addr *app)
@@ -79,11 +124,83 @@ void tries_begin_far(struct exchange *x, const struct addr *app)
     seek(x);
 }
 
+/* --- again --------------------------------------------------------------------------------- */
+
+static enum retry_outcome may_retry(const struct exchange *x, const struct retry_case *c, uint64_t wait_ms)
+{
+    const struct policy_retry *rules = &x->route->retry;
+    enum retry_outcome o = retry_decide(rules, c);
+    if (o != RETRY_MADE)
+        return o;
+    if (exchange_now(x) + wait_ms >= x->deadline)
+        return RETRY_LATE;
+    struct budgets *budgets = &traffic_shared_of(x->traffic)->budgets;
+    return budget_take(budgets, x->service, rules, exchange_now(x)) ? RETRY_MADE : RETRY_BUDGET;
+}
+
+static void pause_for(struct exchange *x, uint64_t wait_ms)
+{
+    exchange_drop_back(x);
+    tries_leave(x);
+    replay_rewind(&x->replay);
+    exchange_move(x, EXCHANGE_PAUSING);
+    x->resume_at = exchange_now(x) + wait_ms;
+    exchange_tell_owner(x);
+}
+
+bool tries_again(struct exchange *x, enum retry_cause cause, uint16_t status)
+{
+    if (x->role != EXCHANGE_NEAR)
+        return false; /* who chose decides */
+    bool is_http = exchange_is_http(x);
+    struct retry_case c = {.cause = cause,
+                           .status = is_http ? status : 0,
+                           .is_idempotent = is_http && decide_idempotent(&x->request),
+                           .is_whole = replay_is_whole(&x->replay),
+                           .retries = x->retries};
+    struct rng rng = rng_seeded(x->dice + x->retries);
+    uint64_t wait_ms = retry_backoff_ms(&x->route->retry, x->retries, rng_u64(&rng));
+    enum retry_outcome o = may_retry(x, &c, wait_ms);
+    if (o != RETRY_MADE) {
+        x->facts.wish = o;
+        x->facts.wish_cause = cause;
+        return false;
+    }
+    x->retries++;
+    x->facts.retries[cause]++;
+    pause_for(x, wait_ms);
+    return true;
+}
+
+void tries_resume(struct exchange *x)
+{
+    choose(x);
+}
+
 /* --- the back side comes and goes ---------------------------------------------------------- */
 
 bool tries_hold_end(const struct exchange *x)
 {
     return exchange_is_http(x) && x->request.upgrade.len > 0 && !x->tunnel && x->state != EXCHANGE_ANSWERING;
+}
+
+bool tries_send_kept(struct exchange *x)
+{
+    struct http_head trailers;
+    while (replay_is_due(&x->replay)) {
+        size_t room = x->back->ops->room(x->back);
+        if (room == 0)
+            return false;
+        x->back->ops->data(x->back, replay_next(&x->replay, room));
+    }
+    if (x->ended[FROM_FRONT] && !tries_hold_end(x)) {
+        bool has = replay_trailers_of(&x->replay, &trailers);
+        x->back->ops->end(x->back, has ? &trailers : NULL);
+        http_head_fini(&trailers);
+    }
+    if (x->role == EXCHANGE_NEAR && x->retries >= x->route->retry.attempts)
+        replay_drop(&x->replay);
+    return true;
 }
 
 void exchange_back_ready(struct exchange *x, struct side *back, mono_us now_us)
@@ -96,9 +213,9 @@ void exchange_back_ready(struct exchange *x, struct side *back, mono_us now_us)
     back->x = x;
     if (!exchange_give_request(x))
         return;
-    if (x->ended[FROM_FRONT] && !tries_hold_end(x))
-        back->ops->end(back, NULL);
-    x->front->ops->resume(x->front);
+    times_request_sent(x);
+    if (tries_send_kept(x))
+        x->front->ops->resume(x->front);
 }
 
 static void name_of_target(const struct exchange *x, char *out, size_t cap)
@@ -109,71 +226,93 @@ static void name_of_target(const struct exchange *x, char *out, size_t cap)
         snprintf(out, cap, "the application %s", x->service);
 }
 
-/* Another try: at the near agent on another endpoint, if there is one; a stale connection is only replaced.
- */
-static bool try_again(struct exchange *x, bool same_endpoint)
+enum exchange_flag tries_flag(const struct exchange *x, enum exchange_flag f)
 {
-    if (x->tries >= EXCHANGE_TRIES_MAX)
-        return false;
-    if (same_endpoint) {
-        x->fresh = true;
-        seek(x);
-        return true;
-    }
-    if (x->role != EXCHANGE_NEAR || !pick(x).endpoint)
-        return false;
-    if (choose(x) && local_is_fair(x))
-        seek(x);
-    return true;
+    return x->facts.wish == RETRY_ATTEMPTS && x->retries > 0 ? FLAG_URX : f;
 }
 
 static void give_up(struct exchange *x, enum exchange_flag flag, uint16_t status, const char *what)
 {
     char target[160];
     name_of_target(x, target, sizeof target);
-    struct exchange_refusal r = refusal_of(status, flag, NULL, "%s %s", target, what);
+    struct exchange_refusal r = refusal_of(status, tries_flag(x, flag), NULL, "%s %s%s", target, what,
+                                           retry_outcome_words(x->facts.wish));
     exchange_refuse(x, &r);
+}
+
+/* The endpoint was not even asked: another one that was not tried, or, if there is none, this one all the same, once; a pause after
+ * a failure is no reason to refuse a request. */
+static bool pass_over(struct exchange *x)
+{
+    struct traffic_choice c = {.endpoint = NULL};
+    if (!x->endpoint || x->insists)
+        return false;
+    c = pick(x);
+    if (!c.endpoint) {
+        x->insists = true;
+        seek(x);
+        return true;
+    }
+    take(x, c.endpoint);
+    if (local_is_fair(x))
+        seek(x);
+    return true;
 }
 
 void exchange_back_failed(struct exchange *x, enum err why, mono_us now_us)
 {
     assert(x->state == EXCHANGE_SEEKING);
     exchange_heard(x, now_us);
-    if (why == ERR_AGAIN && x->tried.count < TRAFFIC_TRIED_MAX)
-        x->tries--; /* nobody was asked: it does not count as a try */
-    if (try_again(x, false))
+    if (why == ERR_AGAIN && pass_over(x))
         return;
-    if (why == ERR_AGAIN && !x->insists && x->endpoint) {
-        x->insists = true; /* nobody else is left: a pause after a failure is no reason to refuse a request */
-        seek(x);
+    bool is_ours = why == ERR_LIMIT || why == ERR_FULL || why == ERR_NOMEM;
+    tries_note(x, is_ours ? TRY_CANCELLED : TRY_UNREACHED, 503);
+    if (tries_again(x, RETRY_CONNECT_FAILURE, 503))
         return;
-    }
     char what[80];
     snprintf(what, sizeof what, "could not be reached: %s", err_text(why));
-    enum exchange_flag flag = why == ERR_LIMIT || why == ERR_FULL ? FLAG_UO
-                              : x->facts.retried                  ? FLAG_URX
-                                                                  : FLAG_UF;
-    give_up(x, flag, 503, what);
+    give_up(x, why == ERR_LIMIT || why == ERR_FULL ? FLAG_UO : FLAG_UF, 503, what);
 }
 
-static bool may_resend(const struct exchange *x, enum exchange_loss loss)
+/* A connection of the pool's had been closed before it could say a byte. Where nothing can have happened twice it is replaced, at the
+ * far agent too: that is no retry of the policy's. */
+static bool replace_stale(struct exchange *x)
 {
     bool untouched = x->facts.bytes_up == 0 && !x->back_answered;
-    if (loss == LOSS_REFUSED)
-        return untouched;
-    return loss == LOSS_STALE && untouched && exchange_is_http(x) && decide_replayable(&x->request);
+    if (x->fresh || !untouched || !exchange_is_http(x) || !decide_replayable(&x->request))
+        return false;
+    x->fresh = x->facts.resent = true;
+    seek(x);
+    return true;
 }
 
 void tries_back_lost(struct exchange *x, enum exchange_loss loss)
 {
-    if (x->state == EXCHANGE_SENDING && may_resend(x, loss)) {
-        if (try_again(x, loss == LOSS_STALE))
-            return;
-    }
-    if (loss == LOSS_BROKEN)
-        give_up(x, FLAG_UPE, 502, "did not answer in HTTP");
-    else if (loss == LOSS_REFUSED)
-        give_up(x, FLAG_UO, 503, "refused the stream");
-    else
-        give_up(x, FLAG_UC, 502, "ended the connection");
+    static const struct {
+        enum exchange_flag flag;
+        uint16_t status;
+        enum retry_cause cause;
+        enum traffic_end_kind kind;
+        const char *what;
+    } of[] = {
+        [LOSS_CUT] = {FLAG_UC, 502, RETRY_STATUS, TRY_RESET, "ended the connection"},
+        [LOSS_STALE] = {FLAG_UC, 502, RETRY_STATUS, TRY_RESET, "ended the connection"},
+        [LOSS_BROKEN] = {FLAG_UPE, 502, RETRY_STATUS, TRY_RESET, "did not answer in HTTP"},
+        [LOSS_REFUSED] = {FLAG_UO, 503, RETRY_REFUSED_STREAM, TRY_UNREACHED, "refused the stream"},
+    };
+    bool is_open = x->state == EXCHANGE_SENDING;
+    if (is_open && loss == LOSS_STALE && replace_stale(x))
+        return;
+    tries_note(x, of[loss].kind, of[loss].status);
+    /* Who has answered has looked at it. */
+    enum retry_cause cause = x->back_answered ? RETRY_STATUS : of[loss].cause;
+    if (!is_open || !tries_again(x, cause, of[loss].status))
+        give_up(x, of[loss].flag, of[loss].status, of[loss].what);
+}
+
+void tries_timed_out(struct exchange *x)
+{
+    tries_note(x, TRY_TIMEOUT, 504);
+    if (!tries_again(x, RETRY_TIMEOUT, 504))
+        give_up(x, FLAG_UT, 504, "did not answer in the time for one try");
 }

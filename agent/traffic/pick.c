@@ -33,6 +33,11 @@ void traffic_free(struct traffic *t)
     free(t);
 }
 
+struct traffic_shared *traffic_shared_of(const struct traffic *t)
+{
+    return t->shared;
+}
+
 static const struct node_id *node_of(const struct view_endpoint *e)
 {
     static const struct node_id here;

@@ -18,6 +18,7 @@ struct traffic;
 /* `shared` is borrowed. NULL: no memory. */
 struct traffic *traffic_new(struct traffic_shared *shared, uint64_t seed);
 void traffic_free(struct traffic *t);
+struct traffic_shared *traffic_shared_of(const struct traffic *t);
 
 struct traffic_tried { /* zero-initialise per request */
     size_t count;

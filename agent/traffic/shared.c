@@ -2,7 +2,10 @@
 
 struct traffic_shared *traffic_shared_new(void)
 {
-    return calloc(1, sizeof(struct traffic_shared));
+    struct traffic_shared *s = aligned_alloc(alignof(struct traffic_shared), sizeof *s);
+    if (s)
+        memset(s, 0, sizeof *s);
+    return s;
 }
 
 void traffic_shared_free(struct traffic_shared *s)

@@ -7,10 +7,13 @@
 #include <stdatomic.h>
 
 #include "discovery/view.h"
+#include "traffic/budget.h"
 
 struct traffic_shared {
     /* Rises whenever an endpoint is ejected, or returns: each worker then counts anew who may be chosen. */
     atomic_uint ejections;
+    struct budgets budgets;     /* of retries */
+    atomic_size_t replay_bytes; /* of requests' bodies that are kept for a retry (exchange/replay.h) */
 };
 /* NULL: no memory. */
 struct traffic_shared *traffic_shared_new(void);

@@ -102,7 +102,7 @@ static void seek(struct flow *f)
         back_http_want(f);
     else
         raw_dial(f);
-    if (f->x.state != EXCHANGE_OVER)
+    if (f->x.state == EXCHANGE_SEEKING)
         rearm(f);
 }
 
@@ -115,6 +115,8 @@ void flow_news(struct worker *w)
             flow_end(f);
         else if (f->x.state == EXCHANGE_SEEKING)
             seek(f);
+        else
+            rearm(f);
     }
 }
 
@@ -126,6 +128,8 @@ void flow_dial_done(struct flow *f, struct side *back)
         return;
     f->dialing = NULL;
     exchange_back_ready(&f->x, back, net_now_us());
+    if (f->x.state != EXCHANGE_OVER)
+        rearm(f);
 }
 
 void flow_dial_failed(struct flow *f, enum err why)

@@ -1,5 +1,6 @@
 /* Facts of ended exchanges into counters and, at level debug, a log line. Series are looked up once and kept.
  */
+#include "exchange/retry.h"
 #include "observe/log.h"
 #include "worker/internal.h"
 
@@ -13,6 +14,7 @@ struct meter {
     char service[SERVICE_NAME_MAX + 1];
     enum exchange_role role;
     metric_value *requests[CLASSES][FLAG_COUNT];
+    metric_value *retries[RETRY_CAUSES][RETRY_OUTCOMES];
     metric_value *bytes_up, *bytes_down;
     struct metric_histogram *duration;
 };
@@ -96,16 +98,41 @@ static metric_value *requests_of(struct worker *w, struct meter *t, const struct
     return *v;
 }
 
+static metric_value *retries_of(struct worker *w, struct meter *t, enum retry_cause cause,
+                                enum retry_outcome outcome)
+{
+    metric_value **v = &t->retries[cause][outcome];
+    if (!*v) {
+        struct metric_label labels[] = {{"service", bytes_str(t->service)},
+                                        {"cause", bytes_str(retry_cause_text(cause))},
+                                        {"outcome", bytes_str(retry_outcome_text(outcome))}};
+        *v = metric_counter(w->metrics, "starling_retries_total",
+                            "Retries that were made, or wanted and not made: then outcome says why not.",
+                            labels, 3);
+    }
+    return *v;
+}
+
+static void count_retries(struct worker *w, struct meter *t, const struct facts *f)
+{
+    for (int i = 0; i < RETRY_CAUSES; i++)
+        if (f->retries[i])
+            metric_add(retries_of(w, t, (enum retry_cause)i, RETRY_MADE), f->retries[i]);
+    if (f->wish != RETRY_UNWANTED)
+        metric_add(retries_of(w, t, f->wish_cause, f->wish), 1);
+}
+
 static void log_access(const struct facts *f)
 {
     log_debug("access",
-              "%s %s -> %s status %u flag %s rule %s route %s policy %llu up %llu down %llu in %llu us%s%s%s",
+              "%s %s -> %s status %u flag %s rule %s route %s policy %llu up %llu down %llu in %llu us tries "
+              "%u%s%s%s",
               role_names[f->role], f->caller[0] ? f->caller : "(unknown)",
               f->service[0] ? f->service : "(unknown)", f->status, exchange_flag_text(f->flag),
               f->rule[0] ? f->rule : "-", f->route[0] ? f->route : "-", (unsigned long long)f->policy.version,
               (unsigned long long)f->bytes_up, (unsigned long long)f->bytes_down,
-              (unsigned long long)(f->ended_us - f->began_us), f->retried ? " retried" : "",
-              f->cut ? " cut" : "", f->local ? " local" : "");
+              (unsigned long long)(f->ended_us - f->began_us), facts_retries(f) + 1,
+              f->resent ? " resent" : "", f->cut ? " cut" : "", f->local ? " local" : "");
 }
 
 static bool may_log_audit(struct audit_pace *p, const struct facts *f)
@@ -158,6 +185,7 @@ void observe_facts(struct worker *w, const struct facts *f)
     struct meter *t = meter_find(w, f);
     if (t) {
         metric_add(requests_of(w, t, f), 1);
+        count_retries(w, t, f);
         metric_add(t->bytes_up, f->bytes_up);
         metric_add(t->bytes_down, f->bytes_down);
         metric_observe_us(t->duration, f->ended_us - f->began_us);

@@ -279,7 +279,8 @@ static void why_says_what_is_done(void **state)
     struct rng r = rng_seeded(7);
     static struct model m;
     struct seen n = {0};
-    struct world w = {.traffic = traffic_new(NULL, 3)};
+    struct traffic_shared *shared = traffic_shared_new();
+    struct world w = {.traffic = traffic_new(shared, 3)};
     list_init(&w.news);
     for (size_t i = 0; i < 5; i++) /* c0 to c3, and a */
         if (i != 1)
@@ -300,6 +301,7 @@ static void why_says_what_is_done(void **state)
         buf_fini(&text);
     }
     traffic_free(w.traffic);
+    traffic_shared_free(shared);
     assert_true(n.allowed > 1000 && n.denied > 1000 && n.unvouched > 100);
     assert_true(n.no_route > 100 && n.no_endpoint > 50 && n.audited > 100 && n.stuck > 50);
     assert_true(n.rewritten > 50 && n.edited > 50);

@@ -373,6 +373,11 @@ static void a_far_agent_cannot_make_us_say_anything_else(void **state)
         begin(t, EXCHANGE_NEAR, 1, "GET", "/");
         exchange_back_ready(&t->x, &t->back.side, t->now_us);
         exchange_head(&t->x, NULL, &v, t->now_us);
+        if (t->x.state != EXCHANGE_OVER) { /* what cannot be read is 502, and tried once more */
+            wait_for_retry(t);
+            exchange_back_ready(&t->x, &t->back.side, t->now_us);
+            exchange_head(&t->x, NULL, &v, t->now_us);
+        }
         assert_true(t->x.facts.status >= 400 && t->x.facts.status <= 599);
         exchange_fini(&t->x);
     }

@@ -61,7 +61,8 @@ static void a_dead_agent_costs_one_more_try_on_another(void **state)
     const struct view_endpoint *first = t->x.endpoint;
     assert_true(has_news(t));
     exchange_back_failed(&t->x, ERR_REFUSED, t->now_us);
-    assert_int_equal(t->x.state, EXCHANGE_SEEKING);
+    assert_true(has_news(t));
+    wait_for_retry(t);
     assert_true(has_news(t));
     assert_ptr_not_equal(t->x.endpoint, first);
     assert_int_equal(traffic_outstanding(t->traffic, first), 0);
@@ -70,7 +71,7 @@ static void a_dead_agent_costs_one_more_try_on_another(void **state)
     exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
     answer(t, 200, "ok");
     assert_int_equal(t->x.facts.status, 200);
-    assert_true(t->x.facts.retried);
+    assert_int_equal(t->x.facts.retries[RETRY_CONNECT_FAILURE], 1);
     assert_int_equal(t->x.facts.flag, FLAG_NONE);
 }
 
@@ -79,6 +80,7 @@ static void two_dead_agents_are_503_urx(void **state)
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 2, "GET", "/");
     exchange_back_failed(&t->x, ERR_REFUSED, t->now_us);
+    wait_for_retry(t);
     exchange_back_failed(&t->x, ERR_TIMEOUT, t->now_us);
     assert_int_equal(t->x.state, EXCHANGE_OVER);
     assert_int_equal(t->x.facts.status, 503);
@@ -91,7 +93,7 @@ static void an_endpoint_that_is_not_even_asked_does_not_cost_the_retry(void **st
     begin(t, EXCHANGE_NEAR, 3, "GET", "/");
     exchange_back_failed(&t->x, ERR_AGAIN, t->now_us); /* its link failed a moment ago */
     exchange_back_failed(&t->x, ERR_REFUSED, t->now_us);
-    assert_int_equal(t->x.state, EXCHANGE_SEEKING); /* the third of three */
+    wait_for_retry(t); /* the third of three */
     exchange_back_failed(&t->x, ERR_REFUSED, t->now_us);
     assert_int_equal(t->x.facts.flag, FLAG_URX);
 }
@@ -115,7 +117,7 @@ static void the_last_endpoint_is_asked_although_it_failed_a_moment_ago(void **st
     exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
     answer(t, 200, "ok");
     assert_int_equal(t->x.facts.status, 200);
-    assert_false(t->x.facts.retried); /* the agents were asked once */
+    assert_int_equal(facts_retries(&t->x.facts), 0); /* the agents were asked once */
     assert_int_equal(traffic_outstanding(t->traffic, last), 0);
 }
 
@@ -126,36 +128,32 @@ static void who_insists_and_fails_is_told_why(void **state)
     exchange_back_failed(&t->x, ERR_AGAIN, t->now_us);
     assert_true(t->x.insists);
     exchange_back_failed(&t->x, ERR_TIMEOUT, t->now_us);
+    wait_for_retry(t);
+    assert_false(t->x.insists);
+    exchange_back_failed(&t->x, ERR_AGAIN,
+                         t->now_us); /* the retry is in the pause that its own failure caused */
+    assert_true(t->x.insists);
+    exchange_back_failed(&t->x, ERR_TIMEOUT, t->now_us);
     assert_int_equal(t->x.state, EXCHANGE_OVER);
     assert_int_equal(t->x.facts.status, 503);
-    assert_int_equal(t->x.facts.flag, FLAG_UF);
+    assert_int_equal(t->x.facts.flag, FLAG_URX);
 }
 
-static void the_only_agent_dead_is_503_uf(void **state)
-{
-    struct story *t = *state;
-    begin(t, EXCHANGE_NEAR, 1, "GET", "/");
-    exchange_back_failed(&t->x, ERR_REFUSED, t->now_us);
-    assert_int_equal(t->x.facts.status, 503);
-    assert_int_equal(t->x.facts.flag, FLAG_UF);
-}
-
-static void what_may_be_sent_twice(void **state)
+static void what_the_far_agent_may_send_twice(void **state)
 {
     static const struct {
         const char *method;
         enum exchange_loss loss;
         bool body_sent, answered, again;
     } table[] = {
-        {"GET", LOSS_STALE, false, false, true},    {"POST", LOSS_STALE, false, false, false},
-        {"POST", LOSS_REFUSED, false, false, true}, {"POST", LOSS_REFUSED, true, false, false},
-        {"GET", LOSS_CUT, false, false, false},     {"GET", LOSS_STALE, true, false, false},
-        {"GET", LOSS_BROKEN, false, false, false},  {"GET", LOSS_CUT, false, true, false},
+        {"GET", LOSS_STALE, false, false, true},   {"POST", LOSS_STALE, false, false, false},
+        {"GET", LOSS_CUT, false, false, false},    {"GET", LOSS_STALE, true, false, false},
+        {"GET", LOSS_BROKEN, false, false, false}, {"GET", LOSS_STALE, false, true, false},
     };
     struct story *t = *state;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct http_head cont = response(100);
-        begin(t, EXCHANGE_NEAR, 2, table[i].method, "/");
+        begin(t, EXCHANGE_FAR, 0, table[i].method, "/");
         exchange_back_ready(&t->x, &t->back.side, t->now_us);
         if (table[i].body_sent)
             exchange_data(&t->x, FROM_FRONT, bytes_str("x"));
@@ -164,7 +162,7 @@ static void what_may_be_sent_twice(void **state)
         exchange_lost(&t->x, FROM_BACK, table[i].loss, t->now_us);
         assert_int_equal(t->x.state, table[i].again ? EXCHANGE_SEEKING : EXCHANGE_OVER);
         if (!table[i].again)
-            assert_int_equal(t->x.facts.status, table[i].loss == LOSS_REFUSED ? 503 : 502);
+            assert_int_equal(t->x.facts.status, 502);
         exchange_fini(&t->x);
     }
 }
@@ -240,32 +238,52 @@ static void the_deadline_covers_all_of_it(void **state)
            "front end\nback finish cut\nfront finish cut\n");
 }
 
-static void silence_ends_what_has_no_deadline_and_any_byte_renews_it(void **state)
+/* Ticks as its owner does, until it ends; returns when. */
+static mono_ms tick_to_the_end(struct story *t)
 {
-    enum { LOOK = STALL_LOOK_MS };
-    struct story *t = *state;
+    mono_ms now = 0;
+    while (t->x.state != EXCHANGE_OVER) {
+        assert_true(exchange_tick_at(&t->x) > now);
+        now = exchange_tick_at(&t->x);
+        assert_true(now != NEVER);
+        exchange_tick(&t->x, now);
+    }
+    return now;
+}
+
+static void begin_tcp(struct story *t, enum exchange_role role, size_t agents)
+{
     struct exchange_ask ask = ask_http(t);
-    mono_ms now = 1000; /* when it began */
     ask.protocol = PROTOCOL_TCP;
     ask.service = bytes_str("db");
-    begin_with(t, EXCHANGE_NEAR, 1, &ask, NULL);
+    begin_with(t, role, agents, &ask, NULL);
     exchange_back_ready(&t->x, &t->back.side, t->now_us);
     exchange_head(&t->x, NULL, NULL, t->now_us);
     buf_consume(&t->log, t->log.len);
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(exchange_tick_at(&t->x), now += LOOK);
-        exchange_tick(&t->x, now);
-    }
+}
+
+static void silence_ends_what_has_no_deadline_and_any_byte_renews_it(void **state)
+{
+    enum { HOUR = 3600 * 1000, LOOK = HOUR / IDLE_LOOKS };
+    struct story *t = *state;
+    begin_tcp(t, EXCHANGE_NEAR, 1); /* at 1000 */
+    for (int i = 1; i <= 6; i++)
+        exchange_tick(&t->x, 1000 + (mono_ms)i * LOOK);
     exchange_data(&t->x, FROM_BACK, bytes_str("one row"));
-    for (int i = 0; i < 4; i++) { /* the first finds the row, three find silence */
-        exchange_tick(&t->x, now += LOOK);
-        assert_int_equal(t->x.state, EXCHANGE_ANSWERING);
-    }
-    expect_log(t, "front data one row\n");
-    exchange_tick(&t->x, now += LOOK);
-    assert_int_equal(t->x.state, EXCHANGE_OVER);
+    mono_ms end = tick_to_the_end(t);
+    assert_int_equal(end, 1000 + 7 * LOOK + HOUR); /* the look after the row saw it */
     assert_int_equal(t->x.facts.flag, FLAG_SI);
-    expect_log(t, "back finish cut\nfront finish cut\n");
+    expect_log(t, "front data one row\nback finish cut\nfront finish cut\n");
+}
+
+static void the_far_agent_gives_silence_an_hour_and_more_where_the_policy_does(void **state)
+{
+    enum { HOUR = 3600 * 1000 };
+    struct story *t = *state;
+    begin_tcp(t, EXCHANGE_FAR, 0);
+    mono_ms end = tick_to_the_end(t); /* the policy says an hour, and who decides goes first */
+    assert_true(end > 1000 + HOUR + HOUR / IDLE_LOOKS && end < 1000 + 2 * HOUR);
+    assert_int_equal(t->x.facts.flag, FLAG_SI);
 }
 
 static void a_deadline_is_all_there_is_to_wait_for(void **state)
@@ -422,14 +440,14 @@ int main(void)
         T(an_endpoint_that_is_not_even_asked_does_not_cost_the_retry),
         T(the_last_endpoint_is_asked_although_it_failed_a_moment_ago),
         T(who_insists_and_fails_is_told_why),
-        T(the_only_agent_dead_is_503_uf),
-        T(what_may_be_sent_twice),
+        T(what_the_far_agent_may_send_twice),
         T(a_stale_connection_is_replaced_by_a_fresh_one_to_the_same_application),
         T(half_an_answer_is_cut),
         T(a_client_that_leaves_cuts_the_back_side),
         T(a_client_that_leaves_while_seeking_is_news_for_the_owner),
         T(the_deadline_covers_all_of_it),
         T(silence_ends_what_has_no_deadline_and_any_byte_renews_it),
+        T(the_far_agent_gives_silence_an_hour_and_more_where_the_policy_does),
         T(a_deadline_is_all_there_is_to_wait_for),
         T(the_deadline_travels),
         T(an_early_answer_ends_the_exchange_although_the_request_has_not),

@@ -95,6 +95,7 @@ struct story {
     struct buf log;
     struct list news;
     struct policy *policy;
+    struct traffic_shared *shared;
     struct traffic *traffic;
     struct view *view;
     struct exchange x;
@@ -141,7 +142,9 @@ static int set_up(void **state)
     buf_fini(&c.text);
     list_init(&t->news);
     t->now_us = 1000 * 1000;
-    t->traffic = traffic_new(NULL, 7);
+    t->shared = traffic_shared_new();
+    t->traffic = traffic_new(t->shared, 7);
+    assert_non_null(t->traffic);
     t->front = (struct fake){.side = {.ops = &fake_ops}, .name = "front", .log = &t->log, .room = 1000};
     t->back = (struct fake){.side = {.ops = &fake_ops}, .name = "back", .log = &t->log, .room = 1000};
     t->other = (struct fake){.side = {.ops = &fake_ops}, .name = "other", .log = &t->log, .room = 1000};
@@ -156,7 +159,9 @@ static int tear_down(void **state)
     exchange_fini(&t->x);
     assert_true(list_is_empty(&t->news));
     buf_fini(&t->log);
+    assert_int_equal(t->shared->replay_bytes, 0);
     traffic_free(t->traffic);
+    traffic_shared_free(t->shared);
     policy_unref(t->policy);
     free(t);
     return 0;
@@ -202,6 +207,17 @@ static inline void begin(struct story *t, enum exchange_role role, size_t agents
     struct exchange_ask ask = ask_http(t);
     struct http_head h = request(method, path);
     begin_with(t, role, agents, &ask, &h);
+}
+
+/* The pause before a retry, if there is one, passes. */
+__attribute__((unused)) static void wait_for_retry(struct story *t)
+{
+    if (t->x.state == EXCHANGE_PAUSING) {
+        assert_int_equal(exchange_tick_at(&t->x), t->x.resume_at);
+        t->now_us = t->x.resume_at * 1000;
+        exchange_tick(&t->x, t->x.resume_at);
+    }
+    assert_int_equal(t->x.state, EXCHANGE_SEEKING);
 }
 
 static bool has_news(struct story *t)

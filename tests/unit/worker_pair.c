@@ -108,11 +108,11 @@ static void test_no_endpoint_is_503_with_a_reason(void **state)
                   PARTS("503 Service Unavailable", "x-starling-flag: NR", "endpoint of cart (subset v2)"));
 }
 
-static void test_application_that_is_down_is_503_uf(void **state)
+static void test_application_that_is_down_is_503_urx(void **state)
 {
     struct mesh *m = *state;
     expect_answer(&m->entry_web, "GET / HTTP/1.1\r\nHost: downed\r\nConnection: close\r\n\r\n",
-                  PARTS("503 Service Unavailable", "x-starling-flag: UF",
+                  PARTS("503 Service Unavailable", "x-starling-flag: URX",
                         "the application downed could not be reached: refused"));
 }
 
@@ -128,7 +128,7 @@ static void test_ambiguous_answer_is_502(void **state)
 {
     struct mesh *m = *state;
     expect_answer(&m->entry_web, "GET /garbage HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
-                  PARTS("502 Bad Gateway", "x-starling-flag: UPE"));
+                  PARTS("502 Bad Gateway", "x-starling-flag: URX"));
 }
 
 static void test_half_an_answer_is_cut_and_never_looks_whole(void **state)
@@ -341,7 +341,7 @@ static void test_dead_agent_is_evidence_and_503(void **state)
                   PARTS("200 OK"));
     agent_stop(&m->far);
     expect_answer(&m->entry_web, "GET /b HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
-                  PARTS("503 Service Unavailable", "x-starling-flag: UF",
+                  PARTS("503 Service Unavailable", "x-starling-flag: URX",
                         "the agent far of cart could not be reached"));
     for (int n = 0; n < STUCK_S * 100 && !m->news[WORKER_LINK_REFUSED]; n++)
         poll(NULL, 0, 10);
@@ -358,7 +358,7 @@ static void test_the_only_agent_is_dialled_though_it_failed_a_moment_ago(void **
     agent_stop(&m->far);
     for (int i = 0; i < 6; i++)
         expect_answer(&m->entry_web, "GET /a HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
-                      PARTS("503 Service Unavailable", "x-starling-flag: UF", "reached: refused"));
+                      PARTS("503 Service Unavailable", "x-starling-flag: URX", "reached: refused"));
     start(&m->far);
     expect_answer(&m->entry_web, "GET /b HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
                   PARTS("200 OK", "/b"));
@@ -532,7 +532,7 @@ int main(void)
         T(test_refusal_names_rule_and_policy),
         T(test_far_agent_refuses_a_caller_nobody_vouches_for),
         T(test_no_endpoint_is_503_with_a_reason),
-        T(test_application_that_is_down_is_503_uf),
+        T(test_application_that_is_down_is_503_urx),
         T(test_silent_application_is_504_in_time),
         T(test_ambiguous_answer_is_502),
         T(test_half_an_answer_is_cut_and_never_looks_whole),
