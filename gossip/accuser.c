@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-static struct accuser *find(struct accusers *a, const struct node_id *id)
+static const struct accuser *look_up(const struct accusers *a, const struct node_id *id)
 {
     for (uint32_t i = 0; i < a->count; i++)
         if (node_id_eq(&a->at[i].id, id))
@@ -10,12 +10,16 @@ static struct accuser *find(struct accusers *a, const struct node_id *id)
     return NULL;
 }
 
+static struct accuser *find(struct accusers *a, const struct node_id *id)
+{
+    const struct accuser *who = look_up(a, id);
+    return who ? &a->at[who - a->at] : NULL;
+}
+
 bool accusers_doubt(const struct accusers *a, const struct node_id *id, mono_ms now)
 {
-    for (uint32_t i = 0; i < a->count; i++)
-        if (node_id_eq(&a->at[i].id, id))
-            return now < a->at[i].until;
-    return false;
+    const struct accuser *who = look_up(a, id);
+    return who && now < who->until;
 }
 
 static uint8_t unforgiven(const struct accuser *who, mono_ms now)
@@ -26,15 +30,15 @@ static uint8_t unforgiven(const struct accuser *who, mono_ms now)
 
 uint32_t accusers_strikes(const struct accusers *a, const struct node_id *id, mono_ms now)
 {
-    for (uint32_t i = 0; i < a->count; i++)
-        if (node_id_eq(&a->at[i].id, id))
-            return unforgiven(&a->at[i], now);
-    return 0;
+    const struct accuser *who = look_up(a, id);
+    return who ? unforgiven(who, now) : 0;
 }
 
 static bool is_less(const struct accuser *a, const struct accuser *b)
 {
-    return a->until != b->until ? a->until < b->until : a->struck_at < b->struck_at;
+    if (a->until != b->until)
+        return a->until < b->until;
+    return a->struck_at != b->struck_at ? a->struck_at < b->struck_at : a->told_s < b->told_s;
 }
 
 static struct accuser *place_for(struct accusers *a, const struct node_id *id)
@@ -64,6 +68,35 @@ void accusers_strike(struct accusers *a, const struct node_id *id, mono_ms now)
         who->doubts = 0;
     who->until = now + ((mono_ms)DOUBT_MIN_MS << 3 * who->doubts);
     who->doubts += who->doubts < DOUBTS_MAX - 1;
+}
+
+static uint8_t unproved(const struct accuser *who, mono_ms now)
+{
+    uint64_t forgotten = (now / 1000 - who->told_s) / (UNPROVED_FORGOTTEN_MS / 1000);
+    return (uint8_t)(forgotten < who->unproved ? who->unproved - forgotten : 0);
+}
+
+uint32_t accusers_unproved(const struct accusers *a, const struct node_id *id, mono_ms now)
+{
+    const struct accuser *who = look_up(a, id);
+    return who ? unproved(who, now) : 0;
+}
+
+void accusers_tells(struct accusers *a, const struct node_id *id, mono_ms now)
+{
+    struct accuser *who = find(a, id);
+    if (!who)
+        who = place_for(a, id);
+    who->unproved = unproved(who, now);
+    who->unproved += who->unproved < UNPROVED_MAX;
+    who->told_s = (uint32_t)(now / 1000);
+}
+
+void accusers_proved(struct accusers *a, const struct node_id *id)
+{
+    struct accuser *who = find(a, id);
+    if (who)
+        who->unproved = 0;
 }
 
 void accusers_clear(struct accusers *a, const struct node_id *id)

@@ -26,6 +26,8 @@ enum {
     ACCUSERS_MAX = 256, /* doubted at once; beyond, who is doubted for the shortest time is believed again */
     STRIKES_FREE = 3,
     STRIKE_FORGIVEN_MS = 15 * 1000,
+    UNPROVED_MAX = 3,                   /* that count */
+    UNPROVED_FORGOTTEN_MS = 120 * 1000, /* one of them each time */
     DOUBT_MIN_MS = 10 * 1000,
     DOUBTS_MAX = 4,                   /* doubts that count: 10 s * 8^(4 - 1) is 85 minutes */
     DOUBT_FORGOTTEN_MS = 3600 * 1000, /* doubts are forgotten so long after the last has ended */
@@ -37,6 +39,8 @@ struct accuser {
     mono_ms struck_at; /* last */
     uint8_t strikes;   /* not forgiven yet, at that time */
     uint8_t doubts;    /* how often it was doubted */
+    uint8_t unproved;  /* at told_s: accusations that it brought, and nobody has seen to be true */
+    uint32_t told_s;
 };
 
 struct accusers {
@@ -47,6 +51,10 @@ struct accusers {
 bool accusers_doubt(const struct accusers *a, const struct node_id *id, mono_ms now);
 uint32_t accusers_strikes(const struct accusers *a, const struct node_id *id, mono_ms now); /* not forgiven */
 void accusers_strike(struct accusers *a, const struct node_id *id, mono_ms now);
-void accusers_clear(struct accusers *a, const struct node_id *id); /* its word was true */
+/* How many accusations it brought of late of which we have not seen that they are true; and one more. */
+uint32_t accusers_unproved(const struct accusers *a, const struct node_id *id, mono_ms now);
+void accusers_tells(struct accusers *a, const struct node_id *id, mono_ms now);
+void accusers_proved(struct accusers *a, const struct node_id *id); /* one was: none counts any more */
+void accusers_clear(struct accusers *a, const struct node_id *id);  /* its word was true */
 
 #endif

@@ -538,7 +538,7 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
         /* An accusation never raises our number beyond what we signed (memberlist#358, ADVERSARY G5). */
         if (g->self && i->incarnation == member_incarnation(g->self) &&
             g->wanted_incarnation <= i->incarnation)
-            hearing_accused(g, i->incarnation);
+            hearing_accused(g, i->incarnation, node_id_eq(member_id(source), &i->accuser) ? source : NULL);
         return;
     }
     struct member *m = members_find(&g->members, &i->subject);

@@ -137,7 +137,8 @@ enum out_type {
     OUT_NACK,
     OUT_RECORD,
     OUT_DOC,
-    OUT_WARNING
+    OUT_WARNING,
+    OUT_WORD
 };
 struct out {
     enum out_type type;
@@ -146,7 +147,8 @@ struct out {
     bool is_overdue; /* PING: somebody has waited for its ack already */
     uint16_t ms;     /* ACK: until its next turn; PING_REQ: the word is awaited so long */
     struct member *to;
-    struct member *about; /* PING_REQ, RELAYED_ACK: whom; RECORD: whose; WARNING: who accuses it */
+    struct member *about; /* PING_REQ, RELAYED_ACK: whom; RECORD: whose; WARNING: who accuses it;
+                             WORD: whom we accuse */
     struct addr via;
     uint64_t nonce;
     mono_ms since; /* when it was put there, of the urgent ones */
@@ -268,13 +270,13 @@ struct look { /* at a member that refuted before we had looked, is degraded, or 
 
 struct voice { /* who says that somebody is silent */
     struct node_id accuser, source;
-    uint8_t strikes; /* of the accuser, then */
+    uint8_t faults; /* of the accuser and its source, then */
     bool is_hearsay;
 };
 struct hearing { /* see hearing.c */
     struct member *accused;
     mono_ms until;
-    uint8_t voices;
+    uint8_t voices, unsure; /* looks that only relays answered */
     bool is_looked;
     struct voice voice[VOICES_MAX];
 };
@@ -350,8 +352,8 @@ struct gossip {
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
     struct accusers accusers;    /* who were wrong in what they told us themselves */
     struct accusers hearsay;     /* in whose name relays told us what was wrong */
-    struct credit trust, looks, agreed, hints, refutations, relayed; /* hearing.c */
-    struct hearing *hearing;                                         /* [HEARINGS_MAX] while there is one */
+    struct credit trust, looks, agreed, watched, hints, refutations, relayed; /* hearing.c */
+    struct hearing *hearing; /* [HEARINGS_MAX] while there is one */
     uint32_t hearing_count;
     mono_ms quarantine_at;  /* not later than the end of any quarantine */
     mono_ms hearing_at;     /* while there is one: when it is next seen to */
@@ -564,7 +566,8 @@ void hearing_refuted(struct gossip *g);           /* a refutation of another cam
 bool hearing_awaits_refutation(struct gossip *g); /* may one be expected, if we are wrong? */
 /* Does a look of ours go through others too, as no refutation would tell us that only our path is broken? */
 bool hearing_asks_relays(struct gossip *g);
-void hearing_accused(struct gossip *g, uint64_t incarnation); /* we are, under our present incarnation */
+/* We are, under our present incarnation; the accuser, if it told us itself, else NULL. */
+void hearing_accused(struct gossip *g, uint64_t incarnation, const struct member *accuser);
 
 /* quarantine.c */
 void quarantine_begin(struct gossip *g, struct member *m,

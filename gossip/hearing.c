@@ -14,17 +14,23 @@
 #include <stdlib.h>
 
 enum {
-    TRUST_BURST = 3, /* accusations believed before our own look */
-    TRUST_MS = 30 * 1000,
-    LOOKS_BURST = 6, /* looks at the accused */
-    LOOKS_MS = 4 * 1000,
+    TRUST_BURST = 2, /* accusations believed before our own look */
+    TRUST_MS = 60 * 1000,
+    LOOKS_BURST = 4, /* looks at the accused */
+    LOOKS_MS = 5 * 1000,
     AGREED_BURST = 4, /* ... of whom several say the same */
     AGREED_MS = 2000,
+    WATCHED_BURST = 4, /* ... whom we watch */
+    WATCHED_MS = 2000,
+    LOOKS_AGAIN = 2, /* at one of whom only relays say that it answered */
+    FAULTS_MAX = 3,  /* that count, of an accuser */
+    FULL_WEIGHT = 1 << FAULTS_MAX,
     HINTS_BURST = 8, /* passed on: that somebody comes and goes */
     HINTS_MS = 20 * 1000,
     REFUTATIONS_BURST = 2, /* of all members */
-    REFUTATIONS_MS = 30 * 1000,
-    REFUTE_JITTER_MS = 300,
+    REFUTATIONS_MS = 60 * 1000,
+    REFUTE_SPREAD_MS = 2, /* for each member; so far apart are, in the mean, those who wait at most */
+    REFUTE_SPREAD_MAX_MS = 2000,
     RELAYS_BURST = 4, /* looks that go through others too */
     RELAYS_MS = 2000,
     LOOK_ON_MS = 250,      /* between asking whether there is credit again */
@@ -36,6 +42,7 @@ void hearing_init(struct gossip *g)
     g->trust = credit_new(TRUST_BURST, TRUST_MS, g->now);
     g->looks = credit_new(LOOKS_BURST, LOOKS_MS, g->now);
     g->agreed = credit_new(AGREED_BURST, AGREED_MS, g->now);
+    g->watched = credit_new(WATCHED_BURST, WATCHED_MS, g->now);
     g->hints = credit_new(HINTS_BURST, HINTS_MS, g->now);
     g->accused_at = NEVER;
     g->refutations = credit_new(REFUTATIONS_BURST, REFUTATIONS_MS, g->now);
@@ -61,14 +68,16 @@ static uint32_t strikes(struct gossip *g, const struct node_id *accuser, bool is
 }
 
 /* What must be left for the word of one who was wrong so often. */
-static uint32_t look_least(uint32_t strikes)
+static uint32_t look_least(uint32_t faults)
 {
-    return 1 + LOOKS_BURST / (STRIKES_FREE + 1) * strikes;
+    return 1 + LOOKS_BURST * (faults < FAULTS_MAX ? faults : FAULTS_MAX) / (FAULTS_MAX + 1);
 }
 
+/* Hearsay leaves some for what is told at first hand. */
 bool hearing_trusts(struct gossip *g, const struct node_id *accuser, bool is_hearsay)
 {
-    return !is_rationed(g) || credit_take(&g->trust, 1 + strikes(g, accuser, is_hearsay), g->now);
+    uint32_t least = 1 + is_hearsay + strikes(g, accuser, is_hearsay);
+    return !is_rationed(g) || credit_take(&g->trust, least, g->now);
 }
 
 void hearing_was_right(struct gossip *g)
@@ -113,12 +122,12 @@ static void drop(struct gossip *g, struct hearing *h)
     g->hearing = NULL;
 }
 
-/* Who never lied counts four times as much as who did three times of late. */
+/* Each fault halves what a word weighs. */
 static uint32_t weight(const struct hearing *h)
 {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < h->voices; i++)
-        sum += STRIKES_FREE + 1 - h->voice[i].strikes;
+        sum += (uint32_t)FULL_WEIGHT >> h->voice[i].faults;
     return sum;
 }
 
@@ -139,22 +148,46 @@ static struct hearing *place_for(struct gossip *g, struct member *m)
     return least;
 }
 
-/* Whoever it names, what counts is who tells it: names cost nothing. */
-static void add_voice(struct gossip *g, struct hearing *h, const struct node_id *accuser,
-                      const struct member *source)
+/* Looks proved it wrong, or it brought many accusations of which none has proved true so far. Who lies to many in turn is looked into
+ * too seldom to be struck by each, but each has heard it before; and who sees somebody die seldom saw another die just then,
+ * or is proved right at once. Whoever it names, what counts is who tells it: names cost nothing, so hearsay weighs least. */
+static uint8_t faults(struct gossip *g, const struct node_id *accuser, bool is_hearsay)
 {
-    bool is_hearsay = !node_id_eq(member_id(source), accuser);
     uint32_t struck = strikes(g, accuser, is_hearsay);
+    uint32_t unproved = is_hearsay ? FAULTS_MAX : accusers_unproved(&g->accusers, accuser, g->now);
+    uint32_t worst = struck > unproved ? struck : unproved;
+    return (uint8_t)(worst < FAULTS_MAX ? worst : FAULTS_MAX);
+}
+
+/* NULL: all that are there weigh as much. */
+static struct voice *room_for(struct hearing *h, const struct voice *v)
+{
+    struct voice *least = &h->voice[0];
+    if (h->voices < VOICES_MAX)
+        return &h->voice[h->voices++];
+    for (uint32_t i = 1; i < h->voices; i++)
+        if (h->voice[i].faults > least->faults)
+            least = &h->voice[i];
+    return least->faults > v->faults ? least : NULL;
+}
+
+static void add_voice(struct gossip *g, struct hearing *h, const struct node_id *accuser,
+                      const struct node_id *source)
+{
+    bool is_hearsay = !node_id_eq(source, accuser);
+    struct voice v = {.accuser = *accuser,
+                      .source = *source,
+                      .faults = faults(g, accuser, is_hearsay),
+                      .is_hearsay = is_hearsay};
     for (uint32_t i = 0; i < h->voices; i++)
-        if (node_id_eq(&h->voice[i].source, member_id(source)))
+        if (node_id_eq(&h->voice[i].source, source))
             return;
-    if (h->voices == VOICES_MAX)
+    struct voice *place = room_for(h, &v);
+    if (!place)
         return;
-    h->voice[h->voices++] =
-        (struct voice){.accuser = *accuser,
-                       .source = *member_id(source),
-                       .strikes = (uint8_t)(struck < STRIKES_FREE ? struck : STRIKES_FREE),
-                       .is_hearsay = is_hearsay};
+    *place = v;
+    if (!is_hearsay)
+        accusers_tells(&g->accusers, accuser, g->now);
 }
 
 static bool is_waiting(const struct gossip *g, const struct hearing *h)
@@ -162,11 +195,21 @@ static bool is_waiting(const struct gossip *g, const struct hearing *h)
     return !h->is_looked && h->accused->state == GOSSIP_ALIVE && !probes_has_target(&g->probes, h->accused);
 }
 
+static uint32_t faults_of(uint32_t weight)
+{
+    uint32_t faults = 0;
+    while (faults < FAULTS_MAX && weight < (uint32_t)FULL_WEIGHT >> faults)
+        faults++;
+    return faults;
+}
+
+/* Our own turn to probe whom we watch comes anyway, and what its observers say is what the others wait for. */
 static bool take_look(struct gossip *g, const struct hearing *h)
 {
-    return !is_rationed(g) ||
-           credit_take(&g->looks, h->voices > 1 ? 1 : look_least(h->voice[0].strikes), g->now) ||
-           (h->voices > 1 && credit_take(&g->agreed, 1, g->now));
+    uint32_t heavy = weight(h);
+    return !is_rationed(g) || credit_take(&g->looks, look_least(faults_of(heavy)), g->now) ||
+           (2 * heavy >= 3 * FULL_WEIGHT && credit_take(&g->agreed, 1, g->now)) ||
+           (heavy >= FULL_WEIGHT && watch_of(&g->watch, h->accused) && credit_take(&g->watched, 1, g->now));
 }
 
 /* Looks at those first of whom most is said by those who lied least. */
@@ -197,8 +240,17 @@ void hearing_look(struct gossip *g, struct member *m, const struct node_id *accu
     if (!h)
         return;
     h->until = g->now + HEARING_MS;
-    add_voice(g, h, accuser, source);
+    add_voice(g, h, accuser, member_id(source));
     look_on(g);
+}
+
+/* It did not answer us, but others say that they hear it: that may be so, or they lie. */
+static void look_again(struct gossip *g, struct hearing *h)
+{
+    h->is_looked = h->unsure < LOOKS_AGAIN && detect_may_look(g);
+    h->unsure += h->unsure < UINT8_MAX;
+    if (h->is_looked)
+        detect_hear(g, h->accused);
 }
 
 void hearing_ends(struct gossip *g, struct member *m, enum hearing_end end)
@@ -206,8 +258,8 @@ void hearing_ends(struct gossip *g, struct member *m, enum hearing_end end)
     struct hearing *h = g->hearing_count > 0 ? hearing_of(g, m) : NULL;
     if (!h)
         return;
-    if (end == HEARING_UNSURE) { /* others say that they hear it: that may be so, or they lie */
-        h->is_looked = false;
+    if (end == HEARING_UNSURE) {
+        look_again(g, h);
         return;
     }
     struct member_busy *busy = end == HEARING_ANSWERED ? member_busy(m) : NULL;
@@ -217,6 +269,8 @@ void hearing_ends(struct gossip *g, struct member *m, enum hearing_end end)
         accusers_strike(hearing_account(g, h->voice[i].is_hearsay), &h->voice[i].accuser, g->now);
     if (end == HEARING_SILENT && h->is_looked)
         hearing_was_right(g);
+    for (uint32_t i = 0; end == HEARING_SILENT && i < h->voices; i++)
+        accusers_proved(&g->accusers, &h->voice[i].accuser);
     drop(g, h);
 }
 
@@ -248,16 +302,29 @@ bool hearing_asks_relays(struct gossip *g)
     return !hearing_awaits_refutation(g) && credit_take(&g->relayed, 1, g->now);
 }
 
-/* The first refutes at once. When there was one lately, many may be accused in the same moment: each waits a random while, and
- * whoever's is over when the others have spent the credit leaves it to looks. */
-void hearing_accused(struct gossip *g, uint64_t incarnation)
+/* Its turn to probe us failed, if it is honest. */
+static bool is_observer(const struct gossip *g, const struct member *m)
+{
+    for (int k = 0; k < WATCH_RINGS; k++)
+        if (g->watch.ring[k].observer == m)
+            return true;
+    return false;
+}
+
+/* The first whose own observer says so refutes at once. Else, or when there was one lately, many may be accused in the same
+ * moment: each waits a random while, longer where there are more of them, and whoever's is over when the others have
+ * spent the credit leaves it to looks. Those who look wait as long. */
+void hearing_accused(struct gossip *g, uint64_t incarnation, const struct member *accuser)
 {
     if (!is_rationed(g) || g->now < g->troubled_until || g->now < g->many_silent_until ||
-        credit_is_full(&g->refutations, g->now)) {
+        (accuser && is_observer(g, accuser) && credit_is_full(&g->refutations, g->now))) {
+        g->accused_at = NEVER;
         hearing_refuted(g);
         apply_refute(g, incarnation);
     } else if (g->accused_at == NEVER && credit_has(&g->refutations, g->now)) {
-        g->accused_at = g->now + rng_below(&g->rng, REFUTE_JITTER_MS);
+        uint32_t spread = REFUTE_SPREAD_MS * live_count(g);
+        g->accused_at =
+            g->now + rng_below(&g->rng, spread < REFUTE_SPREAD_MAX_MS ? spread : REFUTE_SPREAD_MAX_MS);
     }
 }
 

@@ -382,7 +382,8 @@ static struct datagram head_of(struct gossip *g, const struct out *o)
         [OUT_PING] = MSG_PING,         [OUT_ACK] = MSG_ACK,
         [OUT_PING_REQ] = MSG_PING_REQ, [OUT_RELAYED_ACK] = MSG_RELAYED_ACK,
         [OUT_NACK] = MSG_NACK,         [OUT_RECORD] = MSG_PUSH,
-        [OUT_DOC] = MSG_PUSH,          [OUT_WARNING] = MSG_PUSH};
+        [OUT_DOC] = MSG_PUSH,          [OUT_WARNING] = MSG_PUSH,
+        [OUT_WORD] = MSG_PUSH};
     struct datagram d = {
         .type = type[o->type], .version = version_for(g, o->to), .nonce = o->nonce, .ms = o->ms};
     if (o->type == OUT_PING || o->type == OUT_ACK)
@@ -487,6 +488,8 @@ static struct rumor_item answer_of(const struct gossip *g, const struct out *o)
     if (o->is_rival && o->about->busy && o->about->busy->rival)
         return (struct rumor_item){
             .type = RUMOR_RECORD, .hops = o->hops, .record = record_blob_bytes(o->about->busy->rival)};
+    if (o->type == OUT_WORD)
+        return opinion_of(o->about, &g->cfg.self, REASON_SILENT, version_for(g, o->to));
     return o->type == OUT_WARNING
                ? opinion_of(o->to, member_id(o->about), REASON_SILENT, version_for(g, o->to))
                : record_of(o->about, o->hops);
@@ -503,6 +506,8 @@ static bool poll_answer(struct gossip *g, struct gossip_packet *out)
 {
     struct out o;
     while (outbox_take(&g->answers, &o)) {
+        if (o.type == OUT_WORD && o.about->state != GOSSIP_SUSPECT)
+            continue; /* it answers again */
         struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
         struct datagram d = head_of(g, &o);
         struct rumor_item i = answer_of(g, &o);

@@ -105,6 +105,28 @@ bool watch_is_first(const struct watch *w, const struct watch_ring *ring)
     return ring->subject != NULL;
 }
 
+void watch_observers(const struct members *t, const struct member *subject, struct member *out[WATCH_RINGS])
+{
+    uint64_t at[WATCH_RINGS], behind[WATCH_RINGS], id_hash = member_hash(member_id(subject), 0);
+    for (uint32_t k = 0; k < WATCH_RINGS; k++) {
+        at[k] = place(id_hash, k);
+        out[k] = NULL;
+    }
+    for (uint32_t i = 0; i < t->count; i++) {
+        struct member *m = members_at(t, i);
+        if (m == subject || m->state != GOSSIP_ALIVE)
+            continue;
+        id_hash = member_hash(member_id(m), 0);
+        for (uint32_t k = 0; k < WATCH_RINGS; k++) {
+            uint64_t distance = at[k] - place(id_hash, k);
+            if (out[k] && distance >= behind[k])
+                continue;
+            out[k] = m;
+            behind[k] = distance;
+        }
+    }
+}
+
 uint32_t watch_subjects(const struct watch *w)
 {
     uint32_t n = 0;

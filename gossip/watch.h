@@ -31,6 +31,8 @@ struct watch_ring {
     struct member *observer; /* comes before us: it watches us */
     mono_ms next_at;         /* our next probe of the subject */
     mono_ms turn_at;         /* the turn last given to the observer */
+    bool
+        is_doubted; /* only relays said that it answered our last turn: we have asked once more, or are about to */
 };
 
 struct watch {
@@ -54,6 +56,8 @@ void watch_repair(struct watch *w, const struct members *t, const struct member 
  * not watch it. */
 struct watch_ring *watch_of(struct watch *w, const struct member *subject);
 bool watch_is_first(const struct watch *w, const struct watch_ring *ring);
+/* Who watches it, one for each ring; NULL: nobody does. Looks at all members once, so not for every packet. */
+void watch_observers(const struct members *t, const struct member *subject, struct member *out[WATCH_RINGS]);
 /* How many members we watch. */
 uint32_t watch_subjects(const struct watch *w);
 /* The earliest next_at. NEVER: we watch nobody. */

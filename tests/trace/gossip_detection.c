@@ -263,9 +263,40 @@ static void looks_at_many_keep_to_the_budget(void **state)
     world_free(w);
 }
 
+/* G22: whose turn fails tells the other observers, whoever else hears of it: so theirs is the word of several at once. */
+static void who_finds_a_member_silent_tells_its_observers(void **state)
+{
+    enum { GONE = 5, NODES = 24 };
+    struct world *w = several(NODES, 40000, WORLD_EVENTS);
+    char told[64];
+    int first = -1, observers = 0;
+    (void)state;
+    world_stop(w, GONE);
+    while (first < 0) {
+        world_run(w, w->now + 1);
+        for (int n = 0; n < NODES; n++)
+            first = n != GONE && strcmp(world_state(w, n, GONE), "suspect") == 0 ? n : first;
+    }
+    world_free(w);
+    w = several(NODES, 40000, WORLD_PACKETS);
+    w->only = first;
+    world_stop(w, GONE);
+    world_run(w, 42000);
+    snprintf(told, sizeof told, "push | suspect %c 1 by %c", 'a' + GONE, 'a' + first);
+    const char *at = strstr(buf_str(&w->log), told);
+    assert_non_null(at);
+    while (*at != '[')
+        at--;
+    for (const char *line = at; strncmp(line, at, 8) == 0; line = strchr(line, '\n') + 1)
+        observers += memmem(line, (size_t)(strchr(line, '\n') - line), told, strlen(told)) != NULL;
+    assert_true(observers >= 10); /* beside the four of the push */
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_finds_a_member_silent_tells_its_observers),
         cmocka_unit_test(a_member_is_probed_once_an_interval_whoever_does_it),
         cmocka_unit_test(every_silent_death_is_suspected_soon_and_dead_after_the_pause),
         cmocka_unit_test(a_relay_that_hears_nothing_says_nack),

@@ -90,11 +90,15 @@ static void what_was_lost_is_found_by_the_summary(void **state)
     assert_int_equal(
         gossip_receive(w->node[2].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
     world_drain(w, 2);
-    world_run(w, 23500);
+    world_run(w, 20500);
     world_cut(w, "c", "ab", false);
-    world_run(w, 25000);
-    EXPECT_TRACE(w, "[ 24052] a > b digest\n"  /* c was suspected meanwhile, and one of them had news of it */
-                    "[ 24062] b > a range\n"); /* the part that differs holds one member */
+    world_run(w, 21300);
+    EXPECT_TRACE(w, "[ 20718] b > a digest\n" /* by the clock: they agree */
+                    "[ 21278] c > a digest\n"
+                    "[ 21288] a > c range\n" /* the part that differs holds one member */
+                    "[ 21288] a > c digest\n"
+                    "[ 21298] c > a range\n");
+    world_run(w, 21400);
     assert_string_not_equal(world_state(w, 0, 9), "unknown");
     world_free(w);
 }

@@ -556,10 +556,73 @@ static void hearsay_takes_no_room_from_the_word_of_the_named(void **state)
         i.subject = world_id(k);
         hear(w, 0, 1, &i);
     }
-    assert_string_equal(world_state(w, 0, 4), "suspect");
-    assert_string_equal(world_state(w, 0, 5), "alive"); /* two at a time in one name */
+    assert_string_equal(world_state(w, 0, 3), "suspect");
+    assert_string_equal(world_state(w, 0, 5),
+                        "alive"); /* some credit is left for what is said at first hand */
     hear(w, 0, 2, &i);
     assert_string_equal(world_state(w, 0, 5), "suspect");
+    world_free(w);
+}
+
+/* G15, G22: liars by turns, each too seldom for its words to be looked into, leave the credit to who said nothing false so far:
+ * its word is looked at when it comes, and several that weigh nothing do not stand in its way. */
+static void the_word_of_who_never_lied_is_looked_at_at_once(void **state)
+{
+    enum { A, HONEST, GONE, FIRST_LIAR, NODES = 20 };
+    struct world *w = world_new(0);
+    (void)state;
+    for (int i = A; i < NODES; i++)
+        world_start(w, i, i == A ? "" : "a");
+    world_run(w, 40000);
+    struct rumor_item i = {.type = RUMOR_SUSPECT};
+    for (int k = 0; k < 200; k++) {
+        int liar = FIRST_LIAR + k % 8, about = FIRST_LIAR + 8 + k % 7;
+        i.accuser = world_id(liar);
+        i.subject = world_id(about);
+        i.incarnation = member(w, A, about).incarnation;
+        hear(w, A, liar, &i);
+        world_run(w, w->now + 100);
+    }
+    world_stop(w, GONE);
+    i.accuser = world_id(HONEST);
+    i.subject = world_id(GONE);
+    i.incarnation = member(w, A, GONE).incarnation;
+    hear(w, A, HONEST, &i);
+    world_run(w, w->now + 600);
+    assert_string_equal(world_state(w, A, GONE), "suspect");
+    world_free(w);
+}
+
+/* G22: two of three relays lie for a dead member: the look is made again, without more credit. */
+static void a_look_that_only_relays_answered_is_made_again(void **state)
+{
+    struct world *w = world_new(0);
+    const struct gossip_stats *stats;
+    (void)state;
+    for (int i = 0; i < 8; i++)
+        world_start(w, i, i == 0 ? "" : "a");
+    world_run(w, 10000);
+    w->show = WORLD_PACKETS;
+    w->only = 0;
+    world_cut(w, "a", "c", true); /* they speak the truth here, but a cannot know that */
+    stats = gossip_stats(w->node[0].g);
+    uint64_t asked = stats->indirect_probes_sent;
+    struct rumor_item i = {.type = RUMOR_SUSPECT, .subject = world_id(2), .accuser = world_id(1)};
+    i.incarnation = member(w, 0, 2).incarnation;
+    for (int k = 4; k < 8; k++) { /* no credit is left to believe it at first */
+        struct rumor_item lie = {
+            .type = RUMOR_SUSPECT, .subject = world_id(k), .accuser = world_id(1), .incarnation = 1};
+        hear(w, 0, 1, &lie);
+    }
+    world_run(w, w->now + 20);
+    hear(w, 0, 3,
+         &(struct rumor_item){.type = RUMOR_SUSPECT,
+                              .subject = world_id(2),
+                              .accuser = world_id(3),
+                              .incarnation = i.incarnation});
+    world_run(w, w->now + 900);
+    assert_true(stats->indirect_probes_sent >= asked + 6);
+    assert_string_equal(world_state(w, 0, 2), "alive");
     world_free(w);
 }
 
@@ -622,6 +685,8 @@ int main(void)
         cmocka_unit_test(who_accuses_falsely_again_and_again_is_not_believed),
         cmocka_unit_test(nobody_is_doubted_for_what_others_say_in_its_name),
         cmocka_unit_test(hearsay_takes_no_room_from_the_word_of_the_named),
+        cmocka_unit_test(the_word_of_who_never_lied_is_looked_at_at_once),
+        cmocka_unit_test(a_look_that_only_relays_answered_is_made_again),
         cmocka_unit_test(a_state_cut_anywhere_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

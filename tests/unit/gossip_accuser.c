@@ -84,6 +84,45 @@ static void the_table_is_bounded_and_the_least_doubted_goes(void **state)
     assert_true(accusers_doubt(&a, &worst, now));
 }
 
+static void what_is_not_proved_counts_until_it_is_or_is_forgotten(void **state)
+{
+    struct accusers a = {0};
+    struct node_id one = id_of(1), two = id_of(2);
+    mono_ms now = 1000000;
+    (void)state;
+    for (uint32_t k = 0; k < 10; k++) {
+        assert_int_equal(accusers_unproved(&a, &one, now), k < UNPROVED_MAX ? k : UNPROVED_MAX);
+        accusers_tells(&a, &one, now);
+    }
+    assert_int_equal(accusers_unproved(&a, &two, now), 0);
+    assert_int_equal(accusers_strikes(&a, &one, now), 0); /* nor was it wrong */
+    now += UNPROVED_FORGOTTEN_MS;
+    assert_int_equal(accusers_unproved(&a, &one, now), UNPROVED_MAX - 1);
+    accusers_tells(&a, &one, now);
+    assert_int_equal(accusers_unproved(&a, &one, now), UNPROVED_MAX);
+    accusers_proved(&a, &one);
+    accusers_proved(&a, &two); /* of whom nothing is known: nothing */
+    assert_int_equal(accusers_unproved(&a, &one, now), 0);
+}
+
+/* Of those who were never wrong, whose last word is the longest ago makes room. */
+static void who_told_last_long_ago_makes_room(void **state)
+{
+    struct accusers a = {0};
+    struct node_id now_and_then = id_of(7);
+    mono_ms now = 1000000;
+    (void)state;
+    for (uint32_t n = 100; n < 100 + 3 * ACCUSERS_MAX; n++) {
+        struct node_id id = id_of(n);
+        now += 1000;
+        accusers_tells(&a, &id, now);
+        if (n % 100 == 0)
+            accusers_tells(&a, &now_and_then, now);
+    }
+    assert_int_equal(a.count, ACCUSERS_MAX);
+    assert_true(accusers_unproved(&a, &now_and_then, now) > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,6 +130,8 @@ int main(void)
         cmocka_unit_test(who_errs_now_and_then_is_not_doubted),
         cmocka_unit_test(a_true_word_clears_and_so_does_time),
         cmocka_unit_test(the_table_is_bounded_and_the_least_doubted_goes),
+        cmocka_unit_test(what_is_not_proved_counts_until_it_is_or_is_forgotten),
+        cmocka_unit_test(who_told_last_long_ago_makes_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

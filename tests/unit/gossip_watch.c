@@ -169,9 +169,28 @@ static void who_follows_a_silent_one_is_probed_at_once(void **state)
     views_fini(&v);
 }
 
+/* Anybody can say who watches a member: whom it takes for its observers itself. */
+static void observers_of_another_are_those_whom_it_gives_turns(void **state)
+{
+    struct views *v = calloc(1, sizeof *v);
+    struct member *observer[WATCH_RINGS];
+    (void)state;
+    assert_non_null(v);
+    views_init(v);
+    for (uint32_t of = 1; of < N; of++) {
+        struct node_id id = id_of(of);
+        watch_observers(&v->t[0], members_find(&v->t[0], &id), observer);
+        for (uint32_t k = 0; k < WATCH_RINGS; k++)
+            assert_memory_equal(member_id(observer[k])->b, member_id(v->w[of].ring[k].observer)->b, ID_BYTES);
+    }
+    views_fini(v);
+    free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(observers_of_another_are_those_whom_it_gives_turns),
         cmocka_unit_test(observers_and_subjects_agree),
         cmocka_unit_test(nobody_is_watched_alone),
         cmocka_unit_test(turns_are_one_interval_apart),
