@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exchange/guard.h"
 #include "exchange/inner.h"
 #include "exchange/times.h"
 #include "exchange/tries.h"
@@ -95,6 +96,7 @@ void exchange_finish(struct exchange *x)
     x->facts.ended_us = x->now_us;
     x->facts.cut |= !clean && !x->facts.refused_afar && x->facts.flag == FLAG_NONE;
     tries_leave(x);
+    guard_leave(x);
     detach(&x->back, clean);
     detach(&x->front, clean);
     replay_drop(&x->replay);
@@ -110,6 +112,7 @@ void exchange_fini(struct exchange *x)
 {
     if (x->state != EXCHANGE_OVER) { /* the owner is going away */
         tries_leave(x);
+        guard_leave(x);
         detach(&x->back, false);
         detach(&x->front, false);
     }
@@ -206,7 +209,8 @@ static void start_near(struct exchange *x, const struct exchange_ask *ask, mono_
     note_edits(x, &d);
     x->connect_ms = clamp_ms(d.route->timeouts.connect_ms, CONNECT_MS_MAX);
     times_begin_near(x, now);
-    tries_begin_near(x);
+    if (!exchange_is_http(x) || guard_head(x))
+        tries_begin_near(x);
 }
 
 static void start_far(struct exchange *x, const struct exchange_ask *ask, mono_ms now)
@@ -230,7 +234,8 @@ static void start_far(struct exchange *x, const struct exchange_ask *ask, mono_m
     note_edits(x, &d);
     x->connect_ms = CONNECT_APP_MS;
     times_begin_far(x, ask->deadline_ms, now);
-    tries_begin_far(x, &here->app);
+    if (guard_rate(x, d.service))
+        tries_begin_far(x, &here->app);
 }
 
 void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct http_head *request_take,

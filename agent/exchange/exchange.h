@@ -110,6 +110,9 @@ struct exchange {
     struct addr app;                      /* a local application; port 0: the endpoint's node, by a link */
     bool insists;                         /* on this endpoint, though it failed lately: no other is left */
     bool fresh;                           /* not one of the pool's connections: that was stale */
+    bool is_probe;                        /* of the endpoint, which was ejected until now */
+    uint8_t entered;                      /* bits of enum breaker_kind: where it is counted in `breaker` */
+    struct breaker *breaker;              /* near: of the service that is to answer */
     mono_us now_us;                       /* the newest that was told */
     uint32_t connect_ms;
     /* Tries; at the far agent there is one, and none of this. */
@@ -150,6 +153,8 @@ void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct h
 /* From the owner: what was wanted. `why`: ERR_REFUSED, ERR_TIMEOUT, ...; ERR_AGAIN: it failed lately and was not even asked, or
  * the network may have lost the question and there is time for another. Another endpoint may be chosen and wanted; if there is
  * none after ERR_AGAIN, the same one, once, with `insists`: then it is to be asked, and waited for within the same connect_ms. */
+/* exchange_waiting(): the wanted one is not there at once, but waited for; it may be refused then, for too many wait already. */
+void exchange_waiting(struct exchange *x);
 void exchange_back_ready(struct exchange *x, struct side *back, mono_us now_us);
 void exchange_back_failed(struct exchange *x, enum err why, mono_us now_us);
 

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "trust/trust.h"
+#include "traffic/outlier.h"
 
 /* Envoy's response-flag letters, with its meanings. */
 #define EXCHANGE_FLAG_LIST(X)                                                                                \
@@ -12,6 +12,7 @@
     X(UH, "UH", "no healthy endpoint")                                                                       \
     X(UF, "UF", "the endpoint could not be reached")                                                         \
     X(UO, "UO", "over a limit of ours")                                                                      \
+    X(RL, "RL", "over a rate limit")                                                                         \
     X(UT, "UT", "request timeout")                                                                           \
     X(SI, "SI", "silent for too long")                                                                       \
     X(DT, "DT", "lasted for too long")                                                                       \
@@ -59,6 +60,8 @@ enum retry_outcome {
 #undef X
         RETRY_OUTCOMES
 };
+/* Which of our limits refused it; `rule` is then its key. */
+enum facts_over { OVER_NOTHING, OVER_HEAD, OVER_BREAKER, OVER_RATE };
 
 enum exchange_role { EXCHANGE_NEAR, EXCHANGE_FAR };
 
@@ -78,11 +81,15 @@ struct facts {
     bool overlay_allowed; /* ... and let it through, until `flag` says that it was cut */
     bool audit_allowed;   /* with an audit_rule: what was decided here */
     enum exchange_flag flag;
-    uint16_t status;   /* told to the client; 0 for TCP or when none was */
-    bool refused_afar; /* `status` and `flag` are another agent's */
-    bool cut;          /* ended before both directions were complete */
-    bool local;        /* the endpoint is on this very host */
-    bool resent;       /* over a fresh connection, since the pool's was stale: no retry of the policy's */
+    uint16_t status; /* told to the client; 0 for TCP or when none was */
+    enum facts_over over;
+    bool has_outlier_news;
+    uint8_t ejections[OUTLIER_REASONS]; /* of instances, by what its tries met */
+    uint8_t returns;                    /* of instances, whose probe a try of it was */
+    bool refused_afar;                  /* `status` and `flag` are another agent's */
+    bool cut;                           /* ended before both directions were complete */
+    bool local;                         /* the endpoint is on this very host */
+    bool resent; /* over a fresh connection, since the pool's was stale: no retry of the policy's */
     uint8_t retries[RETRY_CAUSES]; /* made, by what they were made for */
     enum retry_outcome
         wish; /* UNWANTED, or why the last try was not made again although it would have been */

@@ -60,8 +60,11 @@ void refusal_line(const struct exchange_refusal *r, char out[REFUSAL_LINE_MAX])
     for (char *c = rule; *c; c++)
         if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f)
             *c = '_';
-    snprintf(out, REFUSAL_LINE_MAX, "%u %llu %s %s", r->status, (unsigned long long)r->policy_version, rule,
-             r->reason);
+    char after[24] = "";
+    if (r->retry_after_s)
+        snprintf(after, sizeof after, "after=%u ", r->retry_after_s);
+    snprintf(out, REFUSAL_LINE_MAX, "%u %llu %s %s%s", r->status, (unsigned long long)r->policy_version, rule,
+             after, r->reason);
 }
 
 /* The next word of *at, which moves behind it and its space. False: none, or too long. */
@@ -85,6 +88,19 @@ static bool take_number(const char **at, unsigned long long *out)
     return *end == 0;
 }
 
+/* "after=7 " in front of the words. What is none, or too long a time, is taken for words. */
+static uint32_t take_after(const char **at)
+{
+    static const char key[] = "after=";
+    unsigned long long seconds;
+    const char *from = *at + sizeof key - 1;
+    if (strncmp(*at, key, sizeof key - 1) != 0 || !take_number(&from, &seconds) ||
+        seconds > REFUSAL_RETRY_AFTER_MAX_S)
+        return 0;
+    *at = from;
+    return (uint32_t)seconds;
+}
+
 bool refusal_of_line(struct exchange_refusal *out, struct bytes flag, struct bytes line,
                      char space[FACT_NAME_MAX])
 {
@@ -99,7 +115,10 @@ bool refusal_of_line(struct exchange_refusal *out, struct bytes flag, struct byt
         status < 400 || status > 599)
         return false;
     const char *rule = strcmp(space, "-") == 0 ? NULL : space;
-    *out = refusal_of((uint16_t)status, exchange_flag_of(flag), rule, "%s", at);
+    enum exchange_flag f = exchange_flag_of(flag);
+    uint32_t after = f == FLAG_RL ? take_after(&at) : 0;
+    *out = refusal_of((uint16_t)status, f, rule, "%s", at);
+    out->retry_after_s = after;
     out->policy_version = version;
     return true;
 }
@@ -122,22 +141,26 @@ static struct bytes placed_bytes(const struct buf *b, struct placed p)
 
 enum err refusal_head(struct http_head *out, const struct exchange_refusal *r, struct bytes *text)
 {
-    char rule[FACT_NAME_MAX], version[24], body[REFUSAL_TEXT_MAX + 2];
+    char rule[FACT_NAME_MAX], version[24], after[12], body[REFUSAL_TEXT_MAX + 2];
     snprintf(rule, sizeof rule, "%s", r->rule ? r->rule : "");
     make_visible(rule);
     snprintf(version, sizeof version, "%llu", (unsigned long long)r->policy_version);
+    snprintf(after, sizeof after, "%u", r->retry_after_s);
     snprintf(body, sizeof body, "%s\n", r->reason);
     const char *const pair[][2] = {{"content-type", "text/plain; charset=utf-8"},
                                    {"x-starling-reason", r->reason},
                                    {"x-starling-flag", exchange_flag_text(r->flag)},
                                    {"x-starling-rule", rule},
-                                   {"x-starling-policy", version}};
-    size_t count = r->rule ? 5 : 3;
+                                   {"x-starling-policy", version},
+                                   {"retry-after", after}};
+    size_t count = 0;
     struct http_head h = {.is_response = true, .status = r->status, .minor = 1, .body = HTTP_BODY_LENGTH};
-    struct placed name[5], value[5], words = place(&h.text, body);
-    for (size_t i = 0; i < count; i++) {
-        name[i] = place(&h.text, pair[i][0]);
-        value[i] = place(&h.text, pair[i][1]);
+    struct placed name[6], value[6], words = place(&h.text, body);
+    for (size_t i = 0; i < sizeof pair / sizeof *pair; i++) {
+        if (i < 3 || (i < 5 ? r->rule != NULL : r->retry_after_s > 0)) {
+            name[count] = place(&h.text, pair[i][0]);
+            value[count++] = place(&h.text, pair[i][1]);
+        }
     }
     if (!buf_ok(&h.text)) {
         http_head_fini(&h);

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "exchange/guard.h"
 #include "base/rng.h"
 #include "exchange/inner.h"
 #include "exchange/retry.h"
@@ -19,8 +20,11 @@ void tries_note(struct exchange *x, enum traffic_end_kind kind, uint16_t status)
 
 void tries_leave(struct exchange *x)
 {
-    if (x->endpoint)
+    if (x->endpoint) {
+        guard_waited(x);
         traffic_end(x->traffic, x->endpoint, &x->outcome, exchange_now(x));
+        guard_tried(x, &x->outcome);
+    }
     x->endpoint = NULL;
 }
 
@@ -44,6 +48,12 @@ static bool local_is_fair(struct exchange *x)
     return false;
 }
 
+/* And its limits are asked, as a far agent would. */
+static bool local_lets_in(struct exchange *x)
+{
+    return x->endpoint->node || guard_rate(x, policy_service(x->view->policy, bytes_str(x->service)));
+}
+
 static struct traffic_choice pick(struct exchange *x)
 {
     struct traffic_ask ask = {.view = x->view,
@@ -64,6 +74,7 @@ static void take(struct exchange *x, const struct view_endpoint *e)
     x->try_us = x->now_us;
     x->insists = x->fresh = false;
     x->endpoint = x->last = e;
+    guard_chosen(x);
     x->app = e->node ? (struct addr){0} : e->local;
     x->facts.local = !e->node;
     x->facts.endpoint = e->node ? e->node->id : (struct node_id){{0}};
@@ -93,7 +104,7 @@ static void choose(struct exchange *x)
         return;
     }
     take(x, c.endpoint);
-    if (local_is_fair(x))
+    if (local_is_fair(x) && local_lets_in(x))
         seek(x);
 }
 
@@ -111,6 +122,8 @@ static size_t replay_max(const struct exchange *x)
 void tries_begin_near(struct exchange *x)
 {
     struct traffic_shared *shared = traffic_shared_of(x->traffic);
+    if (!guard_enter(x))
+        return;
     if (x->route->retry.attempts > 0)
         budget_count(&shared->budgets, x->service, &x->route->retry, exchange_now(x));
     replay_begin(&x->replay, replay_max(x), &shared->replay_bytes);
@@ -203,10 +216,17 @@ bool tries_send_kept(struct exchange *x)
     return true;
 }
 
+void exchange_waiting(struct exchange *x)
+{
+    if (x->state == EXCHANGE_SEEKING)
+        (void)guard_wait(x);
+}
+
 void exchange_back_ready(struct exchange *x, struct side *back, mono_us now_us)
 {
     assert(x->state == EXCHANGE_SEEKING && !x->back);
     exchange_heard(x, now_us);
+    guard_waited(x);
     exchange_move(x, EXCHANGE_SENDING);
     x->back = back;
     x->back_answered = false;
@@ -254,7 +274,7 @@ static bool pass_over(struct exchange *x)
         return true;
     }
     take(x, c.endpoint);
-    if (local_is_fair(x))
+    if (local_is_fair(x) && local_lets_in(x))
         seek(x);
     return true;
 }
@@ -263,6 +283,7 @@ void exchange_back_failed(struct exchange *x, enum err why, mono_us now_us)
 {
     assert(x->state == EXCHANGE_SEEKING);
     exchange_heard(x, now_us);
+    guard_waited(x);
     if (why == ERR_AGAIN && pass_over(x))
         return;
     bool is_ours = why == ERR_LIMIT || why == ERR_FULL || why == ERR_NOMEM;

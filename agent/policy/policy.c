@@ -167,6 +167,11 @@ bool policy_fails_over_to(const struct policy_service *s, const struct policy_se
     return false;
 }
 
+bool policy_has_rate_limits(const struct policy_service *s)
+{
+    return s->limit_count > 0;
+}
+
 const struct policy_rate_limit *policy_rate_limit_next(const struct policy_service *s,
                                                        const struct policy_route *r, size_t *cursor)
 {

@@ -188,6 +188,7 @@ bool policy_subset_matches(const struct policy_subset *subset_or_null, const str
 bool policy_key_value(const struct policy_key *k, const struct policy_request *rq, struct bytes *value);
 uint64_t policy_key_hash(struct bytes value);
 
+bool policy_has_rate_limits(const struct policy_service *s);
 /* The limits that apply to a request that took this route, in the order of the file; all of them must grant
  * it. NULL: no more. `cursor` starts at 0. */
 const struct policy_rate_limit *policy_rate_limit_next(const struct policy_service *s,

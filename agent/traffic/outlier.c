@@ -158,6 +158,15 @@ enum outlier_standing outlier_standing(const struct outliers *o, const struct vi
     return s ? standing_of(state_of(atomic_load(&s->state)), now) : OUTLIER_IN;
 }
 
+mono_ms outlier_until(const struct outliers *o, const struct view_endpoint *e, mono_ms now)
+{
+    if (atomic_load_explicit(&o->out, memory_order_relaxed) == 0)
+        return 0;
+    const struct slot *s = find(o, e);
+    struct state st = state_of(s ? atomic_load(&s->state) : 0);
+    return st.phase != PHASE_IN && st.at > now ? st.at : 0;
+}
+
 bool outlier_probe(struct outliers *o, const struct view_endpoint *e, mono_ms now)
 {
     struct slot *s = find(o, e);
@@ -192,13 +201,15 @@ struct outlier_look outlier_look(const struct outliers *o, const struct view_end
 
 /* --- ejecting ------------------------------------------------------------------------------ */
 
-static bool may_eject(const struct outliers *o, const struct view_service *s,
+/* The only walk over a service's instances, and it is made by failures only. */
+static bool may_eject(const struct outliers *o, const struct view *v, const struct view_endpoint *e,
                       const struct policy_outlier_detection *rules, mono_ms now)
 {
-    size_t most = s->count * rules->ejection_max_percent / 100;
-    if (most == 0 && s->count >= 2)
+    const struct view_service *s = view_service(v, bytes_str(e->service));
+    size_t most = s ? s->count * rules->ejection_max_percent / 100 : 0;
+    if (most == 0 && s && s->count >= 2)
         most = 1;
-    return outlier_count(o, s, now) < most;
+    return most > 0 && outlier_count(o, s, now) < most;
 }
 
 static uint32_t decayed(struct state s, const struct policy_outlier_detection *rules, mono_ms now)
@@ -226,19 +237,19 @@ static void start_afresh(struct slot *s)
 }
 
 /* Whoever finds another ejecting leaves it at that: the instance goes on failing, and will be met again. */
-static struct outlier_news eject(struct outliers *o, const struct view_service *s, struct slot *slot,
-                                 const struct policy_outlier_detection *rules, enum outlier_reason reason,
-                                 mono_ms now)
+static struct outlier_news eject(struct outliers *o, const struct view *v, const struct view_endpoint *e,
+                                 struct slot *s, const struct policy_outlier_detection *rules,
+                                 enum outlier_reason reason, mono_ms now)
 {
     struct outlier_news news = {.what = OUTLIER_NO_NEWS, .reason = reason};
-    start_afresh(slot); /* also where it may not go: then it is asked again after as many failures */
+    start_afresh(s); /* also where it may not go: then it is asked again after as many failures */
     if (atomic_flag_test_and_set(&o->is_ejecting))
         return news;
-    uint64_t word = atomic_load(&slot->state);
+    uint64_t word = atomic_load(&s->state);
     struct state was = state_of(word);
-    if (was.phase == PHASE_IN && may_eject(o, s, rules, now)) {
+    if (was.phase == PHASE_IN && may_eject(o, v, e, rules, now)) {
         struct state to = ejected(decayed(was, rules, now), rules, now, &news.for_ms);
-        if (move(slot, &word, to)) {
+        if (move(s, &word, to)) {
             atomic_fetch_add(&o->out, 1);
             news.what = OUTLIER_EJECTED;
             news.times = to.times;
@@ -278,9 +289,10 @@ static bool was_bad(uint64_t ended, uint64_t number, const struct policy_outlier
            all >= rules->success_min_requests && (all - failed) * POLICY_PPM < all * rules->success_below_ppm;
 }
 
-static struct outlier_news note_while_in(struct outliers *o, const struct view_service *service,
-                                         struct slot *s, const struct policy_outlier_detection *rules,
-                                         bool failed, mono_ms now)
+static struct outlier_news note_while_in(struct outliers *o, const struct view *v,
+                                         const struct view_endpoint *e, struct slot *s,
+                                         const struct policy_outlier_detection *rules, bool failed,
+                                         mono_ms now)
 {
     uint32_t in_a_row = 0;
     if (failed)
@@ -290,10 +302,10 @@ static struct outlier_news note_while_in(struct outliers *o, const struct view_s
     if (rules->success_below_ppm) {
         uint64_t number = now / rules->success_interval_ms & NUMBER_MASK, ended;
         if (count(s, failed, number, &ended) && was_bad(ended, number, rules))
-            return eject(o, service, s, rules, OUTLIER_SUCCESS_RATE, now);
+            return eject(o, v, e, s, rules, OUTLIER_SUCCESS_RATE, now);
     }
     if (rules->consecutive_5xx && in_a_row >= rules->consecutive_5xx)
-        return eject(o, service, s, rules, OUTLIER_CONSECUTIVE, now);
+        return eject(o, v, e, s, rules, OUTLIER_CONSECUTIVE, now);
     return (struct outlier_news){.what = OUTLIER_NO_NEWS};
 }
 
@@ -319,9 +331,9 @@ static struct outlier_news note_probe(struct outliers *o, struct slot *s, uint64
     return news;
 }
 
-struct outlier_news outlier_note(struct outliers *o, const struct view_service *service,
-                                 const struct view_endpoint *e, const struct policy_outlier_detection *rules,
-                                 enum outlier_result result, bool is_probe, mono_ms now)
+struct outlier_news outlier_note(struct outliers *o, const struct view *v, const struct view_endpoint *e,
+                                 const struct policy_outlier_detection *rules, enum outlier_result result,
+                                 bool is_probe, mono_ms now)
 {
     struct outlier_news nothing = {.what = OUTLIER_NO_NEWS};
     if (!is_probe && (result == OUTLIER_UNDECIDED || !(rules->consecutive_5xx || rules->success_below_ppm)))
@@ -331,8 +343,7 @@ struct outlier_news outlier_note(struct outliers *o, const struct view_service *
         return nothing;
     uint64_t word = atomic_load(&s->state);
     if (state_of(word).phase == PHASE_IN)
-        return result == OUTLIER_UNDECIDED
-                   ? nothing
-                   : note_while_in(o, service, s, rules, result == OUTLIER_FAILURE, now);
+        return result == OUTLIER_UNDECIDED ? nothing
+                                           : note_while_in(o, v, e, s, rules, result == OUTLIER_FAILURE, now);
     return is_probe ? note_probe(o, s, word, rules, result, now) : nothing;
 }

@@ -46,6 +46,8 @@ enum outlier_standing {
 };
 /* Costs one load while nothing is ejected at all. */
 enum outlier_standing outlier_standing(const struct outliers *o, const struct view_endpoint *e, mono_ms now);
+/* Until when it gets no requests but those that began before: OUT, or PROBING; 0: IN or DUE. */
+mono_ms outlier_until(const struct outliers *o, const struct view_endpoint *e, mono_ms now);
 /* Makes this request the probe of an endpoint that is DUE. False: another one is. The request's outcome is then told with
  * `is_probe`. */
 bool outlier_probe(struct outliers *o, const struct view_endpoint *e, mono_ms now);
@@ -55,7 +57,7 @@ enum outlier_result {
     OUTLIER_FAILURE,
     OUTLIER_UNDECIDED, /* the client left, or nothing was asked: a probe is still due */
 };
-enum outlier_reason { OUTLIER_CONSECUTIVE, OUTLIER_SUCCESS_RATE, OUTLIER_PROBE_FAILED };
+enum outlier_reason { OUTLIER_CONSECUTIVE, OUTLIER_SUCCESS_RATE, OUTLIER_PROBE_FAILED, OUTLIER_REASONS };
 struct outlier_news { /* what an outcome changed */
     enum { OUTLIER_NO_NEWS, OUTLIER_EJECTED, OUTLIER_RETURNED } what;
     enum outlier_reason reason; /* EJECTED */
@@ -64,11 +66,11 @@ struct outlier_news { /* what an outcome changed */
 };
 const char *outlier_reason_text(enum outlier_reason r);
 
-/* What became of a request to `e`, an instance of `s` of the view it began with. What is told of an endpoint that is out by
+/* What became of a request to `e`, an endpoint of the view `v` it began with. What is told of an endpoint that is out by
  * requests other than the probe counts for nothing: they began before. */
-struct outlier_news outlier_note(struct outliers *o, const struct view_service *s,
-                                 const struct view_endpoint *e, const struct policy_outlier_detection *rules,
-                                 enum outlier_result result, bool is_probe, mono_ms now);
+struct outlier_news outlier_note(struct outliers *o, const struct view *v, const struct view_endpoint *e,
+                                 const struct policy_outlier_detection *rules, enum outlier_result result,
+                                 bool is_probe, mono_ms now);
 
 struct outlier_look { /* for people */
     enum outlier_standing standing;

@@ -15,9 +15,10 @@
 enum { TRAFFIC_TRIED_MAX = 11 }; /* tries of one request that are remembered (retry.attempts is at most 10) */
 
 struct traffic;
-/* `shared` is borrowed. NULL: no memory. */
+/* `shared` is borrowed; NULL where only a question is asked: nobody is ejected, nothing is limited. NULL: no memory. */
 struct traffic *traffic_new(struct traffic_shared *shared, uint64_t seed);
 void traffic_free(struct traffic *t);
+/* What it was made with. */
 struct traffic_shared *traffic_shared_of(const struct traffic *t);
 
 struct traffic_tried { /* zero-initialise per request */

@@ -1,22 +1,31 @@
 #include "traffic/shared.h"
 
-struct traffic_shared *traffic_shared_new(void)
+struct traffic_shared *traffic_shared_new(const struct shorthash_key *key)
 {
     struct traffic_shared *s = aligned_alloc(alignof(struct traffic_shared), sizeof *s);
-    if (s)
-        memset(s, 0, sizeof *s);
-    return s;
+    if (!s)
+        return NULL;
+    memset(s, 0, sizeof *s);
+    s->outliers = outliers_new(key);
+    s->breakers = breakers_new(key);
+    s->limiter = limiter_new(key);
+    if (s->outliers && s->breakers && s->limiter)
+        return s;
+    traffic_shared_free(s);
+    return NULL;
 }
 
 void traffic_shared_free(struct traffic_shared *s)
 {
+    if (s) {
+        outliers_free(s->outliers);
+        breakers_free(s->breakers);
+        limiter_free(s->limiter);
+    }
     free(s);
 }
 
 mono_ms traffic_ejected_until(const struct traffic_shared *s, const struct view_endpoint *e, mono_ms now)
 {
-    (void)s;
-    (void)e;
-    (void)now;
-    return 0;
+    return outlier_until(s->outliers, e, now);
 }

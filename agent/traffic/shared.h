@@ -7,19 +7,26 @@
 #include <stdatomic.h>
 
 #include "discovery/view.h"
+#include "traffic/breaker.h"
+#include "traffic/limiter.h"
+#include "traffic/outlier.h"
 #include "traffic/budget.h"
 
 struct traffic_shared {
+    struct outliers *outliers;
+    struct breakers *breakers;
+    struct limiter *limiter;
     /* Rises whenever an endpoint is ejected, or returns: each worker then counts anew who may be chosen. */
     atomic_uint ejections;
     struct budgets budgets;     /* of retries */
     atomic_size_t replay_bytes; /* of requests' bodies that are kept for a retry (exchange/replay.h) */
 };
-/* NULL: no memory. */
-struct traffic_shared *traffic_shared_new(void);
+/* `key` is random and of this process: no stranger can aim at a slot of a table. NULL: no memory. */
+struct traffic_shared *traffic_shared_new(const struct shorthash_key *key);
 void traffic_shared_free(struct traffic_shared *s);
 
-/* Until when this endpoint is ejected; 0: it is not. */
+/* Until when this endpoint gets no requests: it is ejected, or its probe is under way; 0: it may be chosen. Whoever is chosen
+ * when its time is over is its probe. */
 mono_ms traffic_ejected_until(const struct traffic_shared *s, const struct view_endpoint *e, mono_ms now);
 
 #endif

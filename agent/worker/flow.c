@@ -102,6 +102,8 @@ static void seek(struct flow *f)
         back_http_want(f);
     else
         raw_dial(f);
+    if (f->waiting.next || f->dialing)
+        exchange_waiting(&f->x);
     if (f->x.state == EXCHANGE_SEEKING)
         rearm(f);
 }

@@ -179,6 +179,37 @@ static void record_overlay(struct worker *w, const struct facts *f)
                  exchange_flag_text(f->flag));
 }
 
+static void count_for(struct worker *w, const char *name, const char *help, const struct facts *f,
+                      const char *key, const char *value, uint64_t n)
+{
+    struct metric_label labels[] = {{"service", bytes_str(f->service)}, {key, bytes_str(value)}};
+    metric_add(metric_counter(w->metrics, name, help, labels, 2), n);
+}
+
+static void record_over(struct worker *w, const struct facts *f)
+{
+    static const char *const metric[][2] = {
+        [OVER_HEAD] = {"starling_head_refused_total", "Requests whose head was over a limit of the policy."},
+        [OVER_BREAKER] = {"starling_breaker_refused_total",
+                          "Requests and TCP connections that a circuit breaker refused."},
+        [OVER_RATE] = {"starling_rate_limited_total", "Requests and TCP connections over a rate limit."}};
+    count_for(w, metric[f->over][0], metric[f->over][1], f, "limit", f->rule, 1);
+}
+
+static void record_outliers(struct worker *w, const struct facts *f)
+{
+    static const char *const reason[] = {[OUTLIER_CONSECUTIVE] = "consecutive",
+                                         [OUTLIER_SUCCESS_RATE] = "success_rate",
+                                         [OUTLIER_PROBE_FAILED] = "probe"};
+    for (int i = 0; i < OUTLIER_REASONS; i++)
+        if (f->ejections[i])
+            count_for(w, "starling_outlier_ejections_total", "Instances that this agent stopped using.", f,
+                      "reason", reason[i], f->ejections[i]);
+    if (f->returns)
+        count_for(w, "starling_outlier_returns_total", "Ejected instances whose probe succeeded.", f, "role",
+                  role_names[f->role], f->returns);
+}
+
 void observe_facts(struct worker *w, const struct facts *f)
 {
     tally_facts(&w->tally, f);
@@ -190,6 +221,10 @@ void observe_facts(struct worker *w, const struct facts *f)
         metric_add(t->bytes_down, f->bytes_down);
         metric_observe_us(t->duration, f->ended_us - f->began_us);
     }
+    if (f->over != OVER_NOTHING)
+        record_over(w, f);
+    if (f->has_outlier_news)
+        record_outliers(w, f);
     if (f->audit_rule[0])
         record_audit(w, f);
     if (f->by_overlay)

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "noise/prim.h"
 #include "observe/log.h"
 #include "worker/run.h"
 
@@ -38,13 +39,15 @@ enum err workers_start(struct workers **out, const struct worker_config *config,
                        struct buf *why)
 {
     struct workers *all = calloc(1, sizeof *all);
+    struct shorthash_key key;
     enum err e = ERR_NOMEM;
     if (!all)
         return ERR_NOMEM;
     all->config = *config;
     unsigned count = config->count ? config->count : core_count();
     all->worker = calloc(count, sizeof *all->worker);
-    all->shared = traffic_shared_new();
+    prim_random(key.b, sizeof key.b);
+    all->shared = traffic_shared_new(&key);
     if (!all->worker || !all->shared)
         goto free_all;
     for (; all->count < count; all->count++) {

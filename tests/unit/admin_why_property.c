@@ -279,7 +279,7 @@ static void why_says_what_is_done(void **state)
     struct rng r = rng_seeded(7);
     static struct model m;
     struct seen n = {0};
-    struct traffic_shared *shared = traffic_shared_new();
+    struct traffic_shared *shared = traffic_shared_new(&(struct shorthash_key){{7}});
     struct world w = {.traffic = traffic_new(shared, 3)};
     list_init(&w.news);
     for (size_t i = 0; i < 5; i++) /* c0 to c3, and a */

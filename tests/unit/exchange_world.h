@@ -142,7 +142,7 @@ static int set_up(void **state)
     buf_fini(&c.text);
     list_init(&t->news);
     t->now_us = 1000 * 1000;
-    t->shared = traffic_shared_new();
+    t->shared = traffic_shared_new(&(struct shorthash_key){{7}});
     t->traffic = traffic_new(t->shared, 7);
     assert_non_null(t->traffic);
     t->front = (struct fake){.side = {.ops = &fake_ops}, .name = "front", .log = &t->log, .room = 1000};
