@@ -34,13 +34,13 @@ bool guard_head(struct exchange *x)
     const struct policy_limits *limits = &x->settings->limits;
     struct exchange_refusal r;
     if (x->request.header_count > limits->headers)
-        r = refusal_of(431, FLAG_DPE, "limits.headers",
+        r = refusal_of(431, FLAG_UO, "limits.headers",
                        "more than the %llu headers that %s takes (limits.headers)",
                        (unsigned long long)limits->headers, x->service);
     else if (x->request.header_count * 4 + x->request.text.len + 64 >
                  limits->header_bytes && /* else it cannot be */
              head_bytes(&x->request) > limits->header_bytes)
-        r = refusal_of(431, FLAG_DPE, "limits.headerBytes",
+        r = refusal_of(431, FLAG_UO, "limits.headerBytes",
                        "a head of more than the %llu bytes that %s takes (limits.headerBytes)",
                        (unsigned long long)limits->header_bytes, x->service);
     else

@@ -15,7 +15,7 @@
 #define FEATURES(X)                                                                                          \
     X(ACCESS_LOG, "access-log", false)                                                                       \
     X(AUDIT, "audit", false)                                                                                 \
-    X(CIRCUIT_BREAKER, "circuit-breaker", false)                                                             \
+    X(CIRCUIT_BREAKER, "circuit-breaker", true)                                                              \
     X(DRAIN, "drain", false)                                                                                 \
     X(EGRESS, "egress", false)                                                                               \
     X(ENCRYPTION_OFF, "encryption-off", false)                                                               \
@@ -31,7 +31,7 @@
     X(METRICS, "metrics", false)                                                                             \
     X(MIRROR, "mirror", false)                                                                               \
     X(OUTLIER_DETECTION, "outlier-detection", false)                                                         \
-    X(RATE_LIMIT, "rate-limit", false)                                                                       \
+    X(RATE_LIMIT, "rate-limit", true)                                                                        \
     X(RATE_LIMIT_MESH, "rate-limit-mesh", false)                                                             \
     X(REGEX, "regex", true)                                                                                  \
     X(REQUEST_HEADERS, "request-headers", true)                                                              \

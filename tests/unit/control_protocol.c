@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "gossip/message.h"
+#include "exchange/refusal.h"
 #include "http/message.h"
 #include "link/record.h"
 #include "link/udp.h"
@@ -151,6 +152,18 @@ static void make_refusal(struct buf *out)
     assert_int_equal(mesh_response_encode(out, &v, NULL), ERR_OK);
 }
 
+static void make_refusal_rate(struct buf *out)
+{
+    char line[REFUSAL_LINE_MAX];
+    struct exchange_refusal r = refusal_of(429, FLAG_RL, "rateLimits[0]", "too fast");
+    r.policy_version = 3;
+    r.retry_after_s = 7;
+    refusal_line(&r, line);
+    struct mesh_verdict v = {
+        .refused = 1, .flag = bytes_str(exchange_flag_text(r.flag)), .reason = bytes_str(line)};
+    assert_int_equal(mesh_response_encode(out, &v, NULL), ERR_OK);
+}
+
 static void make_trailers(struct buf *out)
 {
     struct http_header sum = {bytes_str("x-sum"), bytes_str("42")};
@@ -242,6 +255,7 @@ static const struct example {
     {"tcp-request", make_tcp_request},
     {"failover-request", make_failover_request},
     {"refusal", make_refusal},
+    {"refusal-rate", make_refusal_rate},
     {"trailers", make_trailers},
     {"envelope", make_envelope},
     {"initiation", make_initiation},

@@ -220,7 +220,7 @@ __attribute__((unused)) static void wait_for_retry(struct story *t)
     assert_int_equal(t->x.state, EXCHANGE_SEEKING);
 }
 
-static bool has_news(struct story *t)
+static inline bool has_news(struct story *t)
 {
     bool listed = t->x.news.next != NULL;
     list_remove(&t->x.news);
