@@ -88,6 +88,19 @@ static void warn_of_seeds(json_t *list, const struct config *config)
                                        here ? "" : " (seeds on loopback need --listen on loopback)"));
 }
 
+static void warn_of_stranger(json_t *list, const struct control *c, const struct addr *at)
+{
+    char text[ADDR_TEXT_MAX];
+    json_array_append_new(
+        list,
+        json_sprintf(
+            "no other member answers, and the agent at %s shows a credential that no key of this host's "
+            "root of trust (epoch %llu) vouches for: if the root was rotated while this host was away, "
+            "give it a token that brings the roots since (token create --roots); else it is of another "
+            "mesh",
+            addr_text(at, text), (unsigned long long)control_anchor(c)->epoch));
+}
+
 /* Others were here, and none answers: more often it is we who are cut off than they who are gone. */
 static void warn_of_silence(json_t *list, const struct control *c)
 {
@@ -95,9 +108,11 @@ static void warn_of_silence(json_t *list, const struct control *c)
     unsigned port = control_config(c)->listen[0].port;
     if (control_is_revoked(c) || control_refused_by(c, NULL)) /* that is why */
         return;
-    if (n.alive <= 1 && n.suspect + n.dead == 0 && !control_is_joined(c))
+    if (n.alive <= 1 && control_stranger(c))
+        warn_of_stranger(list, c, control_stranger(c));
+    else if (n.alive <= 1 && n.suspect + n.dead == 0 && !control_is_joined(c))
         warn_of_seeds(list, control_config(c));
-    if (n.alive <= 1 && n.suspect + n.dead > 0)
+    else if (n.alive <= 1 && n.suspect + n.dead > 0)
         json_array_append_new(
             list, json_sprintf("no other member answers: do UDP and TCP %u pass between the hosts?", port));
 }
@@ -272,16 +287,40 @@ json_t *report_members(const struct control *c)
 
 static json_t *fallen_json(const struct fallen_one *one)
 {
-    return json_pack("{s:o, s:s, s:s, s:I}", "id", json_of_id(&one->id), "name", one->name, "why", one->why,
-                     "at", (json_int_t)one->at);
+    return json_pack("{s:o, s:s, s:s, s:I, s:b}", "id", json_of_id(&one->id), "name", one->name, "why",
+                     one->why, "at", (json_int_t)one->at, "cut", 1);
+}
+
+static bool was_cut(const struct fallen *f, const struct node_id *key)
+{
+    for (size_t i = 0; i < fallen_count(f); i++)
+        if (node_id_eq(&fallen_at(f, i)->id, key))
+            return true;
+    return false;
+}
+
+/* A key that nobody was cut for whom this agent knew by it: a token's, or a host's that was away. */
+static json_t *revocation_json(const struct enforced *f, const struct policy_revocation *line)
+{
+    return json_pack(
+        "{s:o, s:s, s:o, s:I, s:b}", "id", json_of_id(&line->key), "name", "", "why",
+        json_sprintf("revoked by policy version %llu: %s", (unsigned long long)f->version, line->reason),
+        "at", (json_int_t)line->at, "cut", 0);
 }
 
 json_t *report_revoked(const struct control *c)
 {
     const struct fallen *f = control_fallen(c);
+    const struct enforced *in_force = control_policy(c);
     json_t *list = json_array();
+    size_t count = 0;
     for (size_t i = 0; i < fallen_count(f); i++)
         json_array_append_new(list, fallen_json(fallen_at(f, i)));
+    const struct policy_revocation *line =
+        in_force->policy ? policy_revocations(in_force->policy, &count) : NULL;
+    for (size_t i = 0; i < count; i++)
+        if (!was_cut(f, &line[i].key))
+            json_array_append_new(list, revocation_json(in_force, &line[i]));
     return list;
 }
 

@@ -99,11 +99,18 @@ static const char *milliseconds(const json_t *o, const char *key, char space[16]
     return us > 0 ? space : "-";
 }
 
+/* Who was cut by name, then the keys of the policy in force for which nobody was. */
 static void print_revoked(const json_t *list)
 {
     const json_t *m;
     size_t i;
-    json_array_foreach(list, i, m) printf("%-24s %s\n", text(m, "name"), text(m, "why"));
+    char at[WALL_TEXT_MAX];
+    json_array_foreach(list, i, m)
+    {
+        bool was_cut = json_is_true(json_object_get(m, "cut"));
+        printf("%-24s %-20s %s%s%s\n", was_cut ? text(m, "name") : "-", wall_text(number(m, "at"), at),
+               was_cut ? "" : text(m, "id"), was_cut ? "" : " is ", text(m, "why"));
+    }
 }
 
 static void print_round_trips(const json_t *list)
@@ -197,8 +204,8 @@ int cli_members(int argc, char **argv)
          "coordinates, and measured where they are",
          .flag = &rtt},
         {"revoked", 0, NULL,
-         "show who was cut because a key of theirs was revoked, and why, since this agent's "
-         "start",
+         "show who was cut because a key of theirs was revoked, and why, and what else the policy in force "
+         "revokes",
          .flag = &revoked},
         ASK_OPTIONS(a)};
     const struct args_command cmd = {

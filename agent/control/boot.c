@@ -36,6 +36,8 @@ static void renew_revoked(struct control *c)
 static enum err open_revocations(struct control *c, struct buf *why)
 {
     enum err e = revocations_load(&c->revocations, c->store);
+    if (e == ERR_OK)
+        e = fallen_load(&c->fallen, c->store);
     if (e != ERR_OK)
         return e;
     control_take_revocations(c);
@@ -202,7 +204,8 @@ static enum err make_parts(struct control *c, struct buf *why)
         .verify = {control_verify_credential, c, control_tell_refused},
     };
     static const struct bulk_events bulk_events = {control_on_bulk_message, control_on_bulk_undelivered,
-                                                   control_on_bulk_lost, control_on_bulk_refused};
+                                                   control_on_bulk_lost, control_on_bulk_refused,
+                                                   control_on_bulk_stranger};
     c->bulk = bulk_new(c->loop, &link, &bulk_events, c);
     c->seeds = seed_names_new(c->loop, control_on_seeds, c);
     c->health = health_new(c->loop, control_on_health, c);

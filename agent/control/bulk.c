@@ -451,6 +451,8 @@ static void complain_broken(struct bulk_link *l, enum err e)
     l->bulk->stats.malformed++;
     if (l->dialled && words.len > 0 && l->bulk->ev.refused)
         l->bulk->ev.refused(l->bulk->arg, link_peer(l->link), words);
+    else if (l->dialled && link_met_stranger(l->link) && l->bulk->ev.stranger)
+        l->bulk->ev.stranger(l->bulk->arg, &l->addr);
     else
         log_line(l->dialled ? LOG_WARN : LOG_DEBUG, "bulk", "link %s %s refused: %s",
                  l->dialled ? "to" : "from", addr_text(&l->addr, text), err_text(e));

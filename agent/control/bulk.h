@@ -39,6 +39,8 @@ struct bulk_events {
     void (*lost)(void *arg, const struct node_id *peer, bool is_refused);
     /* Whom we dialled, and whom our own `verify` accepts, says that we are no member, and why (link_refusal()). May be NULL. */
     void (*refused)(void *arg, const struct node_id *peer, struct bytes words);
+    /* Whom we dialled shows a credential that nobody whom we trust has signed. May be NULL. */
+    void (*stranger)(void *arg, const struct addr *at);
 };
 struct bulk_stats {
     uint64_t links_opened, links_refused, handshakes_failed, messages_in, messages_out, malformed;

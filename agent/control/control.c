@@ -644,6 +644,7 @@ static void keep_house(struct control *c)
     control_watch_overlay(c);
     if (revocations_are_unsaved(&c->revocations))
         revocations_save(&c->revocations, c->store, TICKET_REVOKED);
+    fallen_save(&c->fallen, c->store);
     watch_expiry(c);
 }
 

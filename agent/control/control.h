@@ -82,6 +82,8 @@ bool control_is_revoked(const struct control *c); /* this host's credential stan
 const struct fallen *control_fallen(const struct control *c);
 /* The newest word of a member, not ten minutes old, that this host is revoked; NULL: nobody says so. It is shown, not acted on. */
 const char *control_refused_by(const struct control *c, struct node_id *by);
+/* Whom our root does not vouch for where we dialled a member or seed, in the last ten minutes; NULL: nobody. */
+const struct addr *control_stranger(const struct control *c);
 /* Which key this credential stands on is revoked, by which policy and why: half a sentence, appended. */
 void control_say_revoked(const struct control *c, const struct credential *k, struct buf *out);
 bool control_is_joined(const struct control *c); /* has met another member, or has no seeds to meet */

@@ -1,9 +1,10 @@
 /* Who was cut because a key that it stands on was revoked: the newest of them, for `members --revoked` and `why`. The members
- * themselves are forgotten two seconds later (judge.c), and the question why a host is gone comes after that. In memory only: what
- * was before this agent's start is in the logs, and in the policy. Belongs to the control loop. */
+ * themselves are forgotten two seconds later (judge.c), and the question why a host is gone comes after that, also after this
+ * agent has started again: kept in the store as the fact "fallen". Belongs to the control loop. */
 #ifndef CONTROL_FALLEN_H
 #define CONTROL_FALLEN_H
 
+#include "store/store.h"
 #include "trust/trust.h"
 
 enum {
@@ -20,8 +21,13 @@ struct fallen_one {
 };
 struct fallen {   /* zero-initialised: nobody */
     size_t noted; /* in all; the place of the next one, modulo FALLEN_MAX */
+    bool is_unsaved;
     struct fallen_one one[FALLEN_MAX];
 };
+/* What was kept. What cannot be read, as of a later version, is nobody. ERR_IO, ERR_DAMAGED, ERR_NOMEM: the store's. */
+must_check enum err fallen_load(struct fallen *f, struct store *s);
+/* Queues it if there is news; what the store does not take is tried again at the next call. */
+void fallen_save(struct fallen *f, struct store *s);
 void fallen_note(struct fallen *f, const struct record *r, const char *why, wall_s at);
 size_t fallen_count(const struct fallen *f);
 /* The newest is 0. */

@@ -44,6 +44,13 @@ struct hearsay {
     char words[LINK_REFUSAL_MAX + 1];
 };
 
+/* An agent at an address where members are, or a seed, shows a credential that our root does not vouch for: another mesh's; or the
+ * root was rotated while this host was away, and everybody it knew stands on the new one. */
+struct stranger {
+    mono_ms at; /* 0: there was none */
+    struct addr addr;
+};
+
 struct control {
     struct config config;
     const struct config_flags *flags;
@@ -77,6 +84,7 @@ struct control {
     struct trust *farewell;    /* the trust of before, for those who were just cut; NULL: nobody was */
     bool is_revoked;           /* we ourselves */
     struct hearsay refused_by; /* who last told us so */
+    struct stranger stranger;  /* the last one */
     struct renewing *renewing; /* of our credential, under way; NULL: none */
     struct buf renewal_said;   /* why the last one came to nothing */
     mono_ms renew_at;          /* when to look whether it is time; NEVER: there is no token */
@@ -135,6 +143,7 @@ void control_judge_step(struct control *c);
 bool control_is_farewell(const struct control *c, struct bytes credential, struct credential *out);
 bool control_tell_refused(void *arg, struct bytes credential, const uint8_t noise_key[32], enum err refused,
                           struct buf *words);
+void control_on_bulk_stranger(void *arg, const struct addr *at);
 void control_on_bulk_refused(void *arg, const struct node_id *peer, struct bytes words);
 
 /* Of rollout.c. */

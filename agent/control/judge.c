@@ -9,7 +9,8 @@
 #include "observe/log.h"
 
 enum {
-    HEARSAY_MS = 600 * 1000, /* how long a member's word that we are out is shown */
+    HEARSAY_MS =
+        600 * 1000, /* how long a member's word that we are out is shown, and whom we met in its place */
     FAREWELL_MS =
         2000, /* how long those who were cut may still fetch the policy that did it (G35: within 5 s) */
     JUDGE_RETRY_MS = 1000, /* after there was no memory for it */
@@ -43,7 +44,8 @@ void control_say_revoked(const struct control *c, const struct credential *k, st
     char text[NODE_ID_TEXT_MAX];
     const struct node_id *key = revoked_key_of(c, k, &space);
     if (!key) {
-        buf_add_str(out, "no key of today's root of trust vouches for it");
+        buf_addf(out, "no key of today's root of trust (epoch %llu) vouches for it",
+                 (unsigned long long)c->anchor.epoch);
         return;
     }
     const char *whose = node_id_eq(key, &k->id) ? "its own key"
@@ -91,10 +93,12 @@ static void say_fallen(struct control *c, const struct member *m)
 {
     const struct credential *k = &m->record.credential;
     char text[NODE_ID_TEXT_MAX];
+    struct node_id key;
     struct buf why = {0};
     control_say_revoked(c, k, &why);
-    log_warn("trust", "member %.*s (%s) is revoked and cut: %s", (int)k->node.len, (const char *)k->node.at,
-             node_id_text(&m->id, text), buf_str(&why));
+    bool by_key = revoked_key_of(c, k, &key) != NULL;
+    log_warn("trust", "member %.*s (%s) is %s and cut: %s", (int)k->node.len, (const char *)k->node.at,
+             node_id_text(&m->id, text), by_key ? "revoked" : "a member no more", buf_str(&why));
     fallen_note(&c->fallen, &m->record, buf_str(&why), control_wall(c));
     metric_add(metric_counter(c->metrics, "starling_members_revoked_total",
                               "Members cut because a key that they stand on was revoked.", NULL, 0),
@@ -116,6 +120,7 @@ static size_t mark_fallen(struct control *c)
         gossip_doc_tell(c->gossip, DOC_POLICY, &m->id, c->now);
         fallen++;
     }
+    fallen_save(&c->fallen, c->store);
     return fallen;
 }
 
@@ -184,21 +189,36 @@ bool control_is_farewell(const struct control *c, struct bytes credential, struc
 
 /* -- who comes back ----------------------------------------------------------------------------- */
 
-/* But for the revocation it would be a member: only who has been one is told, and only of its own credential. The reason is
- * our word; the policy itself is not for those who are out. */
+/* But for the revocation, or the rotation, it would be a member: only who has been one is told, and only of its own credential. The
+ * reason is our word; the policy itself is not for those who are out. */
+static bool was_member(const struct control *c, struct bytes credential, enum err refused,
+                       struct credential *open, uint64_t *epoch)
+{
+    struct trust *without;
+    if (refused == ERR_AUTH)
+        return credential_was_vouched(&c->anchor.opened, credential, control_wall(c), open, epoch);
+    if (refused != ERR_REVOKED || trust_revoking(&without, c->identity.trust, NULL) != ERR_OK)
+        return false;
+    bool was = trust_credential(without, credential, control_wall(c), open) == ERR_OK;
+    trust_unref(without);
+    return was;
+}
+
 bool control_tell_refused(void *arg, struct bytes credential, const uint8_t noise_key[32], enum err refused,
                           struct buf *words)
 {
     struct control *c = arg;
     struct credential open;
-    struct trust *without;
-    if (refused != ERR_REVOKED || trust_revoking(&without, c->identity.trust, NULL) != ERR_OK)
-        return false;
-    bool is_theirs = trust_credential(without, credential, control_wall(c), &open) == ERR_OK &&
+    uint64_t epoch = 0;
+    bool is_theirs = was_member(c, credential, refused, &open, &epoch) &&
                      memcmp(open.noise_key, noise_key, sizeof open.noise_key) == 0;
-    trust_unref(without);
     if (is_theirs)
         control_say_revoked(c, &open, words);
+    if (is_theirs && epoch > 0)
+        buf_addf(words,
+                 "; the last that did was of epoch %llu: give it a token that brings the roots since (token "
+                 "create --roots)",
+                 (unsigned long long)epoch);
     return is_theirs;
 }
 
@@ -226,6 +246,23 @@ const char *control_refused_by(const struct control *c, struct node_id *by)
     if (by)
         *by = h->by;
     return h->words;
+}
+
+void control_on_bulk_stranger(void *arg, const struct addr *at)
+{
+    struct control *c = arg;
+    char text[ADDR_TEXT_MAX];
+    if (!control_stranger(c) || !addr_eq(&c->stranger.addr, at))
+        log_warn("trust",
+                 "the agent at %s shows a credential that no key of this host's root of trust (epoch %llu) "
+                 "vouches for: it is of another mesh, or the root was rotated while this host was away",
+                 addr_text(at, text), (unsigned long long)c->anchor.epoch);
+    c->stranger = (struct stranger){c->now, *at};
+}
+
+const struct addr *control_stranger(const struct control *c)
+{
+    return c->stranger.at > 0 && c->now < c->stranger.at + HEARSAY_MS ? &c->stranger.addr : NULL;
 }
 
 /* -- revocations -------------------------------------------------------------------------------- */

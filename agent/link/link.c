@@ -75,6 +75,7 @@ struct link {
     bool closed_by_us, closed_by_peer;
     bool dialled;       /* by us */
     bool heard;         /* a record of the peer's was opened */
+    bool met_stranger;  /* `verify` said ERR_AUTH */
     enum err refused;   /* what `verify` said of an initiator that is to be told why */
     struct buf refusal; /* the words, ours or the peer's */
     size_t sealing_max; /* what link_seal_begin() promised */
@@ -259,6 +260,7 @@ static must_check enum err judge_credential(struct link *l)
 {
     struct node_id id;
     enum err e = l->setup.verify.credential(l->setup.verify.arg, buf_bytes(&l->credential), l->hs.rs, &id);
+    l->met_stranger = e == ERR_AUTH;
     if (e != ERR_OK)
         return may_tell(l, e) ? ERR_OK : e;
     if (l->setup.remote_id && !node_id_eq(&id, l->setup.remote_id))
@@ -615,6 +617,11 @@ struct bytes link_peer_credential(const struct link *l)
 mono_ms link_deadline(const struct link *l)
 {
     return l->state == UP || l->state == DEAD ? NEVER : l->deadline;
+}
+
+bool link_met_stranger(const struct link *l)
+{
+    return l->met_stranger;
 }
 
 struct bytes link_refusal(const struct link *l)

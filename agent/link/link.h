@@ -105,6 +105,8 @@ mono_ms link_deadline(const struct link *l);             /* of the whole handsha
 /* The peer's words when it refused us, printable ASCII, empty if it did not; live as long as the link. They are the word of one
  * member. */
 struct bytes link_refusal(const struct link *l);
+/* Did it end because our `verify` found nobody whom we trust behind the peer's credential (ERR_AUTH)? */
+bool link_met_stranger(const struct link *l);
 const char *link_stage(const struct link *l); /* for log lines: "await reply" */
 /* Reads the kind out of the first LINK_PREFACE_BYTES bytes of a connection. ERR_MALFORMED. */
 must_check enum err link_preface_kind(struct bytes in, enum link_kind *kind);

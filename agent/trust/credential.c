@@ -233,3 +233,48 @@ enum err trust_credential(const struct trust *t, struct bytes envelope, wall_s n
 {
     return trust_credential_why(t, envelope, now, out, NULL);
 }
+
+/* -- left behind by a rotation ----------------------------------------------------------------- */
+
+/* By its own word: who signed it, or the grant that it stands on. */
+static bool find_enroller(struct envelope *by, struct bytes credential)
+{
+    if (credential.len > CREDENTIAL_BYTES_MAX || envelope_parse(by, credential) != ERR_OK)
+        return false;
+    struct codec c = codec_of(by->body);
+    struct bytes grant = read_grant(&c);
+    return codec_ok(&c) && (grant.len == 0 || envelope_parse(by, grant) == ERR_OK);
+}
+
+static bool has_signer(const struct role *role, const struct envelope *e)
+{
+    for (size_t i = 0; i < e->sig_count; i++) {
+        struct node_id key;
+        memcpy(key.b, e->sig[i].key, sizeof key.b);
+        if (role_has(role, &key))
+            return true;
+    }
+    return false;
+}
+
+bool credential_was_vouched(const struct chain *chain, struct bytes credential, wall_s now,
+                            struct credential *out, uint64_t *epoch)
+{
+    struct envelope by;
+    if (!find_enroller(&by, credential))
+        return false;
+    for (size_t i = chain->count - 1; i-- > 0;) {
+        struct envelope e;
+        struct root root = {.epoch = 0};
+        if (envelope_parse(&e, chain->envelope[i]) != ERR_OK)
+            return false; /* verified when the chain was opened: it cannot be */
+        struct codec c = codec_of(e.body);
+        root_decode(&c, &root);
+        if (!has_signer(&root.enrol, &by))
+            continue;
+        *epoch = root.epoch;
+        const struct judging j = {.root = &root, .now = now};
+        return credential_judge(&j, false, credential, out) == ERR_OK;
+    }
+    return false;
+}

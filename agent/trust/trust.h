@@ -308,6 +308,11 @@ must_check enum err trust_credential(const struct trust *t, struct bytes envelop
                                      struct credential *out);
 must_check enum err trust_credential_why(const struct trust *t, struct bytes envelope, wall_s now,
                                          struct credential *out, struct refusal *why);
+/* Is it of a host that a rotation left behind? Judged, at `now` and revocations aside, by the newest root before the last one of the
+ * chain that lists an enrol key which signed it, or its grant; *epoch is that root's. It costs no verification unless it names such
+ * a key, so it may be asked about strangers. */
+bool credential_was_vouched(const struct chain *c, struct bytes credential, wall_s now,
+                            struct credential *out, uint64_t *epoch);
 /* Would a credential that was accepted before, under another trust or at another time, still be? Signatures are not
  * verified again, everything else is: what a loop asks of its links when the trust has changed. `c` as trust_credential()
  * filled it in. */

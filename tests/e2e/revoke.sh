@@ -136,6 +136,7 @@ for n in a b; do crash $n; done
 pids="$pids $thief"
 agent a 7000 --caller web=7085
 eventually 10 grep -q 'version 3 .* is in force, as stored' "$T/a/log"
+is a "members --revoked" '[(m["name"], m["id"], m["cut"]) for m in o]' "[('v', '$v_key', True)]" || fail "a has forgotten with its restart whom it cut"
 lonely() { curl -s http://127.0.0.1:7001/metrics | awk '/^starling_bulk_(handshakes_failed|malformed)_total/ {n += $2} END {exit n < 3}'; }
 eventually 15 lonely # it has tried
 is a members 'len([m for m in o if m["name"] == "v" and m["state"] == "alive"])' 0 || fail "a took the revoked host back"
@@ -163,7 +164,7 @@ version=9; policy 9 "$policy_key"
 grep -q 'rotated out of the root' "$T/said" || { cat "$T/said"; fail "it is not said how a policy key goes"; }
 
 # A token's key: all hosts that were enrolled with it, and no other.
-cp "$T/other" "$T/token"
+cp "$T/token" "$T/first"; cp "$T/other" "$T/token"
 agent t-1 7300 --seed 127.0.0.1:7000 --service cart=9001
 agent t-2 7400 --seed 127.0.0.1:7000
 eventually 10 all_alive 4 a b t-1 t-2
@@ -173,3 +174,11 @@ eventually 5 is a members 'sorted(m["name"] for m in o)' "['a', 'b']"
 eventually 5 is b members 'sorted(m["name"] for m in o)' "['a', 'b']"
 for n in t-1 t-2; do eventually 5 grep -q 'NO MEMBER ANY MORE: the key of its token' "$T/$n/log"; done
 eventually 5 good 7085
+
+# Afterwards: whom it cut, and what the policy revokes where nobody was cut for it, with the reason and the time that the policy gives.
+is a "members --revoked" 'sorted((m["name"], m["cut"]) for m in o)' "[('', False), ('t-1', True), ('t-2', True), ('v', True)]" || { ask a members --revoked; fail "members --revoked"; }
+cp "$T/first" "$T/token"
+agent n 7500 --seed 127.0.0.1:7000
+eventually 10 in_force 4 n
+ask n members --revoked | grep -qx -- "- *2026-08-20T10:00:00Z *$token_key is revoked by policy version 4: lost in a train" || { ask n members --revoked; fail "what the policy revokes is not shown where nobody was cut for it"; }
+is n "members --revoked" '[(m["id"], m["cut"], m["at"]) for m in o]' "[('$token_key', False, 1787220000)]"

@@ -43,12 +43,18 @@ quiet ask a renew --token "$T/token-2"
 quiet ask b renew --token "$T/token-2"
 code_is 200 || fail "traffic stopped in the overlap"
 eventually 5 all_alive 3 a b d
+cp "$T/token-1" "$T/token"
+agent f 7500 --seed 127.0.0.1:7300 # the only one whom a host under root 1 believes
+eventually 10 root_is 2 f
+eventually 10 all_alive 4 f
+rm "$T/token"
+crash f # and away for the next root
 # The old one goes. Who stands on it still, falls.
 quiet "$starling" mesh rotate --ca "$T/ca" --remove enrol="$old" -o "$T/root-3"
 quiet ask a mesh publish "$T/root-3"
 eventually 10 root_is 3 a b d
 now_with root-3
-eventually 5 grep -q "NO MEMBER ANY MORE: no key of today's root of trust vouches for it" "$T/d/log"
+eventually 5 grep -q "NO MEMBER ANY MORE: no key of today's root of trust (epoch 3) vouches for it" "$T/d/log"
 eventually 5 all_alive 2 a b
 code_is 200 || fail "traffic stopped with the old key"
 refused 'not by an enrol key of this mesh' "$starling" renew --data "$T/d/data" --token "$T/token-1"
@@ -57,9 +63,21 @@ token token-3
 quiet ask d renew --token "$T/token-3"
 eventually 20 all_alive 3 a b d
 
+# f knows root 2, and so whom it asks: it is told, and by whom.
+agent f 7500 --seed 127.0.0.1:7000
+words="no key of today's root of trust (epoch 3) vouches for it; the last that did was of epoch 2: give it a token that brings the roots since (token create --roots)"
+eventually 15 grep -qF "refuses this host: $words" "$T/f/log" || fail "who was away for a rotation is not told why nobody answers"
+ask f status | grep -qF "$words" || fail "nor does its status say it"
+crash f
+
 # c trusts root 1, and its peers none of what it stands on. A token under root 3 alone does not lead there.
 agent c 7200 --seed 127.0.0.1:7000
 eventually 10 is c status 'o["root"]["epoch"]' 1
+words="shows a credential that no key of this host's root of trust (epoch 1) vouches for"
+eventually 15 grep -qF "$words: it is of another mesh, or the root was rotated while this host was away" "$T/c/log" || fail "who was away for a rotation does not say why nobody answers"
+told() { ask c status | grep -F "$words" | grep -q 'give it a token that brings the roots since (token create --roots)'; }
+eventually 15 told || { ask c status; fail "nor does its status say what to do"; }
+is a "members --revoked" '[m["cut"] for m in o if m["name"] == "d"]' '[True]' || fail "whom a rotation cut is not named"
 refused 'under the root of epoch 3, and this host trusts that of epoch 1: it needs the roots between' ask c renew --token "$T/token-3"
 root_is 1 c || fail "a root that nothing leads to was believed"
 # Nor does one that is made with a gap, or for another mesh.

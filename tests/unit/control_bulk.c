@@ -89,7 +89,7 @@ static struct link_setup setup_of(const struct host *h)
 
 static void end_make(struct end *e, uint8_t seed, const char *name)
 {
-    static const struct bulk_events events = {on_message, on_undelivered, on_lost, NULL};
+    static const struct bulk_events events = {on_message, on_undelivered, on_lost, NULL, NULL};
     struct addr any;
     *e = (struct end){.host = host_from(seed, name, NOW)};
     struct link_setup setup = setup_of(&e->host);

@@ -417,6 +417,57 @@ static void a_chain_ends_at_its_cap(void **state)
     buf_fini(&c);
 }
 
+/* Roots 1 and 2 list the enrol key e, root 3 lists f: who was enrolled by e is told of root 2. */
+static struct buf credential_by(char letter, wall_s expires)
+{
+    struct sign_key by = key_of((uint8_t)letter), host = key_of('h');
+    struct dh_key noise;
+    struct buf out = {0};
+    struct credential c = {.mesh = STR("shop.example"),
+                           .node = STR("host"),
+                           .id = host.pub,
+                           .service_count = 1,
+                           .service = {STR("*")},
+                           .not_before = NOW,
+                           .expires = expires};
+    dh_key_new(&noise);
+    memcpy(c.noise_key, noise.pub, sizeof c.noise_key);
+    assert_int_equal(credential_create(&out, &c, bytes_of(NULL, 0), &by), ERR_OK);
+    return out;
+}
+
+static void a_host_that_a_rotation_left_behind_is_known_and_no_stranger(void **state)
+{
+    (void)state;
+    struct root third = root_with(3, 1, "a");
+    third.enrol = role_of(1, "f");
+    struct buf root[3] = {root_of(1, 1, "a", "a"), root_of(2, 1, "a", "a"), signed_root(&third, "a")};
+    struct buf bytes = {0}, left = credential_by('e', NOW + 100), now = credential_by('f', NOW + 100),
+               stranger = credential_by('x', NOW + 100), over = credential_by('e', NOW + 1);
+    const struct bytes list[3] = {buf_bytes(&root[0]), buf_bytes(&root[1]), buf_bytes(&root[2])};
+    struct chain opened;
+    struct credential c;
+    uint64_t epoch = 0;
+    assert_int_equal(chain_of(&bytes, list, 3), ERR_OK);
+    assert_int_equal(chain_open(&opened, buf_bytes(&bytes), NULL, NULL), ERR_OK);
+    assert_true(credential_was_vouched(&opened, buf_bytes(&left), NOW, &c, &epoch));
+    assert_true(epoch == 2 && bytes_eq(c.node, STR("host")));
+    assert_false(credential_was_vouched(&opened, buf_bytes(&now), NOW, &c, &epoch));
+    assert_false(credential_was_vouched(&opened, buf_bytes(&stranger), NOW, &c, &epoch));
+    assert_false(credential_was_vouched(&opened, buf_bytes(&over), NOW + 50, &c, &epoch));
+    left.at[left.len - 1] ^= 1; /* names the key, and is not signed by it */
+    assert_false(credential_was_vouched(&opened, buf_bytes(&left), NOW, &c, &epoch));
+    for (size_t len = 0; len < left.len; len++)
+        assert_false(credential_was_vouched(&opened, bytes_of(left.at, len), NOW, &c, &epoch));
+    for (size_t i = 0; i < 3; i++)
+        buf_fini(&root[i]);
+    buf_fini(&bytes);
+    buf_fini(&left);
+    buf_fini(&now);
+    buf_fini(&stranger);
+    buf_fini(&over);
+}
+
 int main(void)
 {
 #define STORY(f)  cmocka_unit_test_setup(f, setup)
@@ -431,6 +482,7 @@ int main(void)
         STORY(delegations_out_of_their_limits_are_not_written),
         STORY(every_flipped_bit_and_every_prefix_of_a_root_is_refused_B1_B20),
         STORY(whose_signatures_were_kept_does_not_change_a_chain),
+        STORY(a_host_that_a_rotation_left_behind_is_known_and_no_stranger),
         CHAINS(who_was_away_walks_all_steps_from_any_root),
         CHAINS(none_is_skipped_moved_or_repeated_B13),
         CHAINS(a_chain_of_strangers_is_refused_before_it_is_verified),
