@@ -13,7 +13,7 @@ static const struct {
     const char *name;
     unsigned to;
 } states[] = {
-    [EXCHANGE_NEW] = {"new", BIT(EXCHANGE_SEEKING) | BIT(EXCHANGE_OVER)},
+    [EXCHANGE_NEW] = {"new", BIT(EXCHANGE_SEEKING) | BIT(EXCHANGE_PAUSING) | BIT(EXCHANGE_OVER)},
     [EXCHANGE_SEEKING] = {"seeking", BIT(EXCHANGE_SENDING) | BIT(EXCHANGE_PAUSING) | BIT(EXCHANGE_OVER)},
     [EXCHANGE_SENDING] = {"sending", BIT(EXCHANGE_SEEKING) | BIT(EXCHANGE_PAUSING) | BIT(EXCHANGE_ANSWERING) |
                                          BIT(EXCHANGE_OVER)},
@@ -101,6 +101,11 @@ void exchange_finish(struct exchange *x)
     detach(&x->front, clean);
     replay_drop(&x->replay);
     exchange_tell_owner(x);
+}
+
+void exchange_resume(struct exchange *x)
+{
+    tries_resume(x);
 }
 
 void exchange_drop_back(struct exchange *x)

@@ -76,7 +76,7 @@ enum exchange_state {
     EXCHANGE_NEW,
     EXCHANGE_SEEKING,   /* wants a back side */
     EXCHANGE_SENDING,   /* has one, which has not answered */
-    EXCHANGE_PAUSING,   /* before a retry; no back side */
+    EXCHANGE_PAUSING,   /* until resume_at: before a retry; no back side */
     EXCHANGE_ANSWERING, /* the answer, or a tcp connection, has begun: nothing is tried again */
     EXCHANGE_OVER
 };

@@ -23,6 +23,8 @@ void exchange_move(struct exchange *x, enum exchange_state to); /* asserts that 
 void exchange_tell_owner(struct exchange *x);
 /* OVER: both sides are finished, the owner is told. */
 void exchange_finish(struct exchange *x);
+/* PAUSING, and the pause (resume_at) is over. */
+void exchange_resume(struct exchange *x);
 /* The back side is cut and forgotten, and another one may come. */
 void exchange_drop_back(struct exchange *x);
 void exchange_flag_once(struct exchange *x, enum exchange_flag f);

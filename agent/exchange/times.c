@@ -35,7 +35,6 @@ void times_request_sent(struct exchange *x)
     if (x->state != EXCHANGE_SENDING || !x->ended[FROM_FRONT] || x->per_try_ms == 0)
         return;
     x->try_by = exchange_now(x) + x->per_try_ms;
-    exchange_tell_owner(x);
 }
 
 /* Only asked for after silence: how long the near agent, by the policy that it should have too, may let this one be silent. */
@@ -93,7 +92,7 @@ void exchange_tick(struct exchange *x, mono_ms now)
     else if (now >= x->end_by)
         refuse_long(x);
     else if (x->state == EXCHANGE_PAUSING && now >= x->resume_at)
-        tries_resume(x);
+        exchange_resume(x);
     else if (x->state == EXCHANGE_SENDING && now >= x->try_by)
         tries_timed_out(x);
     else if (now >= x->look_at)

@@ -125,7 +125,7 @@ void tries_begin_near(struct exchange *x)
     if (!guard_enter(x))
         return;
     if (x->route->retry.attempts > 0)
-        budget_count(&shared->budgets, x->service, &x->route->retry, exchange_now(x));
+        budget_count(&shared->budgets, policy_service_name(x->asked), &x->route->retry, exchange_now(x));
     replay_begin(&x->replay, replay_max(x), &shared->replay_bytes);
     choose(x);
 }
@@ -148,7 +148,8 @@ static enum retry_outcome may_retry(const struct exchange *x, const struct retry
     if (exchange_now(x) + wait_ms >= x->deadline)
         return RETRY_LATE;
     struct budgets *budgets = &traffic_shared_of(x->traffic)->budgets;
-    return budget_take(budgets, x->service, rules, exchange_now(x)) ? RETRY_MADE : RETRY_BUDGET;
+    bool granted = budget_take(budgets, policy_service_name(x->asked), rules, exchange_now(x));
+    return granted ? RETRY_MADE : RETRY_BUDGET;
 }
 
 static void pause_for(struct exchange *x, uint64_t wait_ms)

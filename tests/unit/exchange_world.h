@@ -16,6 +16,7 @@ struct fake {
     const char *name;
     struct buf *log;
     size_t room;
+    bool fills; /* what it is given takes of its room */
     bool tells_headers;
 };
 
@@ -48,6 +49,10 @@ static void fake_head(struct side *s, const struct http_head *h, const struct me
 static void fake_data(struct side *s, struct bytes d)
 {
     struct fake *f = fake_of(s);
+    if (f->fills) {
+        assert_true(d.len <= f->room);
+        f->room -= d.len;
+    }
     buf_addf(f->log, "%s data %.*s%s", f->name, (int)d.len, (const char *)d.at,
              d.at[d.len - 1] == '\n' ? "" : "\n");
 }
