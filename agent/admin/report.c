@@ -485,7 +485,9 @@ json_t *report_why(const struct control *c, const json_t *request, struct buf *t
                               .own = &control_identity(c)->credential_open,
                               .node = control_config(c)->node,
                               .places = places.policy ? &places : NULL,
-                              .now = (wall_s)(net_wall_ms() / 1000)};
+                              .now = (wall_s)(net_wall_ms() / 1000),
+                              .shared = control_traffic(c),
+                              .mono = control_mono(c)};
     json_t *o = why_answer(&at, request, told), *policy = publishing_head(f);
     json_object_set_new(policy, "signers", signers_in_force(f));
     json_object_set_new(policy, "parts", parts_in_force(c));

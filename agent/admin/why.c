@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "admin/explain.h"
+#include "admin/instances.h"
 #include "http/h1.h"
 
 json_t *json_of_text(struct bytes b)
@@ -153,39 +154,6 @@ static json_t *text_or_null(const char *text)
     return text ? json_string(text) : json_null();
 }
 
-static json_t *endpoint_of(const struct why_at *at, const struct traffic_candidate *k)
-{
-    const struct view_endpoint *e = k->endpoint;
-    json_t *o = json_object();
-    json_object_set_new(o, "node", json_string(e->node ? e->node->name : at->node));
-    json_object_set_new(o, "address", json_of_address(e->node ? &e->node->addr : &e->local));
-    json_object_set_new(o, "labels", json_of_labels(&e->labels));
-    json_object_set_new(o, "standing", json_string(traffic_standing_text(k->standing)));
-    return o;
-}
-
-/* Splits the instances into those that would be considered and those that would not. A spare is considered only
- * while there is no candidate. */
-static void split_instances(const struct why_at *at, json_t *o, const struct policy_target *t)
-{
-    enum { SHOWN_MAX = 256 };
-    struct traffic_candidate found[SHOWN_MAX];
-    const struct view_service *s = view_service(at->view, bytes_str(policy_service_name(t->service)));
-    size_t n = traffic_candidates(s, t->subset, found, SHOWN_MAX);
-    bool any = false;
-    n = n < SHOWN_MAX ? n : SHOWN_MAX;
-    json_t *in = json_array(), *out = json_array();
-    for (size_t i = 0; i < n; i++)
-        any |= found[i].standing == TRAFFIC_CANDIDATE;
-    for (size_t i = 0; i < n; i++) {
-        enum traffic_standing is = found[i].standing;
-        bool considered = is == TRAFFIC_CANDIDATE || (is == TRAFFIC_SPARE && !any);
-        json_array_append_new(considered ? in : out, endpoint_of(at, &found[i]));
-    }
-    json_object_set_new(o, "endpoints", in);
-    json_object_set_new(o, "excluded", out);
-}
-
 static json_t *targets_of(const struct why_at *at, const struct policy_route *r)
 {
     json_t *list = json_array();
@@ -196,7 +164,7 @@ static json_t *targets_of(const struct why_at *at, const struct policy_route *r)
         json_object_set_new(o, "weight", json_integer(t->weight));
         json_object_set_new(o, "percent", json_real(100.0 * t->weight / (double)r->weight_sum));
         json_object_set_new(o, "selects", t->subset ? json_of_labels(t->subset->labels) : json_null());
-        split_instances(at, o, t);
+        instances_add(o, at, t);
         json_array_append_new(list, o);
     }
     return list;
@@ -242,7 +210,8 @@ static const struct policy_target *only_target(const struct policy_route *r, con
 static bool lacks_endpoint(const struct why_at *at, const struct policy_route *route,
                            const struct policy_target *only, bool all, struct exchange_refusal *r)
 {
-    struct traffic *t = traffic_new(NULL, 1); /* nothing is in flight: only whether there is one matters */
+    struct traffic *t =
+        traffic_new(at->shared, 1); /* nothing is in flight: only whether there is one matters */
     size_t wanted = 0, lacking = 0;
     for (size_t i = 0; t && route && i < route->target_count; i++) {
         const struct policy_target *to = &route->target[i];
@@ -250,10 +219,7 @@ static bool lacks_endpoint(const struct why_at *at, const struct policy_route *r
         if (to->weight == 0 || (only && only != to))
             continue;
         wanted++;
-        struct traffic_ask ask = {.view = at->view,
-                                  .service = view_service(at->view, bytes_str(name)),
-                                  .subset = to->subset,
-                                  .settings = policy_service_settings(to->service)};
+        struct traffic_ask ask = instances_ask(at, to);
         struct traffic_choice c = traffic_pick(t, &ask);
         if (c.endpoint)
             continue;

@@ -15,9 +15,11 @@ struct why_at {
     const struct view *view; /* offline: of a builder without members */
     bool offline;
     const struct credential *own;
-    const char *node;            /* this host's name, for its own endpoints */
-    const struct places *places; /* of the view's policy; NULL: nothing is said of places */
-    wall_s now;                  /* for the ends of faults */
+    const char *node;              /* this host's name, for its own endpoints */
+    const struct places *places;   /* of the view's policy; NULL: nothing is said of places */
+    wall_s now;                    /* for the ends of faults */
+    struct traffic_shared *shared; /* what the workers have learned together; NULL: nothing */
+    mono_ms mono;                  /* now, for the ends of what was learned */
 };
 
 /* `question`: {"from", "to", "method", "path", "query", "headers": {}}. Returns a new object with all members that

@@ -89,7 +89,9 @@ struct view *control_build_view(struct control *c)
     view_builder_proof(b, c->identity.proof);
     view_builder_time(b, control_wall_least(c));
     view_builder_policy_hash(b, &c->enforced.hash);
-    enum err e = c->is_revoked ? ERR_OK : add_locals(c, b);
+    enum err e = view_builder_own(b, &c->identity.credential_open.labels);
+    if (e == ERR_OK && !c->is_revoked)
+        e = add_locals(c, b);
     if (e == ERR_OK && !c->is_revoked)
         e = add_members(c, b);
     struct view *v = view_builder_finish(b, c->enforced.policy, c->enforced.epoch, ++c->view_serial);

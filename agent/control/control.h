@@ -25,6 +25,7 @@
 #include "worker/worker.h"
 
 struct control;
+struct traffic_shared;
 
 enum { CONTROL_ROOT_WARN_S = 30 * 86400 }; /* how long before its end a root is spoken of */
 
@@ -76,6 +77,9 @@ const struct anchor *control_anchor(const struct control *c);
 const struct overlaid *control_overlay(const struct control *c);
 const struct parts *control_parts(const struct control *c);
 const struct view *control_view(const struct control *c);
+struct traffic_shared *
+control_traffic(const struct control *c); /* what the workers have learned together; NULL: none run */
+mono_ms control_mono(const struct control *c);
 enum control_phase control_phase(const struct control *c);
 bool control_is_revoked(const struct control *c); /* this host's credential stands on a revoked key */
 /* The others that were cut for that. */

@@ -64,6 +64,16 @@ enum err control_policy_get(const struct control *c, uint64_t epoch, uint64_t ve
     return store_policy_get(c->store, epoch, version, out);
 }
 
+struct traffic_shared *control_traffic(const struct control *c)
+{
+    return c->workers ? workers_traffic(c->workers) : NULL;
+}
+
+mono_ms control_mono(const struct control *c)
+{
+    return c->now;
+}
+
 const struct view *control_view(const struct control *c)
 {
     return c->view;

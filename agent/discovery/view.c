@@ -135,6 +135,11 @@ must_check enum err view_builder_member(struct view_builder *b, const struct rec
         o->endpoint.healthy = r->service[i].healthy;
         o->endpoint.draining = r->draining;
     }
+    struct labels labels = {0};
+    if (!copy_labels(b->view->blocks, &labels, &r->credential.labels)) {
+        b->offer_count = offers_before;
+        return ERR_NOMEM;
+    }
     struct view_node *n = push((void **)&b->node, &b->node_count, &b->node_cap, sizeof *n);
     if (!n) {
         b->offer_count = offers_before;
@@ -143,6 +148,8 @@ must_check enum err view_builder_member(struct view_builder *b, const struct rec
     *n = (struct view_node){.id = r->credential.id,
                             .addr = *addr,
                             .features = r->features,
+                            .labels = labels,
+                            .has_policy = r->policy_version > 0,
                             .alive = alive && !r->left,
                             .suspect = suspect};
     copy_name(n->name, sizeof n->name, r->credential.node);
@@ -165,6 +172,11 @@ void view_builder_proof(struct view_builder *b, struct proof *p)
 void view_builder_policy_hash(struct view_builder *b, const struct hash *hash)
 {
     b->view->policy_hash = *hash;
+}
+
+must_check enum err view_builder_own(struct view_builder *b, const struct labels *labels)
+{
+    return copy_labels(b->view->blocks, &b->view->own, labels) ? ERR_OK : ERR_NOMEM;
 }
 
 void view_builder_time(struct view_builder *b, wall_s least)

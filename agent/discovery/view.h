@@ -17,6 +17,8 @@ struct view_node { /* another agent */
     struct vouched *vouched; /* its newest credential; NULL: not given */
     struct addr addr;
     uint32_t features;
+    struct labels labels; /* of its credential; slices owned by the view */
+    bool has_policy;      /* without one it denies everything */
     bool alive;   /* alive or suspect: still routed to when suspect or degraded, unless others are well */
     bool suspect; /* or degraded */
 };
@@ -46,6 +48,7 @@ struct view {
     uint64_t serial; /* rises with every publication */
     char mesh[MESH_NAME_MAX + 1];
     struct node_id self;
+    struct labels own;     /* of this host's credential, as view_node.labels */
     struct policy *policy; /* NULL: none yet, everything is denied */
     uint64_t policy_epoch, policy_version;
     struct hash policy_hash; /* of the bundle; zeros: not given */
@@ -83,6 +86,8 @@ must_check enum err view_builder_member(struct view_builder *b, const struct rec
 /* Take references. The credential is that of the member added last. */
 void view_builder_vouched(struct view_builder *b, struct vouched *v);
 void view_builder_proof(struct view_builder *b, struct proof *p);
+/* For `own`. ERR_NOMEM. */
+must_check enum err view_builder_own(struct view_builder *b, const struct labels *labels);
 /* For time_least. */
 void view_builder_time(struct view_builder *b, wall_s least);
 /* For policy_hash. */

@@ -234,6 +234,17 @@ struct exchange_refusal decide_no_endpoint(const char *service, const struct pol
                       traffic_why_text(why));
 }
 
+bool decide_key(const struct policy_key *key, struct bytes caller, const struct http_head *h, uint64_t *hash)
+{
+    struct policy_header space[HTTP_HEADERS_MAX];
+    struct policy_request rq = decide_request(caller, h, space);
+    struct bytes value;
+    if (!policy_key_value(key, &rq, &value))
+        return false;
+    *hash = policy_key_hash(value);
+    return true;
+}
+
 uint64_t decide_idle_ms(const struct view *v, struct bytes service, const struct http_head *h)
 {
     struct policy_header space[HTTP_HEADERS_MAX];

@@ -47,6 +47,10 @@ void decide_both(struct decision *d, const struct view *v, const struct exchange
 bool decide_vouched(const struct exchange_ask *ask);
 struct exchange_refusal decide_no_endpoint(const char *service, const struct policy_subset *subset,
                                            enum traffic_why why);
+/* The hash of what a key of the policy stands for in this request (policy_key_hash()): of its caller, a header or a cookie; on tcp only
+ * the caller. False: it has none. */
+bool decide_key(const struct policy_key *key, struct bytes caller, const struct http_head *head_or_null,
+                uint64_t *hash);
 /* How long a stream of this request, or of tcp, may be silent by this view; 0: as long as it likes. */
 uint64_t decide_idle_ms(const struct view *v, struct bytes service, const struct http_head *head_or_null);
 /* Is it as good to have asked this twice as once? RFC 9110 section 9.2.2. */

@@ -94,6 +94,8 @@ struct facts {
     enum retry_outcome
         wish; /* UNWANTED, or why the last try was not made again although it would have been */
     enum retry_cause wish_cause;
+    bool failover;                 /* the endpoint is of a service that stands in for the one asked for */
+    bool panic;                    /* too few were healthy: one that is not may have been chosen */
     struct node_id endpoint;       /* whose; zero when none was chosen or local */
     struct bundle_id policy;       /* by which it was decided; version 0: there was none */
     uint64_t bytes_up, bytes_down; /* of bodies */

@@ -4,6 +4,7 @@
 
 #include "exchange/guard.h"
 #include "base/rng.h"
+#include "exchange/aim.h"
 #include "exchange/inner.h"
 #include "exchange/retry.h"
 #include "exchange/times.h"
@@ -54,20 +55,13 @@ static bool local_lets_in(struct exchange *x)
     return x->endpoint->node || guard_rate(x, policy_service(x->view->policy, bytes_str(x->service)));
 }
 
-static struct traffic_choice pick(struct exchange *x)
+static void take(struct exchange *x, const struct aim *aim)
 {
-    struct traffic_ask ask = {.view = x->view,
-                              .service = view_service(x->view, bytes_str(x->service)),
-                              .subset = x->wanted_subset,
-                              .settings = x->settings,
-                              .tried = &x->tried,
-                              .now = exchange_now(x)};
-    return traffic_pick(x->traffic, &ask);
-}
-
-static void take(struct exchange *x, const struct view_endpoint *e)
-{
+    const struct view_endpoint *e = aim->endpoint;
     tries_leave(x);
+    exchange_copy_name(x->service, sizeof x->service, bytes_str(e->service));
+    x->facts.failover = aim->service != x->asked;
+    x->facts.panic |= aim->panic;
     traffic_tried_add(&x->tried, e);
     traffic_begin(x->traffic, e, exchange_now(x));
     x->outcome = (struct traffic_outcome){.kind = TRY_CANCELLED};
@@ -81,29 +75,29 @@ static void take(struct exchange *x, const struct view_endpoint *e)
 }
 
 /* Never the one just tried while another remains: those that were not tried at all, then all but the last, then the last too. */
-static struct traffic_choice pick_once_more(struct exchange *x)
+static struct aim pick_once_more(struct exchange *x)
 {
-    struct traffic_choice c = pick(x);
-    if (!c.endpoint && c.why == TRAFFIC_ALL_TRIED && x->last) {
+    struct aim aim = aim_next(x);
+    if (!aim.endpoint && aim.why == TRAFFIC_ALL_TRIED && x->last) {
         x->tried = (struct traffic_tried){.count = 1, .at = {x->last}};
-        c = pick(x);
+        aim = aim_next(x);
     }
-    if (!c.endpoint && c.why == TRAFFIC_ALL_TRIED) {
+    if (!aim.endpoint && aim.why == TRAFFIC_ALL_TRIED) {
         x->tried.count = 0;
-        c = pick(x);
+        aim = aim_next(x);
     }
-    return c;
+    return aim;
 }
 
 static void choose(struct exchange *x)
 {
-    struct traffic_choice c = pick_once_more(x);
-    if (!c.endpoint) {
-        struct exchange_refusal r = decide_no_endpoint(x->service, x->wanted_subset, c.why);
+    struct aim aim = pick_once_more(x);
+    if (!aim.endpoint) {
+        struct exchange_refusal r = decide_no_endpoint(x->service, x->wanted_subset, aim.why);
         exchange_refuse(x, &r);
         return;
     }
-    take(x, c.endpoint);
+    take(x, &aim);
     if (local_is_fair(x) && local_lets_in(x))
         seek(x);
 }
@@ -265,16 +259,15 @@ static void give_up(struct exchange *x, enum exchange_flag flag, uint16_t status
  * a failure is no reason to refuse a request. */
 static bool pass_over(struct exchange *x)
 {
-    struct traffic_choice c = {.endpoint = NULL};
     if (!x->endpoint || x->insists)
         return false;
-    c = pick(x);
-    if (!c.endpoint) {
+    struct aim aim = aim_next(x);
+    if (!aim.endpoint) {
         x->insists = true;
         seek(x);
         return true;
     }
-    take(x, c.endpoint);
+    take(x, &aim);
     if (local_is_fair(x) && local_lets_in(x))
         seek(x);
     return true;

@@ -1,138 +1,86 @@
 #include "traffic/pick.h"
 
 #include "base/rng.h"
+#include "traffic/group.h"
 
 enum {
-    PROBES = 8
-}; /* random draws before the exact scan: a service where more than 9 in 10 are unusable is rare */
-
-struct load {            /* an endpoint with requests in flight; others have no entry */
-    struct node_id node; /* zeros: on this host */
-    char service[SERVICE_NAME_MAX + 1];
-    uint32_t outstanding; /* 0: slot is free */
+    PROBES = 8, /* random draws before the exact scan: that nearly all have been tried is rare */
 };
+
 struct traffic {
-    struct traffic_shared *shared;
+    struct groups groups;
     struct rng rng;
-    struct load *slot; /* open addressing, linear probing, at most three quarters full */
-    size_t count, cap; /* cap: a power of two, or 0 */
 };
 
 struct traffic *traffic_new(struct traffic_shared *shared, uint64_t seed)
 {
     struct traffic *t = calloc(1, sizeof *t);
-    if (t)
-        *t = (struct traffic){.shared = shared, .rng = rng_seeded(seed)};
+    if (t) {
+        t->rng = rng_seeded(seed);
+        t->groups.shared = shared;
+        t->groups.salt = rng_u64(&t->rng);
+    }
     return t;
 }
 
 void traffic_free(struct traffic *t)
 {
     if (t)
-        free(t->slot);
+        groups_fini(&t->groups);
     free(t);
 }
 
 struct traffic_shared *traffic_shared_of(const struct traffic *t)
 {
-    return t->shared;
+    return t->groups.shared;
 }
 
-static const struct node_id *node_of(const struct view_endpoint *e)
-{
-    static const struct node_id here;
-    return e->node ? &e->node->id : &here;
-}
-
-static bool is_same(const struct view_endpoint *a, const struct view_endpoint *b)
-{
-    return node_id_eq(node_of(a), node_of(b)) && strcmp(a->service, b->service) == 0;
-}
-
-/* Node ids are keys, so their bytes are random as they stand; the name is folded in by FNV-1a. Nobody gains
- * by colliding: only endpoints with requests in flight are in the table, and a host that offers services
- * under names of its choice slows only their use. */
-static size_t hash_of_endpoint(const struct node_id *node, const char *service)
-{
-    uint64_t h = load_be64(node->b) ^ 0xcbf29ce484222325u;
-    for (; *service; service++)
-        h = (h ^ (uint8_t)*service) * 0x100000001b3u;
-    return (size_t)(h ^ h >> 29);
-}
-
-/* The endpoint's slot, or the free one where it belongs. */
-static struct load *find(const struct traffic *t, const struct node_id *node, const char *service)
-{
-    size_t i = hash_of_endpoint(node, service) & (t->cap - 1);
-    while (t->slot[i].outstanding &&
-           !(node_id_eq(&t->slot[i].node, node) && strcmp(t->slot[i].service, service) == 0))
-        i = (i + 1) & (t->cap - 1);
-    return &t->slot[i];
-}
-
-static bool grow(struct traffic *t)
-{
-    struct traffic bigger = {.cap = t->cap ? 2 * t->cap : 16};
-    if ((t->count + 1) * 4 <= t->cap * 3)
-        return true;
-    bigger.slot = calloc(bigger.cap, sizeof *bigger.slot);
-    if (!bigger.slot)
-        return false;
-    for (size_t i = 0; i < t->cap; i++)
-        if (t->slot[i].outstanding)
-            *find(&bigger, &t->slot[i].node, t->slot[i].service) = t->slot[i];
-    free(t->slot);
-    t->slot = bigger.slot;
-    t->cap = bigger.cap;
-    return true;
-}
+/* --- requests in flight -------------------------------------------------------------------- */
 
 void traffic_begin(struct traffic *t, const struct view_endpoint *e, mono_ms now)
 {
+    struct load *l = load_ref(&t->groups.loads, e);
     (void)now;
-    if (!grow(t))
-        return;
-    struct load *l = find(t, node_of(e), e->service);
-    if (l->outstanding == 0) {
-        l->node = *node_of(e);
-        memcpy(l->service, e->service, sizeof l->service);
-        t->count++;
-    }
-    l->outstanding++;
+    if (l)
+        l->outstanding++;
 }
 
-/* Closes the gap at `hole`, so that no probe stops before what lies behind it (Knuth, TAOCP 3, 6.4, algorithm
- * R). */
-static void close_gap(struct traffic *t, size_t hole)
+/* What a try says of how fast the next one will be answered; 0: nothing. */
+static double worth_us(const struct traffic_outcome *o, const struct load *l, mono_ms now)
 {
-    const size_t mask = t->cap - 1;
-    for (size_t i = (hole + 1) & mask; t->slot[i].outstanding; i = (i + 1) & mask) {
-        size_t home = hash_of_endpoint(&t->slot[i].node, t->slot[i].service) & mask;
-        if (((i - home) & mask) >= ((i - hole) & mask)) {
-            t->slot[hole] = t->slot[i];
-            hole = i;
-        }
+    double took = o->latency_us;
+    bool refused = o->status == 429 || o->status == 503;
+    switch (o->kind) {
+    case TRY_ANSWERED:
+        return refused && took < LOAD_PENALTY_US ? LOAD_PENALTY_US : took;
+    case TRY_UNREACHED:
+    case TRY_RESET:
+        return took < LOAD_PENALTY_US ? LOAD_PENALTY_US : took;
+    case TRY_TIMEOUT:
+        return took;
+    case TRY_CANCELLED: /* it would have taken at least so long */
+        return took > load_latency_us(l, now) ? took : 0;
     }
-    t->slot[hole].outstanding = 0;
+    return 0;
 }
 
 void traffic_end(struct traffic *t, const struct view_endpoint *e, const struct traffic_outcome *o,
                  mono_ms now)
 {
-    (void)o;
-    (void)now;
-    struct load *l = t->cap ? find(t, node_of(e), e->service) : NULL;
+    struct load *l = load_find(&t->groups.loads, e);
     if (!l || l->outstanding == 0)
         return; /* its begin found no memory */
-    if (--l->outstanding == 0) {
-        t->count--;
-        close_gap(t, (size_t)(l - t->slot));
-    }
+    double us = worth_us(o, l, now);
+    if (us > 0)
+        load_observe(l, us, now);
+    l->outstanding--;
+    load_unref(&t->groups.loads, l);
 }
 
 size_t traffic_outstanding(const struct traffic *t, const struct view_endpoint *e)
 {
-    return t->cap ? find(t, node_of(e), e->service)->outstanding : 0;
+    const struct load *l = load_find(&t->groups.loads, e);
+    return l ? l->outstanding : 0;
 }
 
 void traffic_tried_add(struct traffic_tried *tried, const struct view_endpoint *e)
@@ -141,90 +89,285 @@ void traffic_tried_add(struct traffic_tried *tried, const struct view_endpoint *
         tried->at[tried->count++] = e;
 }
 
-static enum traffic_standing standing_of(const struct view_endpoint *e, const struct policy_subset *subset)
-{
-    if (!policy_subset_matches(subset, &e->labels))
-        return TRAFFIC_OTHER_SUBSET;
-    if (e->node && !e->node->alive && !e->node->suspect)
-        return TRAFFIC_DEAD;
-    if (e->draining)
-        return TRAFFIC_DRAINING;
-    if (!e->healthy)
-        return TRAFFIC_UNHEALTHY;
-    return e->node && e->node->suspect ? TRAFFIC_SPARE : TRAFFIC_CANDIDATE;
-}
+/* --- candidates ---------------------------------------------------------------------------- */
 
-struct wanted { /* what a draw may return */
-    enum traffic_standing standing;
-    const struct policy_subset *subset;
-    const struct traffic_tried *tried;
-    const struct view_endpoint * not ; /* the first of the two choices */
+struct field { /* the members of a level that may be chosen now */
+    struct traffic *t;
+    const struct traffic_ask *ask;
+    struct group *g;
+    struct level *level;
+    const uint32_t *at; /* indices of members */
+    uint32_t count;
+    bool panic, spares; /* all that would take a request; spares only; else the healthy only */
 };
 
-static bool is_wanted(const struct view_endpoint *e, const struct wanted *w)
+static struct field field_of(struct traffic *t, struct group *g, const struct traffic_ask *ask, size_t level,
+                             bool panic, bool spares)
 {
-    if (e == w->not || standing_of(e, w->subset) != w->standing)
-        return false;
-    for (size_t i = 0; w->tried && i < w->tried->count; i++)
-        if (is_same(w->tried->at[i], e))
-            return false;
-    return true;
+    struct level *l = &g->level[level];
+    const struct spread_level *h = &l->health;
+    struct field f = {.t = t, .ask = ask, .g = g, .level = l, .panic = panic, .spares = spares && !panic};
+    f.at = &g->order[l->begin + (f.spares ? h->healthy : 0)];
+    f.count = panic ? h->total : spares ? h->spare : h->healthy;
+    return f;
 }
 
-/* Uniform among the wanted: random draws first, and when they miss a scan that keeps the k-th wanted with
- * probability 1/k (Vitter, algorithm R, with a reservoir of one). Both are uniform, so is their mixture. */
-static const struct view_endpoint *draw(struct rng *rng, const struct view_service *s, const struct wanted *w)
+static const struct member *member_at(const struct field *f, uint32_t i)
 {
-    const struct view_endpoint *chosen = NULL;
+    return &f->g->member[f->at[i]];
+}
+
+static bool is_same(const struct view_endpoint *a, const struct view_endpoint *b)
+{
+    return a == b || (a->node == b->node && strcmp(a->service, b->service) == 0);
+}
+
+static bool was_tried(const struct field *f, const struct member *m)
+{
+    const struct traffic_tried *tried = f->ask->tried;
+    for (size_t i = 0; tried && i < tried->count; i++)
+        if (is_same(tried->at[i], m->endpoint))
+            return true;
+    return false;
+}
+
+/* Uniform among those that have not been tried, and are not `other`: random draws first, and when they miss a scan that
+ * keeps the k-th with probability 1/k (Vitter, algorithm R, with a reservoir of one). Both are uniform, so is their mixture. */
+static const struct member *draw(const struct field *f, const struct member *other)
+{
+    const struct member *chosen = NULL;
     uint32_t seen = 0;
-    for (int i = 0; i < PROBES; i++) {
-        const struct view_endpoint *e = s->endpoint[rng_below(rng, (uint32_t)s->count)];
-        if (is_wanted(e, w))
-            return e;
+    for (int i = 0; f->count > 0 && i < PROBES; i++) {
+        const struct member *m = member_at(f, rng_below(&f->t->rng, f->count));
+        if (m != other && !was_tried(f, m))
+            return m;
     }
-    for (size_t i = 0; i < s->count; i++)
-        if (is_wanted(s->endpoint[i], w) && rng_below(rng, ++seen) == 0)
-            chosen = s->endpoint[i];
+    for (uint32_t i = 0; i < f->count; i++) {
+        const struct member *m = member_at(f, i);
+        if (m != other && !was_tried(f, m) && rng_below(&f->t->rng, ++seen) == 0)
+            chosen = m;
+    }
     return chosen;
 }
 
-static const struct view_endpoint *better_of_two(struct traffic *t, const struct view_service *s,
-                                                 struct wanted w)
+static void draw_two(const struct field *f, const struct member *two[2])
 {
-    const struct view_endpoint *a = draw(&t->rng, s, &w), *b;
-    if (!a || s->count == 1)
-        return a;
-    w.not = a;
-    b = draw(&t->rng, s, &w);
-    return b && traffic_outstanding(t, b) < traffic_outstanding(t, a) ? b : a;
+    if (f->count >= 2 &&
+        (!f->ask->tried || f->ask->tried->count == 0)) { /* nearly always: two at one throw */
+        uint64_t dice = rng_u64(&f->t->rng);
+        uint32_t a = (uint32_t)((dice >> 32) * f->count >> 32);
+        uint32_t b = (uint32_t)((dice & UINT32_MAX) * (f->count - 1) >> 32);
+        two[0] = member_at(f, a);
+        two[1] = member_at(f, b >= a ? b + 1 : b);
+        return;
+    }
+    two[0] = draw(f, NULL);
+    two[1] = two[0] && f->count >= 2 ? draw(f, two[0]) : NULL;
 }
 
-static enum traffic_why why_none(const struct view_service *s, const struct policy_subset *subset)
+/* --- balancers ----------------------------------------------------------------------------- */
+
+/* Is a new instance to be passed over this time? So it gets its share of what it would get else. */
+static bool is_too_cold(const struct field *f, const struct member *m)
 {
-    bool in_subset = false;
-    for (size_t i = 0; s && i < s->count; i++) {
-        enum traffic_standing st = standing_of(s->endpoint[i], subset);
-        if (st == TRAFFIC_CANDIDATE || st == TRAFFIC_SPARE)
-            return TRAFFIC_ALL_TRIED;
-        in_subset |= st != TRAFFIC_OTHER_SUBSET;
+    if (f->ask->now >= f->g->cold_until)
+        return false;
+    uint32_t warmth = load_warmth_ppm(m->load, f->ask->settings->load_balancer.slow_start_ms, f->ask->now);
+    return warmth < 1000000 && rng_below(&f->t->rng, 1000000) >= warmth;
+}
+
+static const struct member *better_of_two(const struct field *f, bool by_latency)
+{
+    const struct member *two[2];
+    draw_two(f, two);
+    if (!two[1])
+        return two[0];
+    const struct load *a = two[0]->load, *b = two[1]->load;
+    bool second =
+        by_latency ? load_cost(b, f->ask->now) < load_cost(a, f->ask->now) : b->outstanding < a->outstanding;
+    return two[is_too_cold(f, two[second]) ? !second : second];
+}
+
+static const struct member *any_one(const struct field *f)
+{
+    const struct member *two[2];
+    if (f->ask->now >= f->g->cold_until)
+        return draw(f, NULL);
+    draw_two(f, two);
+    return two[1] && is_too_cold(f, two[0]) ? two[1] : two[0];
+}
+
+static const struct node_id *node_of(const struct member *m)
+{
+    static const struct node_id here;
+    return m->endpoint->node ? &m->endpoint->node->id : &here;
+}
+
+/* Who follows him whose turn was the last: the next by node id, or the first of all. */
+static uint32_t find_turn(const struct field *f)
+{
+    const struct node_id *last = &f->g->turn[f->level->rank];
+    for (uint32_t i = 0; i < f->count; i++)
+        if (node_id_cmp(node_of(member_at(f, i)), last) > 0)
+            return i;
+    return 0;
+}
+
+/* At most one round; who was passed over for being new may have it in the end when nobody else is left. */
+static const struct member *next_in_turn(const struct field *f)
+{
+    const struct member *m = NULL;
+    uint32_t i = f->level->turn_at == UINT32_MAX ? find_turn(f) : f->level->turn_at;
+    for (uint32_t k = 0; k < f->count; k++, i++) {
+        i = i < f->count ? i : 0;
+        if (was_tried(f, member_at(f, i)))
+            continue;
+        m = member_at(f, i);
+        if (!is_too_cold(f, m))
+            break;
     }
-    if (!s || s->count == 0)
-        return TRAFFIC_NO_INSTANCE;
-    return in_subset ? TRAFFIC_NO_HEALTHY : TRAFFIC_NO_SUBSET;
+    if (!m)
+        return NULL;
+    f->level->turn_at = i + 1 < f->count ? i + 1 : 0;
+    f->g->turn[f->level->rank] = *node_of(m);
+    return m;
+}
+
+static bool may_take(const struct field *f, const struct member *m)
+{
+    enum traffic_standing s = (enum traffic_standing)m->standing;
+    bool fits = f->panic ? s <= TRAFFIC_UNHEALTHY : s == (f->spares ? TRAFFIC_SPARE : TRAFFIC_CANDIDATE);
+    return fits && !was_tried(f, m);
+}
+
+/* The first from the key's place on that will do: other keys stay where they are. */
+static const struct member *by_key(const struct field *f, enum keytable_kind kind)
+{
+    size_t level = (size_t)(f->level - f->g->level);
+    if (f->ask->tried && f->ask->tried->count > 0 && !draw(f, NULL))
+        return NULL; /* before all places of the table are looked at in vain */
+    const struct keytable *table = group_table(&f->t->groups, f->g, level, kind, &f->ask->view->self);
+    size_t place = table && f->count > 0 ? keytable_find(table, f->ask->key) : 0;
+    for (size_t i = 0; table && f->count > 0 && i < keytable_places(table);
+         i++, place = keytable_next(table, place)) {
+        const struct member *m = &f->g->member[f->level->begin + keytable_member(table, place)];
+        if (may_take(f, m))
+            return m;
+    }
+    return draw(f, NULL);
+}
+
+static const struct member *balance(const struct field *f)
+{
+    enum policy_balance by = f->ask->settings->load_balancer.policy;
+    if ((by == BALANCE_RING_HASH || by == BALANCE_MAGLEV) && f->ask->has_key)
+        return by_key(f, by == BALANCE_RING_HASH ? KEYTABLE_RING : KEYTABLE_MAGLEV);
+    if (by == BALANCE_ROUND_ROBIN)
+        return next_in_turn(f);
+    if (by == BALANCE_RANDOM)
+        return any_one(f);
+    return better_of_two(f, by == BALANCE_PEAK_EWMA);
+}
+
+/* --- choosing ------------------------------------------------------------------------------ */
+
+static enum traffic_why why_none(const struct group *g, const struct traffic_ask *ask)
+{
+    if (!g)
+        return ask->service && ask->service->count ? TRAFFIC_NO_MEMORY : TRAFFIC_NO_INSTANCE;
+    if (g->count == 0)
+        return ask->service->count ? TRAFFIC_NO_SUBSET : TRAFFIC_NO_INSTANCE;
+    return g->spread.is_nobody ? TRAFFIC_NO_HEALTHY : TRAFFIC_ALL_TRIED;
+}
+
+/* The same key goes to the same level, and not by the bits that place it there. */
+static uint32_t throw_for(struct traffic *t, const struct traffic_ask *ask)
+{
+    uint64_t dice = ask->has_key ? keytable_mix(ask->key ^ 0x9e3779b97f4a7c15u) : rng_u64(&t->rng);
+    return (uint32_t)((dice >> 32) * SPREAD_ALL_PPM >> 32);
+}
+
+/* For who has tried all of the level that was thrown: another level, and at last a spare. */
+static const struct member *from_another(struct traffic *t, struct group *g, const struct traffic_ask *ask,
+                                         const struct spread *s, bool *panic)
+{
+    const struct member *m = NULL;
+    for (size_t i = 0; i < 2 * g->level_count && !m; i++) {
+        size_t level = i % g->level_count;
+        bool spares = i >= g->level_count;
+        struct field f =
+            field_of(t, g, ask, level, !spares && (s->panics >> level & 1), spares || s->by_spares);
+        m = balance(&f);
+        *panic = f.panic;
+    }
+    return m;
+}
+
+/* Whom the services of `failover` that this caller may not use leave it with. */
+static const struct spread *spread_without(struct traffic *t, const struct group *g,
+                                           const struct traffic_ask *ask, struct spread *out, size_t *places)
+{
+    struct spread_level health[SPREAD_LEVELS_MAX];
+    const struct policy_locality *l = &ask->settings->locality;
+    mono_ms until = NEVER;
+    size_t levels = g ? g->level_count : 0;
+    for (size_t i = 0; i < levels; i++)
+        health[i] = g->level[i].health;
+    *places = group_stand_ins(&t->groups, ask, health, levels, &until);
+    spread_compute(out, health, *places, l->failover_below_ppm, l->panic_below_ppm);
+    return out;
 }
 
 struct traffic_choice traffic_pick(struct traffic *t, const struct traffic_ask *ask)
 {
-    struct wanted w = {.standing = TRAFFIC_CANDIDATE, .subset = ask->subset, .tried = ask->tried};
-    const struct view_service *s = ask->service;
-    const struct view_endpoint *e = NULL;
-    if (s && s->count)
-        e = better_of_two(t, s, w);
-    if (!e && s && s->count) {
-        w.standing = TRAFFIC_SPARE;
-        e = better_of_two(t, s, w);
+    struct traffic_choice c = {0};
+    struct spread other;
+    struct group *g = ask->service ? group_of(&t->groups, ask) : NULL;
+    size_t places = g ? g->place_count : 0, place;
+    const struct spread *s = g ? &g->spread : NULL;
+    bool is_other = ask->failover_count > 0 && (!g || (ask->failover_barred && g->spread.is_short));
+    if (is_other)
+        s = spread_without(t, g, ask, &other, &places);
+    c.why = why_none(g, ask);
+    if (!s || s->is_nobody)
+        return c;
+    place = !is_other && g->only >= 0 ? (size_t)g->only : spread_level_of(s, places, throw_for(t, ask));
+    if (place >= (g ? g->level_count : 0)) {
+        c.why = TRAFFIC_FAILOVER;
+        c.failover = place - (g ? g->level_count : 0);
+        return c;
     }
-    return (struct traffic_choice){.endpoint = e, .why = e ? TRAFFIC_PICKED : why_none(s, ask->subset)};
+    struct field f = field_of(t, g, ask, place, s->panics >> place & 1, s->by_spares);
+    const struct member *m = balance(&f);
+    c.panic = f.panic;
+    if (!m)
+        m = from_another(t, g, ask, s, &c.panic);
+    if (!m)
+        return c;
+    c.endpoint = m->endpoint;
+    c.why = TRAFFIC_PICKED;
+    return c;
+}
+
+/* --- telling ------------------------------------------------------------------------------- */
+
+bool traffic_news_poll(struct traffic *t, struct traffic_news *out)
+{
+    struct group *g = groups_untold(&t->groups);
+    if (!g)
+        return false;
+    *out = (struct traffic_news){.service = g->service, .subset = g->subset, .panics = g->panics};
+    for (size_t i = 0; i < g->level_count; i++) {
+        out->healthy += g->level[i].health.healthy;
+        out->total += g->level[i].health.total;
+    }
+    out->is_first = !t->groups.shared || traffic_shared_panic(t->groups.shared, g->hash, g->panics);
+    return true;
+}
+
+void traffic_judge(struct traffic *t, const struct view *view, mono_ms now)
+{
+    groups_judge(&t->groups, view, now);
 }
 
 static const struct {
@@ -236,6 +379,7 @@ static const struct {
     [TRAFFIC_NO_HEALTHY] = {"UH", "no instance is healthy"},
     [TRAFFIC_ALL_TRIED] = {"UH", "every healthy instance has been tried"},
     [TRAFFIC_FAILOVER] = {"UH", "too few instances are healthy"},
+    [TRAFFIC_NO_MEMORY] = {"UO", "no memory to choose an instance"},
 };
 
 const char *traffic_why_flag(enum traffic_why why)
@@ -250,22 +394,55 @@ const char *traffic_why_text(enum traffic_why why)
 
 const char *traffic_standing_text(enum traffic_standing s)
 {
-    static const char *const text[] = {[TRAFFIC_CANDIDATE] = "candidate",
-                                       [TRAFFIC_SPARE] = "spare (suspect or degraded)",
-                                       [TRAFFIC_OTHER_SUBSET] = "other subset",
-                                       [TRAFFIC_UNHEALTHY] = "unhealthy",
-                                       [TRAFFIC_EJECTED] = "ejected",
-                                       [TRAFFIC_DRAINING] = "draining",
-                                       [TRAFFIC_DEAD] = "dead"};
+    static const char *const text[] = {
+        [TRAFFIC_CANDIDATE] = "candidate",       [TRAFFIC_SPARE] = "spare (suspect or degraded)",
+        [TRAFFIC_EJECTED] = "ejected",           [TRAFFIC_UNHEALTHY] = "unhealthy",
+        [TRAFFIC_OTHER_SUBSET] = "other subset", [TRAFFIC_DRAINING] = "draining",
+        [TRAFFIC_UNREADY] = "without a policy",  [TRAFFIC_DEAD] = "dead"};
     return text[s];
 }
 
-size_t traffic_candidates(const struct view_service *service, const struct policy_subset *subset_or_null,
+static void tell_place(struct traffic_place *out, const struct group *g, size_t i)
+{
+    const struct spread *s = &g->spread;
+    *out = (struct traffic_place){.panic = s->panics >> i & 1,
+                                  .healthy = g->health[i].healthy,
+                                  .total = g->health[i].total,
+                                  .share_ppm = s->upto_ppm[i] - (i ? s->upto_ppm[i - 1] : 0)};
+    if (i < g->level_count)
+        out->rank = g->level[i].rank;
+}
+
+static void tell_candidate(struct traffic_candidate *c, const struct group *g, const struct traffic_ask *ask,
+                           const struct traffic_places *places)
+{
+    enum traffic_standing used = g->spread.by_spares ? TRAFFIC_SPARE : TRAFFIC_CANDIDATE;
+    c->rank = group_rank(&ask->settings->locality, ask->view, c->endpoint);
+    for (size_t i = 0; i < places->level_count; i++) {
+        if (places->level[i].rank != c->rank || c->standing > TRAFFIC_UNHEALTHY)
+            continue;
+        c->share_ppm = places->level[i].share_ppm;
+        c->panic = places->level[i].panic;
+        c->is_used = c->share_ppm > 0 && (c->panic || c->standing == used);
+    }
+}
+
+size_t traffic_candidates(struct traffic *t, const struct traffic_ask *ask, struct traffic_places *places,
                           struct traffic_candidate *out, size_t cap)
 {
-    size_t count = service ? service->count : 0;
-    for (size_t i = 0; i < count && i < cap; i++)
-        out[i] = (struct traffic_candidate){service->endpoint[i],
-                                            standing_of(service->endpoint[i], subset_or_null)};
+    size_t count = ask->service ? ask->service->count : 0;
+    struct group *g = count ? group_of(&t->groups, ask) : NULL;
+    *places = (struct traffic_places){0};
+    for (size_t i = 0; g && i < g->place_count; i++)
+        tell_place(i < g->level_count ? &places->level[places->level_count++]
+                                      : &places->failover[places->failover_count++],
+                   g, i);
+    for (size_t i = 0; i < count && i < cap; i++) {
+        const struct view_endpoint *e = ask->service->endpoint[i];
+        out[i] = (struct traffic_candidate){.endpoint = e};
+        out[i].standing = group_standing(t->groups.shared, e, ask->subset, ask->now, &out[i].ejected_until);
+        if (g)
+            tell_candidate(&out[i], g, ask, places);
+    }
     return count;
 }

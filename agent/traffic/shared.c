@@ -25,6 +25,13 @@ void traffic_shared_free(struct traffic_shared *s)
     free(s);
 }
 
+bool traffic_shared_panic(struct traffic_shared *s, uint64_t hash, bool begins)
+{
+    atomic_uint *p = &s->panics[hash % TRAFFIC_PANICS];
+    return begins ? atomic_fetch_add_explicit(p, 1, memory_order_relaxed) == 0
+                  : atomic_fetch_sub_explicit(p, 1, memory_order_relaxed) == 1;
+}
+
 mono_ms traffic_ejected_until(const struct traffic_shared *s, const struct view_endpoint *e, mono_ms now)
 {
     return outlier_until(s->outliers, e, now);

@@ -257,6 +257,8 @@ void streams_free_spare(struct worker *w);
 /* observe.c */
 void observe_init(struct worker *w);
 void observe_facts(struct worker *w, const struct facts *f);
+/* Panics of the choice of endpoints that began or ended. */
+void observe_panics(struct worker *w);
 void observe_fini(struct worker *w);
 
 #endif

@@ -126,13 +126,14 @@ static void log_access(const struct facts *f)
 {
     log_debug("access",
               "%s %s -> %s status %u flag %s rule %s route %s policy %llu up %llu down %llu in %llu us tries "
-              "%u%s%s%s",
+              "%u%s%s%s%s%s",
               role_names[f->role], f->caller[0] ? f->caller : "(unknown)",
               f->service[0] ? f->service : "(unknown)", f->status, exchange_flag_text(f->flag),
               f->rule[0] ? f->rule : "-", f->route[0] ? f->route : "-", (unsigned long long)f->policy.version,
               (unsigned long long)f->bytes_up, (unsigned long long)f->bytes_down,
               (unsigned long long)(f->ended_us - f->began_us), facts_retries(f) + 1,
-              f->resent ? " resent" : "", f->cut ? " cut" : "", f->local ? " local" : "");
+              f->resent ? " resent" : "", f->cut ? " cut" : "", f->local ? " local" : "",
+              f->failover ? " failover" : "", f->panic ? " panic" : "");
 }
 
 static bool may_log_audit(struct audit_pace *p, const struct facts *f)
@@ -210,6 +211,46 @@ static void record_outliers(struct worker *w, const struct facts *f)
                   role_names[f->role], f->returns);
 }
 
+/* Seldom: each look-up of a series is one by its labels. */
+static void count_unusual(struct worker *w, const struct facts *f)
+{
+    struct metric_label labels[] = {{"service", bytes_str(f->service)}};
+    if (f->panic)
+        metric_add(
+            metric_counter(
+                w->metrics, "starling_panic_requests_total",
+                "Requests and TCP connections that chose among all instances, for too few were healthy.",
+                labels, 1),
+            1);
+    if (f->failover)
+        metric_add(metric_counter(w->metrics, "starling_failover_requests_total",
+                                  "Requests and TCP connections that went to a service of `failover`.",
+                                  labels, 1),
+                   1);
+}
+
+/* Workers' gauges are added up: the first that panics adds one, the last that no longer does takes one away. */
+void observe_panics(struct worker *w)
+{
+    struct traffic_news n;
+    while (traffic_news_poll(w->traffic, &n)) {
+        if (!n.is_first)
+            continue;
+        struct metric_label labels[] = {{"service", bytes_str(n.service)}, {"subset", bytes_str(n.subset)}};
+        metric_add(metric_gauge(w->metrics, "starling_panic",
+                                "1: fewer instances than panicBelow are healthy, and all are used.", labels,
+                                2),
+                   n.panics ? 1 : UINT64_MAX);
+        if (n.panics)
+            log_warn("traffic",
+                     "panic: %u of %u instances of %s%s%s are healthy, fewer than panicBelow: all are used",
+                     n.healthy, n.total, n.service, n.subset[0] ? ", subset " : "", n.subset);
+        else
+            log_info("traffic", "panic is over: %u of %u instances of %s%s%s are healthy", n.healthy, n.total,
+                     n.service, n.subset[0] ? ", subset " : "", n.subset);
+    }
+}
+
 void observe_facts(struct worker *w, const struct facts *f)
 {
     tally_facts(&w->tally, f);
@@ -225,6 +266,8 @@ void observe_facts(struct worker *w, const struct facts *f)
         record_over(w, f);
     if (f->has_outlier_news)
         record_outliers(w, f);
+    if (f->panic || f->failover)
+        count_unusual(w, f);
     if (f->audit_rule[0])
         record_audit(w, f);
     if (f->by_overlay)

@@ -150,6 +150,7 @@ void worker_turn(void *arg, mono_ms now)
         if (list_is_empty(&w->pump))
             run_all(&w->flush);
     }
+    observe_panics(w);
     drain_if_done(w);
     bury_all(w);
     net_loop_deadline(w->loop,

@@ -53,6 +53,7 @@ struct worker_config {
 };
 
 struct workers;
+struct traffic_shared;
 /* Binds every listener before it returns; `why` names the address that could not be had. `view` is the first
  * one (a reference is taken). */
 must_check enum err workers_start(struct workers **out, const struct worker_config *config, struct view *view,
@@ -61,6 +62,8 @@ void workers_publish(struct workers *w, struct view *view); /* takes its own ref
 /* Stops accepting, sends GOAWAY, lets requests in flight finish for at most drain_ms, then `done(arg)` on the
  * control loop. */
 void workers_drain(struct workers *w, void (*done)(void *arg), void *arg);
+/* What they have learned of traffic together. Lives as long as they. Any thread. */
+struct traffic_shared *workers_traffic(const struct workers *w);
 void workers_free(struct workers *w); /* joins the threads */
 /* What all workers counted under this very policy since it came, or they started. Any thread. */
 struct record_count workers_count(const struct workers *w, const struct bundle_id *policy);

@@ -81,6 +81,7 @@ static void take_view(void *arg)
     n->w->view = n->view;
     links_judge(n->w, before->trust != n->view->trust);
     flows_judge(n->w, before->policy);
+    traffic_judge(n->w->traffic, n->view, worker_now(n->w));
     view_unref(before);
     free(n);
 }
@@ -114,6 +115,11 @@ void workers_drain(struct workers *all, void (*done)(void *arg), void *arg)
 static void stop(void *arg)
 {
     net_loop_stop(((struct worker *)arg)->loop);
+}
+
+struct traffic_shared *workers_traffic(const struct workers *all)
+{
+    return all->shared;
 }
 
 void workers_free(struct workers *all)

@@ -146,7 +146,7 @@ static void test_what_reaches_the_application(void **state)
          "'timeouts': {'connect_ms': 2000, 'request_ms': 10000, 'per_try_ms': 5000, 'idle_ms': 3600000, "
          "'stream_ms': 0}, "
          "'endpoints': [{'node': 'host-b', 'address': '10.0.0.1:7400', 'labels': {'version': '1'}, "
-         "'standing': "
+         "'locality': '', 'standing': "
          "'candidate'}]}"},
         {"{'from': 'web', 'to': 'cart', 'path': '/', 'query': 'q=1'}",
          "{'route': 'items', 'decision': 'allow'}"},
@@ -154,7 +154,8 @@ static void test_what_reaches_the_application(void **state)
          "{'route': 'items', 'decision': 'allow'}"},
         {"{'from': 'web', 'to': 'db'}",
          "{'decision': 'allow', 'rule': 'store', 'route': 'default', 'status': null, 'reason': null, "
-         "'endpoints': [{'node': 'host-a', 'address': '127.0.0.1:8080', 'labels': {}, 'standing': "
+         "'endpoints': [{'node': 'host-a', 'address': '127.0.0.1:8080', 'labels': {}, 'locality': '', "
+         "'standing': "
          "'candidate'}]}"},
         {"{'from': 'web', 'to': 'cart', 'path': '/items/trial'}",
          "{'decision': 'allow', 'rule': 'front', 'audited': true, 'audit_rule': 'no-trial'}"},

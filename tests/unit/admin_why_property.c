@@ -63,6 +63,7 @@ static const struct side_ops application = {no_room, note_head, no_data, no_end,
 
 struct world {
     struct view *near, *far;
+    uint64_t serial; /* of views */
     struct traffic *traffic;
     struct list news;
     struct credential own; /* speaks for some of the callers */
@@ -91,14 +92,14 @@ static void make_world(struct world *w, struct policy *p, bool with_v2)
     r.service[r.service_count++] = instance("t", NULL);
     assert_true(addr_of_ip(&at, "10.0.0.2", 7400));
     assert_int_equal(view_builder_member(b, &r, &at, true, false), ERR_OK);
-    assert_non_null(w->near = view_builder_finish(b, p, 1, 1));
+    assert_non_null(w->near = view_builder_finish(b, p, 1, ++w->serial));
     b = view_builder_new("m", &far, NULL);
     assert_true(addr_of_ip(&at, "127.0.0.1", 8080));
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(view_builder_local(b, bytes_str(services[i]), &at,
                                             i == 2 ? PROTOCOL_TCP : PROTOCOL_HTTP, NULL, true),
                          ERR_OK);
-    assert_non_null(w->far = view_builder_finish(b, p, 1, 1));
+    assert_non_null(w->far = view_builder_finish(b, p, 1, ++w->serial));
 }
 
 struct outcome {

@@ -134,7 +134,8 @@ static struct view *make_view(struct policy *p, size_t agents)
         assert_int_equal(view_builder_local(b, bytes_str("cart"), &at, PROTOCOL_HTTP, &v1, true), ERR_OK);
         assert_int_equal(view_builder_local(b, bytes_str("db"), &at, PROTOCOL_TCP, NULL, true), ERR_OK);
     }
-    return view_builder_finish(b, p, 1, 1);
+    static uint64_t serial;
+    return view_builder_finish(b, p, 1, ++serial);
 }
 
 static int set_up(void **state)

@@ -21,12 +21,14 @@ struct world { /* one service "cart" on N nodes; every second instance is versio
 
 static const struct traffic_outcome answered = {.kind = TRY_ANSWERED, .status = 200, .latency_us = 1000};
 static const struct policy_settings settings = {.load_balancer = {.policy = BALANCE_LEAST_REQUEST}};
+static struct view view = {.serial = 1}; /* set_up() of another world is another view */
 
 static const struct view_endpoint *pick(struct traffic *t, const struct view_service *s,
                                         const struct policy_subset *subset, const struct traffic_tried *tried,
                                         enum traffic_why *why)
 {
-    struct traffic_ask ask = {.service = s, .subset = subset, .settings = &settings, .tried = tried};
+    struct traffic_ask ask = {
+        .view = &view, .service = s, .subset = subset, .settings = &settings, .tried = tried};
     struct traffic_choice c = traffic_pick(t, &ask);
     if (why)
         *why = c.why;
@@ -40,9 +42,10 @@ static struct label version(const char *value)
 
 static void setup(struct world *w, size_t count)
 {
+    view.serial++;
     *w = (struct world){.service = {.name = "cart", .count = count, .endpoint = w->at}};
     for (size_t i = 0; i < count; i++) {
-        w->node[i] = (struct view_node){.alive = true};
+        w->node[i] = (struct view_node){.alive = true, .has_policy = true};
         memset(w->node[i].id.b, (int)i + 1, sizeof w->node[i].id.b);
         w->endpoint[i] = (struct view_endpoint){
             .node = &w->node[i], .service = "cart", .healthy = true, .index = (uint32_t)i};
@@ -320,7 +323,10 @@ static void why_shows_each_instance_and_its_standing(void **state)
     w.endpoint[1].healthy = false;
     w.node[3].suspect = true;
     w.endpoint[5].draining = true;
-    assert_int_equal(traffic_candidates(&w.service, &w.v2, c, N), 6);
+    struct traffic *t = traffic_new(NULL, 1);
+    struct traffic_places places;
+    struct traffic_ask ask = {.view = &view, .service = &w.service, .subset = &w.v2, .settings = &settings};
+    assert_int_equal(traffic_candidates(t, &ask, &places, c, N), 6);
     static const char *const want[] = {"other subset", "unhealthy",
                                        "other subset", "spare (suspect or degraded)",
                                        "other subset", "draining"};
@@ -328,9 +334,12 @@ static void why_shows_each_instance_and_its_standing(void **state)
         assert_ptr_equal(c[i].endpoint, &w.endpoint[i]);
         assert_string_equal(traffic_standing_text(c[i].standing), want[i]);
     }
-    assert_int_equal(traffic_candidates(&w.service, NULL, c, 2), 6);
+    ask.subset = NULL;
+    assert_int_equal(traffic_candidates(t, &ask, &places, c, 2), 6);
     assert_int_equal(c[0].standing, TRAFFIC_CANDIDATE);
-    assert_int_equal(traffic_candidates(NULL, NULL, c, N), 0);
+    ask.service = NULL;
+    assert_int_equal(traffic_candidates(t, &ask, &places, c, N), 0);
+    traffic_free(t);
 }
 
 int main(void)

@@ -1,0 +1,80 @@
+#include "admin/instances.h"
+
+struct traffic_ask instances_ask(const struct why_at *at, const struct policy_target *t)
+{
+    struct traffic_ask ask = {.view = at->view,
+                              .service = view_service(at->view, bytes_str(policy_service_name(t->service))),
+                              .subset = t->subset,
+                              .settings = policy_service_settings(t->service),
+                              .now = at->mono};
+    ask.failover_count = policy_failover(t->service, &ask.failover);
+    return ask;
+}
+
+/* The label that instances of a level share with this host; "": none. */
+static json_t *label_of_rank(const struct policy_locality *l, uint8_t rank)
+{
+    return rank < l->prefer_count ? json_of_text(l->prefer[rank]) : json_string("");
+}
+
+static const char *standing_of(const struct traffic_candidate *c)
+{
+    bool waits = c->standing == TRAFFIC_CANDIDATE && !c->is_used;
+    return waits ? "farther away" : traffic_standing_text(c->standing);
+}
+
+static json_t *endpoint_of(const struct why_at *at, const struct traffic_candidate *c,
+                           const struct policy_locality *l)
+{
+    const struct view_endpoint *e = c->endpoint;
+    json_t *o = json_object();
+    json_object_set_new(o, "node", json_string(e->node ? e->node->name : at->node));
+    json_object_set_new(o, "address", json_of_address(e->node ? &e->node->addr : &e->local));
+    json_object_set_new(o, "labels", json_of_labels(&e->labels));
+    json_object_set_new(o, "locality", label_of_rank(l, c->rank));
+    json_object_set_new(o, "standing", json_string(standing_of(c)));
+    return o;
+}
+
+static json_t *place_of(const struct traffic_place *p)
+{
+    return json_pack("{s:i,s:i,s:f,s:b}", "healthy", (int)p->healthy, "instances", (int)p->total, "percent",
+                     p->share_ppm / 10000.0, "panic", p->panic);
+}
+
+static void add_places(json_t *target, const struct traffic_ask *ask, const struct traffic_places *places)
+{
+    json_t *levels = json_array(), *stand_ins = json_array();
+    for (size_t i = 0; i < places->level_count; i++) {
+        json_t *o = place_of(&places->level[i]);
+        json_object_set_new(o, "locality", label_of_rank(&ask->settings->locality, places->level[i].rank));
+        json_array_append_new(levels, o);
+    }
+    for (size_t i = 0; i < places->failover_count; i++) {
+        json_t *o = place_of(&places->failover[i]);
+        json_object_set_new(o, "service", json_string(policy_service_name(ask->failover[i])));
+        json_array_append_new(stand_ins, o);
+    }
+    json_object_set_new(target, "levels", levels);
+    json_object_set_new(target, "standins", stand_ins);
+}
+
+void instances_add(json_t *target, const struct why_at *at, const struct policy_target *t)
+{
+    enum { SHOWN_MAX = 256 };
+    struct traffic_candidate found[SHOWN_MAX];
+    struct traffic_places places = {0};
+    struct traffic_ask ask = instances_ask(at, t);
+    struct traffic *fresh =
+        traffic_new(at->shared, 1); /* nothing is in flight: only who may be chosen matters */
+    size_t n = fresh ? traffic_candidates(fresh, &ask, &places, found, SHOWN_MAX) : 0;
+    n = n < SHOWN_MAX ? n : SHOWN_MAX;
+    json_t *in = json_array(), *out = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(found[i].is_used ? in : out,
+                              endpoint_of(at, &found[i], &ask.settings->locality));
+    json_object_set_new(target, "endpoints", in);
+    json_object_set_new(target, "excluded", out);
+    add_places(target, &ask, &places);
+    traffic_free(fresh);
+}

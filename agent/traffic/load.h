@@ -1,0 +1,55 @@
+/* What one worker knows of one endpoint: requests in flight, how fast it answers, since when it has been well. Kept by what the
+ * endpoint is (node and service), so that it lives on over views; for as long as somebody refers to it.
+ *
+ * The latency is a Peak EWMA, as in Finagle's PeakEwma: it rises at once to a higher measurement, moves towards lower ones by the share
+ * of `decay` that has passed since the last one, and falls to 1/e in `decay` while there are none, so that who was slow is
+ * asked again one day. No clock; one worker's. */
+#ifndef TRAFFIC_LOAD_H
+#define TRAFFIC_LOAD_H
+
+#include "discovery/view.h"
+
+enum {
+    LOAD_UNKNOWN_US = 30000, /* counted for an endpoint whose first answer has not come yet */
+    LOAD_PENALTY_US =
+        1000000, /* counted for a try that was refused (429, 503) or could not be made: being fast at it attracts nothing */
+    LOAD_COLD_MIN_PPM = 100000, /* the share at which a slow start begins (Envoy's min_weight_percent) */
+};
+
+struct load {
+    struct load *next; /* in its bucket */
+    uint64_t hash;
+    struct node_id node; /* zeros: on this host */
+    char service[SERVICE_NAME_MAX + 1];
+    uint32_t refs; /* of groups, and one of each request in flight */
+    uint32_t outstanding;
+    double latency_us; /* at `stamp`; 0: nothing is known */
+    mono_ms stamp;
+    uint64_t decay_ms;
+    mono_ms well_since; /* 0: since before it was first looked at, or not well */
+    bool is_well;
+};
+struct loads {
+    struct load **bucket;
+    size_t count, cap; /* cap: a power of two, or 0 */
+};
+
+/* Finds, or makes, and refers to it. NULL: no memory. */
+struct load *load_ref(struct loads *all, const struct view_endpoint *e);
+void load_unref(struct loads *all, struct load *l);
+struct load *load_find(const struct loads *all, const struct view_endpoint *e); /* NULL: none */
+void loads_fini(struct loads *all); /* frees what is still referred to as well */
+
+/* A try took so long; or is to be counted so. */
+void load_observe(struct load *l, double us, mono_ms now);
+double load_latency_us(const struct load *l, mono_ms now); /* 0: nothing is known */
+/* The cost of one more request: expected latency x (requests in flight + 1). 0 for one that nobody has asked yet, or not for very long: it is worth
+ * a try. */
+double load_cost(const struct load *l, mono_ms now);
+/* Whether it is healthy, as a view of `now` says. One that becomes so is new; not so one that was when it was first looked at
+ * by somebody who knew nothing of its service (`is_first`). */
+void load_judge(struct load *l, bool is_well, bool is_first, mono_ms now);
+/* The share of what it would get that a new endpoint does, rising from LOAD_COLD_MIN_PPM to 1000000 over slow_start_ms. */
+uint32_t load_warmth_ppm(const struct load *l, uint64_t slow_start_ms, mono_ms now);
+
+#endif
