@@ -13,6 +13,7 @@ static const char retrying[] =
     "    unmatched: audit\n"
     "    timeouts: {connect: 1s, request: 10s, perTry: 2s}\n"
     "    limits: {replayBody: 16B}\n"
+    "    outlierDetection: {consecutive5xx: 0, successRate: {below: 0%}}\n" /* who fails stays to be chosen */
     "    retry: {attempts: 2, on: [connect-failure, refused-stream, \"502\", \"503\", \"504\", \"429\"],\n"
     "            backoff: {base: 20ms, max: 30ms}, budget: {percent: 100, minPerSecond: 1000}}\n"
     "    routes:\n"
