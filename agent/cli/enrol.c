@@ -240,12 +240,14 @@ static int enrol_request(int argc, char **argv)
     enum err e = request_text(&text, data, node, &l, &id, &why);
     if (e == ERR_OK)
         e = write_text(&text, out, force, &why);
-    if (e == ERR_OK && strcmp(out, "-") != 0)
+    if (e == ERR_OK && strcmp(out, "-") != 0) {
         printf("Wrote %s: node %s asks with the key %s.\nHave it signed (starling enrol sign), tell its key "
                "to who signs "
                "it, and start with what comes back:\n  starling agent --data %s --node %s --credential FILE "
-               "--seed HOST:PORT\n",
+               "--seed HOST:PORT",
                out, node, node_id_text(&id, key), data, node);
+        limits_print_start(l.service, l.service_count);
+    }
     buf_fini(&text);
     return args_end(&cmd, e, &why);
 }
@@ -317,7 +319,8 @@ static enum err check_wish(const struct request *r, const struct sign_options *o
         if (g.service_count ? grant_allows(&g, r->service[i]) && (!any || bytes_eq_str(g.service[0], "*"))
                             : !any)
             continue;
-        buf_addf(why, "the host asks for the service %.*s; say --service to allow it", (int)r->service[i].len,
+        buf_addf(why, "the host asks for the service %.*s; allow it by --service %.*s",
+                 (int)r->service[i].len, (const char *)r->service[i].at, (int)r->service[i].len,
                  (const char *)r->service[i].at);
         return ERR_DENIED;
     }

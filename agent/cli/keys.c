@@ -243,6 +243,8 @@ enum err keys_load(struct sign_key *out, const char *what, const struct keys_pla
     enum err err = path_of(path, what, place, why);
     if (!err)
         err = file_read_secret(&text, path, KEY_TEXT_MAX, why);
+    if (err == ERR_NOT_FOUND && !place->key_file)
+        buf_addf(why, "; --ca is one signer's folder, with a %s.key in it: name another file by --key", what);
     if (!err)
         err = key_of_text(out, buf_bytes(&text), what, path, place->passphrase_file, why);
     secret_fini(&text);

@@ -1,5 +1,7 @@
 #include "cli/limits.h"
 
+#include <stdio.h>
+
 #include <string.h>
 
 /* Calls `each` for every piece between commas of every value. ARGS_GO, or the exit status of the first
@@ -98,4 +100,13 @@ enum err limits_check_key(const struct root *root, const struct sign_key *enrol,
         return ERR_EXPIRED;
     }
     return ERR_OK;
+}
+
+void limits_print_start(const struct bytes *service, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct bytes name = bytes_eq_str(service[i], "*") ? bytes_str("NAME") : service[i];
+        printf(" --service %.*s=PORT", (int)name.len, (const char *)name.at);
+    }
+    puts("\n(--caller NAME=uid:USER instead, for a service that runs there only to call others)");
 }

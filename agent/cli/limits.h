@@ -19,4 +19,7 @@ int limits_read(const struct args_command *cmd, const struct args_list *services
 must_check enum err limits_check_key(const struct root *root, const struct sign_key *enrol, wall_s now,
                                      struct buf *why);
 
+/* What a host of these services adds to the command that starts its agent: " --service web=PORT" for each. */
+void limits_print_start(const struct bytes *service, size_t count);
+
 #endif

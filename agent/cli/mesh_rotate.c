@@ -80,7 +80,10 @@ static enum err read_key(struct ceremony *c, const char *text, struct node_id *o
     if (strncmp(text, "ed25519:", 8) == 0)
         return node_id_parse(out, text) == ERR_OK
                    ? ERR_OK
-                   : refuse(c, ERR_INVALID, "\"%s\" is not a public key", text);
+                   : refuse(c, ERR_INVALID,
+                            "\"%s\" is not a public key: ed25519: and 64 hex digits, as `mesh key show` "
+                            "prints, or a file with that",
+                            text);
     enum err err = file_read(&file, text, KEY_LINE_MAX, &c->why);
     while (!err && file.len && (file.at[file.len - 1] == '\n' || file.at[file.len - 1] == ' '))
         file.len--;
@@ -222,8 +225,10 @@ static enum err check_role(struct ceremony *c, const char *name, const struct ro
 {
     if (r->count >= 1 && r->threshold <= r->count)
         return ERR_OK;
-    buf_addf(&c->why, "%s would have %zu keys and need %zu signatures; add keys, or lower it by --threshold",
-             name, r->count, r->threshold);
+    buf_addf(
+        &c->why,
+        "%s would have %zu key%s and need %zu signatures; --add keys, or lower that by --threshold %s=NUMBER",
+        name, r->count, r->count == 1 ? "" : "s", r->threshold, name);
     return ERR_INVALID;
 }
 

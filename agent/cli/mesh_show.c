@@ -22,7 +22,8 @@ static enum err from_file(struct shown *s, const char *path)
     struct refusal why = {0};
     enum err err = file_read(&s->bytes, path, ROOT_BYTES_MAX, &s->why);
     if (!err && (err = root_read(&s->root, buf_bytes(&s->bytes), &why)) != ERR_OK)
-        buf_addf(&s->why, "%s: not a root: %s: %s", path, why.field, why.reason);
+        buf_addf(&s->why, "%s: not a root (root.trust, or what `mesh rotate` wrote): %s: %s", path, why.field,
+                 why.reason);
     if (!err && s->before_file)
         err = keys_root(&s->before, &s->before_bytes, NULL, s->before_file, &s->why);
     s->has_before = !err && s->before_file;

@@ -52,7 +52,8 @@ static enum err load_previous(struct signing *s, const char *file)
         return e;
     e = bundle_open(&s->previous, &s->previous_policy, &s->root, buf_bytes(&s->previous_bytes), &c);
     if (e != ERR_OK)
-        buf_addf(&s->why, "--previous is not a bundle of this mesh: %s", buf_str(&c.text));
+        buf_addf(&s->why, "what is given as the one before is not a bundle of this mesh: %s",
+                 buf_str(&c.text));
     s->has_previous = e == ERR_OK;
     buf_fini(&c.text);
     return e;

@@ -65,6 +65,10 @@ static int read_limits(struct grant *g)
         return args_usage(
             &command, "--node: \"%s\" is not a node name, nor the beginning of one and '*', as in 'web-*'",
             node);
+    if (ttl > GRANT_LIFE_MAX_S)
+        return args_usage(&command, "--ttl: no token enrols hosts for more than 400 days");
+    if (credential_life > CREDENTIAL_LIFE_MAX_S)
+        return args_usage(&command, "--credential-life: no credential lives for more than 400 days");
     return ARGS_GO;
 }
 
@@ -140,8 +144,9 @@ static void report_text(const struct grant *g)
                (const char *)g->labels.at[i].value.at);
     printf("\n  enrols    until %s; each host is then a member for %lld h\n\n"
            "Whoever holds it can enrol such hosts until then: keep it secret. Next, on each of them:\n"
-           "  starling agent --data DIR --token %s --seed HOST:PORT\n",
+           "  starling agent --data DIR --token %s --seed HOST:PORT",
            wall_text(g->expires, until), (long long)(g->credential_life / 3600), out_file);
+    limits_print_start(g->service, g->service_count);
 }
 
 static enum err read_roots(struct buf file[], struct buf *why)

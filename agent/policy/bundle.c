@@ -101,6 +101,26 @@ static struct signers signers_of(const struct root *root, struct bytes part)
     return (struct signers){ENVELOPE_PART, d ? &d->role : NULL, d};
 }
 
+/* Which there are: the name was misspelt, or the root is too old. */
+static enum err no_such_part(const struct root *root, struct bytes part, struct complaints *c)
+{
+    struct buf names = {0};
+    if (bytes_eq_str(part, OVERLAY_DELEGATION))
+        return refused(
+            c, ERR_DENIED,
+            "the root delegates no such part: `" OVERLAY_DELEGATION
+            "` is the name of those who sign overlays (`starling overlay sign`), and signs no policy");
+    for (size_t i = 0; i < root->delegation_count; i++)
+        if (!bytes_eq_str(root->delegation[i].name, OVERLAY_DELEGATION))
+            buf_addf(&names, "%s`%.*s`", names.len ? ", " : ": it delegates ",
+                     (int)root->delegation[i].name.len, (const char *)root->delegation[i].name.at);
+    complain(c, NULL, "the root of epoch %llu delegates no such part as `%.*s`%s",
+             (unsigned long long)root->epoch, (int)part.len, (const char *)part.at,
+             names.len ? buf_str(&names) : ", nor any other: `starling mesh rotate --delegate` does");
+    buf_fini(&names);
+    return ERR_DENIED;
+}
+
 /* Its first element, which says by whom the rest is to be signed, is all that is read of a body before that is known. */
 static enum err find_signers(struct signers *out, const struct root *root, const struct envelope *e,
                              struct complaints *c)
@@ -280,7 +300,7 @@ must_check enum err bundle_sign_as(struct buf *out, const struct root *root, con
     struct policy *p = NULL;
     struct signers by = signers_of(root, w->part);
     if (!by.role)
-        return refused(c, ERR_DENIED, "this mesh's root delegates no such part");
+        return no_such_part(root, w->part, c);
     enum err e = compile_and_test(&p, &by, w, c);
     if (e == ERR_OK)
         e = check_text(p, root->mesh, w->part, policy_version(p), c);

@@ -367,11 +367,30 @@ static void compile_roots(struct compile *k, struct yaml_doc *const *doc)
     compile_warnings(k, services, intentions);
 }
 
+/* The other kind of file, which would be misread key by key. */
+static enum err check_kind(struct compile *k, size_t i, const struct yaml_node *root)
+{
+    bool is_overlay = k->src[i].is_overlay, is_other = false;
+    if (root->kind == YAML_MAP)
+        is_other = is_overlay ? yaml_get(root, "policy") && !yaml_get(root, "overlay")
+                              : yaml_get(root, "overlay") && !yaml_get(root, "policy");
+    if (!is_other)
+        return ERR_OK;
+    complain_of(k->c, CODE_UNKNOWN_KEY, root, "%s",
+                is_overlay
+                    ? "this is a policy, where an overlay belongs: `starling policy` has its commands"
+                    : "this is a break-glass overlay, where a policy belongs: `starling overlay` has its "
+                      "commands");
+    return ERR_INVALID;
+}
+
 static enum err parse_all(struct compile *k, struct yaml_doc **doc)
 {
     enum err e = ERR_OK;
     for (size_t i = 0; i < k->src_count && e != ERR_NOMEM; i++) {
         enum err one = yaml_parse_source(&doc[i], k->src[i].text, (uint32_t)i, k->c);
+        if (one == ERR_OK)
+            one = check_kind(k, i, yaml_root(doc[i]));
         e = one == ERR_OK ? e : one == ERR_NOMEM ? ERR_NOMEM : ERR_INVALID;
     }
     return e;

@@ -42,7 +42,7 @@ overlay() { # VERSION SERVICE
 overlay 1 cart
 refused 'not among those that may break glass' "$starling" overlay sign "$T/night.yaml" --ca "$T/ca" -o "$T/x.overlay"
 printf 'policy: v1\nmesh: shop.example\npart: break-glass\nversion: 1\nservices: {cart-x: {protocol: http}}\n' >"$T/part.yaml"
-refused 'delegates no such part' "$starling" policy sign "$T/part.yaml" --ca "$T/t1" --part break-glass -o "$T/x.bundle"
+refused 'delegates no such part: .break-glass. is the name of those who sign overlays (.starling overlay sign.)' "$starling" policy sign "$T/part.yaml" --ca "$T/t1" --part break-glass -o "$T/x.bundle"
 overlay 1 db
 refused 'night.yaml:7:.*db' "$starling" overlay sign "$T/night.yaml" --ca "$T/t1" -o "$T/x.overlay"
 

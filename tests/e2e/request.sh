@@ -14,6 +14,7 @@ agent a 7000
 eventually 10 all_alive 1 a
 "$starling" enrol request --data "$T/h/data" --node h --service web,cart --label rack=7 -o h.request >out
 key=$(grep -o 'ed25519:[0-9a-f]*' out)
+grep -q -- '--seed HOST:PORT --service web=PORT --service cart=PORT$' out || { cat out; fail "the command to start with is not whole"; }
 [ "$(stat -c %a "$T/h/data/identity.key.asked")" = 600 ] || fail "the host's key can be read by others"
 "$starling" enrol request --data "$T/h/data" --node h --service web,cart --label rack=7 -o again.request | grep -q "$key" || fail "asked again, it has other keys"
 ! grep -qF "$(cut -d' ' -f3 "$T/h/data/identity.key.asked")" h.request || fail "the request holds the private key"
@@ -30,7 +31,7 @@ refuses '400 days' "$starling" enrol sign h.request --ca ca --life 401d -o h.cre
 head -c 200 h.request >cut.request
 refuses 'is no request' "$starling" enrol sign cut.request --ca ca -o h.credential
 "$starling" enrol request --data "$T/any/data" --node any --service '*' -o any.request >/dev/null
-refuses 'say --service to allow it' "$starling" enrol sign any.request --ca ca -o h.credential
+refuses 'allow it by --service \*' "$starling" enrol sign any.request --ca ca -o h.credential
 [ ! -e h.credential ] || fail "a refused command has signed"
 "$starling" enrol sign h.request --ca ca --expect "$key" --label zone=eu-1a --life 2h -o h.credential >/dev/null
 "$starling" enrol sign any.request --ca ca --service '*' -o any.credential >/dev/null

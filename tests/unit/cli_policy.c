@@ -216,7 +216,7 @@ static void a_lower_version_is_not_signed_and_the_difference_is_shown_B24(void *
                      EXIT_REFUSED);
     assert_int_equal(POLICY("sign", "@/v6.yaml", "--ca", "@/ca", "--previous", "@/v6.yaml", "-o", "@/x"),
                      EXIT_REFUSED);
-    expect_complained("--previous is not a bundle of this mesh");
+    expect_complained("what is given as the one before is not a bundle of this mesh");
     assert_false(exists("x"));
 }
 

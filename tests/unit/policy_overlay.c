@@ -67,7 +67,7 @@ static void an_overlay_says_nothing_but_narrow_intentions(void **state)
     expect_of(GOOD "services: {cart: {protocol: http}}\n", "o.yaml:8:1: unknown key `services`");
     expect_of(GOOD "revoke: []\n", "unknown key `revoke`");
     expect_of(GOOD "defaults: {unmatched: audit}\n", "unknown key `defaults`");
-    expect_of("policy: v1\nmesh: shop.example\nversion: 1\n", "unknown key `policy`");
+    expect_of("policy: v1\nmesh: shop.example\nversion: 1\n", "this is a policy, where an overlay belongs");
 }
 
 static void an_overlay_is_small(void **state)
