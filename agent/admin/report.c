@@ -3,6 +3,7 @@
 #include "admin/overlays.h"
 #include "admin/publishing.h"
 #include "admin/why.h"
+#include "policy/words.h"
 
 json_t *json_of_id(const struct node_id *id)
 {
@@ -138,6 +139,26 @@ static void warn_of_reach(json_t *list, const struct control *c)
     buf_fini(&names);
 }
 
+/* Disturbances on purpose: who wonders about errors must come upon them. */
+static void warn_of_faults(json_t *list, const struct view *v, wall_s now)
+{
+    enum { NAMED_MAX = 3 };
+    const struct policy_fault *f;
+    size_t cursor = 0, on = 0;
+    while (v && v->policy && (f = policy_fault_next(v->policy, &cursor))) {
+        struct buf until = {0};
+        if (view_wall(v, now) >= f->until || on++ >= NAMED_MAX)
+            continue;
+        words_time(&until, f->until);
+        json_array_append_new(list, json_sprintf("fault %s of the policy disturbs calls of %s until %s",
+                                                 f->name, policy_service_name(f->to), buf_str(&until)));
+        buf_fini(&until);
+    }
+    if (on > NAMED_MAX)
+        json_array_append_new(list,
+                              json_sprintf("%d more faults of the policy are on", (int)(on - NAMED_MAX)));
+}
+
 static void warn_of_revocation(json_t *list, const struct control *c)
 {
     struct buf why = {0};
@@ -192,6 +213,7 @@ static json_t *warnings_of(const struct control *c)
     warn_of_root(list, c, now);
     warn_of_parts(list, c);
     overlays_warn(list, c);
+    warn_of_faults(list, control_view(c), now);
     warn_of_silence(list, c);
     warn_of_reach(list, c);
     if (gossip_is_yielding(control_gossip(c)))
@@ -485,7 +507,7 @@ json_t *report_why(const struct control *c, const json_t *request, struct buf *t
                               .own = &control_identity(c)->credential_open,
                               .node = control_config(c)->node,
                               .places = places.policy ? &places : NULL,
-                              .now = (wall_s)(net_wall_ms() / 1000),
+                              .now = view_wall(control_view(c), (wall_s)(net_wall_ms() / 1000)),
                               .shared = control_traffic(c),
                               .mono = control_mono(c)};
     json_t *o = why_answer(&at, request, told), *policy = publishing_head(f);

@@ -4,6 +4,7 @@
 
 #include "admin/explain.h"
 #include "admin/instances.h"
+#include "exchange/fault.h"
 #include "http/h1.h"
 
 json_t *json_of_text(struct bytes b)
@@ -141,7 +142,8 @@ static bool read_question(struct question *k, const struct why_at *at, const jso
     k->ask = (struct exchange_ask){.protocol = is_tcp ? PROTOCOL_TCP : PROTOCOL_HTTP,
                                    .caller = bytes_str(text_in(q, "from")),
                                    .service = is_tcp ? to : k->head.authority,
-                                   .vouch = at->own};
+                                   .vouch = at->own,
+                                   .wall_now = at->now};
     if (at->offline && !is_tcp)
         ask_in_its_protocol(k, at->view);
     return true;
@@ -230,6 +232,16 @@ static bool lacks_endpoint(const struct why_at *at, const struct policy_route *r
     return lacking > 0 && (!all || lacking == wanted);
 }
 
+/* A fault that spares no request answers before anybody else is asked; one that spares some is told as `fault` only. */
+static bool is_answered_by_fault(const struct why_at *at, const struct decision *d,
+                                 struct exchange_refusal *r)
+{
+    if (!d->fault || d->fault->abort_ppm < POLICY_PPM)
+        return false;
+    *r = fault_refusal(d->fault, at->view->policy_version);
+    return true;
+}
+
 /* Somebody is looked for before the caller's identity is: who is not believed either is told so only where there is an
  * instance that would not believe it. */
 static bool finds_nobody(const struct why_at *at, const struct decision *d, const struct policy_target *only,
@@ -292,7 +304,7 @@ static json_t *answer(const struct why_at *at, const struct question *k)
     struct policy_request rq = decide_request(k->ask.caller, head, space);
     const struct policy_target *only = only_target(d.route, &rq);
     json_t *targets = targets_of(at, d.route);
-    bool lacks = finds_nobody(at, &d, only, &none);
+    bool lacks = is_answered_by_fault(at, &d, &none) || finds_nobody(at, &d, only, &none);
     add_decision(o, &d);
     add_refusal(o, lacks ? &none : !d.allowed ? &d.refusal : NULL, http);
     add_subsets(o, targets, &d, only);

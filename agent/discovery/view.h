@@ -63,6 +63,11 @@ struct view {
     wall_s time_least;   /* expiry is judged by the clock, but by no time before this one */
     void *blocks;        /* what the slices point into */
 };
+/* The time by which ends are judged, of the host's clock and time_least. */
+static inline wall_s view_wall(const struct view *v, wall_s clock)
+{
+    return clock > v->time_least ? clock : v->time_least;
+}
 struct view *view_ref(struct view *v);
 void view_unref(struct view *v);
 const struct view_service *view_service(const struct view *v, struct bytes name);

@@ -148,7 +148,8 @@ void decide_near(struct decision *d, const struct view *v, const struct exchange
     const struct policy_target *t = policy_route_choose(d->route, &rq, ask->dice);
     d->service = t->service;
     d->subset = t->subset;
-    judge(d, v, &rq);
+    if (judge(d, v, &rq) && policy_service_has_faults(d->asked))
+        d->fault = policy_fault_of(d->asked, &rq, ask->wall_now);
 }
 
 static bool identify(struct decision *d, const struct view *v, const struct exchange_ask *ask)

@@ -18,6 +18,8 @@ struct decision {
     const struct policy_route
         *route; /* far: NULL also where nothing is done by it (policy_far_wants_route()) */
     struct policy_verdict verdict;
+    const struct policy_fault
+        *fault; /* near, of an allowed request: what disturbs it by chance; NULL: nothing */
 };
 /* Service, route, target, intention, as the near agent sees them. */
 void decide_near(struct decision *d, const struct view *v, const struct exchange_ask *ask,

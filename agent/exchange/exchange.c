@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exchange/fault.h"
 #include "exchange/guard.h"
 #include "exchange/inner.h"
 #include "exchange/times.h"
@@ -89,12 +90,20 @@ static void detach(struct side **s, bool clean)
     side->ops->finish(side, clean);
 }
 
+void exchange_flag_once(struct exchange *x, enum exchange_flag f)
+{
+    if (x->facts.flag == FLAG_NONE)
+        x->facts.flag = f;
+}
+
 void exchange_finish(struct exchange *x)
 {
     bool clean = x->ended[FROM_FRONT] && x->ended[FROM_BACK];
     exchange_move(x, EXCHANGE_OVER);
     x->facts.ended_us = x->now_us;
     x->facts.cut |= !clean && !x->facts.refused_afar && x->facts.flag == FLAG_NONE;
+    if (x->facts.delayed)
+        exchange_flag_once(x, FLAG_DI);
     tries_leave(x);
     guard_leave(x);
     detach(&x->back, clean);
@@ -105,7 +114,10 @@ void exchange_finish(struct exchange *x)
 
 void exchange_resume(struct exchange *x)
 {
-    tries_resume(x);
+    if (x->last)
+        tries_resume(x);
+    else
+        fault_over(x); /* nobody has been tried yet */
 }
 
 void exchange_drop_back(struct exchange *x)
@@ -130,12 +142,6 @@ void exchange_fini(struct exchange *x)
 }
 
 /* --- refusing ------------------------------------------------------------------------------ */
-
-void exchange_flag_once(struct exchange *x, enum exchange_flag f)
-{
-    if (x->facts.flag == FLAG_NONE)
-        x->facts.flag = f;
-}
 
 void exchange_refuse(struct exchange *x, const struct exchange_refusal *r)
 {
@@ -214,7 +220,11 @@ static void start_near(struct exchange *x, const struct exchange_ask *ask, mono_
     note_edits(x, &d);
     x->connect_ms = clamp_ms(d.route->timeouts.connect_ms, CONNECT_MS_MAX);
     times_begin_near(x, now);
-    if (!exchange_is_http(x) || guard_head(x))
+    if (exchange_is_http(x) && !guard_head(x))
+        return;
+    if (d.fault)
+        fault_begin(x, d.fault, ask->dice);
+    else
         tries_begin_near(x);
 }
 

@@ -12,6 +12,7 @@
  *                   ^   |              |  (it failed, and is tried again: tries.h)
  *                   |   +--> PAUSING <-+
  *                   +-----------+               any state --refused, lost, late--> OVER
+ *                                               NEW --held up by a fault (fault.h)--> PAUSING
  *
  * A side's functions are called from inside the exchange_* functions. They may store and mark, but must not
  * call back into any exchange. After `finish` the exchange has forgotten the side. Time comes in as `now_us` of the monotonic clock with
@@ -69,14 +70,15 @@ struct exchange_ask {
     uint8_t hops;         /* agents this request has passed */
     /* Whose credential must allow the caller: the peer's (far), our own (near); NULL: none does. */
     const struct credential *vouch;
-    uint64_t dice; /* uniform 64 bits, for the weighted split of a route that is not sticky */
+    wall_s wall_now; /* near: for the ends of faults; need not be told where the policy has none */
+    uint64_t dice;   /* uniform 64 bits, for the weighted split of a route that is not sticky */
 };
 
 enum exchange_state {
     EXCHANGE_NEW,
     EXCHANGE_SEEKING,   /* wants a back side */
     EXCHANGE_SENDING,   /* has one, which has not answered */
-    EXCHANGE_PAUSING,   /* until resume_at: before a retry; no back side */
+    EXCHANGE_PAUSING,   /* until resume_at: before a retry, or held up by a fault; no back side */
     EXCHANGE_ANSWERING, /* the answer, or a tcp connection, has begun: nothing is tried again */
     EXCHANGE_OVER
 };
@@ -122,12 +124,14 @@ struct exchange {
     mono_us try_us;                   /* when it began */
     uint64_t dice;                    /* for the jitter of pauses */
     mono_ms resume_at;                /* PAUSING: when the pause is over */
-    uint64_t per_try_ms;              /* 0: as long as all of it */
-    mono_ms try_by;                   /* SENDING: when it has lasted long enough; NEVER */
-    unsigned retries;                 /* made */
-    bool continued;                   /* its client has been told 100 */
-    mono_ms deadline;                 /* of the whole request; NEVER: none */
-    mono_ms end_by;                   /* of the stream, whatever it does; NEVER: none */
+    const struct policy_fault
+        *aborts_by;      /* ... before the first try: what answers then; NULL: nothing does */
+    uint64_t per_try_ms; /* 0: as long as all of it */
+    mono_ms try_by;      /* SENDING: when it has lasted long enough; NEVER */
+    unsigned retries;    /* made */
+    bool continued;      /* its client has been told 100 */
+    mono_ms deadline;    /* of the whole request; NEVER: none */
+    mono_ms end_by;      /* of the stream, whatever it does; NEVER: none */
     /* Silence: whether anything has stirred since it was last looked at. */
     uint64_t stirs, looked_stirs; /* heads and pieces of bodies, both ways */
     mono_ms look_at, stirred_at;

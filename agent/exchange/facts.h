@@ -22,7 +22,9 @@
     X(UPE, "UPE", "the endpoint broke the protocol")                                                         \
     X(DC, "DC", "the client ended the connection")                                                           \
     X(DPE, "DPE", "the client broke the protocol")                                                           \
-    X(UAEX, "UAEX", "refused by policy")
+    X(UAEX, "UAEX", "refused by policy")                                                                     \
+    X(FI, "FI", "answered by a fault of the policy")                                                         \
+    X(DI, "DI", "held up by a fault of the policy, then as the application answered")
 
 enum exchange_flag {
 #define X(name, text, words) FLAG_##name,
@@ -96,6 +98,8 @@ struct facts {
     enum retry_cause wish_cause;
     bool failover;                 /* the endpoint is of a service that stands in for the one asked for */
     bool panic;                    /* too few were healthy: one that is not may have been chosen */
+    char fault[FACT_NAME_MAX];     /* "" none disturbed it */
+    bool delayed, aborted;         /* ... by which of its means */
     struct node_id endpoint;       /* whose; zero when none was chosen or local */
     struct bundle_id policy;       /* by which it was decided; version 0: there was none */
     uint64_t bytes_up, bytes_down; /* of bodies */

@@ -21,7 +21,7 @@
     X(ENCRYPTION_OFF, "encryption-off", false)                                                               \
     X(ENCRYPTION_PERMISSIVE, "encryption-permissive", false)                                                 \
     X(FAILOVER, "failover", false)                                                                           \
-    X(FAULT, "fault", false)                                                                                 \
+    X(FAULT, "fault", true)                                                                                  \
     X(GRPC, "grpc", false)                                                                                   \
     X(HTTP2, "http2", false)                                                                                 \
     X(LIMITS, "limits", false)                                                                               \

@@ -193,6 +193,16 @@ const struct policy_egress *policy_egress_next(const struct policy *p, size_t *c
     return *cursor < p->egress_count ? &p->egress[(*cursor)++] : NULL;
 }
 
+bool policy_has_faults(const struct policy *p)
+{
+    return p->fault_count > 0;
+}
+
+bool policy_service_has_faults(const struct policy_service *s)
+{
+    return s->fault_count > 0;
+}
+
 static bool egress_is_from(const struct policy_egress *e, struct bytes caller)
 {
     for (size_t i = 0; i < e->from_count; i++)

@@ -194,6 +194,9 @@ bool policy_has_rate_limits(const struct policy_service *s);
 const struct policy_rate_limit *policy_rate_limit_next(const struct policy_service *s,
                                                        const struct policy_route *r, size_t *cursor);
 const struct policy_fault *policy_fault_next(const struct policy *p, size_t *cursor);
+/* Need one look for faults at all? Of any service; of this one. */
+bool policy_has_faults(const struct policy *p);
+bool policy_service_has_faults(const struct policy_service *s);
 /* The first fault that is on for this request at `now` (before its `until`); NULL: none. The percentages are
  * the caller's to throw for. */
 const struct policy_fault *policy_fault_of(const struct policy_service *s, const struct policy_request *rq,

@@ -68,7 +68,10 @@ struct flow *flow_new(struct worker *w, enum exchange_role role, struct side *fr
 
 void flow_start(struct flow *f, struct exchange_ask *ask, struct http_head *request_take)
 {
+    const struct view *v = f->x.view;
     ask->dice = rng_u64(&f->w->rng);
+    if (v->policy && policy_has_faults(v->policy))
+        ask->wall_now = view_wall(v, (wall_s)(net_wall_ms() / 1000));
     exchange_start(&f->x, ask, request_take, worker_now(f->w));
 }
 

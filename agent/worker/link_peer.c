@@ -161,7 +161,7 @@ void link_cut(struct link_peer *l, bool politely)
 static wall_s wall_now(const struct link_peer *l)
 {
     wall_s clock = (wall_s)(net_wall_ms() / 1000);
-    return clock > l->w->view->time_least ? clock : l->w->view->time_least;
+    return view_wall(l->w->view, clock);
 }
 
 enum err link_verify_credential(void *arg, struct bytes credential, const uint8_t noise_key[32],

@@ -251,6 +251,22 @@ void observe_panics(struct worker *w)
     }
 }
 
+static void record_fault(struct worker *w, const struct facts *f)
+{
+    const struct {
+        bool happened;
+        const char *kind;
+    } kinds[] = {{f->delayed, "delay"}, {f->aborted, "abort"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct metric_label labels[] = {{"fault", bytes_str(f->fault)}, {"kind", bytes_str(kinds[i].kind)}};
+        if (kinds[i].happened)
+            metric_add(metric_counter(w->metrics, "starling_faults_total",
+                                      "Requests and TCP connections that a fault of the policy disturbed.",
+                                      labels, 2),
+                       1);
+    }
+}
+
 void observe_facts(struct worker *w, const struct facts *f)
 {
     tally_facts(&w->tally, f);
@@ -268,6 +284,8 @@ void observe_facts(struct worker *w, const struct facts *f)
         record_outliers(w, f);
     if (f->panic || f->failover)
         count_unusual(w, f);
+    if (f->fault[0])
+        record_fault(w, f);
     if (f->audit_rule[0])
         record_audit(w, f);
     if (f->by_overlay)

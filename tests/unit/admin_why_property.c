@@ -11,7 +11,7 @@
 #include "policy/words.h"
 #include "policy_model.h"
 
-enum { POLICIES = 2000, QUESTIONS = 40, NOW = 1000 };
+enum { POLICIES = 3000, QUESTIONS = 40, NOW = 1000 };
 
 /* -- a front that listens to nothing ---------------------------------------------------------------- */
 
@@ -127,9 +127,12 @@ static void play(struct world *w, const struct question *q, uint64_t dice, struc
                                .caller = bytes_str(q->caller),
                                .service = bytes_str(services[q->to]),
                                .vouch = &w->own,
+                               .wall_now = 1,
                                .dice = dice};
     exchange_init(&o->near, EXCHANGE_NEAR, w->near, w->traffic, &front[0], &w->news, 0);
     exchange_start(&o->near, &ask, http ? &head[0] : NULL, NOW);
+    if (o->near.state == EXCHANGE_PAUSING)
+        exchange_tick(&o->near, o->near.resume_at);
     o->near_over = o->near.state == EXCHANGE_OVER;
     exchange_init(&o->far, EXCHANGE_FAR, w->far, w->traffic, &front[1], &w->news, 0);
     if (!o->near_over)
@@ -143,7 +146,7 @@ static void play(struct world *w, const struct question *q, uint64_t dice, struc
 
 static json_t *ask_why(struct world *w, const struct question *q)
 {
-    struct why_at at = {.view = w->near, .own = &w->own, .node = "near"};
+    struct why_at at = {.view = w->near, .own = &w->own, .node = "near", .now = 1};
     struct buf told = {0};
     json_t *k = json_pack("{s:s, s:s}", "from", q->caller, "to", services[q->to]);
     if (q->to != 2) {
@@ -206,7 +209,8 @@ static void compare_route(const json_t *o, const struct outcome *is)
 }
 
 struct seen {
-    size_t allowed, denied, unvouched, no_route, no_endpoint, audited, stuck, rewritten, edited;
+    size_t allowed, denied, unvouched, no_route, no_endpoint, audited, stuck, rewritten, edited, aborted,
+        delayed;
 };
 
 /* What the application was asked, against what `why` says that it would be. */
@@ -231,22 +235,24 @@ static void compare(const json_t *o, const struct question *q, const struct outc
     const char *flag = exchange_flag_text(f->flag);
     bool allowed = strcmp(said_of(o, "decision"), "allow") == 0,
          audited = json_is_true(json_object_get(o, "audited"));
-    bool no_endpoint = is->near_over && f->status == 503,
+    bool no_endpoint = is->near_over && f->status == 503, aborted = is->near.facts.aborted,
          unvouched = strcmp(said_of(o, "rule"), "identity") == 0;
-    assert_true(allowed == ((no_endpoint && !unvouched) || !(is->near_over || is->far_over)));
+    assert_true(allowed == (((no_endpoint || aborted) && !unvouched) || !(is->near_over || is->far_over)));
     assert_string_equal(said_of(o, "route"), is->near.facts.route);
-    if (f->rule[0] && !(no_endpoint && unvouched))
+    if (f->rule[0] && !((no_endpoint || aborted) && unvouched))
         assert_string_equal(said_of(o, "rule"), f->rule);
     if (is->near.facts.rule[0])
         assert_string_equal(audited ? said_of(o, "audit_rule") : "", is->near.facts.audit_rule);
     if (no_endpoint && unvouched) /* which of both is told depends on the share */
         assert_true(json_array_size(json_object_get(target_of(o, is->near.subset), "endpoints")) == 0);
-    else if (!allowed || no_endpoint) {
+    else if (!allowed || no_endpoint || aborted) {
         assert_int_equal(json_integer_value(json_object_get(o, "status")), f->status);
         assert_string_equal(said_of(o, "flag"), flag);
     }
-    if (allowed)
+    if (allowed && !aborted)
         compare_route(o, is);
+    if (*said_of(o, "route") && is->near.facts.flag != FLAG_UAEX)
+        assert_string_equal(said_of(json_object_get(o, "fault"), "name"), is->near.facts.fault);
     if (is->far.back)
         compare_edits(o, q, n);
     n->allowed += allowed;
@@ -255,6 +261,8 @@ static void compare(const json_t *o, const struct question *q, const struct outc
     n->denied += is->near_over && f->flag == FLAG_UAEX;
     n->unvouched += unvouched;
     n->audited += audited;
+    n->aborted += aborted;
+    n->delayed += is->near.facts.delayed;
     n->stuck += allowed && json_is_string(json_object_get(json_object_get(o, "sticky"), "subset"));
 }
 
@@ -290,6 +298,7 @@ static void why_says_what_is_done(void **state)
         struct buf text = {0};
         struct policy *p = NULL;
         random_model(&r, &m);
+        random_faults(&r, &m);
         write_model(&text, &m);
         if (policy_compile(&p, buf_bytes(&text), NULL) == ERR_OK) {
             make_world(&w, p, chance(&r, 30));
@@ -305,7 +314,7 @@ static void why_says_what_is_done(void **state)
     traffic_shared_free(shared);
     assert_true(n.allowed > 1000 && n.denied > 1000 && n.unvouched > 100);
     assert_true(n.no_route > 100 && n.no_endpoint > 50 && n.audited > 100 && n.stuck > 50);
-    assert_true(n.rewritten > 50 && n.edited > 50);
+    assert_true(n.rewritten > 50 && n.edited > 50 && n.aborted > 50 && n.delayed > 50);
 }
 
 int main(void)

@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "base/rng.h"
 
-enum { RULES_MAX = 12, ROUTES_MAX = 8, CLAUSES_MAX = 3, WORDS_MAX = 4 };
+enum { RULES_MAX = 12, ROUTES_MAX = 8, CLAUSES_MAX = 3, WORDS_MAX = 4, FAULTS_MAX = 2 };
 
 static const char *const services[] = {"a", "b", "t"}; /* t is tcp */
 static const char *const callers[] = {"c0", "c1", "c2", "c3",
@@ -58,11 +58,17 @@ struct route {
     bool sets;          /* header x-r, to its own name */
     uint32_t request_s; /* its own time limit; 0: none */
 };
+struct fault { /* of service a: disturbs all that it fits */
+    const char *method;
+    bool aborts; /* with 599; else it delays, by a second */
+};
 struct model {
     bool audit_unmatched[3];
     size_t rule_count, route_count;
     struct rule rule[RULES_MAX];
     struct route route[ROUTES_MAX]; /* of service a */
+    size_t fault_count;             /* called "f" and its place */
+    struct fault fault[FAULTS_MAX];
 };
 struct question {
     size_t to;
@@ -190,6 +196,14 @@ static inline void random_model(struct rng *r, struct model *m)
     }
 }
 
+/* For those who look at more than routes and rules; random_model() has none. */
+static inline void random_faults(struct rng *r, struct model *m)
+{
+    m->fault_count = chance(r, 80) ? 1 + rng_below(r, FAULTS_MAX) : 0;
+    for (size_t i = 0; i < m->fault_count; i++)
+        m->fault[i] = (struct fault){methods[rng_below(r, 3)], chance(r, 50)};
+}
+
 static inline void random_question(struct rng *r, struct question *q)
 {
     *q = (struct question){
@@ -297,6 +311,10 @@ static inline void write_model(struct buf *b, const struct model *m)
         write_clauses(b, "deny", u->deny, u->deny_count);
         buf_add_str(b, u->audit ? ", mode: audit}\n" : "}\n");
     }
+    buf_add_str(b, m->fault_count ? "faults:\n" : "");
+    for (size_t i = 0; i < m->fault_count; i++)
+        buf_addf(b, "  - {name: f%zu, to: a, match: [{method: %s}], %s, until: 2026-01-01T00:00:00Z}\n", i,
+                 m->fault[i].method, m->fault[i].aborts ? "abort: {status: 599}" : "delay: {fixed: 1s}");
 }
 
 /* The reference. */

@@ -122,10 +122,25 @@ static void the_next_epoch_is_newer_whatever_its_versions(void **state)
     assert_int_equal(count_of(41).requests, 1);
 }
 
+/* On purpose is not the version's fault, and says nothing of how fast it is. */
+static void what_a_fault_disturbed_is_not_counted(void **state)
+{
+    (void)state;
+    struct facts aborted = {.policy = id_of(1, 7, 1), .flag = FLAG_FI, .status = 503, .aborted = true},
+                 delayed = {.policy = id_of(1, 7, 1), .flag = FLAG_DI, .status = 200, .delayed = true};
+    happens(7, FLAG_NONE, 200, 100, false);
+    tally_facts(&tally, &aborted);
+    tally_facts(&tally, &delayed);
+    struct record_count c = count_of(7);
+    assert_int_equal(c.requests, 1);
+    assert_int_equal(c.errors, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(each_outcome_counts_as_what_it_is, begin),
+        cmocka_unit_test_setup(what_a_fault_disturbed_is_not_counted, begin),
         cmocka_unit_test_setup(the_99th_of_a_hundred_is_known_to_a_quarter, begin),
         cmocka_unit_test_setup(the_newest_versions_are_kept_apart, begin),
         cmocka_unit_test_setup(two_bundles_of_one_version_are_counted_apart, begin),

@@ -1,0 +1,52 @@
+#include "exchange/fault.h"
+
+#include "base/rng.h"
+#include "exchange/inner.h"
+#include "exchange/tries.h"
+
+struct fault_throw fault_throw(const struct policy_fault *f, uint64_t dice)
+{
+    struct rng r = rng_seeded(~dice); /* dice itself is thrown for other things */
+    bool delays = f->delay_ms > 0 && rng_below(&r, POLICY_PPM) < f->delay_ppm;
+    return (struct fault_throw){.delays = delays, .aborts = rng_below(&r, POLICY_PPM) < f->abort_ppm};
+}
+
+struct exchange_refusal fault_refusal(const struct policy_fault *f, uint64_t policy_version)
+{
+    return refusal_of((uint16_t)f->abort_status, FLAG_FI, NULL,
+                      "fault %s of policy %llu answers in the place of %s", f->name,
+                      (unsigned long long)policy_version, policy_service_name(f->to));
+}
+
+static void abort_by(struct exchange *x, const struct policy_fault *f)
+{
+    struct exchange_refusal r = fault_refusal(f, x->view->policy_version);
+    x->facts.aborted = true;
+    exchange_refuse(x, &r);
+}
+
+void fault_begin(struct exchange *x, const struct policy_fault *f, uint64_t dice)
+{
+    struct fault_throw t = fault_throw(f, dice);
+    if (t.delays || t.aborts)
+        exchange_copy_name(x->facts.fault, sizeof x->facts.fault, bytes_str(f->name));
+    if (t.delays) {
+        x->facts.delayed = true;
+        x->aborts_by = t.aborts ? f : NULL;
+        x->resume_at = exchange_now(x) + f->delay_ms;
+        exchange_move(x, EXCHANGE_PAUSING);
+        exchange_tell_owner(x);
+    } else if (t.aborts) {
+        abort_by(x, f);
+    } else {
+        tries_begin_near(x);
+    }
+}
+
+void fault_over(struct exchange *x)
+{
+    if (x->aborts_by)
+        abort_by(x, x->aborts_by);
+    else
+        tries_begin_near(x);
+}
