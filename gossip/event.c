@@ -152,9 +152,19 @@ static bool take_flag(bool *flag)
     return was;
 }
 
+static bool is_any(const struct gossip *g)
+{
+    return g->ev_want || g->ev_recalled || g->ev_joined || g->ev_moved || g->ev_left_sent ||
+           g->proof_count + g->forgotten_count + g->ev.count + g->ev.unlisted + g->doc_kind_count > 0;
+}
+
+/* Asked after every message, and most have changed nothing: what `out` is then does not matter. */
 bool gossip_poll_event(struct gossip *g, struct gossip_event *out)
 {
-    take_back(g);
+    if (g->lent[0] || g->lent_doc.at)
+        take_back(g);
+    if (!is_any(g))
+        return false;
     memset(out, 0, sizeof *out);
     if (take_flag(&g->ev_want)) {
         out->type = GOSSIP_EV_WANT_INCARNATION;

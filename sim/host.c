@@ -337,13 +337,13 @@ static void send_datagram(struct host *h, const struct gossip_packet *p, uint32_
     meter_add(&h->meter, w->now, (uint32_t)p->msg.len);
     unsigned n = to == UINT32_MAX ? 0 : wire_datagram(&w->wire, h->index, to, bytes, w->now, at);
     for (unsigned i = 0; i < n; i++)
-        heap_push(&w->heap, &(struct happening){
+        future_push(&w->future, &(struct happening){
                                 .at = at[i], .kind = HAPPENS_ARRIVAL, .delivery = delivery_of(h, p, to)});
 }
 
 static void fail_bulk(struct world *w, struct delivery *d_take, mono_us after)
 {
-    heap_push(&w->heap, &(struct happening){.at = w->now + after,
+    future_push(&w->future, &(struct happening){.at = w->now + after,
                                             .kind = HAPPENS_BULK_FAILURE,
                                             .host = d_take->from,
                                             .generation = w->host[d_take->from].generation,
@@ -397,7 +397,7 @@ static void send_bulk(struct host *h, const struct gossip_packet *p, uint32_t to
         return;
     }
     mono_us at = wire_bulk(&w->wire, h->index, h->generation, to, d->to_generation, p->msg.len, w->now);
-    heap_push(&w->heap, &(struct happening){.at = at, .kind = HAPPENS_ARRIVAL, .delivery = d});
+    future_push(&w->future, &(struct happening){.at = at, .kind = HAPPENS_ARRIVAL, .delivery = d});
 }
 
 /* A record ends with its signature, which no other message contains. */
@@ -443,7 +443,7 @@ static void set_timer(struct host *h)
         return;
     h->timer_at = at;
     if (at != NEVER)
-        heap_push(&h->world->heap,
+        future_push(&h->world->future,
                   &(struct happening){
                       .at = at, .kind = HAPPENS_TIMER, .host = h->index, .generation = h->generation});
 }

@@ -5,8 +5,17 @@
 
 #include "base/rng.h"
 #include "sim/quick_hash.h"
+#include "trust/cache.h"
 
-enum { PORT = 7400, DOORS_MAX = 256, WEB_PORT = 8080, DAY_S = 86400, VERDICTS_MAX = 1 << 20 };
+enum {
+    PORT = 7400,
+    DOORS_MAX = 256,
+    WEB_PORT = 8080,
+    DAY_S = 86400,
+    VERDICTS_MAX = 1 << 20,
+    VERIFIED_KEPT = 4096
+};
+enum { RECORDS_KEPT = 64 }; /* of each host, from one world to the next; when there are more, all go */
 static const wall_s start_of_time =
     1767225600; /* 2026-01-01: the wall clock of the simulated mesh stands still */
 static const char mesh_name[] = "sim.example";
@@ -29,7 +38,7 @@ struct verdict {
  * So they are made and verified once in the life of the process, which is what thousands of short runs need. Belongs,
  * like all of the simulator, to one thread; lives as long as the process. */
 struct notary {
-    struct trust *trust;
+    struct trust_cache *trust; /* a credential is verified once, however many records it comes with */
     struct sign_key enrol;
     struct identity *identity;
     uint32_t identities, identity_cap;
@@ -38,6 +47,7 @@ struct notary {
     uint32_t record_count, record_cap;
     struct verdict *verdict;
     size_t verdicts, verdict_slots;
+    uint32_t signers; /* worlds that are alive and may hold what is above */
 };
 static struct notary *notary;
 
@@ -124,11 +134,14 @@ static struct notary *notary_new(void)
     struct sign_key other_enrol;
     struct buf root = {0}, other_root = {0};
     struct notary *n = must(calloc(1, sizeof *n));
+    struct trust *trust;
     must_ok(trust_init());
     make_root(&r, &root, &n->enrol);
     make_root(&r, &other_root, &other_enrol);
     make_identity(&r, &n->outsider, "outsider", &other_enrol);
-    must_ok(trust_new(&n->trust, buf_bytes(&root), NULL));
+    must_ok(trust_new(&trust, buf_bytes(&root), NULL));
+    n->trust = must(trust_cache_new(trust, VERIFIED_KEPT));
+    trust_unref(trust);
     buf_fini(&root);
     buf_fini(&other_root);
     return n;
@@ -211,16 +224,41 @@ struct signer *signer_new(uint32_t hosts)
         notary = notary_new();
     make_identities(hosts);
     struct signer *s = must(calloc(1, sizeof *s));
+    notary->signers++;
     s->hosts = hosts;
     s->highest = must(calloc(hosts, sizeof *s->highest));
     index_ids(s);
     return s;
 }
 
+/* Forgeries are seen once and never again: when there are too many, all verdicts go and are made anew. */
+static void forget_verdicts(struct notary *n)
+{
+    for (size_t i = 0; i < n->verdict_slots; i++)
+        free((void *)n->verdict[i].bytes.at);
+    free(n->verdict);
+    n->verdict = NULL;
+    n->verdicts = n->verdict_slots = 0;
+}
+
+/* Records that say where their owner is are another in every world: a process that plays thousands would walk ever longer
+ * lists of them, and keep them all. */
+static void forget_records(struct notary *n)
+{
+    for (uint32_t i = 0; i < n->record_count; i++)
+        free(n->record[i]);
+    for (uint32_t i = 0; i < n->identities; i++)
+        n->identity[i].records = NULL;
+    n->record_count = 0;
+    forget_verdicts(n);
+}
+
 void signer_free(struct signer *s)
 {
     if (!s)
         return;
+    if (--notary->signers == 0 && notary->record_count > RECORDS_KEPT * notary->identities)
+        forget_records(notary);
     free(s->host_by_id);
     free(s->record);
     free(s->by_hash);
@@ -420,16 +458,6 @@ static struct verdict *verdict_slot(struct verdict *table, size_t slots, uint64_
     return &table[i];
 }
 
-/* Forgeries are seen once and never again: when there are too many, all verdicts go and are made anew. */
-static void forget_verdicts(struct notary *n)
-{
-    for (size_t i = 0; i < n->verdict_slots; i++)
-        free((void *)n->verdict[i].bytes.at);
-    free(n->verdict);
-    n->verdict = NULL;
-    n->verdicts = n->verdict_slots = 0;
-}
-
 static void grow_verdicts(struct notary *n)
 {
     if (n->verdicts >= VERDICTS_MAX)
@@ -447,7 +475,7 @@ static void grow_verdicts(struct notary *n)
 static enum err judge(struct bytes record, struct gossip_claim *out)
 {
     struct record r;
-    enum err e = trust_record(notary->trust, record, start_of_time, &r);
+    enum err e = trust_cache_record(notary->trust, record, start_of_time, &r);
     if (e)
         return e;
     out->id = r.credential.id;

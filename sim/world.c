@@ -58,7 +58,7 @@ void world_free(struct world *w)
     liars_free(w->liars);
     capture_free(w->capture);
     policies_free(w->policies);
-    heap_fini(&w->heap);
+    future_fini(&w->future);
     wire_fini(&w->wire);
     signer_free(w->signer);
     samples_fini(&w->figures.suspicion);
@@ -134,7 +134,7 @@ bool world_run(struct world *w, mono_us duration)
 {
     mono_us until = w->now + duration;
     struct happening x;
-    while (world_is_well(w) && heap_pop(&w->heap, until, &x)) {
+    while (world_is_well(w) && future_pop(&w->future, until, &x)) {
         w->now = x.at;
         happen(w, &x);
         if (w->now >= w->next_oracle)
@@ -164,7 +164,7 @@ bool world_agree(struct world *w, mono_us bound, const char *after_what)
 
 void world_after(struct world *w, mono_us delay, uint32_t host, void (*call)(struct world *w, uint32_t host))
 {
-    heap_push(&w->heap,
+    future_push(&w->future,
               &(struct happening){.at = w->now + delay, .kind = HAPPENS_CALL, .host = host, .call = call});
 }
 
@@ -212,6 +212,6 @@ void world_inject(struct world *w, uint32_t from, bool is_outsiders, uint32_t to
                               .addr = signer_addr(to, w->host[to].door)};
     struct delivery *d = delivery_new(&header, msg);
     trace_message(&w->trace, w->now, "forges", from, to, lane == GOSSIP_BULK ? "bulk" : "datagram", msg);
-    heap_push(&w->heap, &(struct happening){
+    future_push(&w->future, &(struct happening){
                             .at = w->now + w->config.wire.delay_us, .kind = HAPPENS_ARRIVAL, .delivery = d});
 }

@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "gossip/gossip.h"
 #include "sim/delivery.h"
-#include "sim/heap.h"
+#include "sim/future.h"
 #include "sim/meter.h"
 #include "sim/samples.h"
 #include "sim/signer.h"
@@ -70,7 +70,7 @@ struct host {
         *own;                    /* published now; NULL before the first: it asks what others hold of it */
     uint64_t wanted_incarnation; /* being stored; 0: nothing is */
     bool wants_to_leave;
-    mono_us timer_at;     /* of the timer in the heap */
+    mono_us timer_at;     /* of the timer that counts */
     mono_us stable_since; /* last start, stop, pause or resume */
     struct fault fault;
     uint8_t protocol;        /* the newest version that it speaks from its next start on; 0: this code's */
@@ -107,7 +107,7 @@ struct world {
     struct world_config config;
     struct rng rng;
     mono_us began, now;
-    struct heap heap;
+    struct future future;
     struct wire wire;
     struct signer *signer;
     struct gossip_pool *pool; /* every host holds the same few records */

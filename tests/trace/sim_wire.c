@@ -5,28 +5,50 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "sim/heap.h"
+#include "sim/future.h"
 #include "sim/wire.h"
 
+/* Near ones, far ones, many at one time, and further ones while time goes on. */
 static void things_happen_in_order_of_time_and_then_of_insertion(void **state)
 {
     (void)state;
-    struct heap h = {0};
+    static const uint32_t ahead[] = {1, 300, 2000, 3000000, UINT32_MAX};
+    struct future f = {0};
     struct rng r = rng_seeded(5);
     struct happening x, before = {0};
-    for (uint32_t i = 0; i < 5000; i++)
-        heap_push(&h, &(struct happening){.at = rng_below(&r, 300), .kind = HAPPENS_TIMER, .host = i});
-    assert_true(heap_pop(&h, 300, &before));
-    for (size_t n = 1; n < 5000; n++) {
-        assert_true(heap_pop(&h, 300, &x));
-        assert_true(x.at > before.at || (x.at == before.at && x.host > before.host));
+    uint32_t inserted = 0, taken = 0;
+    for (; taken < 20000; taken++) {
+        for (uint32_t k = rng_below(&r, 3); taken < 10000 && (inserted <= taken + 50 || k > 0); k -= k > 0) {
+            mono_us at = before.at + (mono_us)rng_below(&r, ahead[rng_below(&r, 5)]) * (1 + rng_below(&r, 9));
+            future_push(&f, &(struct happening){.at = at, .kind = HAPPENS_TIMER, .host = inserted++});
+        }
+        if (!future_pop(&f, NEVER, &x))
+            break;
+        assert_true(taken == 0 || x.at > before.at || (x.at == before.at && x.host > before.host));
         before = x;
     }
-    assert_false(heap_pop(&h, NEVER, &x));
-    heap_push(&h, &(struct happening){.at = 10});
-    assert_false(heap_pop(&h, 9, &x));
-    assert_true(heap_pop(&h, 10, &x));
-    heap_fini(&h);
+    assert_true(taken == inserted && taken >= 10000);
+    future_fini(&f);
+}
+
+/* What comes next is looked for up to a time, and until then anything may still be inserted. */
+static void the_future_is_not_looked_into_beyond_a_time(void **state)
+{
+    (void)state;
+    struct future f = {0};
+    struct happening x;
+    assert_false(future_pop(&f, NEVER, &x));
+    future_push(&f, &(struct happening){.at = 5000000, .host = 1});
+    assert_false(future_pop(&f, 9, &x));
+    assert_false(future_pop(&f, 4999999, &x));
+    future_push(&f, &(struct happening){.at = 4999999, .host = 2});
+    future_push(&f, &(struct happening){.at = 5000000, .host = 3});
+    for (uint32_t host = 2, n = 0; n < 3; host = n == 0 ? 1 : 3, n++) {
+        assert_true(future_pop(&f, 5000000, &x));
+        assert_int_equal(x.host, host);
+    }
+    assert_false(future_pop(&f, NEVER, &x));
+    future_fini(&f);
 }
 
 static void loss_and_doubling_are_as_configured(void **state)
@@ -166,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(things_happen_in_order_of_time_and_then_of_insertion),
+        cmocka_unit_test(the_future_is_not_looked_into_beyond_a_time),
         cmocka_unit_test(loss_and_doubling_are_as_configured),
         cmocka_unit_test(a_cut_has_a_direction),
         cmocka_unit_test(bulk_pays_for_its_connection_once_and_keeps_its_order),
