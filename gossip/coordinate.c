@@ -31,7 +31,8 @@ static_assert((int64_t)UINT16_MAX * COORDINATE_UNIT_NS < INT32_MAX, "fits");
 static uint64_t root(uint64_t v)
 {
     uint64_t r = 0;
-    for (uint64_t bit = (uint64_t)1 << 62; bit > 0; bit >>= 2) {
+    uint64_t most = v > 0 ? (uint64_t)1 << ((63 - __builtin_clzll(v)) & ~1) : 0; /* four^k, not above v */
+    for (uint64_t bit = most; bit > 0; bit >>= 2) {
         if (v >= r + bit) {
             v -= r + bit;
             r = (r >> 1) + bit;

@@ -338,16 +338,16 @@ static void send_datagram(struct host *h, const struct gossip_packet *p, uint32_
     unsigned n = to == UINT32_MAX ? 0 : wire_datagram(&w->wire, h->index, to, bytes, w->now, at);
     for (unsigned i = 0; i < n; i++)
         future_push(&w->future, &(struct happening){
-                                .at = at[i], .kind = HAPPENS_ARRIVAL, .delivery = delivery_of(h, p, to)});
+                                    .at = at[i], .kind = HAPPENS_ARRIVAL, .delivery = delivery_of(h, p, to)});
 }
 
 static void fail_bulk(struct world *w, struct delivery *d_take, mono_us after)
 {
     future_push(&w->future, &(struct happening){.at = w->now + after,
-                                            .kind = HAPPENS_BULK_FAILURE,
-                                            .host = d_take->from,
-                                            .generation = w->host[d_take->from].generation,
-                                            .delivery = d_take});
+                                                .kind = HAPPENS_BULK_FAILURE,
+                                                .host = d_take->from,
+                                                .generation = w->host[d_take->from].generation,
+                                                .delivery = d_take});
 }
 
 /* The host runs, its agent does not, or not yet: the kernel refuses connections. */
@@ -444,8 +444,8 @@ static void set_timer(struct host *h)
     h->timer_at = at;
     if (at != NEVER)
         future_push(&h->world->future,
-                  &(struct happening){
-                      .at = at, .kind = HAPPENS_TIMER, .host = h->index, .generation = h->generation});
+                    &(struct happening){
+                        .at = at, .kind = HAPPENS_TIMER, .host = h->index, .generation = h->generation});
 }
 
 static void change(struct host *h, enum host_state to, const char *word)

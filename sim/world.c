@@ -165,7 +165,7 @@ bool world_agree(struct world *w, mono_us bound, const char *after_what)
 void world_after(struct world *w, mono_us delay, uint32_t host, void (*call)(struct world *w, uint32_t host))
 {
     future_push(&w->future,
-              &(struct happening){.at = w->now + delay, .kind = HAPPENS_CALL, .host = host, .call = call});
+                &(struct happening){.at = w->now + delay, .kind = HAPPENS_CALL, .host = host, .call = call});
 }
 
 /* ---- acts ---- */
@@ -212,6 +212,7 @@ void world_inject(struct world *w, uint32_t from, bool is_outsiders, uint32_t to
                               .addr = signer_addr(to, w->host[to].door)};
     struct delivery *d = delivery_new(&header, msg);
     trace_message(&w->trace, w->now, "forges", from, to, lane == GOSSIP_BULK ? "bulk" : "datagram", msg);
-    future_push(&w->future, &(struct happening){
-                            .at = w->now + w->config.wire.delay_us, .kind = HAPPENS_ARRIVAL, .delivery = d});
+    future_push(
+        &w->future,
+        &(struct happening){.at = w->now + w->config.wire.delay_us, .kind = HAPPENS_ARRIVAL, .delivery = d});
 }
