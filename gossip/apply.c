@@ -379,6 +379,14 @@ static uint32_t timeout_ms(const struct gossip *g, const struct suspicion *s)
     return suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), confirmations);
 }
 
+/* Its observers look at once: they are few, and their word is what the others wait for. */
+static uint32_t first_look_ms(struct gossip *g, bool is_own, bool is_watched)
+{
+    if (is_own)
+        return g->cfg.probe_interval_ms;
+    return is_watched ? 0 : detect_verify_jitter(g);
+}
+
 void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, mono_ms since,
                      bool is_own, bool is_quiet)
 {
@@ -393,14 +401,11 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
     if (!s)
         return; /* the next failed probe tries again */
     s->member = m;
-    s->start = since;
+    s->start = is_credulous(g) ? g->now : since;
     s->is_own = is_own;
     suspect_confirm(s, accuser);
     s->deadline = s->start + timeout_ms(g, s);
-    /* Its observers look at once: they are few, and their word is what the others wait for. */
-    s->verify_at = g->now;
-    if (is_own || !is_watched)
-        s->verify_at += is_own ? g->cfg.probe_interval_ms : detect_verify_jitter(g);
+    s->verify_at = is_credulous(g) ? NEVER : g->now + first_look_ms(g, is_own, is_watched);
     busy->suspicion = s;
     if (is_own)
         hearing_ends(g, m, HEARING_SILENT);
@@ -431,6 +436,11 @@ static void hasten(struct gossip *g, struct member *m)
 {
     struct suspicion *s = member_suspicion(m);
     s->is_hastened = true;
+    if (is_credulous(g)) { /* SWIM section 4.2: a word of a death goes before all of suspicion */
+        s->deadline = g->now;
+        reschedule(g, s);
+        return;
+    }
     mono_ms shortest = s->start + (mono_ms)g->cfg.suspicion_mult * g->cfg.probe_interval_ms;
     s->deadline = mono_min(s->deadline, shortest > g->now ? shortest : g->now);
     if (s->tries < SUSPECT_VERIFY_TRIES && !s->is_own)
@@ -445,6 +455,8 @@ static bool is_believed(struct gossip *g, const struct member *m, const struct n
 {
     const struct suspicion *s;
     int open = 0;
+    if (is_credulous(g))
+        return true;
     if (accusers_doubt(hearing_account(g, is_hearsay), accuser, g->now))
         return false;
     if (m->state == GOSSIP_SUSPECT)
@@ -500,7 +512,8 @@ static void believe(struct gossip *g, struct member *m, const struct rumor_item 
         if (member_suspicion(m)) {
             member_suspicion(m)->is_hearsay = is_hearsay;
             member_suspicion(m)->is_on_credit = true;
-            member_suspicion(m)->is_unsure = accusers_doubt(&g->hearsay, &i->accuser, g->now);
+            member_suspicion(m)->is_unsure =
+                !is_credulous(g) && accusers_doubt(&g->hearsay, &i->accuser, g->now);
             pass_on(g, m, &i->accuser, source);
         }
     } else if (!is_hearsay) {
@@ -545,7 +558,8 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
     if (!m || i->incarnation != member_incarnation(m) || m->state == GOSSIP_LEFT || m->state == GOSSIP_DEAD)
         return;
     /* Nor does the word of one whom we hold dead count: it may have been cut off, and just comes back. */
-    if (is_self(g, &i->accuser) || node_id_eq(&i->accuser, &i->subject) || source->state != GOSSIP_ALIVE)
+    if (is_self(g, &i->accuser) || node_id_eq(&i->accuser, &i->subject) ||
+        (source->state != GOSSIP_ALIVE && !is_credulous(g)))
         return;
     const struct member *accuser = members_find(&g->members, &i->accuser);
     bool is_hearsay = !node_id_eq(member_id(source), &i->accuser);
@@ -655,7 +669,7 @@ void apply_evidence(struct gossip *g, struct member *m)
     if (before == GOSSIP_SUSPECT)
         strike_accusers(g, member_suspicion(m));
     struct member_busy *busy = member_busy(m);
-    if (busy) /* without memory it may be accused a little early */
+    if (busy && !is_credulous(g)) /* without memory it may be accused a little early */
         busy->vouched_until = g->now + VOUCH_MS;
     rumors_drop(&g->rumors, member_opinion(m));
     degrade_returns(g, m);

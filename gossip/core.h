@@ -390,10 +390,15 @@ static inline bool is_self(const struct gossip *g, const struct node_id *id)
 {
     return node_id_eq(id, &g->cfg.self);
 }
+/* In experiments: as in SWIM, what a member says is believed, and nobody doubts itself. */
+static inline bool is_credulous(const struct gossip *g)
+{
+    return g->cfg.without & GOSSIP_VERIFY;
+}
 /* We ask, and nobody has answered for a while: more likely it is we who are cut off, paused or slow. */
 static inline bool is_cut_off(const struct gossip *g)
 {
-    return g->unheard_since < g->now &&
+    return !is_credulous(g) && g->unheard_since < g->now &&
            g->now - g->unheard_since > CUT_OFF_PROBES * (mono_ms)g->cfg.probe_interval_ms;
 }
 static inline bool is_leaving(const struct gossip *g)

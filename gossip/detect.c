@@ -59,8 +59,7 @@ static uint32_t others_in(const struct gossip *g, const struct member *m, unsign
 static bool hears_others(const struct gossip *g, const struct member *m, mono_ms since)
 {
     uint32_t need = others_in(g, m, state_bit(GOSSIP_ALIVE)), heard = 0;
-    if (!has_part(g, GOSSIP_VERIFY) ||
-        others_in(g, m, state_bit(GOSSIP_ALIVE) | state_bit(GOSSIP_SUSPECT)) == 0)
+    if (is_credulous(g) || others_in(g, m, state_bit(GOSSIP_ALIVE) | state_bit(GOSSIP_SUSPECT)) == 0)
         return true; /* SWIM; or there is nobody to be heard */
     for (size_t i = 0; i < HEARD_MAX; i++)
         heard += g->heard[i].who && g->heard[i].who != m && g->heard[i].at >= since;
@@ -69,7 +68,7 @@ static bool hears_others(const struct gossip *g, const struct member *m, mono_ms
 
 bool detect_may_tell(const struct gossip *g, const struct member *m)
 {
-    return !(m->flags & MEMBER_QUIET) && !is_silent(g) && g->loss < LOSS_OWN_FAULT &&
+    return !(m->flags & MEMBER_QUIET) && !is_silent(g) && (g->loss < LOSS_OWN_FAULT || is_credulous(g)) &&
            hears_others(g, m, member_suspicion(m)->start);
 }
 
@@ -687,7 +686,7 @@ static void verify(struct gossip *g, struct suspicion *s)
 static bool is_final(const struct gossip *g, const struct suspicion *s)
 {
     uint32_t longest = suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), 0);
-    if (!has_part(g, GOSSIP_VERIFY) || (s->is_own && hears_others(g, s->member, s->start)))
+    if (is_credulous(g) || (s->is_own && hears_others(g, s->member, s->start)))
         return true;
     return g->now - s->start >= 2 * (mono_ms)longest;
 }

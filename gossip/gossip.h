@@ -86,7 +86,7 @@ struct gossip_config {
     uint32_t suspicion_mult;    /* [4] suspicion lasts mult * max(1, log10 n) * probe_interval */
     uint32_t retransmit_mult;   /* [4] SWIM's lambda: a rumor is sent mult * ceil(log10(n+1)) times */
     uint32_t eager_fanout;      /* [4] members told at once of a fresh rumor */
-    uint32_t bytes_per_second_max; /* [65536] budget of datagram bytes, held in any one second; probes and acks come first */
+    uint32_t bytes_per_second_max; /* [65536] datagram bytes in any second, at most; probes and acks first */
     uint32_t sync_interval_ms;     /* [60000] full-state exchange with a random member, the last safety net */
     uint32_t seed_retry_min_ms;    /* [500] back-off between attempts to reach a seed, doubling */
     uint32_t seed_retry_max_ms;    /* [30000] ... up to this, for ever */
@@ -96,13 +96,13 @@ struct gossip_config {
     uint32_t without; /* [0] GOSSIP_ parts left out, to measure what each is worth; agents leave out none */
 };
 
-/* Parts of gossip that can be left out in experiments; with all of them left out it is SWIM. */
+/* Parts of gossip that can be left out in experiments; with all but SUSPICION left out it is SWIM. */
 enum gossip_part {
     GOSSIP_LOCAL_HEALTH = 1,  /* Lifeguard's LHA-Probe: who doubts itself probes slower and waits longer */
     GOSSIP_NACK = 2,          /* ... relays say so when the probed did not answer them */
     GOSSIP_CONFIRMATIONS = 4, /* ... LHA-Suspicion: others' words shorten a suspicion that begins long */
     GOSSIP_TELL_SUSPECT = 8,  /* ... the suspect is told first */
-    GOSSIP_VERIFY = 16,       /* an own probe before a death; an accuser must hear two others */
+    GOSSIP_VERIFY = 16,       /* own looks decide, not words; who hears nobody accuses nobody */
     GOSSIP_OBSERVERS = 32,    /* assigned observers in turn instead of random probes */
     GOSSIP_EAGER = 64,        /* eager push of fresh rumors */
     GOSSIP_LATENESS = 128,    /* what gossip_late() does */
@@ -113,6 +113,7 @@ enum gossip_part {
     GOSSIP_REPEAT = 8192,     /* pings sent again, as often as the loss that is seen asks for */
     GOSSIP_RATION = 16384,    /* what is done on the mere word of others is limited (credit.h) */
     GOSSIP_SUSPICION = 4096,  /* the time a suspect has to refute; without it a failed probe is a death */
+    GOSSIP_PARTS = 32767,     /* all of these; a new one goes in, or studies show what it does as SWIM's */
 };
 
 /* For many instances in one loop, as in a simulator. Outlives them. NULL: no memory. */

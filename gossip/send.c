@@ -320,9 +320,13 @@ static bool tell(const struct gossip *g, struct wr *w, const struct rumor *r, ui
     return r->class == RUMORS_DOC ? doc_tell(g, w, r) : opinion_tell(g, w, r, layout);
 }
 
-static bool is_for(const struct rumor *r, const struct member *to)
+/* Who is suspected is told first, or, as in SWIM, hears it as anybody does. */
+static bool is_for(const struct gossip *g, const struct rumor *r, const struct member *to)
 {
-    return r->source != to && r->subject != to;
+    bool is_about_it = r->subject == to;
+    if (g->cfg.without & GOSSIP_TELL_SUSPECT && r->class == RUMORS_OPINION)
+        is_about_it = false;
+    return r->source != to && !is_about_it;
 }
 
 static struct rumor *next_for(const struct gossip *g, int class, struct rumor *r, const struct member *to,
@@ -332,7 +336,7 @@ static struct rumor *next_for(const struct gossip *g, int class, struct rumor *r
         r = r ? TAILQ_NEXT(r, eager) : TAILQ_FIRST(&g->rumors.eager[class]);
     else
         r = r ? rumors_next(&g->rumors, r) : rumors_first(&g->rumors, (enum rumor_class) class);
-    while (r && !is_for(r, to))
+    while (r && !is_for(g, r, to))
         r = eager ? TAILQ_NEXT(r, eager) : rumors_next(&g->rumors, r);
     return r;
 }
@@ -474,7 +478,9 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
         rumor_item_encode(&w, &i);
     }
     /* Who is suspected is likely to hear nothing: rumors told to it would be spent for nothing. */
-    if (budget_has(&g->budget) && o.to->state == GOSSIP_ALIVE)
+    bool is_listening = o.to->state == GOSSIP_ALIVE ||
+                        (o.to->state == GOSSIP_SUSPECT && g->cfg.without & GOSSIP_TELL_SUSPECT);
+    if (budget_has(&g->budget) && is_listening)
         tell_rumors(g, &w, o.to, false);
     send_deliver(g, out, o.to, &o.via, &w);
     out->expects = expects_of(&o);

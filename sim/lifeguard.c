@@ -163,19 +163,17 @@ static const struct study_list once = {1, {0}};
 
 /* ---- Lifeguard's parts: with none it is SWIM, each alone, and all ---- */
 
+enum { LIFEGUARD = GOSSIP_LOCAL_HEALTH | GOSSIP_NACK | GOSSIP_CONFIRMATIONS | GOSSIP_TELL_SUSPECT };
+
 static const struct {
     const char *name;
     uint32_t without; /* besides what the options leave out */
 } variants[] = {
-    {"SWIM", GOSSIP_LOCAL_HEALTH | GOSSIP_NACK | GOSSIP_CONFIRMATIONS | GOSSIP_TELL_SUSPECT | GOSSIP_VERIFY |
-                 GOSSIP_OBSERVERS | GOSSIP_LATENESS | GOSSIP_RTT},
-    {"SWIM + local health", GOSSIP_CONFIRMATIONS | GOSSIP_TELL_SUSPECT | GOSSIP_VERIFY | GOSSIP_OBSERVERS |
-                                GOSSIP_LATENESS | GOSSIP_RTT},
-    {"SWIM + confirmations", GOSSIP_LOCAL_HEALTH | GOSSIP_NACK | GOSSIP_TELL_SUSPECT | GOSSIP_VERIFY |
-                                 GOSSIP_OBSERVERS | GOSSIP_LATENESS | GOSSIP_RTT},
-    {"SWIM + suspect told first", GOSSIP_LOCAL_HEALTH | GOSSIP_NACK | GOSSIP_CONFIRMATIONS | GOSSIP_VERIFY |
-                                      GOSSIP_OBSERVERS | GOSSIP_LATENESS | GOSSIP_RTT},
-    {"Lifeguard", GOSSIP_VERIFY | GOSSIP_OBSERVERS | GOSSIP_LATENESS | GOSSIP_RTT},
+    {"SWIM", STUDY_NOT_SWIM},
+    {"SWIM + local health", STUDY_NOT_SWIM & ~(GOSSIP_LOCAL_HEALTH | GOSSIP_NACK)},
+    {"SWIM + confirmations", STUDY_NOT_SWIM & ~GOSSIP_CONFIRMATIONS},
+    {"SWIM + suspect told first", STUDY_NOT_SWIM & ~GOSSIP_TELL_SUSPECT},
+    {"Lifeguard", STUDY_NOT_SWIM & ~LIFEGUARD},
     {"Starling", 0},
 };
 

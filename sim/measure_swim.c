@@ -2,17 +2,14 @@
  * Motivala 2002, section 5): message load, time to the first detection of a death and the time its news takes, against
  * the size of the mesh; false positives against loss, with and without suspicion (section 4.2).
  *
- * SWIM is this code with all that SWIM does not have left out; what remains of ours are signed records, summaries, and
- * that who hears of a death asks the dead one once itself, so that those who live learn what is said of them. */
+ * SWIM is this code with all that SWIM does not have left out; what remains of ours are signed records and summaries. */
 #include <stdio.h>
 
 #include "sim/measure.h"
 #include "sim/plot.h"
 
 enum {
-    SWIM = GOSSIP_LOCAL_HEALTH | GOSSIP_NACK | GOSSIP_CONFIRMATIONS | GOSSIP_TELL_SUSPECT | GOSSIP_VERIFY |
-           GOSSIP_OBSERVERS | GOSSIP_EAGER | GOSSIP_LATENESS | GOSSIP_RTT | GOSSIP_REFUSAL | GOSSIP_EXPLORE |
-           GOSSIP_DEGRADE | GOSSIP_REPEAT,
+    SWIM = STUDY_NOT_SWIM | GOSSIP_EAGER,
     DEATHS = 10,
     DEATH_MAX_S = 60,
     LOAD_S = 20,

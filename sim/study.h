@@ -42,6 +42,9 @@ const struct study *study_get(size_t i);          /* NULL: past the last */
 /* `list` if it is given, else these. */
 struct study_list study_or(const struct study_list *list, struct study_list own);
 
+/* What SWIM does not have, but for our push of fresh rumors, which a study leaves out where that is what it compares. */
+enum { STUDY_NOT_SWIM = GOSSIP_PARTS & ~(GOSSIP_SUSPICION | GOSSIP_EAGER) };
+
 /* "nack,observers": parts of gossip as bits of enum gossip_part, added to *out. False: there is no such part. */
 bool study_read_parts(const char *text, uint32_t *out);
 

@@ -118,6 +118,49 @@ static void the_dead_are_told_too(void **state)
     }
 }
 
+static void say_dead(struct world *w, int at, int from, int subject)
+{
+    uint8_t space[200];
+    struct wr wr = wr_init(space, sizeof space);
+    struct addr via = world_addr(from);
+    datagram_encode(&wr, &(struct datagram){.type = MSG_PUSH});
+    rumor_item_encode(&wr, &(struct rumor_item){.type = RUMOR_DEAD,
+                                                .subject = world_id(subject),
+                                                .accuser = world_id(from),
+                                                .incarnation = w->node[subject].incarnation});
+    assert_int_equal(
+        gossip_receive(w->node[at].g, GOSSIP_DATAGRAM, &w->node[from].id, &via, wr_done(&wr), w->now),
+        ERR_OK);
+    world_drain(w, at);
+}
+
+/* What studies call SWIM believes a word of a death at once, whoever says it and however often it was wrong before, and looks at nobody for it: else what
+ * protects us from words would be shown as SWIM's. A suspicion lasts from when it begins, not from the ping before it. */
+static void swim_alone_believes_whatever_it_is_told(void **state)
+{
+    struct world *w = mesh(4, GOSSIP_PARTS & ~(GOSSIP_SUSPICION | GOSSIP_EAGER));
+    (void)state;
+    for (int k = 0; k < 10; k++) {
+        uint64_t probes = gossip_stats(w->node[0].g)->probes_sent;
+        say_suspect(w, 0, 1, 2);
+        say_dead(w, 0, 1, 2);
+        gossip_tick(w->node[0].g, w->now);
+        assert_int_equal(gossip_stats(w->node[0].g)->probes_sent, probes);
+        assert_string_equal(world_state(w, 0, 2), "dead");
+        world_run(w, w->now + 5000);
+        assert_string_equal(world_state(w, 0, 2), "alive"); /* it refuted */
+    }
+    world_cut(w, "a", "c", true);
+    world_cut(w, "ad", "b", true);
+    while (strcmp(world_state(w, 0, 1), "suspect") != 0)
+        world_run(w, w->now + 1);
+    mono_ms began = w->now;
+    while (strcmp(world_state(w, 0, 1), "dead") != 0)
+        world_run(w, w->now + 1);
+    assert_int_equal(w->now - began, 4000);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +168,7 @@ int main(void)
         cmocka_unit_test(the_suspect_is_told_first),
         cmocka_unit_test(confirmations_shorten_a_suspicion),
         cmocka_unit_test(the_dead_are_told_too),
+        cmocka_unit_test(swim_alone_believes_whatever_it_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
