@@ -320,13 +320,16 @@ static bool tell(const struct gossip *g, struct wr *w, const struct rumor *r, ui
     return r->class == RUMORS_DOC ? doc_tell(g, w, r) : opinion_tell(g, w, r, layout);
 }
 
-/* Who is suspected is told first, or, as in SWIM, hears it as anybody does. */
+/* As in SWIM, where who is suspected hears it as anybody does. */
+static bool tells_suspect_too(const struct gossip *g)
+{
+    return is_credulous(g) && g->cfg.without & GOSSIP_TELL_SUSPECT;
+}
+
 static bool is_for(const struct gossip *g, const struct rumor *r, const struct member *to)
 {
-    bool is_about_it = r->subject == to;
-    if (g->cfg.without & GOSSIP_TELL_SUSPECT && r->class == RUMORS_OPINION)
-        is_about_it = false;
-    return r->source != to && !is_about_it;
+    bool is_heard = r->class == RUMORS_OPINION && tells_suspect_too(g);
+    return r->source != to && (r->subject != to || is_heard);
 }
 
 static struct rumor *next_for(const struct gossip *g, int class, struct rumor *r, const struct member *to,
@@ -478,8 +481,8 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
         rumor_item_encode(&w, &i);
     }
     /* Who is suspected is likely to hear nothing: rumors told to it would be spent for nothing. */
-    bool is_listening = o.to->state == GOSSIP_ALIVE ||
-                        (o.to->state == GOSSIP_SUSPECT && g->cfg.without & GOSSIP_TELL_SUSPECT);
+    bool is_listening =
+        o.to->state == GOSSIP_ALIVE || (o.to->state == GOSSIP_SUSPECT && tells_suspect_too(g));
     if (budget_has(&g->budget) && is_listening)
         tell_rumors(g, &w, o.to, false);
     send_deliver(g, out, o.to, &o.via, &w);
