@@ -32,13 +32,10 @@ static uint64_t root(uint64_t v)
 {
     uint64_t r = 0;
     uint64_t most = v > 0 ? (uint64_t)1 << ((63 - __builtin_clzll(v)) & ~1) : 0; /* four^k, not above v */
-    for (uint64_t bit = most; bit > 0; bit >>= 2) {
-        if (v >= r + bit) {
-            v -= r + bit;
-            r = (r >> 1) + bit;
-        } else {
-            r >>= 1;
-        }
+    for (uint64_t bit = most; bit > 0; bit >>= 2) { /* without a branch: the bits of a root are chance */
+        uint64_t taken = 0 - (uint64_t)(v >= r + bit);
+        v -= (r + bit) & taken;
+        r = (r >> 1) + (bit & taken);
     }
     return r;
 }

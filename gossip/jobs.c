@@ -338,7 +338,8 @@ bool jobs_poll(struct gossip *g, struct gossip_packet *out)
 {
     struct job *job = take_first(g);
     if (!job) {
-        buf_fini(&g->bulk);
+        if (g->bulk.at)
+            buf_fini(&g->bulk);
         return false;
     }
     unlist_large(g, job);

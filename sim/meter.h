@@ -13,11 +13,11 @@ struct meter {
 
 static inline void meter_add(struct meter *m, mono_us now, uint32_t amount)
 {
-    uint64_t slot = now / METER_SLOT_US;
-    for (uint64_t n = slot - m->slot < METER_SLOTS ? slot - m->slot : METER_SLOTS; n > 0; n--) {
-        uint32_t *oldest = &m->in[(slot - n + 1) % METER_SLOTS];
-        m->sum -= *oldest;
-        *oldest = 0;
+    uint64_t slot = now / METER_SLOT_US, gone = slot - m->slot < METER_SLOTS ? slot - m->slot : METER_SLOTS;
+    for (size_t i = (slot - gone + 1) % METER_SLOTS; gone > 0 && m->sum > 0; gone--) {
+        m->sum -= m->in[i];
+        m->in[i] = 0;
+        i = i + 1 < METER_SLOTS ? i + 1 : 0;
     }
     m->slot = slot;
     m->in[slot % METER_SLOTS] += amount;
