@@ -39,12 +39,18 @@ static json_t *failed_text(const struct enforced_failed *f)
         strcmp(f->reason, "store") == 0 ? "it cannot be stored:" : "it does not compile:", f->what);
 }
 
+/* By the clock already, though the loop looks only now and then. */
+static bool has_expired(const struct enforced *f, wall_s now)
+{
+    return enforced_is_expired(f) ||
+           (f->policy && policy_expires(f->policy) && policy_expires(f->policy) <= now);
+}
+
 void publishing_warn(json_t *list, const struct enforced *f, wall_s now)
 {
     struct hash other;
     char kept[HASH_TEXT_MAX], left[HASH_TEXT_MAX];
-    if (enforced_is_expired(f) ||
-        (f->policy && policy_expires(f->policy) && policy_expires(f->policy) <= now))
+    if (has_expired(f, now))
         json_array_append_new(
             list, json_string("the policy has expired; it stays enforced; sign and publish a new version"));
     else if (enforced_expires_soon(f, now))
@@ -308,6 +314,8 @@ json_t *publishing_status(const struct control *c)
     if (hash && f->policy && bundle_peek(&b, buf_bytes(&f->bundle)) == ERR_OK)
         add_forced(o, &b);
     json_object_set_new(o, "complete", json_boolean(complete));
+    json_object_set_new(o, "unvouched", json_boolean(hash && f->unvouched));
+    json_object_set_new(o, "expired", json_boolean(hash && has_expired(f, (wall_s)(net_wall_ms() / 1000))));
     json_object_set_new(o, "rollout", publishing_rollout(control_staged(c)));
     json_object_set_new(o, "overlay", overlays_newest(c));
     json_object_set_new(o, "counts", counts);

@@ -105,6 +105,8 @@ static void print_revoked(const json_t *list)
     const json_t *m;
     size_t i;
     char at[WALL_TEXT_MAX];
+    if (json_array_size(list) == 0)
+        puts("nobody was cut, and the policy in force revokes no key");
     json_array_foreach(list, i, m)
     {
         bool was_cut = json_is_true(json_object_get(m, "cut"));

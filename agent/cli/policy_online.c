@@ -312,6 +312,11 @@ static void print_status(const json_t *o, bool summary_only)
     }
     print_summary(o);
     print_forced(o, "");
+    if (json_is_true(json_object_get(o, "unvouched")))
+        puts("ALARM: the root in force does not vouch for it; it stays enforced; sign and publish the next "
+             "version");
+    if (json_is_true(json_object_get(o, "expired")))
+        puts("ALARM: it has expired; it stays enforced; sign and publish the next version");
     print_rollout("rollout:", json_object_get(o, "rollout"));
     print_overlay(json_object_get(o, "overlay"), members);
 }

@@ -28,8 +28,6 @@ static const char *refusal_text(enum err e)
         return "the bundle is refused";
     case ERR_FOREIGN:
         return "the bundle belongs to another mesh";
-    case ERR_STALE:
-        return "the bundle's version is not above the one in force; raise `version:` and sign again";
     case ERR_CONFLICT:
         return "another signed bundle of this version is in force, and keeps its place by its lower hash; "
                "raise "
@@ -59,6 +57,23 @@ static void say(struct buf *why, enum err e, struct complaints *c)
 static bool is_above(uint64_t epoch, uint64_t version, uint64_t than_epoch, uint64_t than_version)
 {
     return epoch > than_epoch || (epoch == than_epoch && version > than_version);
+}
+
+/* Where a number cannot be passed, as after a thief has signed the highest, only the next epoch is above it (ADVERSARY B6). */
+static void say_stale(struct buf *why, const struct enforced *f, const struct bundle *b)
+{
+    bool by_floor = is_above(f->floor_epoch, f->floor_version, f->epoch, f->version);
+    uint64_t epoch = by_floor ? f->floor_epoch : f->epoch, version = by_floor ? f->floor_version : f->version;
+    buf_addf(why, "version %llu of epoch %llu is not above version %llu of epoch %llu, which %s here; ",
+             (unsigned long long)b->version, (unsigned long long)b->epoch, (unsigned long long)version,
+             (unsigned long long)epoch, by_floor ? "was in force" : "is in force");
+    if (b->epoch < epoch)
+        buf_add_str(why, "sign it again under the root of that epoch");
+    else if (version == NUMBER_MAX)
+        buf_add_str(why, "no number is: publish the next root (`starling mesh rotate`), under which versions "
+                         "begin afresh");
+    else
+        buf_add_str(why, "raise `version:` and sign again");
 }
 
 static void adopt(struct enforced *f, struct policy *policy, struct buf *bundle_take, const struct bundle *b)
@@ -285,6 +300,8 @@ static enum err check(struct enforced *f, const struct root *root, struct buf *b
         note_text(f, b, &c);
     if (e == ERR_EXISTS)
         buf_addf(why, "version %llu is in force already: nothing changes", (unsigned long long)b->version);
+    else if (e == ERR_STALE)
+        say_stale(why, f, b);
     else if (e != ERR_OK)
         say(why, e, &c);
     buf_fini(&c.text);

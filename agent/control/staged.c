@@ -167,15 +167,18 @@ static enum err may_follow(const struct staged *g, const struct enforced *f, con
     return f->policy && bundle_succeeds(b, f->epoch, f->version, &f->hash) != ERR_OK ? ERR_NOT_FOUND : ERR_OK;
 }
 
-static void say(struct buf *why, enum err e, uint64_t version)
+static void say(struct buf *why, enum err e, const struct staged *g, uint64_t version)
 {
     if (e == ERR_EXISTS)
         buf_addf(why, "version %llu is being rolled out already: nothing changes",
                  (unsigned long long)version);
     if (e == ERR_STALE)
-        buf_add_str(why,
-                    "a version at least as high is being rolled out, or was halted; raise `version:` and "
-                    "sign again");
+        buf_addf(
+            why,
+            "version %llu of epoch %llu %s, and this one, version %llu, is not above it; raise `version:` "
+            "and sign again",
+            (unsigned long long)g->version, (unsigned long long)g->epoch,
+            g->state.halted ? "was halted" : "is being rolled out", (unsigned long long)version);
     if (e == ERR_CONFLICT)
         buf_add_str(why,
                     "another signed bundle of this version is being rolled out, and keeps its place by its "
@@ -210,7 +213,7 @@ enum err staged_offer(struct staged *g, struct enforced *f, struct store *s, con
     alarm_twin(g, f, &b, e);
     if (e == ERR_EXISTS && g->state.halted)
         e = ERR_STALE; /* for good, and no success */
-    say(why, e, p.version);
+    say(why, e, g, p.version);
     enum rollout_cause halted = halt_of_twin(g, &p);
     if (e == ERR_OK && (e = save(s, false, halted, buf_bytes(&p.bundle), ticket)) != ERR_OK)
         buf_addf(why, "the bundle cannot be stored: %s; what is in force stays", err_text(e));

@@ -232,8 +232,20 @@ static enum err check_text(const struct policy *p, struct bytes mesh, struct byt
     return ERR_OK;
 }
 
-static enum err check_keys(const struct role *role, const struct sign_key *const *keys, size_t count,
+static enum err not_listed(const struct role *role, const struct root *root, const struct node_id *key,
                            struct complaints *c)
+{
+    char text[NODE_ID_TEXT_MAX];
+    complain(c, NULL,
+             "%s is not among the %s keys of the root of epoch %llu: sign with one that is, or by a newer "
+             "root.trust",
+             node_id_text(key, text), role == &root->policy ? "policy" : "part's",
+             (unsigned long long)root->epoch);
+    return ERR_DENIED;
+}
+
+static enum err check_keys(const struct root *root, const struct role *role,
+                           const struct sign_key *const *keys, size_t count, struct complaints *c)
 {
     if (count > role->threshold) {
         complain(c, NULL, "%zu keys given; this mesh's root wants %zu policy signatures and no more", count,
@@ -242,7 +254,7 @@ static enum err check_keys(const struct role *role, const struct sign_key *const
     }
     for (size_t i = 0; i < count; i++) {
         if (!is_listed(role, keys[i]->pub.b))
-            return refused(c, ERR_DENIED, "a key given is not among the root's policy keys for this");
+            return not_listed(role, root, &keys[i]->pub, c);
         for (size_t j = 0; j < i; j++)
             if (node_id_eq(&keys[i]->pub, &keys[j]->pub))
                 return refused(c, ERR_DENIED, "the same key is given twice; a key counts once");
@@ -305,7 +317,7 @@ must_check enum err bundle_sign_as(struct buf *out, const struct root *root, con
     if (e == ERR_OK)
         e = check_text(p, root->mesh, w->part, policy_version(p), c);
     if (e == ERR_OK)
-        e = check_keys(by.role, keys, key_count, c);
+        e = check_keys(root, by.role, keys, key_count, c);
     if (e == ERR_OK && w->epoch > root->epoch)
         e = refused(c, ERR_DENIED, "the epoch is beyond the root's; a higher one begins with a new root");
     if (e == ERR_OK)
@@ -452,7 +464,7 @@ must_check enum err bundle_cosign(struct buf *out, const struct root *root, stru
     if (e == ERR_OK && policy_test(p, &run, c) != 0 && b.forced.len == 0)
         e = ERR_INVALID;
     if (e == ERR_OK)
-        e = check_keys(signers_of(root, b.part).role, &key, 1, c);
+        e = check_keys(root, signers_of(root, b.part).role, &key, 1, c);
     for (size_t i = 0; e == ERR_OK && i < b.signer_count; i++)
         if (node_id_eq(&b.signer[i], &key->pub))
             e = refused(c, ERR_EXISTS, "this key has signed it already; a key counts once");

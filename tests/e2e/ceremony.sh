@@ -75,7 +75,7 @@ quiet "$starling" policy sign "$alice/shop.yaml" --ca "$alice" --passphrase-file
 quiet "$starling" policy sign "$T/thief.bundle" --ca "$bob"
 quiet ask b policy publish "$T/thief.bundle"
 eventually 10 policy_is 2/9223372036854775807 a b
-refused 'not above' ask a policy publish "$usb/shop.bundle"
+refused 'is not above version 9223372036854775807 of epoch 2, which is in force here; sign it again under the root of that epoch' ask a policy publish "$usb/shop.bundle"
 set --
 for who in alice bob; do
     set -- "$@" --remove "policy=$("$starling" mesh key show "$T/$who/policy.key" --passphrase-file "$T/pass2")"
@@ -90,6 +90,7 @@ eventually 10 root_is 3 a b
 for d in "$alice" "$bob" "$T/dave" "$T/ca"; do cp "$usb/root-3" "$d/root.trust"; done
 code_is 200 || fail "a policy that the new root does not vouch for must stay enforced"
 eventually 5 warns a 'does not vouch'
+ask a policy status --summary | grep -q '^ALARM: the root in force does not vouch for it' || { ask a policy status; fail "policy status is content with a policy that the root does not vouch for"; }
 policy 1
 rm -f "$alice/policy.signed" "$bob/policy.signed" # of the keys that are gone
 quiet "$starling" policy sign "$alice/shop.yaml" --ca "$alice" -o "$usb/fresh.bundle"

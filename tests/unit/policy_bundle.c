@@ -540,8 +540,10 @@ static void a_policy_that_fails_its_tests_is_not_signed(void **state)
     expect_sign_refused(ERR_INVALID, TEXT("9223372036854775808"), 1, keys, 2,
                         "p:3:10: expected a whole number from 1 to 9223372036854775807; found "
                         "`9223372036854775808`\n");
-    expect_sign_refused(ERR_DENIED, TEXT("5"), 1, strangers, 2,
-                        "p: a key given is not among the root's policy keys for this\n");
+    expect_sign_refused(
+        ERR_DENIED, TEXT("5"), 1, strangers, 2,
+        "p: ed25519:9be3287795907809407e14439ff198d5bfc7dce6f9bc743cb369146f610b4801 is not among the "
+        "policy keys of the root of epoch 2: sign with one that is, or by a newer root.trust\n");
     expect_sign_refused(ERR_DENIED, TEXT("5"), 1, twice, 2,
                         "p: the same key is given twice; a key counts once\n");
 }
