@@ -23,6 +23,20 @@ static const char *standing_of(const struct traffic_candidate *c)
     return waits ? "farther away" : traffic_standing_text(c->standing);
 }
 
+/* What this agent's outlier detector holds of it; null: it may get requests. */
+static json_t *ejected_of(const struct why_at *at, const struct view_endpoint *e)
+{
+    static const char *const phase[] = {
+        [OUTLIER_OUT] = "out", [OUTLIER_DUE] = "due for a probe", [OUTLIER_PROBING] = "being probed"};
+    if (!at->shared)
+        return json_null();
+    struct outlier_look look = outlier_look(at->shared->outliers, e, at->mono);
+    if (look.standing == OUTLIER_IN)
+        return json_null();
+    return json_pack("{s:s,s:I,s:I}", "phase", phase[look.standing], "left_ms", (json_int_t)look.left_ms,
+                     "times", (json_int_t)look.times);
+}
+
 static json_t *endpoint_of(const struct why_at *at, const struct traffic_candidate *c,
                            const struct policy_locality *l)
 {
@@ -33,6 +47,7 @@ static json_t *endpoint_of(const struct why_at *at, const struct traffic_candida
     json_object_set_new(o, "labels", json_of_labels(&e->labels));
     json_object_set_new(o, "locality", label_of_rank(l, c->rank));
     json_object_set_new(o, "standing", json_string(standing_of(c)));
+    json_object_set_new(o, "ejected", ejected_of(at, e));
     return o;
 }
 

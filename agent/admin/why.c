@@ -156,6 +156,23 @@ static json_t *text_or_null(const char *text)
     return text ? json_string(text) : json_null();
 }
 
+/* How much is under way to the service from here, by the keys of its limits; null offline. */
+static json_t *breaker_of_service(const struct why_at *at, const struct policy_service *s)
+{
+    static const char *const name[] = {[BREAKER_CONNECTIONS] = "connections",
+                                       [BREAKER_PENDING] = "pending",
+                                       [BREAKER_REQUESTS] = "requests"};
+    if (!at->shared || !s)
+        return json_null();
+    json_t *o = json_object();
+    for (int kind = 0; kind < BREAKER_KINDS; kind++)
+        json_object_set_new(
+            o, name[kind],
+            json_integer(breaker_count(at->shared->breakers, bytes_str(policy_service_name(s)),
+                                       (enum breaker_kind)kind)));
+    return o;
+}
+
 static json_t *targets_of(const struct why_at *at, const struct policy_route *r)
 {
     json_t *list = json_array();
@@ -310,6 +327,7 @@ static json_t *answer(const struct why_at *at, const struct question *k)
     add_subsets(o, targets, &d, only);
     json_object_set_new(o, "targets", targets);
     json_object_set_new(o, "timeouts", timeouts_of(d.route));
+    json_object_set_new(o, "under_way", breaker_of_service(at, d.service));
     add_explanation(o, at, &rq, &d);
     return o;
 }

@@ -38,6 +38,10 @@ static void print_endpoints(const char *title, const json_t *list)
     {
         printf("%-10s %s at %s, %s", i == 0 ? title : "", text(e, "node"), text(e, "address"),
                text(e, "standing"));
+        const json_t *out = json_object_get(e, "ejected");
+        if (json_is_object(out))
+            printf(", ejected: %s, %lld s left, time %lld", text(out, "phase"), number(out, "left_ms") / 1000,
+                   number(out, "times"));
         if (*pairs(e, "labels", &l))
             printf(" (%s)", buf_str(&l));
         putchar('\n');
@@ -88,6 +92,9 @@ static void print_targets(const json_t *o)
         print_endpoints("endpoints", json_object_get(t, "endpoints"));
         print_endpoints("not used", json_object_get(t, "excluded"));
     }
+    if (json_is_object(t = json_object_get(o, "under_way")))
+        printf("under way  %lld requests, %lld connections, %lld waiting, from here\n", number(t, "requests"),
+               number(t, "connections"), number(t, "pending"));
     buf_fini(&l);
 }
 

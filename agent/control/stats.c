@@ -1,5 +1,6 @@
 /* What others may know of the conductor. */
 #include "control/inner.h"
+#include "traffic/shared.h"
 
 /* -- what admin reads -------------------------------------------------------------------------- */
 
@@ -230,6 +231,19 @@ static uint64_t quarantined(const struct control *c)
     return n;
 }
 
+static void export_ejected(struct control *c)
+{
+    const struct outliers *o = workers_traffic(c->workers)->outliers;
+    size_t out = 0;
+    for (size_t i = 0; i < c->view->service_count; i++)
+        out += outlier_count(o, &c->view->service[i], net_now_us() / 1000);
+    metric_set(
+        metric_gauge(c->metrics, "starling_ejected",
+                     "Instances that this agent holds ejected as outliers, or that wait for their probe.",
+                     NULL, 0),
+        out);
+}
+
 static void export_state(struct control *c)
 {
     metric_set(
@@ -256,6 +270,7 @@ static void export_state(struct control *c)
     export_policy(c);
     export_rollout(c);
     export_overlay(c);
+    export_ejected(c);
     metric_set(metric_counter(c->metrics, "starling_views_total", "Views made for the workers.", NULL, 0),
                c->view_serial);
     metric_set(

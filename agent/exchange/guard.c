@@ -211,8 +211,8 @@ static void tell(struct exchange *x, const struct outlier_news *n)
 void guard_tried(struct exchange *x, const struct traffic_outcome *outcome)
 {
     struct traffic_shared *s = shared_of(x);
-    if (!s)
-        return;
+    if (!s || !x->endpoint)
+        return; /* at the far agent there is no choice */
     struct outlier_news n = outlier_note(s->outliers, x->view, x->endpoint, &x->settings->outlier_detection,
                                          result_of(outcome), x->is_probe, exchange_now(x));
     bool was_probe = x->is_probe;

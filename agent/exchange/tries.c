@@ -15,8 +15,10 @@
 void tries_note(struct exchange *x, enum traffic_end_kind kind, uint16_t status)
 {
     uint64_t us = x->now_us - x->try_us;
-    if (x->outcome.kind == TRY_CANCELLED)
-        x->outcome = (struct traffic_outcome){kind, status, us < UINT32_MAX ? (uint32_t)us : UINT32_MAX};
+    if (x->outcome.kind != TRY_CANCELLED)
+        return; /* what was first known of it counts */
+    x->outcome = (struct traffic_outcome){kind, status, us < UINT32_MAX ? (uint32_t)us : UINT32_MAX};
+    guard_tried(x, &x->outcome); /* now: what has begun may last for hours */
 }
 
 void tries_leave(struct exchange *x)
@@ -24,7 +26,8 @@ void tries_leave(struct exchange *x)
     if (x->endpoint) {
         guard_waited(x);
         traffic_end(x->traffic, x->endpoint, &x->outcome, exchange_now(x));
-        guard_tried(x, &x->outcome);
+        if (x->outcome.kind == TRY_CANCELLED)
+            guard_tried(x, &x->outcome);
     }
     x->endpoint = NULL;
 }

@@ -91,7 +91,7 @@ has "$signed" '0 < o["ends"] - o["begins"] <= 3600 and len(o["hash"]) == 64 and 
 echo "- at an agent"
 # shellcheck disable=SC2086
 {
-    why='decision rule audited audit_rule status flag reason service route subset endpoints targets timeouts match said settings sticky rewrite mirror request_headers response_headers fault rate_limits failover features lacking policy'
+    why='decision rule audited audit_rule status flag reason service route subset endpoints targets timeouts under_way match said settings sticky rewrite mirror request_headers response_headers fault rate_limits failover features lacking policy'
     has "$why" '(o["decision"], o["rule"], o["status"], o["policy"]["version"]) == ("deny", "no-policy", 403, 0)' why web cart $at_a
     has 'published differences' '"version 1" in o["published"] and any(d["kind"] == "access" and d["service"] == "cart" for d in o["differences"])' policy publish "$T/p.bundle" $at_a
     has 'epoch version hash signers text' 'o["text"] == open("'"$T/p.yaml"'").read()' policy show $at_a

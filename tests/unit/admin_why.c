@@ -147,7 +147,7 @@ static void test_what_reaches_the_application(void **state)
          "'stream_ms': 0}, "
          "'endpoints': [{'node': 'host-b', 'address': '10.0.0.1:7400', 'labels': {'version': '1'}, "
          "'locality': '', 'standing': "
-         "'candidate'}]}"},
+         "'candidate', 'ejected': null}]}"},
         {"{'from': 'web', 'to': 'cart', 'path': '/', 'query': 'q=1'}",
          "{'route': 'items', 'decision': 'allow'}"},
         {"{'from': 'web', 'to': 'cart', 'path': '/a/../items//7'}",
@@ -156,7 +156,7 @@ static void test_what_reaches_the_application(void **state)
          "{'decision': 'allow', 'rule': 'store', 'route': 'default', 'status': null, 'reason': null, "
          "'endpoints': [{'node': 'host-a', 'address': '127.0.0.1:8080', 'labels': {}, 'locality': '', "
          "'standing': "
-         "'candidate'}]}"},
+         "'candidate', 'ejected': null}]}"},
         {"{'from': 'web', 'to': 'cart', 'path': '/items/trial'}",
          "{'decision': 'allow', 'rule': 'front', 'audited': true, 'audit_rule': 'no-trial'}"},
         {"{'from': '', 'to': 'open'}", "{'decision': 'allow', 'rule': 'unmatched', 'audited': true, "

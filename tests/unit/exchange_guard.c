@@ -224,6 +224,86 @@ static void a_rate_limit_afar_is_told_to_the_client(void **state)
         "front data too fast\nfront end\nback finish cut\nfront finish cut\n");
 }
 
+static void ask_and_answer(struct story *t, mono_ms now, bool well)
+{
+    struct http_head h = request("GET", "/"),
+                     answer = {.is_response = true, .status = well ? 200 : 500, .minor = 1};
+    struct exchange_ask ask = ask_http(t);
+    struct view *v = make_view(t->policy, 2);
+    exchange_fini(&t->x);
+    buf_consume(&t->log, t->log.len);
+    exchange_init(&t->x, EXCHANGE_NEAR, v, t->traffic, &t->front.side, &t->news, now * 1000);
+    view_unref(v);
+    exchange_start(&t->x, &ask, &h, now);
+    if (strcmp(t->x.endpoint->node->name, "host-b") == 0)
+        answer.status = 200;
+    exchange_end(&t->x, FROM_FRONT, NULL, now * 1000);
+    exchange_back_ready(&t->x, &t->back.side, now * 1000);
+    exchange_head(&t->x, &answer, NULL, now * 1000);
+}
+
+static const struct view_endpoint *host_a(struct story *t, struct view *v)
+{
+    const struct view_service *s = view_service(v, bytes_str("cart"));
+    assert_int_equal(s->count, 2);
+    (void)t;
+    return s->endpoint[strcmp(s->endpoint[0]->node->name, "host-a") != 0];
+}
+
+/* One of two answers 500: ejected after five in a row, back after one good answer. What counts is the answer's head. */
+static void who_answers_badly_is_ejected_and_returns_by_a_probe(void **state)
+{
+    struct story *t = *state;
+    struct view *v = make_view(t->policy, 2);
+    const struct view_endpoint *a = host_a(t, v);
+    struct outliers *o = t->shared->outliers;
+    use_policy(t, "policy: v1\nmesh: m.example\nversion: 3\ndefaults: {retry: {attempts: 0}}\n"
+                  "services: {cart: {protocol: http, unmatched: audit}}\n");
+    int asked = 0;
+    while (outlier_standing(o, a, 1000) == OUTLIER_IN && asked++ < 100)
+        ask_and_answer(t, 1000, false);
+    assert_in_range(asked, 5, 99);
+    assert_true(t->x.facts.has_outlier_news);
+    assert_int_equal(t->x.facts.ejections[OUTLIER_CONSECUTIVE], 1);
+    assert_int_equal(t->shared->ejections, 1);
+    assert_true(traffic_ejected_until(t->shared, a, 1000) == 31000);
+    for (asked = 0; !t->x.is_probe && t->x.facts.returns == 0 && asked < 100; asked++)
+        ask_and_answer(t, 31000, true);
+    assert_in_range(asked, 1, 99);
+    assert_int_equal(t->x.facts.returns, 1);
+    assert_int_equal(outlier_standing(o, a, 31000), OUTLIER_IN);
+    assert_int_equal(traffic_ejected_until(t->shared, a, 31000), 0);
+    view_unref(v);
+}
+
+/* A probe whose client leaves says nothing of the instance: the next request may be one. */
+static void a_probe_without_an_answer_is_made_again(void **state)
+{
+    struct story *t = *state;
+    struct view *v = make_view(t->policy, 2);
+    const struct view_endpoint *a = host_a(t, v);
+    use_policy(t, "policy: v1\nmesh: m.example\nversion: 3\ndefaults: {retry: {attempts: 0}}\n"
+                  "services: {cart: {protocol: http, unmatched: audit}}\n");
+    for (int i = 0; i < 100 && outlier_standing(t->shared->outliers, a, 1000) == OUTLIER_IN; i++)
+        ask_and_answer(t, 1000, false);
+    for (int i = 0; i < 100; i++) {
+        struct exchange_ask ask = ask_http(t);
+        struct http_head h = request("GET", "/");
+        exchange_fini(&t->x);
+        struct view *again = make_view(t->policy, 2);
+        exchange_init(&t->x, EXCHANGE_NEAR, again, t->traffic, &t->front.side, &t->news, 31000 * 1000);
+        view_unref(again);
+        exchange_start(&t->x, &ask, &h, 31000);
+        if (t->x.is_probe)
+            break;
+    }
+    assert_true(t->x.is_probe);
+    assert_int_equal(outlier_standing(t->shared->outliers, a, 31000), OUTLIER_PROBING);
+    exchange_lost(&t->x, FROM_FRONT, LOSS_CUT, 31000 * 1000);
+    assert_int_equal(outlier_standing(t->shared->outliers, a, 31000), OUTLIER_DUE);
+    view_unref(v);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 int main(void)
 {
@@ -236,6 +316,8 @@ int main(void)
         TEST(all_limits_grant_it_or_none_is_charged),
         TEST(a_tcp_connection_over_its_rate_is_closed),
         TEST(a_rate_limit_afar_is_told_to_the_client),
+        TEST(who_answers_badly_is_ejected_and_returns_by_a_probe),
+        TEST(a_probe_without_an_answer_is_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
