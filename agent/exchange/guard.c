@@ -172,6 +172,15 @@ bool guard_rate(struct exchange *x, const struct policy_service *service)
 
 /* --- outliers ------------------------------------------------------------------------------ */
 
+/* Of the service whose instance it is: another one may stand in for the service that was asked for. */
+static const struct policy_outlier_detection *rules_of(const struct exchange *x)
+{
+    struct bytes name = bytes_str(x->endpoint->service);
+    bool stands_in = !bytes_eq_str(name, policy_service_name(x->asked));
+    const struct policy_service *s = stands_in ? policy_service(x->view->policy, name) : x->asked;
+    return &policy_service_settings(s)->outlier_detection;
+}
+
 static const char *node_of(const struct exchange *x)
 {
     return x->endpoint->node ? x->endpoint->node->name : "this host";
@@ -213,8 +222,8 @@ void guard_tried(struct exchange *x, const struct traffic_outcome *outcome)
     struct traffic_shared *s = shared_of(x);
     if (!s || !x->endpoint)
         return; /* at the far agent there is no choice */
-    struct outlier_news n = outlier_note(s->outliers, x->view, x->endpoint, &x->settings->outlier_detection,
-                                         result_of(outcome), x->is_probe, exchange_now(x));
+    struct outlier_news n = outlier_note(s->outliers, x->view, x->endpoint, rules_of(x), result_of(outcome),
+                                         x->is_probe, exchange_now(x));
     bool was_probe = x->is_probe;
     x->is_probe = false;
     if (n.what != OUTLIER_NO_NEWS)

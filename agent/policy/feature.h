@@ -30,7 +30,7 @@
     X(LOG, "log", false)                                                                                     \
     X(METRICS, "metrics", false)                                                                             \
     X(MIRROR, "mirror", false)                                                                               \
-    X(OUTLIER_DETECTION, "outlier-detection", false)                                                         \
+    X(OUTLIER_DETECTION, "outlier-detection", true)                                                          \
     X(RATE_LIMIT, "rate-limit", true)                                                                        \
     X(RATE_LIMIT_MESH, "rate-limit-mesh", false)                                                             \
     X(REGEX, "regex", true)                                                                                  \

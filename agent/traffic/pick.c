@@ -176,12 +176,21 @@ static bool is_too_cold(const struct field *f, const struct member *m)
     return warmth < 1000000 && rng_below(&f->t->rng, 1000000) >= warmth;
 }
 
+/* Was it ejected until now, and is nobody its probe? Then the first who draws it is, or a slow one would stay out for good. */
+static bool is_due(const struct field *f, const struct member *m)
+{
+    const struct traffic_shared *s = f->t->groups.shared;
+    return s && outlier_standing(s->outliers, m->endpoint, f->ask->now) == OUTLIER_DUE;
+}
+
 static const struct member *better_of_two(const struct field *f, bool by_latency)
 {
     const struct member *two[2];
     draw_two(f, two);
     if (!two[1])
         return two[0];
+    if (is_due(f, two[0]) || is_due(f, two[1]))
+        return two[!is_due(f, two[0])];
     const struct load *a = two[0]->load, *b = two[1]->load;
     bool second =
         by_latency ? load_cost(b, f->ask->now) < load_cost(a, f->ask->now) : b->outstanding < a->outstanding;
