@@ -334,7 +334,8 @@ struct traffic_choice traffic_pick(struct traffic *t, const struct traffic_ask *
     struct group *g = ask->service ? group_of(&t->groups, ask) : NULL;
     size_t places = g ? g->place_count : 0, place;
     const struct spread *s = g ? &g->spread : NULL;
-    bool is_other = ask->failover_count > 0 && (!g || (ask->failover_barred && g->spread.is_short));
+    bool is_other =
+        ask->failover_count > 0 && (!g || (ask->failover_barred && g->place_count > g->level_count));
     if (is_other)
         s = spread_without(t, g, ask, &other, &places);
     c.why = why_none(g, ask);
