@@ -76,6 +76,30 @@ static void print_decision(const json_t *o)
         printf("answer     closed, %s, %s\n", text(o, "flag"), reason);
 }
 
+static void print_place(const char *title, const char *name, const json_t *p)
+{
+    printf("%-10s %s, %lld of %lld healthy, %.4g%%%s\n", title, name, number(p, "healthy"),
+           number(p, "instances"), json_real_value(json_object_get(p, "percent")),
+           json_is_true(json_object_get(p, "panic")) ? " (panic: all are used)" : "");
+}
+
+/* Where there is nothing to choose by, and nothing wrong, there is nothing to say. */
+static void print_levels(const json_t *target)
+{
+    const json_t *levels = json_object_get(target, "levels"), *p;
+    size_t i, n = json_array_size(levels);
+    char name[256];
+    json_array_foreach(levels, i, p)
+    {
+        bool well = number(p, "healthy") == number(p, "instances");
+        snprintf(name, sizeof name, *text(p, "locality") ? "same %s" : "others", text(p, "locality"));
+        if (n > 1 || !well)
+            print_place("level", n > 1 || *text(p, "locality") ? name : "all", p);
+    }
+    json_array_foreach(json_object_get(target, "standins"), i, p)
+        print_place("failover", text(p, "service"), p);
+}
+
 static void print_targets(const json_t *o)
 {
     struct buf l = {0};
@@ -89,6 +113,7 @@ static void print_targets(const json_t *o)
         if (*pairs(t, "selects", &l))
             printf(" (%s)", buf_str(&l));
         putchar('\n');
+        print_levels(t);
         print_endpoints("endpoints", json_object_get(t, "endpoints"));
         print_endpoints("not used", json_object_get(t, "excluded"));
     }

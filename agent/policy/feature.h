@@ -20,13 +20,13 @@
     X(EGRESS, "egress", false)                                                                               \
     X(ENCRYPTION_OFF, "encryption-off", false)                                                               \
     X(ENCRYPTION_PERMISSIVE, "encryption-permissive", false)                                                 \
-    X(FAILOVER, "failover", false)                                                                           \
+    X(FAILOVER, "failover", true)                                                                            \
     X(FAULT, "fault", true)                                                                                  \
     X(GRPC, "grpc", false)                                                                                   \
     X(HTTP2, "http2", false)                                                                                 \
     X(LIMITS, "limits", false)                                                                               \
-    X(LOAD_BALANCER, "load-balancer", false)                                                                 \
-    X(LOCALITY, "locality", false)                                                                           \
+    X(LOAD_BALANCER, "load-balancer", true)                                                                  \
+    X(LOCALITY, "locality", true)                                                                            \
     X(LOG, "log", false)                                                                                     \
     X(METRICS, "metrics", false)                                                                             \
     X(MIRROR, "mirror", false)                                                                               \
