@@ -426,6 +426,7 @@ void apply_confirm(struct gossip *g, struct member *m, const struct node_id *acc
         s->is_hearsay = false; /* now it has said so itself */
     if (!s || !suspect_confirm(s, accuser))
         return;
+    s->is_lonely = false;
     s->deadline = mono_min(s->deadline, s->start + timeout_ms(g, s));
     reschedule(g, s);
 }

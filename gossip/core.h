@@ -415,6 +415,13 @@ static inline bool is_silent(const struct gossip *g)
 {
     return is_leaving(g) || is_yielding(g);
 }
+/* A quarter of all: that is the network, or so many have failed at once. */
+static inline bool are_many_silent(const struct gossip *g)
+{
+    const uint32_t *n = g->members.by_state;
+    uint32_t silent = n[GOSSIP_SUSPECT] + n[GOSSIP_DEAD];
+    return silent > 1 && 4 * silent >= n[GOSSIP_ALIVE] + silent;
+}
 static inline uint32_t live_count(const struct gossip *g) /* ourselves included */
 {
     return g->members.by_state[GOSSIP_ALIVE] + g->members.by_state[GOSSIP_SUSPECT];

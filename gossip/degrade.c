@@ -120,9 +120,7 @@ void degrade_asked(struct gossip *g, struct member *m, const struct node_id *by,
 /* It is not they: many are silent (and do not return in one instant either), or we lose much with everybody. */
 static bool is_network(struct gossip *g)
 {
-    const uint32_t *n = g->members.by_state;
-    uint32_t silent = n[GOSSIP_SUSPECT] + n[GOSSIP_DEAD];
-    if (silent > 1 && 4 * silent >= n[GOSSIP_ALIVE] + silent)
+    if (are_many_silent(g))
         g->many_silent_until = g->now + MANY_RETURN_MS;
     return g->now < g->many_silent_until || g->loss >= LOSS_NETWORK;
 }

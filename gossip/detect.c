@@ -66,10 +66,16 @@ static bool hears_others(const struct gossip *g, const struct member *m, mono_ms
     return heard >= (need < HEARD_MAX ? need : HEARD_MAX) && !is_cut_off(g);
 }
 
+/* Where many are gone, so are the relays, and somebody has to say it. */
+static bool is_without_witness(const struct gossip *g, const struct suspicion *s)
+{
+    return s->is_lonely && !are_many_silent(g);
+}
+
 bool detect_may_tell(const struct gossip *g, const struct member *m)
 {
     return !(m->flags & MEMBER_QUIET) && !is_silent(g) && (g->loss < LOSS_OWN_FAULT || is_credulous(g)) &&
-           hears_others(g, m, member_suspicion(m)->start);
+           !is_without_witness(g, member_suspicion(m)) && hears_others(g, m, member_suspicion(m)->start);
 }
 
 /* How long to wait. */
@@ -201,6 +207,13 @@ static void next_turn(struct gossip *g, const struct member *m, mono_ms sent_at,
     ring->is_doubted = false;
 }
 
+/* Those whose turn it is are a sample of all. Looks are at those of whom others, or we, think that they are slow or lose much:
+ * twenty such members would make each that looks at them over and over think that the network does. */
+static bool tells_loss(const struct probe *p)
+{
+    return p->reason == PROBE_TURN && !p->is_direct && !degrade_is(p->target);
+}
+
 bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d)
 {
     struct probe *p = probes_find(&g->probes, d->nonce);
@@ -214,7 +227,7 @@ bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d)
     }
     enum probe_reason reason = p->reason;
     bool is_at_once = p->pings == 1;
-    if (p->reason != PROBE_RETRY)
+    if (tells_loss(p))
         loss_sample(&g->loss, p->pings > 1);
     if (p->reason == PROBE_TURN)
         detect_health(g, -1);
@@ -266,7 +279,8 @@ static void passed(struct gossip *g, struct probe *p)
     doubt(g, p);
     if (s)
         s->spared += s->spared < UINT8_MAX;
-    loss_sample(&g->loss, true);
+    if (tells_loss(p))
+        loss_sample(&g->loss, true);
     probes_remove(&g->probes, p);
     hearing_ends(g, m, HEARING_UNSURE);
     g->stats.acks_received++;
@@ -350,8 +364,11 @@ static void knock(struct gossip *g, struct probe *p)
  * restart of all, looks keep to the budget. */
 static bool asks_relays(struct gossip *g, const struct probe *p)
 {
+    const struct suspicion *s = member_suspicion(p->target);
     if (p->reason == PROBE_TURN && !p->is_direct)
         return true;
+    if (p->reason == PROBE_VERIFY && s && s->is_lonely)
+        return detect_may_look(g);
     return p->reason != PROBE_RETRY && detect_may_look(g) && hearing_asks_relays(g);
 }
 
@@ -475,6 +492,13 @@ static void judge_ourselves(struct gossip *g, const struct probe *p)
         detect_health(g, p->relay_count - count_bits(p->nacks));
 }
 
+/* Relays were asked, and not one says that it hears nothing either: who loses most of what it sends and gets finds everybody
+ * silent, and now and then two others answer it all the same. A refused dial needs no witness. */
+static bool is_lonely(const struct gossip *g, const struct probe *p)
+{
+    return has_part(g, GOSSIP_NACK) && p->relay_count > 0 && !p->nacks && !p->is_refused;
+}
+
 /* Who watches it too looks at once, whatever else others say, and then it is the word of several. In a small mesh all do, and
  * the pushes reach them. */
 static void tell_observers(struct gossip *g, struct member *m)
@@ -513,6 +537,8 @@ static void probe_failed(struct gossip *g, const struct probe *p)
         judge_ourselves(g, p);
     if (m->state == GOSSIP_SUSPECT && p->is_refused)
         apply_refused(g, m); /* the dial was before the suspicion */
+    if (m->state == GOSSIP_SUSPECT && (p->nacks || p->is_refused))
+        member_suspicion(m)->is_lonely = false;
     if (m->state == GOSSIP_SUSPECT)
         apply_verify_failed(g, m, is_own);
     if (m->state != GOSSIP_ALIVE || (p->reason != PROBE_TURN && !degrade_is(m)))
@@ -521,6 +547,7 @@ static void probe_failed(struct gossip *g, const struct probe *p)
     if (!member_suspicion(m))
         return;
     member_suspicion(m)->is_refused = p->is_refused;
+    member_suspicion(m)->is_lonely = is_lonely(g, p);
     apply_accuse(g, member_suspicion(m), (uint8_t)g->cfg.eager_fanout);
     if (p->reason == PROBE_TURN && !p->is_direct)
         tell_observers(g, m);
@@ -686,7 +713,8 @@ static void verify(struct gossip *g, struct suspicion *s)
 static bool is_final(const struct gossip *g, const struct suspicion *s)
 {
     uint32_t longest = suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), 0);
-    if (is_credulous(g) || (s->is_own && hears_others(g, s->member, s->start)))
+    if (is_credulous(g) ||
+        (s->is_own && !is_without_witness(g, s) && hears_others(g, s->member, s->start)))
         return true;
     return g->now - s->start >= 2 * (mono_ms)longest;
 }

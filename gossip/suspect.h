@@ -35,6 +35,7 @@ struct suspicion {
     bool is_on_credit; /* believed before our own look (credit.h) */
     bool is_own;       /* a probe of ours failed while others answered us */
     bool is_told;      /* ... and we said so */
+    bool is_lonely;    /* no relay says that it hears nothing either: that may be our own fault */
     bool is_hastened;  /* another member holds it dead */
     bool is_refused;   /* a dial of ours was refused */
     uint8_t refusers;  /* used entries of refuser[] */

@@ -232,6 +232,55 @@ static void a_marked_one_still_dies(void **state)
     world_free(w);
 }
 
+/* GOALS G6: four lose most of what is sent to them and by them. All others mark each of them, think none the worse of the network for
+ * looking at them, and mark nobody else, nor take from them that somebody is silent. */
+static void those_that_lose_most_are_marked_and_nobody_else(void **state)
+{
+    enum { N = 24, LOSSY = 4 };
+    struct world *w = several(N, 20000);
+    struct rng rng = rng_seeded(8);
+    (void)state;
+    for (int t = 0; t < 60000; t += 10) {
+        for (int who = 0; who < LOSSY; who++)
+            for (int at = 0; at < N; at++) {
+                w->cut[who][at] = who != at && rng_below(&rng, 10) < 8;
+                w->cut[at][who] = who != at && rng_below(&rng, 10) < 8;
+            }
+        world_run(w, w->now + 10);
+        for (int at = LOSSY; t % 1000 == 0 && at < N; at++)
+            for (int of = 0; of < N; of++) {
+                if (of >= LOSSY && of != at)
+                    assert_string_equal(world_state(w, at, of), "alive");
+                assert_false(of >= LOSSY && is_degraded(w, at, of));
+                assert_true(of >= LOSSY || t < 15000 || is_degraded(w, at, of) ||
+                            strcmp(world_state(w, at, of), "alive") != 0);
+            }
+    }
+    for (int at = LOSSY; at < N; at++)
+        assert_true(w->node[at].g->loss < 2000);
+    world_free(w);
+}
+
+/* It hears two others now and then, and no relay says that it hears nothing either: so its word is kept to itself. */
+static void who_finds_no_witness_accuses_nobody(void **state)
+{
+    struct world *w = several(24, 20000);
+    (void)state;
+    for (int at = 3; at < 24; at++)
+        w->cut[at][0] = true;
+    for (int t = 0; t < 60; t++) {
+        struct gossip *g = w->node[0].g;
+        for (int i = 0; i < HEARD_MAX; i++) /* as if their answers had come through */
+            g->heard[i] = (struct heard){members_find(&g->members, &w->node[1 + i].id), g->now};
+        g->unheard_since = NEVER;
+        world_run(w, w->now + 50);
+        for (int at = 1; at < 24; at++)
+            for (int of = 1; of < 24; of++)
+                assert_true(at == of || strcmp(world_state(w, at, of), "alive") == 0);
+    }
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +294,8 @@ int main(void)
         cmocka_unit_test(one_that_becomes_slow_is_suspected_once),
         cmocka_unit_test(one_whose_words_are_old_is_marked_and_no_more),
         cmocka_unit_test(a_marked_one_still_dies),
+        cmocka_unit_test(those_that_lose_most_are_marked_and_nobody_else),
+        cmocka_unit_test(who_finds_no_witness_accuses_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
