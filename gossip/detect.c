@@ -713,8 +713,7 @@ static void verify(struct gossip *g, struct suspicion *s)
 static bool is_final(const struct gossip *g, const struct suspicion *s)
 {
     uint32_t longest = suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), 0);
-    if (is_credulous(g) ||
-        (s->is_own && !is_without_witness(g, s) && hears_others(g, s->member, s->start)))
+    if (is_credulous(g) || (s->is_own && !is_without_witness(g, s) && hears_others(g, s->member, s->start)))
         return true;
     return g->now - s->start >= 2 * (mono_ms)longest;
 }
