@@ -122,12 +122,14 @@ static json_t *rewrite_of(const struct explain_at *at, const struct policy_servi
 }
 
 static json_t *mirror_of(const struct explain_at *at, const struct policy_service *s,
-                         const struct policy_route *r)
+                         const struct policy_route *r, const struct policy_request *rq)
 {
     if (!r->mirror.to)
         return json_null();
-    return json_pack("{s:s, s:i, s:o}", "to", policy_service_name(r->mirror.to), "percent",
-                     (int)(r->mirror.share_ppm / 10000), "said", said_in_route(at, s, r, "mirror"));
+    struct policy_verdict v = policy_decide(at->policy, r->mirror.to, rq);
+    return json_pack("{s:s, s:i, s:s, s:s, s:o}", "to", policy_service_name(r->mirror.to), "percent",
+                     (int)(r->mirror.share_ppm / 10000), "decision", v.allowed ? "allow" : "deny", "rule",
+                     v.rule, "said", said_in_route(at, s, r, "mirror"));
 }
 
 static json_t *edit_of(const struct explain_at *at, const struct policy_service *s,
@@ -191,7 +193,7 @@ void explain_route(json_t *o, const struct explain_at *at, const struct policy_s
     json_object_set_new(o, "settings", r ? settings_of(at, s, r) : json_null());
     json_object_set_new(o, "sticky", r ? sticky_of(at, s, r, rq) : json_null());
     json_object_set_new(o, "rewrite", r ? rewrite_of(at, s, r, rq) : json_null());
-    json_object_set_new(o, "mirror", r ? mirror_of(at, s, r) : json_null());
+    json_object_set_new(o, "mirror", r ? mirror_of(at, s, r, rq) : json_null());
     json_object_set_new(o, "request_headers",
                         r ? edit_of(at, s, r, &r->request_headers, "requestHeaders") : json_null());
     json_object_set_new(o, "response_headers",

@@ -138,7 +138,8 @@ static void print_act(const json_t *o, const char *member, const char *title, co
     if (strcmp(member, "rewrite") == 0)
         printf(", forwarded as %s", text(act, "path"));
     if (strcmp(member, "mirror") == 0)
-        printf(", %lld%% of the requests", number(act, "percent"));
+        printf(", %lld%% of the requests, %s (rule %s)", number(act, "percent"),
+               strcmp(text(act, "decision"), "deny") == 0 ? "denied" : "allowed", text(act, "rule"));
     if (strcmp(member, "fault") == 0)
         printf(" %s", text(act, "fault"));
     print_said(text(act, "said"));

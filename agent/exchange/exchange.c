@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "exchange/fault.h"
 #include "exchange/guard.h"
 #include "exchange/inner.h"
@@ -80,6 +81,14 @@ void exchange_init(struct exchange *x, enum exchange_role role, struct view *vie
     front->x = x;
 }
 
+static void cut_tap(struct exchange *x)
+{
+    struct tap *t = x->tap;
+    x->tap = NULL;
+    if (t)
+        t->ops->cut(t);
+}
+
 static void detach(struct side **s, bool clean)
 {
     struct side *side = *s;
@@ -106,6 +115,7 @@ void exchange_finish(struct exchange *x)
         exchange_flag_once(x, FLAG_DI);
     tries_leave(x);
     guard_leave(x);
+    cut_tap(x);
     detach(&x->back, clean);
     detach(&x->front, clean);
     replay_drop(&x->replay);
@@ -130,6 +140,7 @@ void exchange_fini(struct exchange *x)
     if (x->state != EXCHANGE_OVER) { /* the owner is going away */
         tries_leave(x);
         guard_leave(x);
+        cut_tap(x);
         detach(&x->back, false);
         detach(&x->front, false);
     }
@@ -198,6 +209,17 @@ static void note_edits(struct exchange *x, const struct decision *d)
     x->edits_of = d->asked;
 }
 
+/* An upgrade has no copy: what is said in the tunnel makes no sense without the answers. */
+static void note_mirror(struct exchange *x, const struct exchange_ask *ask)
+{
+    const struct policy_mirror *m = &x->route->mirror;
+    if (!m->to || x->facts.mirrored || x->request.upgrade.len > 0)
+        return;
+    struct rng r = rng_seeded(ask->dice + 1); /* dice itself is thrown for other things */
+    if (rng_below(&r, POLICY_PPM) < m->share_ppm)
+        x->mirror_to = m->to;
+}
+
 static void start_near(struct exchange *x, const struct exchange_ask *ask, mono_ms now)
 {
     struct decision d;
@@ -222,7 +244,8 @@ static void start_near(struct exchange *x, const struct exchange_ask *ask, mono_
     times_begin_near(x, now);
     if (exchange_is_http(x) && !guard_head(x))
         return;
-    if (d.fault)
+    note_mirror(x, ask);
+    if (d.fault && !x->facts.mirrored)
         fault_begin(x, d.fault, ask->dice);
     else
         tries_begin_near(x);
@@ -262,6 +285,7 @@ void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct h
         head_move(&x->request, request_take);
     x->dice = ask->dice;
     x->facts.protocol = ask->protocol;
+    x->facts.mirrored = ask->mirrored;
     x->tunnel = ask->protocol == PROTOCOL_TCP;
     x->hops = ask->hops;
     x->vouched = decide_vouched(ask);

@@ -60,6 +60,19 @@ struct side {
     struct exchange *x; /* NULL: in no exchange */
 };
 
+/* Who listens to what the front says, to make a copy of the request. As with sides, its functions may store and mark, but must not
+ * call back into any exchange. One that has heard enough sets x->tap to NULL. */
+struct tap;
+struct tap_ops {
+    void (*data)(struct tap *t, struct bytes d);
+    /* The last that it hears: all was said; or not all, and no more will be. The exchange has forgotten it. */
+    void (*end)(struct tap *t, const struct http_head *trailers_or_null);
+    void (*cut)(struct tap *t);
+};
+struct tap {
+    const struct tap_ops *ops;
+};
+
 /* Who asks for what. Borrowed for exchange_start(). */
 struct exchange_ask {
     uint8_t protocol;     /* enum service_protocol */
@@ -68,6 +81,7 @@ struct exchange_ask {
     struct bytes asked;   /* far: the service asked for, if `service` took its place; else empty */
     uint32_t deadline_ms; /* far: what was left when the call was sent; 0 = none */
     uint8_t hops;         /* agents this request has passed */
+    bool mirrored;        /* a copy: it is not retried, not disturbed, and has no copies of its own */
     /* Whose credential must allow the caller: the peer's (far), our own (near); NULL: none does. */
     const struct credential *vouch;
     wall_s wall_now; /* near: for the ends of faults; need not be told where the policy has none */
@@ -107,6 +121,9 @@ struct exchange {
     /* A route that edits, and its service: for what an application of this host gets and answers (edit.h). NULL: none does. */
     const struct policy_route *edits;
     const struct policy_service *edits_of;
+    /* Near: the service that is to get a copy of the request, until the owner has seen to it when SEEKING; NULL: none is */
+    const struct policy_service *mirror_to;
+    struct tap *tap; /* NULL: none listens */
     /* What the owner is to connect to, when SEEKING: */
     const struct view_endpoint *endpoint; /* near; NULL at the far agent */
     struct addr app;                      /* a local application; port 0: the endpoint's node, by a link */

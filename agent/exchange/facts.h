@@ -98,6 +98,7 @@ struct facts {
     enum retry_cause wish_cause;
     bool failover;                 /* the endpoint is of a service that stands in for the one asked for */
     bool panic;                    /* too few were healthy: one that is not may have been chosen */
+    bool mirrored;                 /* a copy of a request, that nobody waits for */
     char fault[FACT_NAME_MAX];     /* "" none disturbed it */
     bool delayed, aborted;         /* ... by which of its means */
     struct node_id endpoint;       /* whose; zero when none was chosen or local */

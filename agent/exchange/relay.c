@@ -151,6 +151,8 @@ void exchange_data(struct exchange *x, enum exchange_from from, struct bytes d)
     else
         x->facts.bytes_down += d.len;
     sink->ops->data(sink, d);
+    if (from == FROM_FRONT && x->tap)
+        x->tap->ops->data(x->tap, d);
     if (from == FROM_FRONT && x->state == EXCHANGE_SENDING)
         replay_data(&x->replay, d);
 }
@@ -162,6 +164,14 @@ static bool is_complete(const struct exchange *x)
     return x->ended[FROM_BACK] && (x->ended[FROM_FRONT] || !x->tunnel);
 }
 
+static void end_tap(struct exchange *x, const struct http_head *trailers_or_null)
+{
+    struct tap *t = x->tap;
+    x->tap = NULL;
+    if (t)
+        t->ops->end(t, trailers_or_null);
+}
+
 void exchange_end(struct exchange *x, enum exchange_from from, const struct http_head *trailers_or_null,
                   mono_us now_us)
 {
@@ -170,6 +180,8 @@ void exchange_end(struct exchange *x, enum exchange_from from, const struct http
         return;
     exchange_heard(x, now_us);
     x->ended[from] = true;
+    if (from == FROM_FRONT)
+        end_tap(x, trailers_or_null);
     if (from == FROM_FRONT && x->state == EXCHANGE_SENDING) {
         times_request_sent(x);
         exchange_tell_owner(x);

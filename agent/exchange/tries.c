@@ -113,7 +113,7 @@ static size_t replay_max(const struct exchange *x)
     uint64_t max = x->settings->limits.replay_body_bytes;
     bool is_of_use = r->on_connect_failure || (h && (r->on_refused_stream || decide_idempotent(h)));
     bool is_too_long = h && h->body == HTTP_BODY_LENGTH && h->content_length > max;
-    return r->attempts > 0 && is_of_use && !is_too_long ? (size_t)max : 0;
+    return r->attempts > 0 && !x->facts.mirrored && is_of_use && !is_too_long ? (size_t)max : 0;
 }
 
 void tries_begin_near(struct exchange *x)
@@ -121,7 +121,7 @@ void tries_begin_near(struct exchange *x)
     struct traffic_shared *shared = traffic_shared_of(x->traffic);
     if (!guard_enter(x))
         return;
-    if (x->route->retry.attempts > 0)
+    if (x->route->retry.attempts > 0 && !x->facts.mirrored)
         budget_count(&shared->budgets, policy_service_name(x->asked), &x->route->retry, exchange_now(x));
     replay_begin(&x->replay, replay_max(x), &shared->replay_bytes);
     choose(x);
@@ -161,8 +161,8 @@ static void pause_for(struct exchange *x, uint64_t wait_ms)
 
 bool tries_again(struct exchange *x, enum retry_cause cause, uint16_t status)
 {
-    if (x->role != EXCHANGE_NEAR)
-        return false; /* who chose decides */
+    if (x->role != EXCHANGE_NEAR || x->facts.mirrored)
+        return false; /* who chose decides; nobody waits for a copy */
     bool is_http = exchange_is_http(x);
     struct retry_case c = {.cause = cause,
                            .status = is_http ? status : 0,

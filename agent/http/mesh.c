@@ -3,7 +3,7 @@
  *   request   u8 version=1 | u8 protocol | u8 hops | u8 flags | be32 deadline_ms | lv caller | lv service |
  * lv subset | lv trace | [lv asked] protocol 1 (http) goes on: lv method | lv authority | lv path | [lv query] | [be64
  * content_length] | headers flags: 1 query, 2 expect 100-continue, 4 upgrade to websocket, 8 asked (the only one
- * of protocol 0), 0x30 body (enum http_body << 4)
+ * of protocol 0), 0x40 a copy, 0x30 body (enum http_body << 4)
  *
  *   response  u8 version=1 | u8 kind | u8 flags | ...
  *             kind 0, refused:       lv flag | lv reason                        (flags 0)
@@ -27,6 +27,7 @@ enum {
     FLAG_EXPECT = 2,
     FLAG_UPGRADE = 4,
     FLAG_ASKED = 8,
+    FLAG_MIRRORED = 0x40,
     BODY_SHIFT = 4,
     FLAG_BODY = 3 << BODY_SHIFT
 };
@@ -107,7 +108,7 @@ static size_t request_size(const struct mesh_call *c, const struct http_head *h)
 enum err mesh_request_encode(struct buf *out, const struct mesh_call *c, const struct http_head *h)
 {
     struct wr w;
-    assert((h != NULL) == (c->protocol == 1) && (!h || !h->is_response));
+    assert((h != NULL) == (c->protocol == 1) && (!h || !h->is_response) && (h || !c->mirrored));
     assert(c->asked.len == 0 || !bytes_eq(c->asked, c->service));
     enum err e = begin(out, &w, request_size(c, h));
     if (e)
@@ -115,7 +116,8 @@ enum err mesh_request_encode(struct buf *out, const struct mesh_call *c, const s
     wr_u8(&w, MESH_VERSION);
     wr_u8(&w, c->protocol);
     wr_u8(&w, c->hops);
-    wr_u8(&w, (uint8_t)((h ? flags_of(h) : 0) | (c->asked.len ? FLAG_ASKED : 0)));
+    wr_u8(&w, (uint8_t)((h ? flags_of(h) : 0) | (c->asked.len ? FLAG_ASKED : 0) |
+                        (c->mirrored ? FLAG_MIRRORED : 0)));
     wr_be32(&w, c->deadline_ms);
     wr_lv16(&w, c->caller);
     wr_lv16(&w, c->service);
@@ -276,8 +278,9 @@ static bool take_request(struct rd *r, struct mesh_call *c, struct http_head *h)
     c->protocol = rd_u8(r);
     c->hops = rd_u8(r);
     uint8_t flags = rd_u8(r);
-    bool flags_known = take_flags(
-        flags, h, FLAG_ASKED | (c->protocol == 1 ? FLAG_QUERY | FLAG_EXPECT | FLAG_UPGRADE | FLAG_BODY : 0));
+    unsigned of_http = FLAG_QUERY | FLAG_EXPECT | FLAG_UPGRADE | FLAG_MIRRORED | FLAG_BODY;
+    bool flags_known = take_flags(flags, h, FLAG_ASKED | (c->protocol == 1 ? of_http : 0));
+    c->mirrored = flags & FLAG_MIRRORED;
     c->deadline_ms = rd_be32(r);
     c->caller = rd_lv16(r);
     c->service = rd_lv16(r);

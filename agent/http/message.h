@@ -56,6 +56,8 @@ struct http_head {
 
 /* Frees the text and empties the head; a zeroed head is fine. */
 void http_head_fini(struct http_head *h);
+/* *out, which must be zero or finished before, becomes a head of its own with the same content. ERR_NOMEM: it is empty. */
+must_check enum err http_head_copy(struct http_head *out, const struct http_head *h);
 /* First header of that (lower-case) name, or NULL. */
 const struct http_header *http_head_find(const struct http_head *h, const char *name);
 /* Removes what only the mesh may say, or what lets a client speak for somebody else. The data plane calls it
@@ -76,6 +78,7 @@ struct mesh_call {
     struct bytes asked;   /* the service asked for, where `service` took its place (failover); else empty */
     uint32_t deadline_ms; /* what is left of the request's time; 0 = none */
     uint8_t hops;         /* agents passed; more than HOPS_MAX is a loop */
+    bool mirrored;        /* HTTP: a copy that nobody waits for */
 };
 enum { HOPS_MAX = 8 };
 

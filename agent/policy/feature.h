@@ -29,7 +29,7 @@
     X(LOCALITY, "locality", true)                                                                            \
     X(LOG, "log", false)                                                                                     \
     X(METRICS, "metrics", false)                                                                             \
-    X(MIRROR, "mirror", false)                                                                               \
+    X(MIRROR, "mirror", true)                                                                                \
     X(OUTLIER_DETECTION, "outlier-detection", true)                                                          \
     X(RATE_LIMIT, "rate-limit", true)                                                                        \
     X(RATE_LIMIT_MESH, "rate-limit-mesh", false)                                                             \

@@ -258,7 +258,7 @@ static size_t room(const struct side *s)
 enum { SPIFFE_ID_MAX = 9 + MESH_NAME_MAX + 1 + SERVICE_NAME_MAX + 1 };
 
 struct own_headers {
-    struct http_header at[2];
+    struct http_header at[3];
     size_t count;
     char hops, caller[SPIFFE_ID_MAX];
 };
@@ -272,6 +272,8 @@ static void own_headers(const struct exchange *x, struct own_headers *out)
     out->hops = (char)('1' + x->hops);
     out->at[0] = (struct http_header){bytes_str("x-starling-hops"), bytes_of(&out->hops, 1)};
     out->count = 1;
+    if (x->facts.mirrored)
+        out->at[out->count++] = (struct http_header){bytes_str("x-starling-mirror"), bytes_str("1")};
     if (!x->caller[0])
         return;
     struct wr w = wr_init(out->caller, sizeof out->caller);

@@ -97,6 +97,8 @@ static void flow_end(struct flow *f)
 
 static void seek(struct flow *f)
 {
+    if (f->x.mirror_to)
+        mirror_begin(f);
     if (!f->x.insists) /* who insists goes on waiting for the same endpoint */
         f->connect_by = worker_now(f->w) + f->x.connect_ms;
     if (f->x.app.port == 0)

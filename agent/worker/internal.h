@@ -49,6 +49,9 @@ enum {
     SPARE_BUFS_MAX = 256,
     SPARE_BUF_BYTES_MAX = 1024 * 1024, /* all of them */
     PEER_BUCKETS = 256,
+    MIRRORS_MAX = 1024, /* copies under way; over it none is made */
+    MIRROR_BYTES_MAX =
+        64 * 1024, /* of a copy's body that its receiver has not taken yet; over it the copy is dropped */
     METER_BUCKETS = 64,
     METERS_MAX = 1024, /* (service, role) pairs with counters of their own; further ones share one */
 };
@@ -82,7 +85,8 @@ struct worker {
     struct list pump, flush, graves, news;
     struct list fronts, flows, links, handshakes, pools; /* handshakes: accepted, oldest first */
     struct list spare_flows, spare_streams;
-    size_t front_count, flow_count, link_in_count, handshake_count, spare_flow_count, spare_stream_count;
+    size_t front_count, flow_count, mirror_count, link_in_count, handshake_count, spare_flow_count,
+        spare_stream_count;
     uint16_t handshakes_from[SOURCE_BUCKETS];
     uint64_t source_seed; /* odd */
     struct buf spare_buf[SPARE_BUFS_MAX];
@@ -190,6 +194,9 @@ struct front { /* first in each kind of client connection */
 };
 void front_enlist(struct worker *w, struct front *f);
 void front_delist(struct worker *w, struct front *f);
+
+/* mirror.c: a request whose route has a mirror, as it is about to be sent for the first time */
+void mirror_begin(struct flow *f);
 
 /* back_http.c: connections to local applications */
 void back_http_want(struct flow *f);

@@ -12,14 +12,20 @@ enum {
 struct meter {
     struct list_node node;
     char service[SERVICE_NAME_MAX + 1];
-    enum exchange_role role;
+    const char *role; /* role_of() */
     metric_value *requests[CLASSES][FLAG_COUNT];
     metric_value *retries[RETRY_CAUSES][RETRY_OUTCOMES];
     metric_value *bytes_up, *bytes_down;
     struct metric_histogram *duration;
 };
 
-static const char *const role_names[] = {[EXCHANGE_NEAR] = "near", [EXCHANGE_FAR] = "far"};
+/* Copies are counted apart: what becomes of them is nobody's error. */
+static const char *role_of(const struct facts *f)
+{
+    static const char *const names[2][2] = {
+        [EXCHANGE_NEAR] = {"near", "near-mirror"}, [EXCHANGE_FAR] = {"far", "far-mirror"}};
+    return names[f->role][f->mirrored];
+}
 static const char *const class_names[CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 void observe_init(struct worker *w)
@@ -42,15 +48,14 @@ void observe_init(struct worker *w)
         metric_counter(m, "starling_bad_requests_total", "Requests that were not sound HTTP.", NULL, 0);
 }
 
-static struct meter *meter_new(struct worker *w, struct bytes service, enum exchange_role role)
+static struct meter *meter_new(struct worker *w, struct bytes service, const char *role)
 {
     struct meter *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
     memcpy(t->service, service.at, service.len);
     t->role = role;
-    struct metric_label labels[] = {{"service", bytes_str(t->service)},
-                                    {"role", bytes_str(role_names[role])}};
+    struct metric_label labels[] = {{"service", bytes_str(t->service)}, {"role", bytes_str(role)}};
     t->bytes_up = metric_counter(w->metrics, "starling_request_bytes_total",
                                  "Bytes of request bodies and of TCP from clients.", labels, 2);
     t->bytes_down = metric_counter(w->metrics, "starling_response_bytes_total",
@@ -63,19 +68,20 @@ static struct meter *meter_new(struct worker *w, struct bytes service, enum exch
 
 static struct meter *meter_find(struct worker *w, const struct facts *f)
 {
+    const char *role = role_of(f);
     uint32_t h = f->role;
     for (const char *c = f->service; *c; c++)
         h = h * 31 + (uint8_t)*c;
     struct list *bucket = &w->meter[h % METER_BUCKETS];
     list_each (struct meter, t, bucket, node)
-        if (t->role == f->role && strcmp(t->service, f->service) == 0)
+        if (t->role == role && strcmp(t->service, f->service) == 0)
             return t;
     if (w->meter_count >= METERS_MAX) {
         if (!w->meter_overflow)
-            w->meter_overflow = meter_new(w, bytes_str("_overflow"), f->role);
+            w->meter_overflow = meter_new(w, bytes_str("_overflow"), role);
         return w->meter_overflow;
     }
-    struct meter *t = meter_new(w, bytes_str(f->service), f->role);
+    struct meter *t = meter_new(w, bytes_str(f->service), role);
     if (t) {
         list_append(bucket, &t->node);
         w->meter_count++;
@@ -89,7 +95,7 @@ static metric_value *requests_of(struct worker *w, struct meter *t, const struct
     metric_value **v = &t->requests[class][f->flag];
     if (!*v) {
         struct metric_label labels[] = {{"service", bytes_str(t->service)},
-                                        {"role", bytes_str(role_names[t->role])},
+                                        {"role", bytes_str(t->role)},
                                         {"status", bytes_str(class_names[class])},
                                         {"flag", bytes_str(exchange_flag_text(f->flag))}};
         *v = metric_counter(w->metrics, "starling_requests_total", "Requests and TCP connections that ended.",
@@ -127,9 +133,9 @@ static void log_access(const struct facts *f)
     log_debug("access",
               "%s %s -> %s status %u flag %s rule %s route %s policy %llu up %llu down %llu in %llu us tries "
               "%u%s%s%s%s%s",
-              role_names[f->role], f->caller[0] ? f->caller : "(unknown)",
-              f->service[0] ? f->service : "(unknown)", f->status, exchange_flag_text(f->flag),
-              f->rule[0] ? f->rule : "-", f->route[0] ? f->route : "-", (unsigned long long)f->policy.version,
+              role_of(f), f->caller[0] ? f->caller : "(unknown)", f->service[0] ? f->service : "(unknown)",
+              f->status, exchange_flag_text(f->flag), f->rule[0] ? f->rule : "-",
+              f->route[0] ? f->route : "-", (unsigned long long)f->policy.version,
               (unsigned long long)f->bytes_up, (unsigned long long)f->bytes_down,
               (unsigned long long)(f->ended_us - f->began_us), facts_retries(f) + 1,
               f->resent ? " resent" : "", f->cut ? " cut" : "", f->local ? " local" : "",
@@ -148,7 +154,7 @@ static void record_audit(struct worker *w, const struct facts *f)
 {
     const char *decision = f->audit_allowed ? "allow" : "deny";
     struct metric_label labels[] = {{"service", bytes_str(f->service)},
-                                    {"role", bytes_str(role_names[f->role])},
+                                    {"role", bytes_str(role_of(f))},
                                     {"rule", bytes_str(f->audit_rule)},
                                     {"decision", bytes_str(decision)}};
     metric_add(
@@ -158,7 +164,7 @@ static void record_audit(struct worker *w, const struct facts *f)
         1);
     if (may_log_audit(&w->audit_pace, f))
         log_info("audit", "%s %s -> %s was %s; without audit, rule %s of policy %llu would have %s it",
-                 role_names[f->role], f->caller[0] ? f->caller : "(unknown)", f->service,
+                 role_of(f), f->caller[0] ? f->caller : "(unknown)", f->service,
                  f->audit_allowed ? "allowed" : "denied", f->audit_rule,
                  (unsigned long long)f->policy.version, f->audit_allowed ? "denied" : "allowed");
 }
@@ -168,14 +174,14 @@ static void record_overlay(struct worker *w, const struct facts *f)
 {
     const char *decision = f->overlay_allowed ? "allow" : "deny";
     struct metric_label labels[] = {{"service", bytes_str(f->service)},
-                                    {"role", bytes_str(role_names[f->role])},
+                                    {"role", bytes_str(role_of(f))},
                                     {"rule", bytes_str(f->rule)},
                                     {"decision", bytes_str(decision)}};
     metric_add(metric_counter(w->metrics, "starling_overlay_requests_total",
                               "Requests and TCP connections that a break-glass overlay decided.", labels, 4),
                1);
     if (may_log_audit(&w->overlay_pace, f))
-        log_info("audit", "%s %s -> %s by overlay: %s, rule %s, status %u, flag %s", role_names[f->role],
+        log_info("audit", "%s %s -> %s by overlay: %s, rule %s, status %u, flag %s", role_of(f),
                  f->caller[0] ? f->caller : "(unknown)", f->service, decision, f->rule, f->status,
                  exchange_flag_text(f->flag));
 }
@@ -208,7 +214,7 @@ static void record_outliers(struct worker *w, const struct facts *f)
                       "reason", reason[i], f->ejections[i]);
     if (f->returns)
         count_for(w, "starling_outlier_returns_total", "Ejected instances whose probe succeeded.", f, "role",
-                  role_names[f->role], f->returns);
+                  role_of(f), f->returns);
 }
 
 /* Seldom: each look-up of a series is one by its labels. */

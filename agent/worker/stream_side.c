@@ -170,6 +170,7 @@ static void encode_call(struct stream_side *s, struct buf *out, const struct htt
         .asked = asked_instead(x),
         .deadline_ms = exchange_left_ms(x, worker_now(s->link->w)),
         .hops = (uint8_t)(x->hops < 255 ? x->hops + 1 : 255),
+        .mirrored = x->facts.mirrored,
     };
     if (mesh_request_encode(out, &call, h) != ERR_OK)
         out->failed = true;
@@ -244,6 +245,7 @@ static bool read_request(struct stream_side *s, struct bytes payload)
         .asked = call.asked,
         .deadline_ms = call.deadline_ms,
         .hops = call.hops,
+        .mirrored = call.mirrored,
         .vouch = vouched_credential(s->link->credential),
     };
     /* The names point into the head's text; the exchange takes the head, and keeps it for longer than it

@@ -103,7 +103,7 @@ static bool is_failure(const struct facts *f)
 
 void tally_facts(struct tally *t, const struct facts *f)
 {
-    if (f->policy.version == 0 || f->refused_afar || f->delayed || f->aborted)
+    if (f->policy.version == 0 || f->refused_afar || f->mirrored || f->delayed || f->aborted)
         return;
     int at = slot_of(t, &f->policy);
     if (at < 0 && (at = make_room(t, &f->policy)) < 0)

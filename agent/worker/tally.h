@@ -23,7 +23,7 @@ struct tally {
 
 /* Errors: no answer, or one with 5xx. Denied: by a rule of this agent's policy. What another agent refused is that agent's to
  * count, and a client that goes away, or breaks the protocol, is nobody's fault here. What a fault of the policy has disturbed is not
- * counted at all: neither its answer nor its time says anything of the version. */
+ * counted at all: neither its answer nor its time says anything of the version. Nor is a copy (mirror). */
 void tally_facts(struct tally *t, const struct facts *f);
 
 /* Sums over workers: start with zeros, add each, then ask. */

@@ -309,7 +309,8 @@ static void test_offline_all_is_explained_with_its_place(void **state)
          "'p.yaml:18'},"
          " 'sticky': {'key': '{cookie: s}', 'value': 'u', 'subset': 'v1', 'said': 'p.yaml:21'},"
          " 'rewrite': {'prefix': '/y', 'path': '/y/q', 'said': 'p.yaml:22'},"
-         " 'mirror': {'to': 'spare', 'percent': 7, 'said': 'p.yaml:23'}, 'request_headers': null,"
+         " 'mirror': {'to': 'spare', 'percent': 7, 'decision': 'deny', 'rule': 'unmatched', 'said': "
+         "'p.yaml:23'}, 'request_headers': null,"
          " 'response_headers': {'edit': '{set: {x-a: \\u0022b\\u0022}}', 'said': 'p.yaml:24'},"
          " 'rate_limits': [{'limit': '{scope: mesh, per: {header: x-t}, rate: 1/s, burst: 1, ifPartitioned: "
          "share}', 'bucket': "
@@ -317,7 +318,7 @@ static void test_offline_all_is_explained_with_its_place(void **state)
          " 'fault': {'name': 'on', 'fault': '{delay: {fixed: 1s, percent: 100}, until: "
          "2026-01-02T00:00:00Z}', 'until': "
          "1767312000, 'said': 'p.yaml:31'},"
-         " 'lacking': ['grpc', 'mirror', 'rate-limit-mesh', "
+         " 'lacking': ['grpc', 'rate-limit-mesh', "
          "'retry', "
          "'timeout-stream']}"},
         {"{'from': 'web', 'to': 'cart', 'method': 'PUT', 'path': '/x/z'}",

@@ -61,7 +61,7 @@ static void expect_request_survives(const struct mesh_call *c, const struct http
     assert_true(call.protocol == c->protocol && call.hops == c->hops && call.deadline_ms == c->deadline_ms);
     assert_true(bytes_eq(call.caller, c->caller) && bytes_eq(call.service, c->service) &&
                 bytes_eq(call.subset, c->subset) && bytes_eq(call.asked, c->asked) &&
-                bytes_eq(call.trace, c->trace));
+                call.mirrored == c->mirrored && bytes_eq(call.trace, c->trace));
     if (h) {
         say_head(&said, h);
         say_head(&said_back, &back);
@@ -98,7 +98,9 @@ static void requests_survive_the_mesh(void **state)
     h.content_length = 0;
     expect_request_survives(&c, &h);
     c.asked = bytes_str("cart-eu");
+    c.mirrored = true;
     expect_request_survives(&c, &h);
+    c.mirrored = false;
     c.protocol = 0;
     expect_request_survives(&c, NULL);
     c.asked = (struct bytes){0};
@@ -170,6 +172,30 @@ static void a_stolen_peer_cannot_smuggle_a_request(void **state)
     REFUSED("a length of 19 digits", (h.body = HTTP_BODY_LENGTH, h.content_length = 1000000000000000000));
     REFUSED("an upgrade of a POST", (h.upgrade = bytes_str("websocket"), h.method = bytes_str("POST")));
     REFUSED("an upgrade with a body", (h.upgrade = bytes_str("websocket"), h.body = HTTP_BODY_CHUNKED));
+}
+
+/* A copy outlives what it was made of. */
+static void a_copied_head_stands_alone(void **state)
+{
+    (void)state;
+    static struct http_head copy;
+    struct http_head h = get_head();
+    struct mesh_call c = web_calls_cart();
+    struct buf wire = {0}, said = {0}, said_copy = {0};
+    h.query = bytes_str("");
+    assert_int_equal(mesh_request_encode(&wire, &c, &h), ERR_OK);
+    static struct http_head read;
+    assert_int_equal(mesh_request_decode(&c, &read, buf_bytes(&wire)), ERR_OK);
+    say_head(&said, &read);
+    assert_int_equal(http_head_copy(&copy, &read), ERR_OK);
+    http_head_fini(&read);
+    buf_fini(&wire);
+    say_head(&said_copy, &copy);
+    assert_string_equal(buf_str(&said), buf_str(&said_copy));
+    assert_non_null(copy.query.at);
+    http_head_fini(&copy);
+    buf_fini(&said);
+    buf_fini(&said_copy);
 }
 
 static void too_many_headers_and_too_long_messages(void **state)
@@ -288,6 +314,7 @@ int main(void)
         cmocka_unit_test(requests_survive_the_mesh),
         cmocka_unit_test(who_was_asked_is_said_only_if_it_differs),
         cmocka_unit_test(a_stolen_peer_cannot_smuggle_a_request),
+        cmocka_unit_test(a_copied_head_stands_alone),
         cmocka_unit_test(too_many_headers_and_too_long_messages),
         cmocka_unit_test(responses_and_refusals_survive_the_mesh),
         cmocka_unit_test(trailers_survive_and_cannot_frame_or_identify),

@@ -122,15 +122,17 @@ static void the_next_epoch_is_newer_whatever_its_versions(void **state)
     assert_int_equal(count_of(41).requests, 1);
 }
 
-/* On purpose is not the version's fault, and says nothing of how fast it is. */
+/* On purpose is not the version's fault, and says nothing of how fast it is; nor does a copy. */
 static void what_a_fault_disturbed_is_not_counted(void **state)
 {
     (void)state;
     struct facts aborted = {.policy = id_of(1, 7, 1), .flag = FLAG_FI, .status = 503, .aborted = true},
-                 delayed = {.policy = id_of(1, 7, 1), .flag = FLAG_DI, .status = 200, .delayed = true};
+                 delayed = {.policy = id_of(1, 7, 1), .flag = FLAG_DI, .status = 200, .delayed = true},
+                 copy = {.policy = id_of(1, 7, 1), .status = 500, .mirrored = true};
     happens(7, FLAG_NONE, 200, 100, false);
     tally_facts(&tally, &aborted);
     tally_facts(&tally, &delayed);
+    tally_facts(&tally, &copy);
     struct record_count c = count_of(7);
     assert_int_equal(c.requests, 1);
     assert_int_equal(c.errors, 0);
