@@ -219,6 +219,43 @@ static void panic_ends_with_the_service_and_workers_tell_it_once(void **state)
     traffic_shared_free(shared);
 }
 
+/* Who is ejected leaves at once, counts as not healthy, is used in a panic, and is back when his time is over: no view has changed. */
+static void the_ejected_are_counted_out_and_in_again(void **state)
+{
+    (void)state;
+    const struct policy_outlier_detection rules = {
+        .consecutive_5xx = 1, .ejection_base_ms = 5000, .ejection_max_ms = 5000, .ejection_max_percent = 100};
+    struct shorthash_key key = {{1}};
+    struct traffic_shared *shared = traffic_shared_new(&key);
+    struct world w;
+    unsigned seen[WORLD_MAX];
+    set_up_world(&w, shared, "loadBalancer: {policy: random}");
+    w.zone = "z";
+    add_some(&w, 2, "cart", "z", NULL);
+    add_some(&w, 1, "cart", "y", NULL);
+    publish(&w);
+    count_choices(&w, PICKS, seen);
+    expect_share(seen[0], 0.5);
+    for (size_t k = 0; k < 3; k++) { /* one after the other; the view has them by node */
+        const struct view_endpoint *e = w.view->service[0].endpoint[k];
+        (void)outlier_note(shared->outliers, w.view, e, &rules, OUTLIER_FAILURE, false, w.now);
+        atomic_fetch_add(&shared->ejections, 1);
+        size_t at = place_of(&w, e);
+        count_choices(&w, PICKS, seen);
+        if (k < 2)
+            assert_int_equal(seen[at], 0);
+    }
+    for (size_t i = 0; i < 3; i++)
+        expect_share(seen[i], 1.0 / 3); /* all: a panic */
+    expect_news(&w, "cart panics, 0 of 3");
+    w.now += 5000;
+    count_choices(&w, PICKS, seen); /* due for a probe: they may be chosen */
+    expect_share(sum(seen, 0, 2), 1);
+    expect_news(&w, "cart is calm, 3 of 3");
+    tear_down_world(&w);
+    traffic_shared_free(shared);
+}
+
 /* Draining ones, and those without a policy, would refuse: they are used in no panic, and count for none. */
 static void who_would_take_no_request_is_never_used(void **state)
 {
@@ -355,6 +392,7 @@ int main(void)
         cmocka_unit_test(a_retry_leaves_the_level_when_all_of_it_was_tried),
         cmocka_unit_test(below_panic_all_are_used_and_it_is_told_once),
         cmocka_unit_test(panic_ends_with_the_service_and_workers_tell_it_once),
+        cmocka_unit_test(the_ejected_are_counted_out_and_in_again),
         cmocka_unit_test(who_would_take_no_request_is_never_used),
         cmocka_unit_test(services_of_failover_stand_in_as_the_next_levels),
         cmocka_unit_test(a_service_without_any_instance_has_stand_ins_too),
