@@ -137,8 +137,12 @@ static void print_total(struct batch *b, uint32_t runs, double real_s)
  * set that variable knows better. */
 static void want_large_pages(char **argv)
 {
-    if (setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 0) == 0)
-        execv("/proc/self/exe", argv);
+    char path[4096];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (len < 0 || setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 0) != 0)
+        return;
+    path[len] = 0;
+    execv(path, argv);
 }
 
 int main(int argc, char **argv)
