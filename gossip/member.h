@@ -58,6 +58,7 @@ struct member_busy {
         quarantine_at; /* in quarantine: when it ends; while it is EQUIVOCAL: when its owners are shown that again */
     struct rumor *fresh, *opinion; /* what is still to be told about it */
     mono_ms vouched_until;         /* it answered us: accusations by others do not count before this */
+    mono_ms shown_at;              /* when its owners were last shown each other's record; 0: never */
     mono_ms warned_at;             /* when we last told it that others accuse it, though we do not */
     mono_ms hinted_at;             /* when its being degraded was last passed on; 0: never */
     mono_ms degraded_until, bout_at, silent_since; /* degrade.c; silent_since 0: it answers, or speaks */

@@ -18,13 +18,16 @@ static void note(struct gossip *g, struct member *m)
     event_member(g, m, (enum gossip_state)m->state, false, false);
 }
 
-/* Each of the two is shown the other's record, at its own address. Its observers do that: not everybody at once. */
+/* Each of the two is shown the other's record, at its own address. Its observers do that: not everybody at once, and not oftener
+ * because it signs one pair after another. */
 static void show_owners(struct gossip *g, struct member *m)
 {
     struct out it = {.type = OUT_RECORD, .to = m, .about = m, .hops = UINT8_MAX};
-    m->busy->quarantine_at = g->now + SHOW_AGAIN_MS;
+    bool is_soon = m->busy->shown_at != 0 && g->now < m->busy->shown_at + SHOW_AGAIN_MS;
+    m->busy->shown_at = is_soon ? m->busy->shown_at : g->now;
+    m->busy->quarantine_at = m->busy->shown_at + SHOW_AGAIN_MS;
     g->quarantine_at = mono_min(g->quarantine_at, m->busy->quarantine_at);
-    if (!watch_of(&g->watch, m))
+    if (is_soon || !watch_of(&g->watch, m))
         return;
     for (int is_rival = 0; is_rival < 2; is_rival++) {
         it.is_rival = is_rival;

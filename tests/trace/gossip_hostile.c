@@ -254,6 +254,34 @@ static void who_signs_two_records_with_one_number_is_quarantined_everywhere(void
     world_free(w);
 }
 
+/* G7, G19: who signs one pair after another is shown them no oftener: both, every two seconds, by each observer. */
+static void an_owner_of_pairs_is_shown_them_now_and_then(void **state)
+{
+    struct world *w = world_new(0);
+    int shown = 0;
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        world_start(w, i, i == 0 ? "" : "a");
+    world_run(w, 10000);
+    world_cut(w, "d", "abc", true); /* so that it does not end it */
+    w->show = WORLD_PACKETS;
+    w->only = 0;
+    for (int pair = 0; pair < 50; pair++) {
+        struct world_record r = {.id = world_id(3), .incarnation = 1, .addr = world_addr(3), .padding = 8};
+        r.version = 100 + (uint64_t)pair;
+        r.filler = '3';
+        hear_record(w, 0, 1, &r);
+        r.filler = '4';
+        hear_record(w, 0, 1, &r);
+        world_run(w, w->now + 50);
+    }
+    assert_true(member(w, 0, 3).is_quarantined);
+    for (const char *at = buf_str(&w->log); (at = strstr(at, "a > d push | record d")); at++)
+        shown++;
+    assert_in_range(shown, 2, 4);
+    world_free(w);
+}
+
 /* G33: the first words of it to the owner are lost, and no digest shows it a difference, since its own record is the one that counts. */
 static void whose_key_signed_a_second_record_hears_of_it_in_the_end(void **state)
 {
@@ -665,6 +693,7 @@ int main(void)
         cmocka_unit_test(our_own_record_from_elsewhere_is_another_agents),
         cmocka_unit_test(of_two_records_with_one_number_the_smaller_hash_wins_everywhere),
         cmocka_unit_test(who_signs_two_records_with_one_number_is_quarantined_everywhere),
+        cmocka_unit_test(an_owner_of_pairs_is_shown_them_now_and_then),
         cmocka_unit_test(whose_key_signed_a_second_record_hears_of_it_in_the_end),
         cmocka_unit_test(a_flood_of_accusations_moves_nobody),
         cmocka_unit_test(only_the_probed_member_answers_with_its_own_nonce),
