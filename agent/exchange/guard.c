@@ -1,9 +1,14 @@
+#include <assert.h>
 #include <stdio.h>
 
 #include "exchange/guard.h"
 
 #include "exchange/inner.h"
 #include "observe/log.h"
+
+static_assert((int)POLICY_HEADERS_READ == (int)HTTP_HEADERS_MAX &&
+                  (int)POLICY_HEADER_BYTES_READ == (int)HTTP_HEAD_BYTES_MAX,
+              "the compiler of policies warns of what the reader does not take");
 
 static struct traffic_shared *shared_of(const struct exchange *x)
 {

@@ -306,6 +306,22 @@ static void check_retry(struct compile *k, const struct yaml_node *n, const stru
         complain_of(k->c, CODE_VALUE, budget, "`interval` must be above 0s");
 }
 
+/* A limit that no request could ever meet. */
+static void warn_of_reader(struct compile *k, const struct yaml_node *map, const struct policy_settings *s)
+{
+    const struct yaml_node *limits = yaml_get(map, "limits"), *bytes = inner(limits, "headerBytes"),
+                           *headers = inner(limits, "headers");
+    if (bytes && s->limits.header_bytes > POLICY_HEADER_BYTES_READ)
+        complain_warning(
+            k->c, CODE_NO_EFFECT, bytes,
+            "agents of this version read heads of at most %d KiB; what is longer is 431 all the same",
+            POLICY_HEADER_BYTES_READ / 1024);
+    if (headers && s->limits.headers > POLICY_HEADERS_READ)
+        complain_warning(k->c, CODE_NO_EFFECT, headers,
+                         "agents of this version read at most %d headers; what has more is 431 all the same",
+                         POLICY_HEADERS_READ);
+}
+
 void compile_settings(struct compile *k, const struct yaml_node *map, bool is_tcp, struct policy_settings *s)
 {
     compile_some_keys(k, compile_settings_keys, map, is_tcp, s);
@@ -323,6 +339,7 @@ void compile_settings(struct compile *k, const struct yaml_node *map, bool is_tc
                  s->locality.failover_below_ppm);
     refuse_above(k, inner(outlier, "ejection"), "base", s->outlier_detection.ejection_base_ms, "max",
                  s->outlier_detection.ejection_max_ms);
+    warn_of_reader(k, map, s);
     if (success && s->outlier_detection.success_interval_ms == 0)
         complain_of(k->c, CODE_VALUE, success, "`interval` must be above 0s");
 }

@@ -24,7 +24,7 @@
     X(FAULT, "fault", true)                                                                                  \
     X(GRPC, "grpc", false)                                                                                   \
     X(HTTP2, "http2", false)                                                                                 \
-    X(LIMITS, "limits", false)                                                                               \
+    X(LIMITS, "limits", true)                                                                                \
     X(LOAD_BALANCER, "load-balancer", true)                                                                  \
     X(LOCALITY, "locality", true)                                                                            \
     X(LOG, "log", false)                                                                                     \

@@ -13,6 +13,9 @@ enum {
     POLICY_PPM = 1000000,            /* all of it */
     POLICY_RETRY_STATUS_FIRST = 400, /* statuses that may be retried: 400 to 599 */
     POLICY_RETRY_STATUSES = 200,
+    /* What the readers of agents of this version take at most, whatever `limits` say. */
+    POLICY_HEADERS_READ = 100,
+    POLICY_HEADER_BYTES_READ = 60 * 1024,
 };
 
 struct policy_service;

@@ -1,5 +1,5 @@
 # What an agent refuses to protect a service: rate limits (429 with Retry-After, others not hit, invented values), circuit breakers
-# (503 UO while too much is under way), at the caller's agent and in front of the application, and what the metrics and `why` say.
+# (503 UO while too much is under way) and limits of heads (431), at the caller's agent and in front of the application, and what the metrics and `why` say.
 . tests/e2e/lib.sh
 
 mesh
@@ -39,7 +39,7 @@ services:
     rateLimits:
       - {scope: instance, per: source, rate: 1/m, burst: 20}
       - {scope: instance, route: checkout, per: {header: x-tenant}, rate: 2/h, burst: 2}
-  slow: {protocol: http, circuitBreaker: {maxRequests: 2}}
+  slow: {protocol: http, circuitBreaker: {maxRequests: 2}, limits: {headers: 8, headerBytes: 2KiB}}
   db: {protocol: tcp, circuitBreaker: {maxConnections: 1}}
 intentions:
   - {name: front, from: [web, batch], to: cart}
@@ -89,6 +89,16 @@ touch "$T/go"
 wait "$slow_1" "$slow_2"
 [ "$(cat "$T/slow-1" "$T/slow-2" | sort | uniq -c | awk '{print $1, $2}')" = "2 200" ] || fail "those inside: $(cat "$T"/slow-*)"
 [ "$(codes 7085 5 -H 'Host: slow')" = "5 200" ] || fail "the breaker must be empty again"
+
+# Heads: so many headers, so many bytes, each refused by its name; just below all is well.
+many= ; for i in 1 2 3 4 5 6 7 8 9; do many="$many -H x-$i:$i"; done
+long=$(printf '%03000d' 0)
+[ "$(codes 7085 1 -H 'Host: slow' -H "x-long: ${long:0:1500}")" = "1 200" ] || fail "a head within its limits"
+curl -s -i -H 'Host: slow' $many http://127.0.0.1:7085/x >"$T/many"
+grep -q '^HTTP/1.1 431' "$T/many" && grep -qi '^x-starling-rule: limits.headers' "$T/many" || { cat "$T/many"; fail "too many headers"; }
+curl -s -i -H 'Host: slow' -H "x-long: $long" http://127.0.0.1:7085/x >"$T/long"
+grep -q '^HTTP/1.1 431' "$T/long" && grep -qi '^x-starling-rule: limits.headerBytes' "$T/long" || { cat "$T/long"; fail "too long a head"; }
+[ "$(metric 7001 starling_head_refused_total)" = 2 ] || fail "metric of heads"
 
 # One TCP connection at a time.
 exec 5<>/dev/tcp/127.0.0.1/7090
