@@ -367,21 +367,28 @@ static void compile_roots(struct compile *k, struct yaml_doc *const *doc)
     compile_warnings(k, services, intentions);
 }
 
-/* The other kind of file, which would be misread key by key. */
+/* Another kind of file, which would be misread key by key: what to do with it, or NULL. */
+static const char *misplaced(const struct policy_source *src, size_t i, const struct yaml_node *root)
+{
+    if (root->kind != YAML_MAP)
+        return NULL;
+    bool says_policy = yaml_get(root, "policy"), says_overlay = yaml_get(root, "overlay");
+    if (src[i].is_overlay && says_policy && !says_overlay)
+        return "this is a policy, where an overlay belongs: `starling policy` has its commands";
+    if (!src[i].is_overlay && says_overlay && !says_policy)
+        return "this is a break-glass overlay, where a policy belongs: `starling overlay` has its commands";
+    if (i == 0 && !src[i].tests_only && root->count == 1 && yaml_get(root, "tests"))
+        return "these are tests alone, where a policy belongs: `starling policy test POLICY --tests` takes "
+               "them";
+    return NULL;
+}
+
 static enum err check_kind(struct compile *k, size_t i, const struct yaml_node *root)
 {
-    bool is_overlay = k->src[i].is_overlay, is_other = false;
-    if (root->kind == YAML_MAP)
-        is_other = is_overlay ? yaml_get(root, "policy") && !yaml_get(root, "overlay")
-                              : yaml_get(root, "overlay") && !yaml_get(root, "policy");
-    if (!is_other)
-        return ERR_OK;
-    complain_of(k->c, CODE_UNKNOWN_KEY, root, "%s",
-                is_overlay
-                    ? "this is a policy, where an overlay belongs: `starling policy` has its commands"
-                    : "this is a break-glass overlay, where a policy belongs: `starling overlay` has its "
-                      "commands");
-    return ERR_INVALID;
+    const char *what = misplaced(k->src, i, root);
+    if (what)
+        complain_of(k->c, CODE_UNKNOWN_KEY, root, "%s", what);
+    return what ? ERR_INVALID : ERR_OK;
 }
 
 static enum err parse_all(struct compile *k, struct yaml_doc **doc)

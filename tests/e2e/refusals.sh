@@ -51,6 +51,9 @@ for verb in "check night.yaml" "sign night.yaml --ca signer1 -o x"; do
     refused 1 'night.yaml:1:1: this is a break-glass overlay, where a policy belongs: `starling overlay`' "$s" policy $verb
     [ "$(grep -c '^night.yaml:' said)" = 1 ] || { cat said; fail "more is said than that"; }
 done
+printf 'tests:\n  - {from: web, to: cart, request: GET /, expect: allow}\n' >tests.yaml
+refused 1 'tests.yaml:1:1: these are tests alone, where a policy belongs: `starling policy test POLICY --tests` takes them' "$s" policy test p.yaml tests.yaml
+"$s" policy test p.yaml --tests tests.yaml >/dev/null || fail "tests of their own file"
 refused 1 'the root of epoch 1 delegates no such part as `cart`, nor any other: `starling mesh rotate --delegate` does' "$s" policy sign p.yaml --ca signer1 --part cart -o x
 refused 1 'say by -o FILE' "$s" policy sign p.yaml --ca signer1
 "$s" policy sign p.yaml --ca signer1 -o p.bundle >/dev/null
