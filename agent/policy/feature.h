@@ -36,14 +36,14 @@
     X(REGEX, "regex", true)                                                                                  \
     X(REQUEST_HEADERS, "request-headers", true)                                                              \
     X(RESPONSE_HEADERS, "response-headers", true)                                                            \
-    X(RETRY, "retry", false)                                                                                 \
+    X(RETRY, "retry", true)                                                                                  \
     X(REVOKE, "revoke", true)                                                                                \
     X(REWRITE, "rewrite", true)                                                                              \
     X(ROLLOUT, "rollout", true)                                                                              \
     X(STICKY, "sticky", true)                                                                                \
-    X(TIMEOUT_IDLE, "timeout-idle", false)                                                                   \
-    X(TIMEOUT_STREAM, "timeout-stream", false)                                                               \
-    X(TIMEOUT_TRY, "timeout-try", false)                                                                     \
+    X(TIMEOUT_IDLE, "timeout-idle", true)                                                                    \
+    X(TIMEOUT_STREAM, "timeout-stream", true)                                                                \
+    X(TIMEOUT_TRY, "timeout-try", true)                                                                      \
     X(TRACING, "tracing", false)
 
 #define FEATURE(name, text, in_force) FEATURE_##name,

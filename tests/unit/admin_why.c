@@ -318,9 +318,7 @@ static void test_offline_all_is_explained_with_its_place(void **state)
          " 'fault': {'name': 'on', 'fault': '{delay: {fixed: 1s, percent: 100}, until: "
          "2026-01-02T00:00:00Z}', 'until': "
          "1767312000, 'said': 'p.yaml:31'},"
-         " 'lacking': ['grpc', 'rate-limit-mesh', "
-         "'retry', "
-         "'timeout-stream']}"},
+         " 'lacking': ['grpc', 'rate-limit-mesh']}"},
         {"{'from': 'web', 'to': 'cart', 'method': 'PUT', 'path': '/x/z'}",
          "{'route': 'none', 'sticky': null, 'rewrite': null, 'mirror': null, 'response_headers': null, "
          "'rate_limits': "
