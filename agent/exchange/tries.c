@@ -66,7 +66,7 @@ static void take(struct exchange *x, const struct aim *aim)
     x->facts.failover = aim->service != x->asked;
     x->facts.panic |= aim->panic;
     traffic_tried_add(&x->tried, e);
-    traffic_begin(x->traffic, e, exchange_now(x));
+    traffic_begin(x->traffic, e);
     x->outcome = (struct traffic_outcome){.kind = TRY_CANCELLED};
     x->try_us = x->now_us;
     x->insists = x->fresh = false;

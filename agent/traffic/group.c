@@ -216,7 +216,7 @@ static bool is_fresh(const struct groups *all, const struct group *g, const stru
            ask->now < g->until;
 }
 
-static bool count(struct groups *all, struct group *g, const struct traffic_ask *ask)
+static bool count_members(struct groups *all, struct group *g, const struct traffic_ask *ask)
 {
     unsigned ejections =
         ejections_of(all); /* before looking: who is ejected meanwhile is counted the next time */
@@ -245,7 +245,7 @@ static struct group *find_or_make(struct groups *all, const struct traffic_ask *
 static struct group *counted(struct groups *all, const struct traffic_ask *ask)
 {
     struct group *g = find_or_make(all, ask);
-    return g && (is_fresh(all, g, ask) || count(all, g, ask)) ? g : NULL;
+    return g && (is_fresh(all, g, ask) || count_members(all, g, ask)) ? g : NULL;
 }
 
 size_t group_stand_ins(struct groups *all, const struct traffic_ask *ask, struct spread_level *health,
@@ -417,7 +417,7 @@ struct group *group_of(struct groups *all, const struct traffic_ask *ask)
     if (!g)
         return NULL;
     g->used_at = ++all->tick;
-    if (!is_fresh(all, g, ask) && !count(all, g, ask))
+    if (!is_fresh(all, g, ask) && !count_members(all, g, ask))
         return NULL;
     if (!g->is_spread)
         spread_out(all, g, ask);
@@ -429,9 +429,8 @@ const struct keytable *group_table(struct groups *all, struct group *g, size_t l
                                    const struct node_id *self)
 {
     const struct level *l = &g->level[level];
-    struct keytable **t = &g->table[l->rank];
-    if (*t)
-        return *t;
+    if (g->table[l->rank])
+        return g->table[l->rank];
     uint64_t *id = ids_of(g, l, self);
     struct keytable *made = id ? keytable_new(kind, id, l->count) : NULL;
     free(id);
@@ -440,7 +439,8 @@ const struct keytable *group_table(struct groups *all, struct group *g, size_t l
         forget_tables(all, oldest(all, has_table));
     if (made)
         all->keytable_bytes += keytable_bytes(made);
-    return *t = made;
+    g->table[l->rank] = made;
+    return made;
 }
 
 /* --- panic --------------------------------------------------------------------------------- */
@@ -481,7 +481,7 @@ void groups_judge(struct groups *all, const struct view *view, mono_ms now)
                 g->spread.panics = 0;
                 g->is_counted = false;
                 note_panic(all, g);
-            } else if (count(all, g, &ask)) {
+            } else if (count_members(all, g, &ask)) {
                 spread_out(all, g, &ask);
             }
         }

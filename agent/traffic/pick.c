@@ -37,10 +37,9 @@ struct traffic_shared *traffic_shared_of(const struct traffic *t)
 
 /* --- requests in flight -------------------------------------------------------------------- */
 
-void traffic_begin(struct traffic *t, const struct view_endpoint *e, mono_ms now)
+void traffic_begin(struct traffic *t, const struct view_endpoint *e)
 {
     struct load *l = load_ref(&t->groups.loads, e);
-    (void)now;
     if (l)
         l->outstanding++;
 }
@@ -286,7 +285,7 @@ static enum traffic_why why_none(const struct group *g, const struct traffic_ask
         return ask->service && ask->service->count ? TRAFFIC_NO_MEMORY : TRAFFIC_NO_INSTANCE;
     if (g->count == 0)
         return ask->service->count ? TRAFFIC_NO_SUBSET : TRAFFIC_NO_INSTANCE;
-    return g->spread.is_nobody ? TRAFFIC_NO_HEALTHY : TRAFFIC_ALL_TRIED;
+    return TRAFFIC_NO_HEALTHY;
 }
 
 /* The same key goes to the same level, and not by the bits that place it there. */
@@ -313,8 +312,8 @@ static const struct member *from_another(struct traffic *t, struct group *g, con
 }
 
 /* Whom the services of `failover` that this caller may not use leave it with. */
-static const struct spread *spread_without(struct traffic *t, const struct group *g,
-                                           const struct traffic_ask *ask, struct spread *out, size_t *places)
+static void spread_without(struct traffic *t, const struct group *g, const struct traffic_ask *ask,
+                           struct spread *out, size_t *places)
 {
     struct spread_level health[SPREAD_LEVELS_MAX];
     const struct policy_locality *l = &ask->settings->locality;
@@ -324,39 +323,52 @@ static const struct spread *spread_without(struct traffic *t, const struct group
         health[i] = g->level[i].health;
     *places = group_stand_ins(&t->groups, ask, health, levels, &until);
     spread_compute(out, health, *places, l->failover_below_ppm, l->panic_below_ppm);
-    return out;
+}
+
+/* Who of the thrown level, or of another when all of that have been tried. */
+static struct traffic_choice choose_at(struct traffic *t, struct group *g, const struct traffic_ask *ask,
+                                       const struct spread *s, size_t level)
+{
+    struct field f = field_of(t, g, ask, level, s->panics >> level & 1, s->by_spares);
+    struct traffic_choice c = {.panic = f.panic, .why = TRAFFIC_PICKED};
+    const struct member *m = balance(&f);
+    if (!m)
+        m = from_another(t, g, ask, s, &c.panic);
+    if (m)
+        c.endpoint = m->endpoint;
+    else
+        c.why = TRAFFIC_ALL_TRIED;
+    return c;
+}
+
+static struct traffic_choice to_stand_in(size_t i)
+{
+    return (struct traffic_choice){.why = TRAFFIC_FAILOVER, .failover = i};
+}
+
+/* Where there is no instance at all, or this caller may not use all that stand in: the spread is one for this request. */
+static struct traffic_choice pick_apart(struct traffic *t, struct group *g, const struct traffic_ask *ask)
+{
+    struct spread s;
+    size_t places, levels = g ? g->level_count : 0;
+    spread_without(t, g, ask, &s, &places);
+    if (s.is_nobody)
+        return (struct traffic_choice){.why = why_none(g, ask)};
+    size_t at = spread_level_of(&s, places, throw_for(t, ask));
+    return g && at < levels ? choose_at(t, g, ask, &s, at) : to_stand_in(at - levels);
 }
 
 struct traffic_choice traffic_pick(struct traffic *t, const struct traffic_ask *ask)
 {
-    struct traffic_choice c = {0};
-    struct spread other;
     struct group *g = ask->service ? group_of(&t->groups, ask) : NULL;
-    size_t places = g ? g->place_count : 0, place;
-    const struct spread *s = g ? &g->spread : NULL;
-    bool is_other =
-        ask->failover_count > 0 && (!g || (ask->failover_barred && g->place_count > g->level_count));
-    if (is_other)
-        s = spread_without(t, g, ask, &other, &places);
-    c.why = why_none(g, ask);
-    if (!s || s->is_nobody)
-        return c;
-    place = !is_other && g->only >= 0 ? (size_t)g->only : spread_level_of(s, places, throw_for(t, ask));
-    if (place >= (g ? g->level_count : 0)) {
-        c.why = TRAFFIC_FAILOVER;
-        c.failover = place - (g ? g->level_count : 0);
-        return c;
-    }
-    struct field f = field_of(t, g, ask, place, s->panics >> place & 1, s->by_spares);
-    const struct member *m = balance(&f);
-    c.panic = f.panic;
-    if (!m)
-        m = from_another(t, g, ask, s, &c.panic);
-    if (!m)
-        return c;
-    c.endpoint = m->endpoint;
-    c.why = TRAFFIC_PICKED;
-    return c;
+    bool may_stand_in = ask->failover_count > 0 && (!g || g->place_count > g->level_count);
+    if (may_stand_in && (!g || ask->failover_barred))
+        return pick_apart(t, g, ask);
+    if (!g || g->spread.is_nobody)
+        return (struct traffic_choice){.why = why_none(g, ask)};
+    size_t at =
+        g->only >= 0 ? (size_t)g->only : spread_level_of(&g->spread, g->place_count, throw_for(t, ask));
+    return at < g->level_count ? choose_at(t, g, ask, &g->spread, at) : to_stand_in(at - g->level_count);
 }
 
 /* --- telling ------------------------------------------------------------------------------- */

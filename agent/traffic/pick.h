@@ -80,7 +80,7 @@ struct traffic_choice traffic_pick(struct traffic *t, const struct traffic_ask *
 
 /* A request to this endpoint begins, and ends, exactly once each. Counted by the endpoint's identity (node
  * and service), so that the view may change in between. Without memory a begin is not counted. */
-void traffic_begin(struct traffic *t, const struct view_endpoint *e, mono_ms now);
+void traffic_begin(struct traffic *t, const struct view_endpoint *e);
 enum traffic_end_kind {
     TRY_ANSWERED,  /* the head of an answer came; on tcp: the application was reached */
     TRY_UNREACHED, /* no connection, or no stream, could be made */

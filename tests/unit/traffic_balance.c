@@ -17,7 +17,7 @@ static void serve(struct world *w, const struct server *s, unsigned requests, mo
         assert_non_null(c.endpoint);
         size_t at = place_of(w, c.endpoint);
         struct traffic_outcome o = {TRY_ANSWERED, s[at].status ? s[at].status : 200, s[at].us};
-        traffic_begin(w->traffic, c.endpoint, w->now);
+        traffic_begin(w->traffic, c.endpoint);
         traffic_end(w->traffic, c.endpoint, &o, w->now);
         seen[at]++;
     }
@@ -90,7 +90,7 @@ static void who_cannot_be_reached_or_is_late_attracts_nothing_either(void **stat
             struct traffic_choice c = traffic_pick(w.traffic, &ask);
             size_t at = place_of(&w, c.endpoint);
             struct traffic_outcome good = {TRY_ANSWERED, 200, 20000};
-            traffic_begin(w.traffic, c.endpoint, w.now);
+            traffic_begin(w.traffic, c.endpoint);
             traffic_end(w.traffic, c.endpoint, at ? &good : &ends[k], w.now);
             seen[at]++;
         }
@@ -108,8 +108,8 @@ static void a_client_that_leaves_at_once_is_no_fast_answer(void **state)
     const struct view_endpoint *a = w.view->service[0].endpoint[0], *b = w.view->service[0].endpoint[1];
     const struct traffic_outcome good = {TRY_ANSWERED, 200, 20000}, left = {TRY_CANCELLED, 0, 10};
     for (int i = 0; i < 2; i++) {
-        traffic_begin(w.traffic, a, w.now);
-        traffic_begin(w.traffic, b, w.now);
+        traffic_begin(w.traffic, a);
+        traffic_begin(w.traffic, b);
         choose(&w); /* so that both are known */
         traffic_end(w.traffic, a, i ? &left : &good, w.now);
         traffic_end(w.traffic, b, &(struct traffic_outcome){TRY_ANSWERED, 200, 10000}, w.now);
@@ -308,7 +308,7 @@ static void without_its_key_a_request_goes_where_few_are_in_flight(void **state)
     struct world w;
     world_of(&w, 2, hashes[0]);
     choose(&w);
-    traffic_begin(w.traffic, w.view->service[0].endpoint[0], w.now);
+    traffic_begin(w.traffic, w.view->service[0].endpoint[0]);
     for (int i = 0; i < 100; i++)
         assert_int_equal(choose(&w), place_of(&w, w.view->service[0].endpoint[1]));
     tear_down_world(&w);

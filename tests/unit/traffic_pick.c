@@ -98,11 +98,11 @@ static void the_busier_of_two_loses(void **state)
     struct world w;
     setup(&w, 2);
     struct traffic *t = traffic_new(NULL, 1);
-    traffic_begin(t, &w.endpoint[0], 0);
+    traffic_begin(t, &w.endpoint[0]);
     for (int i = 0; i < 1000; i++)
         assert_ptr_equal(pick(t, &w.service, NULL, NULL, NULL), &w.endpoint[1]);
-    traffic_begin(t, &w.endpoint[1], 0);
-    traffic_begin(t, &w.endpoint[1], 0);
+    traffic_begin(t, &w.endpoint[1]);
+    traffic_begin(t, &w.endpoint[1]);
     assert_int_equal(traffic_outstanding(t, &w.endpoint[1]), 2);
     for (int i = 0; i < 1000; i++)
         assert_ptr_equal(pick(t, &w.service, NULL, NULL, NULL), &w.endpoint[0]);
@@ -120,7 +120,7 @@ static void a_stuck_instance_starves(void **state)
     struct traffic *t = traffic_new(NULL, 3);
     for (int i = 0; i < 8000; i++) {
         const struct view_endpoint *e = pick(t, &w.service, NULL, NULL, NULL);
-        traffic_begin(t, e, 0);
+        traffic_begin(t, e);
         seen[e->index]++;
         if (e->index != 4)
             traffic_end(t, e, &answered, 0);
@@ -271,7 +271,7 @@ static void counts_survive_a_change_of_view(void **state)
     setup(&before, 4);
     setup(&after, 4);
     struct traffic *t = traffic_new(NULL, 1);
-    traffic_begin(t, &before.endpoint[2], 0);
+    traffic_begin(t, &before.endpoint[2]);
     assert_int_equal(traffic_outstanding(t, &after.endpoint[2]), 1);
     assert_int_equal(traffic_outstanding(t, &after.endpoint[1]), 0);
     traffic_end(t, &after.endpoint[2], &answered, 0);
@@ -300,7 +300,7 @@ static void the_table_equals_plain_counters(void **state)
     for (int step = 0; step < 20000; step++) {
         size_t i = rng_below(&rng, M);
         if (rng_below(&rng, 2) || model[i] == 0) {
-            traffic_begin(t, &e[i], 0);
+            traffic_begin(t, &e[i]);
             model[i]++;
         } else {
             traffic_end(t, &e[i], &answered, 0);
