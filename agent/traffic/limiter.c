@@ -7,7 +7,7 @@
  * carries the same number. Who takes a bucket over moves the first word to the next number by one compare-and-swap, with its
  * own first grant, and then writes the second. So a grant can never land in a bucket that has changed hands since it was
  * found, and a bucket whose numbers differ is about to get its key. */
-enum { HOLDER_BITS = 8, TICKS_PER_US = 16, WINDOW = 16, HAND_OVER_LOOKS = 64 };
+enum { HOLDER_BITS = 8, TICKS_PER_US = 16, WINDOW = 32, HAND_OVER_LOOKS = 64 };
 static const uint64_t HOLDER_MASK = (1 << HOLDER_BITS) - 1;
 typedef uint64_t ticks; /* 1/16 us; 56 bits of them are 142 years */
 
@@ -152,48 +152,51 @@ static void ask_common(struct bucket *b, const struct gcra *g, ticks now, ticks 
 
 /* --- which bucket -------------------------------------------------------------------------- */
 
-enum { LIMIT_ID_MAX = 1 + 4 + 8 + 8 + SERVICE_NAME_MAX };
-
-static bool is_by_value(const struct limiter_ask *a)
+/* A number for the limit: operators choose services, so FNV-1a will do, and MurmurHash3's finaliser spreads it. */
+static uint64_t limit_hash(const struct limiter_ask *a)
 {
-    return a->limit->per.kind == KEY_HEADER || a->limit->per.kind == KEY_COOKIE;
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < a->service.len; i++)
+        h = (h ^ a->service.at[i]) * 0x100000001b3u;
+    h ^= (uint64_t)a->place << 8 | (uint64_t)a->limit->per.kind;
+    h = (h ^ h >> 33) * 0xff51afd7ed558ccdu;
+    h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53u;
+    return h ^ h >> 33;
 }
 
-/* Of the limit, and of what else is given. */
-static uint64_t bucket_hash(const struct limiter *l, const struct limiter_ask *a, uint64_t caller,
-                            uint64_t value)
+/* Of a limit and what its senders say: that goes through the keyed hash, whose value nobody can aim at. */
+static uint64_t bucket_hash(const struct limiter *l, uint64_t limit, struct bytes said)
 {
-    uint8_t id[LIMIT_ID_MAX];
-    struct wr w = wr_init(id, sizeof id);
-    wr_u8(&w, (uint8_t)a->limit->per.kind);
-    wr_be32(&w, a->place);
-    wr_be64(&w, caller);
-    wr_be64(&w, value);
-    wr_bytes(&w, a->service.at, a->service.len < SERVICE_NAME_MAX ? a->service.len : SERVICE_NAME_MAX);
-    uint64_t h = shorthash(&l->seed, bytes_of(id, wr_len(&w)));
+    uint64_t h = limit ^ shorthash(&l->seed, said);
     return h >> HOLDER_BITS ? h : UINT64_C(1) << HOLDER_BITS;
 }
 
 struct place { /* where the request's bucket is looked for */
-    struct bucket *table, *common;
+    struct bucket *table;
     size_t mask;
-    uint64_t hash;
+    uint64_t limit, hash;
 };
 
 static struct place place_of(struct limiter *l, const struct limiter_ask *a)
 {
-    struct place p = {.table = l->source, .mask = LIMITER_SOURCES - 1};
-    uint64_t caller = a->limit->per.kind == KEY_NONE ? 0 : shorthash(&l->seed, a->caller);
-    if (is_by_value(a)) {
-        size_t share = bucket_hash(l, a, 0, 0) >> HOLDER_BITS & (LIMITER_SHARES - 1);
-        p.table = l->value + share * LIMITER_SHARE_VALUES;
+    static const struct bytes nothing = {NULL, 0};
+    enum policy_key_kind per = a->limit->per.kind;
+    struct place p = {.table = l->source, .mask = LIMITER_SOURCES - 1, .limit = limit_hash(a)};
+    if (per == KEY_HEADER || per == KEY_COOKIE) {
+        p.table = l->value + (p.limit & (LIMITER_SHARES - 1)) * LIMITER_SHARE_VALUES;
         p.mask = LIMITER_SHARE_VALUES - 1;
-        p.hash = bucket_hash(l, a, 0, shorthash(&l->seed, a->value));
+        p.hash = bucket_hash(l, p.limit, a->value);
     } else {
-        p.hash = bucket_hash(l, a, caller, 0);
+        p.hash = bucket_hash(l, p.limit, per == KEY_SOURCE ? a->caller : nothing);
     }
-    p.common = &l->common[bucket_hash(l, a, caller, 0) >> HOLDER_BITS & (LIMITER_COMMONS - 1)];
     return p;
+}
+
+/* Where those go who found no place: of the limit, and where it has buckets by sender, of the caller. */
+static struct bucket *common_of(struct limiter *l, const struct limiter_ask *a, const struct place *p)
+{
+    struct bytes caller = a->limit->per.kind == KEY_NONE ? bytes_of(NULL, 0) : a->caller;
+    return &l->common[bucket_hash(l, p->limit, caller) >> HOLDER_BITS & (LIMITER_COMMONS - 1)];
 }
 
 mono_us limiter_take(struct limiter *l, const struct limiter_ask *a, mono_us now)
@@ -203,7 +206,7 @@ mono_us limiter_take(struct limiter *l, const struct limiter_ask *a, mono_us now
     ticks wait = 0;
     if (!ask_table(p.table, p.mask, p.hash, &g, now * TICKS_PER_US, &wait)) {
         atomic_fetch_add_explicit(&l->crowded, 1, memory_order_relaxed);
-        ask_common(p.common, &g, now * TICKS_PER_US, &wait);
+        ask_common(common_of(l, a, &p), &g, now * TICKS_PER_US, &wait);
     }
     return (wait + TICKS_PER_US - 1) / TICKS_PER_US;
 }
@@ -225,8 +228,6 @@ void limiter_give(struct limiter *l, const struct limiter_ask *a, mono_us now)
     struct place p = place_of(l, a);
     struct gcra g = gcra_of(a->limit);
     struct found f = look(p.table, p.mask, p.hash, now * TICKS_PER_US);
-    if (f.own)
-        give_bucket(f.own, f.own_word, g.t, now * TICKS_PER_US);
-    else
-        give_bucket(p.common, atomic_load(&p.common->tat), g.t, now * TICKS_PER_US);
+    struct bucket *b = f.own ? f.own : common_of(l, a, &p);
+    give_bucket(b, f.own ? f.own_word : atomic_load(&b->tat), g.t, now * TICKS_PER_US);
 }

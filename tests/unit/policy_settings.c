@@ -240,6 +240,13 @@ static void settings_that_cannot_both_be_are_errors(void **state)
         "2s}}]}}\n",
         true,
         "p.yaml:4:101: warning: `perTry` is longer than `request`, which ends all tries before; lower it\n");
+    expect_said("defaults: {limits: {headerBytes: 60KiB, headers: 100}}\n", true, "");
+    expect_said(
+        "defaults: {limits: {headerBytes: 61KiB, headers: 101}}\n", true,
+        "p.yaml:4:34: warning: agents of this version read heads of at most 60 KiB; what is longer is 431 "
+        "all the same\n"
+        "p.yaml:4:50: warning: agents of this version read at most 100 headers; what has more is 431 all "
+        "the same\n");
 }
 
 static void values_out_of_their_bounds_say_what_is_expected(void **state)

@@ -342,6 +342,38 @@ static void why_shows_each_instance_and_its_standing(void **state)
     traffic_free(t);
 }
 
+/* A slow instance that was ejected would never win against others: the first request that draws it is its probe. */
+static void who_is_due_for_a_probe_is_chosen_when_drawn(void **state)
+{
+    (void)state;
+    static const struct policy_outlier_detection rules = {
+        .consecutive_5xx = 1, .ejection_base_ms = 1000, .ejection_max_ms = 1000, .ejection_max_percent = 50};
+    const struct shorthash_key key = {{7}};
+    struct traffic_shared *shared = traffic_shared_new(&key);
+    struct traffic *t = traffic_new(shared, 3);
+    struct world w;
+    setup(&w, 4);
+    struct view whole = {.serial = view.serial, .service = &w.service, .service_count = 1};
+    struct traffic_ask ask = {.view = &whole, .service = &w.service, .settings = &settings, .now = 1000};
+    for (int i = 0; i < 3; i++)
+        traffic_begin(t, &w.endpoint[0]); /* the busiest */
+    (void)outlier_note(shared->outliers, &whole, &w.endpoint[0], &rules, OUTLIER_FAILURE, false, 1000);
+    atomic_fetch_add(&shared->ejections, 1);
+    for (int i = 0; i < 100; i++)
+        assert_ptr_not_equal(traffic_pick(t, &ask).endpoint, &w.endpoint[0]);
+    ask.now = 2000;
+    int picks = 1;
+    while (traffic_pick(t, &ask).endpoint != &w.endpoint[0] && picks < 100)
+        picks++;
+    assert_in_range(picks, 1, 99);
+    assert_true(outlier_probe(shared->outliers, &w.endpoint[0], 2000));
+    atomic_fetch_add(&shared->ejections, 1);
+    for (int i = 0; i < 100; i++) /* one at a time */
+        assert_ptr_not_equal(traffic_pick(t, &ask).endpoint, &w.endpoint[0]);
+    traffic_free(t);
+    traffic_shared_free(shared);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +393,7 @@ int main(void)
         cmocka_unit_test(counts_survive_a_change_of_view),
         cmocka_unit_test(the_table_equals_plain_counters),
         cmocka_unit_test(why_shows_each_instance_and_its_standing),
+        cmocka_unit_test(who_is_due_for_a_probe_is_chosen_when_drawn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
