@@ -104,8 +104,28 @@ static void make_world(struct world *w, struct policy *p, bool with_v2)
 
 struct outcome {
     bool near_over, far_over;
+    bool copied, copy_denied; /* to the route's mirror, at the near agent */
     struct exchange near, far;
 };
+
+/* What the worker does with a request that is to be copied. */
+static void play_copy(struct world *w, struct exchange_ask ask, struct outcome *o)
+{
+    static struct side nobody = {.ops = &mute};
+    static struct exchange copy;
+    static struct http_head head;
+    o->copied = !o->near_over && o->near.mirror_to;
+    if (!o->copied)
+        return;
+    ask.service = bytes_str(policy_service_name(o->near.mirror_to));
+    ask.mirrored = true;
+    assert_int_equal(http_head_copy(&head, &o->near.request), ERR_OK);
+    exchange_init(&copy, EXCHANGE_NEAR, w->near, w->traffic, &nobody, &w->news, 0);
+    exchange_start(&copy, &ask, &head, NOW);
+    assert_null(copy.mirror_to);
+    o->copy_denied = copy.facts.flag == FLAG_UAEX && strcmp(copy.facts.rule, "identity") != 0;
+    exchange_fini(&copy);
+}
 
 /* Through the near agent, and if that lets it go, through the far one. */
 static void play(struct world *w, const struct question *q, uint64_t dice, struct outcome *o)
@@ -134,6 +154,7 @@ static void play(struct world *w, const struct question *q, uint64_t dice, struc
     if (o->near.state == EXCHANGE_PAUSING)
         exchange_tick(&o->near, o->near.resume_at);
     o->near_over = o->near.state == EXCHANGE_OVER;
+    play_copy(w, ask, o);
     exchange_init(&o->far, EXCHANGE_FAR, w->far, w->traffic, &front[1], &w->news, 0);
     if (!o->near_over)
         exchange_start(&o->far, &ask, http ? &head[1] : NULL, NOW);
@@ -210,7 +231,7 @@ static void compare_route(const json_t *o, const struct outcome *is)
 
 struct seen {
     size_t allowed, denied, unvouched, no_route, no_endpoint, audited, stuck, rewritten, edited, aborted,
-        delayed;
+        delayed, copied, copy_denied;
 };
 
 /* What the application was asked, against what `why` says that it would be. */
@@ -227,6 +248,18 @@ static void compare_edits(const json_t *o, const struct question *q, struct seen
         assert_string_equal(said_of(edit, "edit"), set);
     n->rewritten += json_is_object(rewrite);
     n->edited += json_is_object(edit);
+}
+
+static void compare_mirror(const json_t *o, const struct outcome *is, struct seen *n)
+{
+    const json_t *mirror = json_object_get(o, "mirror");
+    assert_int_equal(json_is_object(mirror), is->copied);
+    if (!is->copied)
+        return;
+    assert_string_equal(said_of(mirror, "to"), policy_service_name(is->near.mirror_to));
+    assert_string_equal(said_of(mirror, "decision"), is->copy_denied ? "deny" : "allow");
+    n->copied += !is->copy_denied;
+    n->copy_denied += is->copy_denied;
 }
 
 static void compare(const json_t *o, const struct question *q, const struct outcome *is, struct seen *n)
@@ -253,6 +286,8 @@ static void compare(const json_t *o, const struct question *q, const struct outc
         compare_route(o, is);
     if (*said_of(o, "route") && is->near.facts.flag != FLAG_UAEX)
         assert_string_equal(said_of(json_object_get(o, "fault"), "name"), is->near.facts.fault);
+    if (!is->near_over)
+        compare_mirror(o, is, n);
     if (is->far.back)
         compare_edits(o, q, n);
     n->allowed += allowed;
@@ -315,6 +350,7 @@ static void why_says_what_is_done(void **state)
     assert_true(n.allowed > 1000 && n.denied > 1000 && n.unvouched > 100);
     assert_true(n.no_route > 100 && n.no_endpoint > 50 && n.audited > 100 && n.stuck > 50);
     assert_true(n.rewritten > 50 && n.edited > 50 && n.aborted > 50 && n.delayed > 50);
+    assert_true(n.copied > 20 && n.copy_denied > 20);
 }
 
 int main(void)

@@ -56,6 +56,7 @@ struct route {
     bool sticky;        /* by x-h */
     bool rewrites;      /* its prefix, to /n */
     bool sets;          /* header x-r, to its own name */
+    bool mirrors;       /* all to service b */
     uint32_t request_s; /* its own time limit; 0: none */
 };
 struct fault { /* of service a: disturbs all that it fits */
@@ -179,6 +180,7 @@ static inline void random_route(struct rng *r, struct route *t)
     t->sticky = t->split == 3 && chance(r, 80);
     t->rewrites = t->has_match && t->path_test && strcmp(t->path_test, "prefix") == 0 && chance(r, 50);
     t->sets = chance(r, 30);
+    t->mirrors = chance(r, 30);
     t->request_s = chance(r, 30) ? 6 + rng_below(r, 5) : 0;
 }
 
@@ -280,6 +282,8 @@ static inline void write_route(struct buf *b, const struct route *t)
         buf_add_str(b, ", sticky: {header: x-h}");
     if (t->rewrites)
         buf_add_str(b, ", rewrite: {prefix: /n}");
+    if (t->mirrors)
+        buf_add_str(b, ", mirror: {to: b}");
     if (t->sets)
         buf_addf(b, ", requestHeaders: {set: {x-r: r%zu}}", t->id);
     if (t->request_s)
