@@ -92,7 +92,7 @@ static void the_key_of_a_request_decides(void **state)
     struct story *t = *state;
     unsigned to_a = 0;
     for (int i = 0; i < 40; i++) {
-        char user[16];
+        char user[24];
         uint8_t node[2];
         snprintf(user, sizeof user, "user-%d", i);
         for (int again = 0; again < 2; again++) {

@@ -155,7 +155,7 @@ static void a_sticky_split_goes_by_the_header(void **state)
         struct exchange_ask ask = {.protocol = PROTOCOL_HTTP, .service = bytes_str("cart")};
         struct http_head h = request("GET", "/");
         struct decision d, again;
-        char user[16];
+        char user[24];
         snprintf(user, sizeof user, "user-%d", i);
         ask.dice = rng_u64(&r);
         decide_near(&d, v, &ask, &h);
