@@ -343,6 +343,7 @@ struct gossip {
         left_ready_at, left_at;
     mono_ms wave_at; /* NEVER while no rumor awaits its second wave */
     mono_ms own_set_at;
+    mono_ms received_at;         /* the last datagram of a member; 0: none yet */
     mono_ms yield_until;         /* a double of ours goes before us */
     mono_ms overtaken_at;        /* by a record of ours with higher numbers: last, and ... */
     uint64_t overtaken_by;       /* ... by which incarnation, */

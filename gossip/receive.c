@@ -146,9 +146,18 @@ static void on_voice_of_dead(struct gossip *g, struct member *from)
         detect_probe(g, from, PROBE_RETRY);
 }
 
+/* Each is probed once an interval: who heard nothing from anybody for two was deaf, and what is said of it is right. */
+static void note_hearing(struct gossip *g)
+{
+    if (g->received_at != 0 && g->now - g->received_at > 2 * (mono_ms)g->cfg.probe_interval_ms)
+        hearing_trouble(g);
+    g->received_at = g->now;
+}
+
 static void apply(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d)
 {
     struct addr back;
+    note_hearing(g);
     from->flags |= MEMBER_KNOWS_US;
     degrade_speaks(g, from);
     if (!answer_addr(g, from, via, &back))

@@ -408,6 +408,15 @@ static void count_payload(struct world *w, struct bytes msg)
         w->figures.payloads++;
 }
 
+static void count_repair(struct world *w, uint32_t from, uint32_t to, const struct gossip_packet *p)
+{
+    bool is_probe = p->lane == GOSSIP_DATAGRAM && p->msg.at[1] <= MSG_NACK;
+    if ((from != w->repaired && to != w->repaired) || is_probe || p->msg.len < MESSAGE_HEADER)
+        return;
+    w->figures.repairs++;
+    w->figures.repair_bytes += p->msg.len + (p->lane == GOSSIP_DATAGRAM ? WIRE_OVERHEAD_BYTES : 0);
+}
+
 static void send_packet(struct host *h, const struct gossip_packet *given)
 {
     struct world *w = h->world;
@@ -419,6 +428,8 @@ static void send_packet(struct host *h, const struct gossip_packet *given)
     }
     if (w->liars && !liars_edit(w, h->index, p->lane, &p->msg))
         return;
+    if (w->repaired != UINT32_MAX)
+        count_repair(w, h->index, to, p);
     trace_message(&w->trace, w->now, "sends", h->index, to, p->lane == GOSSIP_BULK ? "bulk" : "datagram",
                   p->msg);
     forger_overhears(w->forger, p->lane, p->msg);

@@ -42,6 +42,7 @@ struct world *world_new(const struct world_config *config)
     w->network_since = w->now;
     w->next_oracle = w->now;
     w->dead_bound = SEC(60);
+    w->repaired = UINT32_MAX;
     return w;
 }
 

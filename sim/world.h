@@ -86,7 +86,9 @@ struct figures {
     uint64_t datagrams, datagram_bytes, bulk, bulk_bytes, events;
     uint64_t false_deaths; /* a host held dead that ran, unpaused, in a whole network */
     uint64_t documents;    /* sent whole to somebody who asked */
-    uint64_t payloads;     /* messages that carry the record published last by host_update() */
+    uint64_t repairs,
+        repair_bytes;  /* messages to and from `repaired` that are no probe and no answer to one */
+    uint64_t payloads; /* messages that carry the record published last by host_update() */
     uint64_t suspicions, equivocations, forged, forged_seen;
     uint64_t rest_bytes_per_s;  /* per host, when nothing happens; scenario rest */
     struct samples suspicion;   /* from a crash until an observer no longer holds it alive */
@@ -136,6 +138,7 @@ struct world {
         struct world *w, uint32_t host,
         const struct gossip_event *ev);  /* judges a document in the host's place; NULL: it counts if it
                                                       was published */
+    uint32_t repaired;                   /* a host; UINT32_MAX: nobody */
     void *study;                         /* of whoever set these */
     const struct signed_record *updated; /* by host_update() */
 };

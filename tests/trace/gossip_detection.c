@@ -293,6 +293,36 @@ static void who_finds_a_member_silent_tells_its_observers(void **state)
     world_free(w);
 }
 
+/* Deaf for two and a half seconds, it accused others, who refuted and so spent the credit of all; it hears that it is suspect itself, and knows that this is
+ * right: so it refutes at once. Else those who do not happen to look once more would bury it when the pause is over. */
+static void who_was_deaf_refutes_whatever_credit_is_left(void **state)
+{
+    (void)state;
+    for (int is_deaf = 0; is_deaf < 2; is_deaf++) {
+        struct world *w = world_new(0);
+        for (int i = 0; i < 12; i++)
+            world_start(w, i, i == 0 ? "" : "a");
+        world_run(w, 20000);
+        world_cut(w, "abdefghijkl", "c", is_deaf);
+        world_run(w, 22500);
+        for (int a = 0; a < 12; a++)
+            w->cut[a][2] = w->cut[2][a] = false;
+        while (credit_take(&w->node[2].g->refutations, 1, w->now))
+            ;
+        uint8_t space[200];
+        struct wr wr = wr_init(space, sizeof space);
+        datagram_encode(&wr, &(struct datagram){.type = MSG_PUSH});
+        rumor_item_encode(&wr, &(struct rumor_item){.type = RUMOR_SUSPECT,
+                                                    .subject = world_id(2),
+                                                    .accuser = world_id(7),
+                                                    .incarnation = w->node[2].incarnation});
+        world_put(w, 6, 2, GOSSIP_DATAGRAM, wr_done(&wr), false);
+        world_run(w, w->now + 100);
+        assert_int_equal(w->node[2].incarnation, is_deaf ? 2 : 1);
+        world_free(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_late_loop_accuses_nobody),
         cmocka_unit_test(a_little_lateness_moves_deadlines),
         cmocka_unit_test(looks_at_many_keep_to_the_budget),
+        cmocka_unit_test(who_was_deaf_refutes_whatever_credit_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -242,8 +242,8 @@ static void an_isolated_member_accuses_nobody_when_it_returns(void **state)
     world_run(w, 50000);
     EXPECT_TRACE(w, "[ 30040] c * wants incarnation 2\n"
                     "[ 30042] b * wants incarnation 2\n"
-                    "[ 30050] a * b dead -> alive\n"
                     "[ 30050] a * wants incarnation 2\n"
+                    "[ 30050] a * b dead -> alive\n"
                     "[ 30050] a * c dead -> alive\n"
                     "[ 30050] b * c has a new record\n"
                     "[ 30052] c * b has a new record\n"
