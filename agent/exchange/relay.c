@@ -47,7 +47,7 @@ static bool give_answer(struct exchange *x, const struct http_head *h, const str
         refuse_edited(x, why, 502, "the answer");
     } else {
         exchange_move(x, EXCHANGE_ANSWERING);
-        replay_drop(&x->replay);
+        tries_let_go(x);
         x->facts.status = h ? h->status : 0;
         x->front->ops->head(x->front, edits ? &e.head : h, v);
     }
@@ -188,7 +188,7 @@ void exchange_end(struct exchange *x, enum exchange_from from, const struct http
     }
     if (from == FROM_FRONT && (!sink || tries_hold_end(x) || replay_is_due(&x->replay)))
         return; /* told to the back side when there is one, and it has what came before */
-    if (from == FROM_FRONT && trailers_or_null)
+    if (from == FROM_FRONT && trailers_or_null && x->state == EXCHANGE_SENDING)
         replay_trailers(&x->replay, trailers_or_null);
     sink->ops->end(sink, trailers_or_null);
     if (x->state != EXCHANGE_OVER && is_complete(x))

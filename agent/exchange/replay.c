@@ -61,7 +61,7 @@ void replay_trailers(struct replay *r, const struct http_head *trailers)
     struct buf encoded = {0};
     if (r->is_spoilt)
         return;
-    if (mesh_trailers_encode(&encoded, trailers->header, trailers->header_count) != ERR_OK ||
+    if (r->max == 0 || mesh_trailers_encode(&encoded, trailers->header, trailers->header_count) != ERR_OK ||
         !reserve(r, encoded.len)) {
         buf_fini(&encoded);
         spoil(r);

@@ -136,13 +136,15 @@ void tries_begin_far(struct exchange *x, const struct addr *app)
 
 /* --- again --------------------------------------------------------------------------------- */
 
-static enum retry_outcome may_retry(const struct exchange *x, const struct retry_case *c, uint64_t wait_ms)
+static enum retry_outcome may_retry(const struct exchange *x, const struct retry_case *c, uint64_t *wait_ms)
 {
     const struct policy_retry *rules = &x->route->retry;
     enum retry_outcome o = retry_decide(rules, c);
     if (o != RETRY_MADE)
         return o;
-    if (exchange_now(x) + wait_ms >= x->deadline)
+    struct rng rng = rng_seeded(x->dice + x->retries);
+    *wait_ms = retry_backoff_ms(rules, x->retries, rng_u64(&rng));
+    if (exchange_now(x) + *wait_ms >= x->deadline)
         return RETRY_LATE;
     struct budgets *budgets = &traffic_shared_of(x->traffic)->budgets;
     bool granted = budget_take(budgets, policy_service_name(x->asked), rules, exchange_now(x));
@@ -169,9 +171,8 @@ bool tries_again(struct exchange *x, enum retry_cause cause, uint16_t status)
                            .is_idempotent = is_http && decide_idempotent(&x->request),
                            .is_whole = replay_is_whole(&x->replay),
                            .retries = x->retries};
-    struct rng rng = rng_seeded(x->dice + x->retries);
-    uint64_t wait_ms = retry_backoff_ms(&x->route->retry, x->retries, rng_u64(&rng));
-    enum retry_outcome o = may_retry(x, &c, wait_ms);
+    uint64_t wait_ms = 0;
+    enum retry_outcome o = may_retry(x, &c, &wait_ms);
     if (o != RETRY_MADE) {
         x->facts.wish = o;
         x->facts.wish_cause = cause;
@@ -195,6 +196,13 @@ bool tries_hold_end(const struct exchange *x)
     return exchange_is_http(x) && x->request.upgrade.len > 0 && !x->tunnel && x->state != EXCHANGE_ANSWERING;
 }
 
+void tries_let_go(struct exchange *x)
+{
+    bool is_last = x->role == EXCHANGE_NEAR && x->retries >= x->route->retry.attempts;
+    if ((is_last || x->state == EXCHANGE_ANSWERING) && !replay_is_due(&x->replay))
+        replay_drop(&x->replay);
+}
+
 bool tries_send_kept(struct exchange *x)
 {
     struct http_head trailers;
@@ -209,8 +217,7 @@ bool tries_send_kept(struct exchange *x)
         x->back->ops->end(x->back, has ? &trailers : NULL);
         http_head_fini(&trailers);
     }
-    if (x->role == EXCHANGE_NEAR && x->retries >= x->route->retry.attempts)
-        replay_drop(&x->replay);
+    tries_let_go(x);
     return true;
 }
 

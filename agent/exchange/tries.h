@@ -34,6 +34,8 @@ void tries_back_lost(struct exchange *x, enum exchange_loss loss);
 /* Gives a new back side what another was given before, and the end of the request if that was there. False: it has no room now; call
  * again when it has. */
 bool tries_send_kept(struct exchange *x);
+/* What is kept is not needed any more, once all that is due of it has been given: after an answer has begun, and in the last try. */
+void tries_let_go(struct exchange *x);
 /* The flag for a failure: URX after retries that are used up. */
 enum exchange_flag tries_flag(const struct exchange *x, enum exchange_flag f);
 /* An upgrade has not really ended when its request has: if it is granted, the direction goes on as a tunnel. */

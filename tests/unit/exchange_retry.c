@@ -243,6 +243,29 @@ static void the_end_of_a_body_waits_for_what_is_sent_again(void **state)
     expect_log(t, "back data bc\nback end\nfront resume\n");
 }
 
+/* An answer may begin before the request has been said again: what is due of it goes first all the same, and no byte is missing. */
+static void an_early_answer_leaves_no_hole_in_the_body(void **state)
+{
+    struct story *t = *state;
+    begin_request(t, 2, "PUT", "/");
+    ready(t);
+    exchange_data(&t->x, FROM_FRONT, bytes_str("abc"));
+    answer(t, 503);
+    wait_for_retry(t);
+    t->back.fills = true;
+    t->back.room = 1;
+    ready(t);
+    forget_log(t);
+    answer(t, 200);
+    assert_int_equal(exchange_room(&t->x, FROM_FRONT), 0);
+    t->back.room = 10;
+    exchange_writable(&t->x, FROM_BACK);
+    assert_int_equal(t->shared->replay_bytes, 0);
+    assert_int_equal(exchange_room(&t->x, FROM_FRONT), 8);
+    exchange_data(&t->x, FROM_FRONT, bytes_str("de"));
+    expect_log(t, "front head 200\nback data bc\nfront resume\nback data de\n");
+}
+
 static void trailers_are_sent_again(void **state)
 {
     struct story *t = *state;
@@ -624,6 +647,7 @@ int main(void)
         T(what_is_retried),
         T(a_body_streams_on_while_it_is_kept_and_is_sent_again),
         T(the_end_of_a_body_waits_for_what_is_sent_again),
+        T(an_early_answer_leaves_no_hole_in_the_body),
         T(trailers_are_sent_again),
         T(a_body_that_is_longer_than_is_kept_is_not_sent_again),
         T(nothing_is_kept_of_a_body_that_says_it_is_longer),
