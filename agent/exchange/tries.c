@@ -266,12 +266,13 @@ static void give_up(struct exchange *x, enum exchange_flag flag, uint16_t status
 }
 
 /* The endpoint was not even asked: another one that was not tried, or, if there is none, this one all the same, once; a pause after
- * a failure is no reason to refuse a request. */
+ * a failure is no reason to refuse a request. Beyond TRAFFIC_TRIED_MAX nobody knows any more who was passed over: looking on
+ * among hosts that are all in their pause would never end. */
 static bool pass_over(struct exchange *x)
 {
     if (!x->endpoint || x->insists)
         return false;
-    struct aim aim = aim_next(x);
+    struct aim aim = x->tried.count < TRAFFIC_TRIED_MAX ? aim_next(x) : (struct aim){0};
     if (!aim.endpoint) {
         x->insists = true;
         seek(x);

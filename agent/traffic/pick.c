@@ -85,7 +85,8 @@ size_t traffic_outstanding(const struct traffic *t, const struct view_endpoint *
 void traffic_tried_add(struct traffic_tried *tried, const struct view_endpoint *e)
 {
     if (tried->count < TRAFFIC_TRIED_MAX)
-        tried->at[tried->count++] = e;
+        tried->count++;
+    tried->at[tried->count - 1] = e;
 }
 
 /* --- candidates ---------------------------------------------------------------------------- */

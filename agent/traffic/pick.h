@@ -20,7 +20,7 @@
 #include "traffic/shared.h"
 
 enum {
-    TRAFFIC_TRIED_MAX = 11,   /* tries of one request that are remembered (retry.attempts is at most 10) */
+    TRAFFIC_TRIED_MAX = 11, /* endpoints of one request that are remembered (retry.attempts is at most 10) */
     TRAFFIC_FAILOVER_MAX = 8, /* services of `failover`; the language has no more */
 };
 
@@ -35,6 +35,7 @@ struct traffic_tried { /* zero-initialise per request */
     size_t count;
     const struct view_endpoint *at[TRAFFIC_TRIED_MAX]; /* of the pinned view */
 };
+/* When it is full, the newest takes the place of the one before it: who was just tried is always known. */
 void traffic_tried_add(struct traffic_tried *tried, const struct view_endpoint *e);
 
 enum traffic_why {

@@ -139,6 +139,30 @@ static void who_insists_and_fails_is_told_why(void **state)
     assert_int_equal(t->x.facts.flag, FLAG_URX);
 }
 
+/* A rack has lost its power, and a request meets hosts of which each failed a moment ago: more than it remembers. All this happens
+ * in one turn of a worker, which must end. */
+static void of_many_in_their_pause_some_are_passed_over_and_one_is_asked(void **state)
+{
+    struct story *t = *state;
+    begin(t, EXCHANGE_NEAR, 3 * TRAFFIC_TRIED_MAX, "GET", "/");
+    for (size_t i = 1; i < TRAFFIC_TRIED_MAX; i++) {
+        exchange_back_failed(&t->x, ERR_AGAIN, t->now_us);
+        assert_false(t->x.insists);
+    }
+    exchange_back_failed(&t->x, ERR_AGAIN, t->now_us);
+    assert_true(t->x.insists);
+    const struct view_endpoint *asked = t->x.endpoint;
+    exchange_back_failed(&t->x, ERR_REFUSED, t->now_us);
+    wait_for_retry(t); /* never the one just tried, though so many went before */
+    assert_ptr_not_equal(t->x.endpoint, asked);
+    const struct view_endpoint *last = t->x.endpoint;
+    exchange_back_failed(&t->x, ERR_AGAIN, t->now_us);
+    assert_true(t->x.insists);
+    assert_ptr_equal(t->x.endpoint, last);
+    exchange_back_failed(&t->x, ERR_REFUSED, t->now_us);
+    assert_int_equal(t->x.facts.flag, FLAG_URX);
+}
+
 static void what_the_far_agent_may_send_twice(void **state)
 {
     static const struct {
@@ -440,6 +464,7 @@ int main(void)
         T(an_endpoint_that_is_not_even_asked_does_not_cost_the_retry),
         T(the_last_endpoint_is_asked_although_it_failed_a_moment_ago),
         T(who_insists_and_fails_is_told_why),
+        T(of_many_in_their_pause_some_are_passed_over_and_one_is_asked),
         T(what_the_far_agent_may_send_twice),
         T(a_stale_connection_is_replaced_by_a_fresh_one_to_the_same_application),
         T(half_an_answer_is_cut),

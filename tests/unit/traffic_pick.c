@@ -231,8 +231,10 @@ static void what_was_tried_is_not_tried_again(void **state)
     assert_int_equal(why, TRAFFIC_ALL_TRIED);
     assert_non_null(pick(t, &w.service, NULL, NULL, &why));
     for (size_t i = 0; i < 100; i++)
-        traffic_tried_add(&tried, w.at[0]);
+        traffic_tried_add(&tried, w.at[i % 4]);
     assert_int_equal(tried.count, TRAFFIC_TRIED_MAX);
+    assert_ptr_equal(tried.at[TRAFFIC_TRIED_MAX - 1],
+                     w.at[99 % 4]); /* who was just tried is never forgotten */
     traffic_free(t);
 }
 
