@@ -163,12 +163,13 @@ static bool identify(struct decision *d, const struct view *v, const struct exch
     return refuse(d, r);
 }
 
-/* The service that `s` stands in for; `s` itself where our own policy knows nothing of it. */
+/* The service that `s` stands in for; `s` itself where our own policy knows nothing of it, or lets this caller not ask for the other:
+ * else it could choose by whose route its request is edited. */
 static const struct policy_service *replaced(const struct policy *p, const struct policy_service *s,
-                                             struct bytes asked)
+                                             struct bytes asked, const struct policy_request *rq)
 {
     const struct policy_service *other = asked.len ? policy_service(p, asked) : NULL;
-    return other && policy_fails_over_to(other, s) ? other : s;
+    return other && policy_fails_over_to(other, s) && policy_decide(p, other, rq).allowed ? other : s;
 }
 
 void decide_far(struct decision *d, const struct view *v, const struct exchange_ask *ask,
@@ -188,7 +189,7 @@ void decide_far(struct decision *d, const struct view *v, const struct exchange_
         refuse(d, denied(v, "unmatched", ask->caller, ask->service));
         return;
     }
-    d->asked = replaced(v->policy, d->service, ask->asked);
+    d->asked = replaced(v->policy, d->service, ask->asked, &rq);
     if (judge(d, v, &rq) && policy_far_wants_route(d->asked))
         d->route = policy_route(d->asked, &rq);
 }

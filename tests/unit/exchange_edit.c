@@ -116,16 +116,18 @@ static void a_failover_is_edited_as_what_was_asked_for(void **state)
 {
     struct story *t = *state;
     static const struct {
-        const char *service, *asked, *path, *x_own;
-    } table[] = {{"cart-dr", "cart", "/v2/cart/7", NULL},
-                 {"cart-dr", "", "/cart/7", "1"},
-                 {"cart-dr", "nobody", "/cart/7", "1"},
-                 {"cart", "cart-dr", "/v2/cart/7", NULL}}; /* cart is no failover of it */
+        const char *service, *asked, *sent, *path, *x_own;
+    } table[] = {
+        {"cart-dr", "cart", "/cart/7", "/v2/cart/7", NULL},
+        {"cart-dr", "", "/cart/7", "/cart/7", "1"},
+        {"cart-dr", "nobody", "/cart/7", "/cart/7", "1"},
+        {"cart-dr", "cart", "/stock", "/stock", "1"}, /* web may not ask cart for that: nobody stood in */
+        {"cart", "cart-dr", "/cart/7", "/v2/cart/7", NULL}}; /* cart is no failover of it */
     use_policy(t, edits_text);
     struct view *v = make_view(t->policy, 0);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct exchange_ask ask = ask_http(t);
-        struct http_head h = beta_request("/cart/7");
+        struct http_head h = beta_request(table[i].sent);
         struct decision d;
         struct edited e;
         ask.service = bytes_str(table[i].service);
