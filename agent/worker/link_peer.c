@@ -222,7 +222,7 @@ static void came_up(struct link_peer *l)
     report_works(l);
     log_debug("link", "%s link is up with %.*s", l->outgoing ? "outgoing" : "incoming", (int)c.node.len,
               (const char *)c.node.at);
-    if (l->w->draining)
+    if (l->w->draining && !l->outgoing)
         mux_goaway(m);
     peer_link_up(l);
 }
@@ -607,7 +607,8 @@ void links_goaway(struct worker *w)
                 link_cut(l, false);
             continue;
         }
-        if (l->ending)
+        /* A link of our own opens no streams but ours, and what is in flight here may need one more: another try. */
+        if (l->ending || l->outgoing)
             continue;
         mux_goaway(l->mux);
         worker_flush(w, &l->flush);

@@ -30,6 +30,7 @@ struct origin {
     pthread_t thread;
     bool is_tcp;
     _Atomic unsigned connections, requests;
+    _Atomic bool is_ready; /* until then /unready is answered 503 */
     pthread_mutex_t lock;
     pthread_cond_t served;
     unsigned serving; /* threads that still look at this; under the lock */
@@ -115,6 +116,8 @@ static bool origin_answer(struct origin *o, int fd, struct buf *in)
     } else if (strstr(text, "/silent ")) {
         recv_until(fd, in, "never sent");
         keep = false;
+    } else if (strstr(text, "/unready ") && !o->is_ready) {
+        send_text(fd, "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
     } else if (strstr(text, "/close ")) {
         send_text(fd, "HTTP/1.0 200 OK\r\n\r\nuntil the end");
         keep = false;
@@ -370,6 +373,8 @@ static const char policy_text[] =
     "      - {name: two, match: [{path: {prefix: /v2}}], to: [{subset: v2}]}\n"
     "      - {name: hurry, match: [{path: {prefix: /silent}}], to: [{subset: v1}], timeouts: {request: "
     "300ms}}\n"
+    "      - {name: patient, match: [{path: {exact: /unready}}], to: [{subset: v1}], retry: {attempts: 10, "
+    "backoff: {base: 100ms, max: 100ms}}}\n"
     "      - {name: only-get, match: [{path: {exact: /nothing}, method: PUT}], to: [{subset: v1}]}\n"
     "      - {name: rest, match: [{path: {prefix: /}}], to: [{subset: v1}]}\n"
     "  ghost: {protocol: http}\n"

@@ -432,6 +432,26 @@ static void test_drain_finishes_what_is_in_flight(void **state)
     buf_fini(&in);
 }
 
+/* What is tried again, or waits for a link, is in flight too. */
+static void test_drain_lets_a_request_try_again(void **state)
+{
+    struct mesh *m = *state;
+    struct buf in = {0};
+    int fd = connect_to(&m->entry_web);
+    struct pollfd answered = {.fd = fd, .events = POLLIN};
+    send_text(fd, "GET /unready HTTP/1.1\r\nHost: cart\r\n\r\n");
+    for (int i = 0; i < STUCK_S * 1000 && m->cart.requests == 0; i++)
+        poll(NULL, 0, 1);
+    workers_drain(m->near.workers, on_drained, m);
+    for (int i = 0; i < STUCK_S * 1000 && m->cart.requests < 4 && poll(&answered, 1, 1) == 0; i++)
+        continue;
+    m->cart.is_ready = true;
+    assert_true(recv_until(fd, &in, "/unready"));
+    expect_in(&in, "200 OK");
+    close(fd);
+    buf_fini(&in);
+}
+
 static void test_bulk_connection_is_handed_to_control(void **state)
 {
     struct mesh *m = *state;
@@ -554,6 +574,7 @@ int main(void)
         T(test_an_address_that_is_taken_is_named),
         T(test_a_head_that_trickles_is_cut_at_its_deadline),
         T(test_drain_finishes_what_is_in_flight),
+        T(test_drain_lets_a_request_try_again),
         T(test_bulk_connection_is_handed_to_control),
         T(test_strangers_on_the_mesh_port_are_closed_unanswered),
         T(test_clients_that_reset_at_every_byte_leave_nothing_behind),
