@@ -101,6 +101,13 @@ static void pass_interim(struct exchange *x, const struct http_head *h, const st
     x->continued |= h->status == 100;
 }
 
+/* 101 without having been asked: an application's is refused by its reader (P19), another agent may be stolen. A tunnel has no
+ * deadline; nobody gets one who did not ask for it. */
+static bool is_unasked(const struct exchange *x, const struct http_head *h)
+{
+    return h && h->status == 101 && x->request.upgrade.len == 0;
+}
+
 void exchange_head(struct exchange *x, const struct http_head *h, const struct mesh_verdict *v,
                    mono_us now_us)
 {
@@ -110,6 +117,11 @@ void exchange_head(struct exchange *x, const struct http_head *h, const struct m
         return; /* mux and h1 refuse a second answer before it gets here */
     if (v && v->refused) {
         refused_afar(x, v);
+        return;
+    }
+    if (is_unasked(x, h)) {
+        exchange_drop_back(x);
+        tries_back_lost(x, LOSS_BROKEN);
         return;
     }
     x->stirs++;

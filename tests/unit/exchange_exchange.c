@@ -381,6 +381,22 @@ static void an_upgrade_that_is_granted_is_a_tunnel_without_deadline(void **state
                   "clean\nfront finish clean\n");
 }
 
+static void a_tunnel_that_nobody_asked_for_is_no_answer(void **state)
+{
+    struct story *t = *state;
+    struct http_head yes = response(101);
+    begin(t, EXCHANGE_NEAR, 1, "POST", "/");
+    exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
+    exchange_back_ready(&t->x, &t->back.side, t->now_us);
+    buf_consume(&t->log, t->log.len);
+    exchange_head(&t->x, &yes, &(struct mesh_verdict){0}, t->now_us); /* a stolen agent's */
+    assert_int_equal(t->x.state, EXCHANGE_OVER);
+    assert_false(t->x.tunnel);
+    assert_int_equal(t->x.facts.status, 502);
+    assert_int_equal(t->x.facts.flag, FLAG_UPE);
+    assert_null(t->back.side.x);
+}
+
 static void an_upgrade_that_is_not_granted_ends_like_any_request(void **state)
 {
     struct story *t = *state;
@@ -478,6 +494,7 @@ int main(void)
         T(an_early_answer_ends_the_exchange_although_the_request_has_not),
         T(continue_is_passed_on_and_is_not_the_answer),
         T(an_upgrade_that_is_granted_is_a_tunnel_without_deadline),
+        T(a_tunnel_that_nobody_asked_for_is_no_answer),
         T(an_upgrade_that_is_not_granted_ends_like_any_request),
         T(tcp_is_bytes_and_each_direction_ends_by_itself),
         T(tcp_refused_is_an_end_with_a_reason_for_agents),
