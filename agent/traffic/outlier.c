@@ -199,6 +199,47 @@ struct outlier_look outlier_look(const struct outliers *o, const struct view_end
                                  standing == OUTLIER_OUT ? st.at - now : 0};
 }
 
+/* --- coming back --------------------------------------------------------------------------- */
+
+static bool is_well(const struct view_endpoint *e)
+{
+    return e->healthy && (!e->node || e->node->alive);
+}
+
+static bool was_well(const struct view *before, const struct view_endpoint *e)
+{
+    const struct view_service *s = view_service(before, bytes_str(e->service));
+    for (size_t i = 0; s && i < s->count; i++) {
+        const struct view_endpoint *old = s->endpoint[i];
+        bool is_it = old->node && e->node ? node_id_eq(&old->node->id, &e->node->id) : old->node == e->node;
+        if (is_it)
+            return is_well(old);
+    }
+    return false;
+}
+
+static bool let_probe(struct outliers *o, const struct view_endpoint *e, mono_ms now)
+{
+    struct slot *s = find(o, e);
+    uint64_t word = s ? atomic_load(&s->state) : 0;
+    struct state was = state_of(word);
+    return standing_of(was, now) == OUTLIER_OUT && move(s, &word, (struct state){PHASE_OUT, was.times, now});
+}
+
+size_t outlier_judge(struct outliers *o, const struct view *before, const struct view *after, mono_ms now)
+{
+    size_t count = 0;
+    if (atomic_load_explicit(&o->out, memory_order_relaxed) == 0)
+        return 0;
+    for (size_t i = 0; i < after->service_count; i++)
+        for (size_t k = 0; k < after->service[i].count; k++) {
+            const struct view_endpoint *e = after->service[i].endpoint[k];
+            if (outlier_standing(o, e, now) == OUTLIER_OUT && is_well(e) && !was_well(before, e))
+                count += let_probe(o, e, now);
+        }
+    return count;
+}
+
 /* --- ejecting ------------------------------------------------------------------------------ */
 
 /* The only walk over a service's instances, and it is made by failures only. */

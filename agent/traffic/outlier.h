@@ -72,6 +72,11 @@ struct outlier_news outlier_note(struct outliers *o, const struct view *v, const
                                  const struct policy_outlier_detection *rules, enum outlier_result result,
                                  bool is_probe, mono_ms now);
 
+/* A new view: an instance that is OUT, and was away or unhealthy in the view before and is well in this one, is DUE at once: what was
+ * seen of it was seen before it fell or was started again (Envoy's successful_active_health_check_uneject_host, but for the
+ * probe). To be called once per agent and view. Returns how many there are; costs one load while nothing is ejected, else a walk. */
+size_t outlier_judge(struct outliers *o, const struct view *before, const struct view *after, mono_ms now);
+
 struct outlier_look { /* for people */
     enum outlier_standing standing;
     uint32_t times, consecutive;

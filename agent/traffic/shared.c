@@ -36,3 +36,10 @@ mono_ms traffic_ejected_until(const struct traffic_shared *s, const struct view_
 {
     return outlier_until(s->outliers, e, now);
 }
+
+void traffic_shared_judge(struct traffic_shared *s, const struct view *before, const struct view *after,
+                          mono_ms now)
+{
+    if (outlier_judge(s->outliers, before, after, now) > 0)
+        atomic_fetch_add(&s->ejections, 1);
+}

@@ -31,6 +31,10 @@ void traffic_shared_free(struct traffic_shared *s);
 /* A worker's panic for what has this hash began, or ended. Is it the first, or the last? Two that share a place are told as one. */
 bool traffic_shared_panic(struct traffic_shared *s, uint64_t hash, bool begins);
 
+/* A new view, once per agent: outlier_judge(). */
+void traffic_shared_judge(struct traffic_shared *s, const struct view *before, const struct view *after,
+                          mono_ms now);
+
 /* Until when this endpoint gets no requests: it is ejected, or its probe is under way; 0: it may be chosen. Whoever is chosen
  * when its time is over is its probe. */
 mono_ms traffic_ejected_until(const struct traffic_shared *s, const struct view_endpoint *e, mono_ms now);

@@ -81,6 +81,8 @@ static void take_view(void *arg)
     n->w->view = n->view;
     links_judge(n->w, before->trust != n->view->trust);
     flows_judge(n->w, before->policy);
+    if (n->w->index == 0) /* once for all */
+        traffic_shared_judge(n->w->all->shared, before, n->view, worker_now(n->w));
     traffic_judge(n->w->traffic, n->view, worker_now(n->w));
     view_unref(before);
     free(n);

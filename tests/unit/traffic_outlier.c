@@ -365,6 +365,41 @@ static void four_threads_agree(void **state)
     outliers_free(w.o);
 }
 
+/* Its host fell, or it was unhealthy, and is well again: what was seen of it was seen before. */
+static void who_comes_back_well_is_probed_at_once(void **state)
+{
+    (void)state;
+    struct world w, before;
+    set_up(&w, 4);
+    before = w;
+    before.service.endpoint = before.at;
+    before.view.service = &before.service;
+    for (int i = 0; i < 4; i++)
+        before.at[i] = &before.endpoint[i], before.endpoint[i].node = &before.node[i];
+    fails(&w, 0, 5, 1 * S);
+    fails(&w, 1, 5, 1 * S);
+    assert_int_equal(outlier_standing(w.o, w.at[0], 2 * S), OUTLIER_OUT);
+    assert_int_equal(outlier_judge(w.o, &before.view, &w.view, 2 * S), 0); /* nobody had gone */
+    w.node[0].alive = false;
+    assert_int_equal(outlier_judge(w.o, &before.view, &w.view, 3 * S), 0); /* it falls */
+    w.node[0].alive = true;
+    before.node[0].alive = false;
+    assert_int_equal(outlier_judge(w.o, &before.view, &w.view, 4 * S), 1);
+    assert_int_equal(outlier_standing(w.o, w.at[0], 4 * S), OUTLIER_DUE);
+    assert_int_equal(outlier_standing(w.o, w.at[1], 4 * S), OUTLIER_OUT);
+    struct outlier_news n =
+        probe(&w, 0, OUTLIER_FAILURE, 4 * S); /* it is no better: the next time is longer */
+    assert_int_equal(n.what, OUTLIER_EJECTED);
+    assert_int_equal(n.for_ms, 60 * S);
+    before.endpoint[1].healthy = false;
+    assert_int_equal(outlier_judge(w.o, &before.view, &w.view, 5 * S), 2); /* 0 was dead in that view too */
+    before.service.count = 1; /* and one that was not there at all */
+    assert_int_equal(probe(&w, 1, OUTLIER_SUCCESS, 5 * S).what, OUTLIER_RETURNED);
+    fails(&w, 1, 5, 6 * S);
+    assert_int_equal(outlier_judge(w.o, &before.view, &w.view, 7 * S), 1);
+    outliers_free(w.o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +415,7 @@ int main(void)
         cmocka_unit_test(the_same_node_may_serve_one_well_and_another_badly),
         cmocka_unit_test(who_was_not_asked_for_an_hour_may_be_forgotten),
         cmocka_unit_test(never_more_than_the_share_is_out),
+        cmocka_unit_test(who_comes_back_well_is_probed_at_once),
         cmocka_unit_test(four_threads_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
