@@ -139,6 +139,18 @@ static struct bytes placed_bytes(const struct buf *b, struct placed p)
     return bytes_of(b->at + p.at, p.len);
 }
 
+/* As a header's value: without blanks at its ends. Words end in one where a name was empty, or they were cut, or another agent
+ * says so, and no writer takes them: the client would be left without any answer. */
+static struct bytes placed_value(const struct buf *b, struct placed p)
+{
+    struct bytes v = placed_bytes(b, p);
+    while (v.len > 0 && v.at[0] == ' ')
+        v = bytes_of(v.at + 1, v.len - 1);
+    while (v.len > 0 && v.at[v.len - 1] == ' ')
+        v.len--;
+    return v;
+}
+
 enum err refusal_head(struct http_head *out, const struct exchange_refusal *r, struct bytes *text)
 {
     char rule[FACT_NAME_MAX], version[24], after[12], body[REFUSAL_TEXT_MAX + 2];
@@ -167,7 +179,7 @@ enum err refusal_head(struct http_head *out, const struct exchange_refusal *r, s
         return ERR_NOMEM;
     }
     for (size_t i = 0; i < count; i++)
-        h.header[i] = (struct http_header){placed_bytes(&h.text, name[i]), placed_bytes(&h.text, value[i])};
+        h.header[i] = (struct http_header){placed_bytes(&h.text, name[i]), placed_value(&h.text, value[i])};
     h.header_count = count;
     h.content_length = words.len;
     *text = placed_bytes(&h.text, words);

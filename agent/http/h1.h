@@ -37,8 +37,9 @@ enum h1_role { H1_REQUESTS, H1_RESPONSES };
 struct h1_limits {
     size_t head_bytes_max; /* 0 = HTTP_HEAD_BYTES_MAX, and never more; also of a trailer section */
     size_t headers_max;    /* 0 = HTTP_HEADERS_MAX, and never more */
-    bool allow_proxy_form; /* absolute-form targets name any authority (http_proxy); else it must be the one
-                              of Host */
+    bool
+        allow_proxy_form; /* absolute-form targets name any authority (http_proxy), and HTTP/1.0 must name one
+                              too; else it must be the one of Host */
 };
 struct h1_reader;
 /* NULL: out of memory. A reader between messages holds some 150 bytes. `limits` may be NULL. */

@@ -274,12 +274,13 @@ static struct h1_fault address(struct gathered *g, bool allow_proxy_form)
     g->start->method = g->lines->method;
     if (grammar_eq(span_bytes(g->text, g->start->method), "connect"))
         return fault(405, "CONNECT is not offered");
-    if (!g->has_host && g->start->minor != 0)
+    bool absolute = g->text->at[target.at] != '/';
+    /* HTTP/1.0 need not say it, where nothing goes by it or its target does. */
+    if (!g->has_host && (g->start->minor != 0 || (allow_proxy_form && !absolute)))
         return fault(400, "Host is missing");
     struct h1_fault f = g->has_host ? authority_set(g, g->host) : sound;
     if (f.status)
         return f;
-    bool absolute = g->text->at[target.at] != '/';
     if (absolute)
         f = absolute_form(g, &target, allow_proxy_form);
     return f.status ? f : path_set(g, target, absolute);

@@ -295,8 +295,7 @@ static void request_head(struct side *s, const struct http_head *h, const struct
     struct h1_write_opts opts = {.extra = own.at, .extra_count = own.count};
     if (h->authority.len == 0) /* HTTP/1.0 without Host: the application gets its own name */
         opts.host = bytes_str(s->x->service);
-    if (b->out.at == NULL)
-        b->out = worker_buf(b->w);
+    worker_out(b->w, &b->out);
     if (h1_write_head(&b->out, h, &opts) != ERR_OK)
         b->out.failed = true;
     b->body = h1_body_on_wire(h, &opts);
@@ -308,8 +307,7 @@ static void request_head(struct side *s, const struct http_head *h, const struct
 static void request_data(struct side *s, struct bytes d)
 {
     struct back_http *b = list_entry(s, struct back_http, side);
-    if (b->out.at == NULL)
-        b->out = worker_buf(b->w);
+    worker_out(b->w, &b->out);
     if (b->tunnel)
         buf_add_bytes(&b->out, d);
     else if (h1_write_data(&b->out, b->body, d) != ERR_OK)

@@ -8,6 +8,7 @@
  *   DEAD   closed; the object dies at the end of the turn
  *
  * One request at a time: answers come in the order of the requests by themselves (RFC 9112 section 9.3.2). */
+#include "exchange/refusal.h"
 #include "worker/internal.h"
 
 enum front_state { FRONT_HEAD, FRONT_BODY, FRONT_WAIT, FRONT_DRAIN, FRONT_DEAD };
@@ -164,18 +165,28 @@ static void request_complete(struct front_http *f, const struct http_head *trail
         exchange_end(f->side.x, FROM_FRONT, trailers, net_now_us());
 }
 
+/* No exchange knows of it, but it is a refusal like others. */
+static void answer_bad(struct front_http *f, const struct h1_event *ev)
+{
+    struct exchange_refusal r = refusal_of(ev->status, FLAG_DPE, NULL, "%s", ev->why);
+    const struct h1_write_opts opts = {.close = true};
+    struct http_head h;
+    struct bytes text;
+    if (refusal_head(&h, &r, &text) != ERR_OK)
+        return; /* there is no memory: it is closed without a word */
+    worker_out(f->w, &f->out);
+    if (h1_write_head(&f->out, &h, &opts) == ERR_OK)
+        buf_add_bytes(&f->out, text);
+    http_head_fini(&h);
+}
+
 static void bad_request(struct front_http *f, const struct h1_event *ev)
 {
     metric_add(f->w->bad_requests, 1);
     if (f->side.x)
         exchange_lost(f->side.x, FROM_FRONT, LOSS_BROKEN, net_now_us());
     if (!f->answered && f->state != FRONT_DRAIN) {
-        struct buf out = worker_buf(f->w);
-        char text[128];
-        snprintf(text, sizeof text, "%s\n", ev->why);
-        if (h1_write_simple(&out, ev->status, NULL, 0, bytes_str(text), true, false) == ERR_OK)
-            buf_add_bytes(&f->out, buf_bytes(&out));
-        worker_buf_return(f->w, &out);
+        answer_bad(f, ev);
     }
     die(f, true);
 }
@@ -353,8 +364,7 @@ static void answer_head(struct side *s, const struct http_head *h, const struct 
     if (h->status >= 200)
         f->close |= f->w->draining || (v && v->refused && !request_is_over && !f->request_is_small);
     struct h1_write_opts opts = {.close = f->close && h->status >= 200, .proxy_minor0 = f->minor == 0};
-    if (f->out.at == NULL)
-        f->out = worker_buf(f->w);
+    worker_out(f->w, &f->out);
     if (h1_write_head(&f->out, h, &opts) != ERR_OK)
         f->out.failed = true; /* seen when flushing: the connection is cut */
     worker_flush(f->w, &f->flush);
@@ -373,8 +383,7 @@ static void answer_head(struct side *s, const struct http_head *h, const struct 
 static void answer_data(struct side *s, struct bytes d)
 {
     struct front_http *f = of(s);
-    if (f->out.at == NULL)
-        f->out = worker_buf(f->w);
+    worker_out(f->w, &f->out);
     if (f->tunnel)
         buf_add_bytes(&f->out, d);
     else if (h1_write_data(&f->out, f->body, d) != ERR_OK)

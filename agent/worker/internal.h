@@ -134,6 +134,9 @@ void worker_flush(struct worker *w, struct task *t);
 void worker_bury(struct worker *w, struct grave *g);
 /* A buffer for output, with memory that an earlier one left; given back empty. */
 struct buf worker_buf(struct worker *w);
+/* What a connection is to be sent gets a spare buffer, if it has none. One that has failed stays so, though it has none: a message
+ * whose head could not be written must not go on with its body. */
+void worker_out(struct worker *w, struct buf *out);
 void worker_buf_return(struct worker *w, struct buf *b);
 /* Writes `out` and gives its memory back when the kernel took all of it. */
 void worker_write(struct worker *w, struct net_conn *c, struct buf *out);

@@ -160,8 +160,7 @@ static void side_head(struct side *s, const struct http_head *h, const struct me
 static void side_data(struct side *s, struct bytes d)
 {
     struct raw *r = list_entry(s, struct raw, side);
-    if (r->out.at == NULL)
-        r->out = worker_buf(r->w);
+    worker_out(r->w, &r->out);
     buf_add_bytes(&r->out, d);
     worker_flush(r->w, &r->flush);
 }

@@ -44,6 +44,12 @@ struct buf worker_buf(struct worker *w)
     return b;
 }
 
+void worker_out(struct worker *w, struct buf *out)
+{
+    if (!out->at && !out->failed)
+        *out = worker_buf(w);
+}
+
 void worker_buf_return(struct worker *w, struct buf *b)
 {
     if (b->at && w->spare_buf_count < SPARE_BUFS_MAX && w->spare_buf_bytes + b->cap <= SPARE_BUF_BYTES_MAX) {

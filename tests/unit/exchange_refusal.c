@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "exchange/refusal.h"
+#include "http/h1.h"
 
 static void what_one_agent_writes_the_other_reads(void **state)
 {
@@ -89,12 +90,33 @@ static void what_is_no_refusal_is_not_read(void **state)
     }
 }
 
+/* A header's value has no blanks at its ends: one that had could not be written, and its client were told nothing. */
+static void blanks_at_the_ends_of_words_stay_out_of_headers(void **state)
+{
+    (void)state;
+    static const char *const words[] = {" no service is called ", "   ", ""};
+    static const char *const value[] = {"no service is called", "", ""};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct exchange_refusal r = refusal_of(404, FLAG_NR, " rule ", "%s", words[i]);
+        struct http_head h;
+        struct bytes text;
+        struct buf out = {0};
+        assert_int_equal(refusal_head(&h, &r, &text), ERR_OK);
+        assert_true(bytes_eq_str(http_head_find(&h, "x-starling-reason")->value, value[i]));
+        assert_true(bytes_eq_str(http_head_find(&h, "x-starling-rule")->value, "rule"));
+        assert_int_equal(h1_write_head(&out, &h, NULL), ERR_OK);
+        buf_fini(&out);
+        http_head_fini(&h);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_one_agent_writes_the_other_reads),
         cmocka_unit_test(what_is_no_time_to_wait_is_words),
         cmocka_unit_test(what_is_no_refusal_is_not_read),
+        cmocka_unit_test(blanks_at_the_ends_of_words_stay_out_of_headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

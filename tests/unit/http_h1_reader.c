@@ -91,7 +91,7 @@ static void plain_requests_are_read(void **state)
             POST "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" START "\r\n",
             "POST a.example / chunked\ndata x\nend\nGET a.example /\nend\n"),
         ROW("one empty line before a request (RFC 9112 2.2)", "\r\n" START "\r\n", "GET a.example /\nend\n"),
-        ROW("HTTP/1.0, which is not kept alive; what follows is not read",
+        ROW("HTTP/1.0 without Host, which is not kept alive; what follows is not read",
             "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /2 HTTP/1.1\r\n\r\n",
             "GET  / minor 0\nend\n"),
         ROW("after Connection: close nothing is read", START "Connection: close\r\n\r\n" START "\r\n",
@@ -293,6 +293,11 @@ static void forward_proxy_takes_the_authority_of_the_target(void **state)
             "error 400 Host is not a name or address with an optional port\n"),
         ROW("an empty authority", "GET http:///x HTTP/1.1\r\n" HOST "\r\n",
             "error 400 Host is not a name or address with an optional port\n"),
+        ROW("HTTP/1.0 without Host names nobody", "GET /x HTTP/1.0\r\n\r\n", "error 400 Host is missing\n"),
+        ROW("HTTP/1.0 whose target does", "GET http://b.example/x HTTP/1.0\r\n\r\n",
+            "GET b.example /x minor 0\nend\n"),
+        ROW("HTTP/1.1 needs Host all the same", "GET http://b.example/x HTTP/1.1\r\n\r\n",
+            "error 400 Host is missing\n"),
     };
     EXPECT_REQUESTS(rows, &proxy);
 }

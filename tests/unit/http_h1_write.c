@@ -194,7 +194,7 @@ static void what_is_read_is_written_and_read_again_the_same(void **state)
         size_t messages;
     } requests[] = {
         {"GET / HTTP/1.1\r\nHost: A.example:80\r\n\r\n", 1},
-        {"GET / HTTP/1.0\r\n\r\n", 1},
+        {"GET http://b.example/ HTTP/1.0\r\n\r\n", 1},
         {"GET http://b.example/%61?q=%41 HTTP/1.1\r\nHost: a\r\nX-A: \xc3\xa9 x\r\nConnection: x-b\r\nX-B: "
          "1\r\n\r\n",
          1},

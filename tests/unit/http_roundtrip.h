@@ -54,8 +54,6 @@ static inline void roundtrip_head(struct roundtrip *t, struct h1_reader *r)
     static struct http_head h;
     h1_reader_head_take(r, &h);
     h.minor = 1; /* what we write is always 1.1 */
-    if (!h.is_response && h.authority.len == 0)
-        h.authority = bytes_str("none.example"); /* HTTP/1.0 without Host: the data plane names the service */
     t->body = h1_body_on_wire(&h, NULL);
     enum err e = h1_write_head(&t->wire, &h, NULL);
     assert(e == ERR_OK);

@@ -13,6 +13,26 @@ static int tear_down(void **state)
     return 0;
 }
 
+static bool has_metric(struct mesh *m, const char *text)
+{
+    struct metrics *sets[4];
+    struct buf out = {0};
+    assert_int_equal(workers_metrics(m->near.workers, sets, 2), 2);
+    assert_int_equal(workers_metrics(m->far.workers, sets + 2, 2), 2);
+    assert_int_equal(metrics_render(&out, sets, 4), ERR_OK);
+    bool has = strstr(buf_str(&out), text) != NULL;
+    buf_fini(&out);
+    return has;
+}
+
+/* Of both agents together. What is counted is counted just after the answer. */
+static void expect_metric(struct mesh *m, const char *text)
+{
+    for (int i = 0; i < STUCK_S * 100 && !has_metric(m, text); i++)
+        poll(NULL, 0, 10);
+    assert_true(has_metric(m, text));
+}
+
 static void test_get_crosses_the_mesh_with_the_callers_name(void **state)
 {
     struct mesh *m = *state;
@@ -167,6 +187,30 @@ static void test_bad_request_is_400_and_closes(void **state)
     assert_int_equal(m->cart.requests, 0);
 }
 
+/* A refusal as any other, though no exchange has begun. */
+static void test_bad_request_says_why_in_headers(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web, "GET /a%2fb HTTP/1.1\r\nHost: cart\r\n\r\n",
+                  PARTS("HTTP/1.1 400 Bad Request",
+                        "x-starling-reason: path is not one that every program reads alike\r\n",
+                        "x-starling-flag: DPE\r\n", "connection: close\r\n",
+                        "\r\n\r\npath is not one that every program reads alike\n"));
+    expect_answer(&m->entry_web, "BREW / HTTP/1.1\r\nHost: cart\r\n\r\n",
+                  PARTS("HTTP/1.1 501 ", "x-starling-reason: method is not known here\r\n"));
+}
+
+/* Where Host says which service is asked for it must be there; where the port says it, HTTP/1.0 does without. */
+static void test_http_1_0_without_host(void **state)
+{
+    struct mesh *m = *state;
+    expect_answer(&m->entry_web, "GET /x HTTP/1.0\r\n\r\n",
+                  PARTS("HTTP/1.1 400 Bad Request", "x-starling-reason: Host is missing\r\n"));
+    expect_answer(&m->entry_web, "GET http://cart/x HTTP/1.0\r\n\r\n", PARTS("200 OK", "\r\n\r\n/x"));
+    expect_answer(&m->port_cart, "GET /x HTTP/1.0\r\n\r\n", PARTS("403 Forbidden", "an unknown caller"));
+    expect_metric(m, "\nstarling_bad_requests_total 1\n");
+}
+
 static void test_keep_alive_and_the_pool_reuse_connections(void **state)
 {
     struct mesh *m = *state;
@@ -317,6 +361,7 @@ static void test_callers_are_known_by_the_user_id_of_their_socket(void **state)
                   PARTS("200 OK", "x-seen-caller: spiffe://test.mesh/web\r\n"));
     expect_answer(&m->port_cart, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
                   PARTS("200 OK", "x-seen-caller: spiffe://test.mesh/web\r\n"));
+    expect_answer(&m->port_cart, "GET /x HTTP/1.0\r\n\r\n", PARTS("200 OK", "\r\n\r\n/x"));
 }
 
 static void test_revoked_node_is_cut_and_refused(void **state)
@@ -484,18 +529,6 @@ static void reset_after(const struct addr *at, const char *request, size_t bytes
     close(fd);
 }
 
-static bool nothing_is_active(struct mesh *m)
-{
-    struct metrics *sets[4];
-    struct buf out = {0};
-    assert_int_equal(workers_metrics(m->near.workers, sets, 2), 2);
-    assert_int_equal(workers_metrics(m->far.workers, sets + 2, 2), 2);
-    assert_int_equal(metrics_render(&out, sets, 4), ERR_OK);
-    bool none = strstr(buf_str(&out), "\nstarling_requests_active 0\n") != NULL;
-    buf_fini(&out);
-    return none;
-}
-
 /* P27 */
 static void test_clients_that_reset_at_every_byte_leave_nothing_behind(void **state)
 {
@@ -510,9 +543,7 @@ static void test_clients_that_reset_at_every_byte_leave_nothing_behind(void **st
         reset_after(&m->entry_web, ws, sizeof ws - 1, i % 2 == 0);
         reset_after(&m->port_echo, post, i, i % 2 == 0);
     }
-    for (int i = 0; i < STUCK_S * 100 && !nothing_is_active(m); i++)
-        poll(NULL, 0, 10);
-    assert_true(nothing_is_active(m));
+    expect_metric(m, "\nstarling_requests_active 0\n");
     expect_answer(&m->entry_web, "GET /a HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
                   PARTS("200 OK"));
 }
@@ -520,23 +551,12 @@ static void test_clients_that_reset_at_every_byte_leave_nothing_behind(void **st
 static void test_requests_are_counted_once_at_each_end(void **state)
 {
     struct mesh *m = *state;
-    struct metrics *sets[4];
-    struct buf out = {0};
     expect_answer(&m->entry_web, "GET /a HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
                   PARTS("200 OK"));
     expect_answer(&m->entry_web, "GET /admin HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n",
                   PARTS("403"));
-    assert_int_equal(workers_metrics(m->near.workers, sets, 2), 2);
-    assert_int_equal(workers_metrics(m->far.workers, sets + 2, 2), 2);
-    for (int i = 0; i < STUCK_S * 100 && !strstr(buf_str(&out), "4xx");
-         i++) { /* counted just after the answer */
-        poll(NULL, 0, 10);
-        buf_consume(&out, out.len);
-        assert_int_equal(metrics_render(&out, sets, 4), ERR_OK);
-    }
-    expect_in(&out,
-              "starling_requests_total{service=\"cart\",role=\"near\",status=\"4xx\",flag=\"UAEX\"} 1\n");
-    buf_fini(&out);
+    expect_metric(m,
+                  "starling_requests_total{service=\"cart\",role=\"near\",status=\"4xx\",flag=\"UAEX\"} 1\n");
 }
 
 int main(void)
@@ -559,6 +579,8 @@ int main(void)
         T(test_close_delimited_answer_gets_a_real_end),
         T(test_loop_is_508),
         T(test_bad_request_is_400_and_closes),
+        T(test_bad_request_says_why_in_headers),
+        T(test_http_1_0_without_host),
         T(test_keep_alive_and_the_pool_reuse_connections),
         T(test_pipelined_requests_are_answered_in_order),
         T(test_eight_mebibytes_both_ways),
