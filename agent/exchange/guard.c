@@ -5,6 +5,7 @@
 
 #include "exchange/inner.h"
 #include "observe/log.h"
+#include "policy/words.h"
 
 static_assert((int)POLICY_HEADERS_READ == (int)HTTP_HEADERS_MAX &&
                   (int)POLICY_HEADER_BYTES_READ == (int)HTTP_HEAD_BYTES_MAX,
@@ -213,8 +214,11 @@ static void tell(struct exchange *x, const struct outlier_news *n)
     x->facts.has_outlier_news = true;
     if (n->what == OUTLIER_EJECTED) {
         x->facts.ejections[n->reason]++;
-        log_warn("traffic", "%s on %s is ejected for %llu ms, the %u. time: %s", x->endpoint->service,
-                 node_of(x), (unsigned long long)n->for_ms, n->times, outlier_reason_text(n->reason));
+        struct buf time = {0};
+        words_duration(&time, n->for_ms);
+        log_warn("traffic", "%s on %s is ejected for %s: %s", x->endpoint->service, node_of(x),
+                 buf_str(&time), outlier_reason_text(n->reason));
+        buf_fini(&time);
     } else {
         x->facts.returns++;
         log_info("traffic", "%s on %s gets requests again: its probe succeeded", x->endpoint->service,
