@@ -15,6 +15,8 @@ struct compile {
     size_t before;                        /* complaints that were there already */
     const char *part[POLICY_SOURCES_MAX]; /* names of the parts; NULL: no part */
     struct policy_settings defaults;
+    bool defaults_say_try,
+        service_says_try; /* `timeouts.perTry`; for the service being read, or for it by `defaults` */
     struct regex_budget regex_budget; /* for the patterns of all texts */
 };
 

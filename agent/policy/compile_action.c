@@ -252,6 +252,11 @@ static void compile_failover(struct compile *k, struct policy_service *s, const 
         return;
     const struct policy_service **list = arena_take(&k->p->arena, n->count, sizeof(struct policy_service *));
     for (size_t i = 0; list && i < n->count; i++) {
+        if (n->child[i]->kind == YAML_SCALAR && n->child[i]->text_len) {
+            complain_of(k->c, CODE_TYPE, n->child[i],
+                        "expected a map such as {service: %.60s}; found a single value", n->child[i]->text);
+            continue;
+        }
         const struct yaml_node *name =
             compile_map(k, n->child[i], keys) ? yaml_get(n->child[i], "service") : NULL;
         const struct policy_service *to = name ? compile_service_ref(k, name) : NULL;

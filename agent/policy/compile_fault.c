@@ -34,6 +34,17 @@ static void compile_abort(struct compile *k, struct policy_fault *f, const struc
     f->abort_status = (uint32_t)v;
 }
 
+/* The longest that a request to the service may take, whichever its route; UINT64_MAX: one has no such limit. */
+static uint64_t longest_request(const struct policy_service *s)
+{
+    uint64_t longest = 0;
+    for (size_t i = 0; i < s->route_count; i++) {
+        uint64_t ms = s->route[i].timeouts.request_ms;
+        longest = !ms || ms > longest ? (ms ? ms : UINT64_MAX) : longest;
+    }
+    return longest;
+}
+
 static void compile_delay(struct compile *k, struct policy_fault *f, const struct yaml_node *n)
 {
     static const char *const keys[] = {"fixed", "percent", NULL};
@@ -45,6 +56,12 @@ static void compile_delay(struct compile *k, struct policy_fault *f, const struc
         complain_of(k->c, CODE_MISSING, n, "`fixed` is missing; say how long, such as 200ms");
     else
         (void)yaml_duration_ms(fixed, &f->delay_ms, k->c);
+    if (fixed && f->to && f->to->route_count && f->delay_ms >= longest_request(f->to))
+        complain_warning(
+            k->c, CODE_NO_EFFECT, fixed,
+            "as long as `timeouts.request` of `%s` or longer, so every request that it delays is "
+            "answered 504; shorten it",
+            f->to->name);
 }
 
 static void compile_fault_matches(struct compile *k, struct fault *f, const struct yaml_node *n)

@@ -322,8 +322,32 @@ static void warn_of_reader(struct compile *k, const struct yaml_node *map, const
                          POLICY_HEADERS_READ);
 }
 
+/* Of what this level writes: a time of a try that never comes to pass, and one that nobody wrote and that comes to pass before
+ * the one that somebody did. `try_said`: `perTry` is written here or above. */
+static void warn_of_timeouts(struct compile *k, const struct yaml_node *map, const struct policy_timeouts *t,
+                             bool try_said)
+{
+    const struct yaml_node *timeouts = yaml_get(map, "timeouts"), *try = inner(timeouts, "perTry"),
+                           *request = inner(timeouts, "request");
+    if (try && t->request_ms && t->per_try_ms >= t->request_ms)
+        complain_warning(k->c, CODE_NO_EFFECT, try,
+                         "`perTry` is not shorter than `request`, which ends every try before; lower it, or "
+                         "say 0s for none");
+    if (request && !try_said && t->per_try_ms && (!t->request_ms || t->request_ms > t->per_try_ms))
+        complain_warning(k->c, CODE_NO_EFFECT, request,
+                         "nobody wrote `perTry`, so a try without an answer ends after its default of %llus, "
+                         "before `request`; write it too, 0s for none",
+                         (unsigned long long)t->per_try_ms / 1000);
+}
+
+static bool says_try(const struct yaml_node *map)
+{
+    return inner(yaml_get(map, "timeouts"), "perTry");
+}
+
 void compile_settings(struct compile *k, const struct yaml_node *map, bool is_tcp, struct policy_settings *s)
 {
+    k->service_says_try = k->defaults_say_try || says_try(map);
     compile_some_keys(k, compile_settings_keys, map, is_tcp, s);
     const struct yaml_node *balance = yaml_get(map, "loadBalancer"), *locality = yaml_get(map, "locality"),
                            *outlier = yaml_get(map, "outlierDetection"),
@@ -340,6 +364,7 @@ void compile_settings(struct compile *k, const struct yaml_node *map, bool is_tc
     refuse_above(k, inner(outlier, "ejection"), "base", s->outlier_detection.ejection_base_ms, "max",
                  s->outlier_detection.ejection_max_ms);
     warn_of_reader(k, map, s);
+    warn_of_timeouts(k, map, &s->timeouts, k->service_says_try);
     if (success && s->outlier_detection.success_interval_ms == 0)
         complain_of(k->c, CODE_VALUE, success, "`interval` must be above 0s");
 }
@@ -348,12 +373,9 @@ void compile_route_settings(struct compile *k, const struct policy_service *s, s
                             const struct yaml_node *n)
 {
     struct policy_settings all = s->settings;
-    const struct yaml_node *timeouts = yaml_get(n, "timeouts"), *try = inner(timeouts, "perTry");
     compile_some_keys(k, route_keys, n, s->protocol == POLICY_TCP, &all);
     check_retry(k, n, &all.retry);
-    if (try && all.timeouts.request_ms && all.timeouts.per_try_ms > all.timeouts.request_ms)
-        complain_warning(k->c, CODE_NO_EFFECT, try,
-                         "`perTry` is longer than `request`, which ends all tries before; lower it");
+    warn_of_timeouts(k, n, &all.timeouts, k->service_says_try || says_try(n));
     r->timeouts = all.timeouts;
     r->retry = all.retry;
 }
@@ -366,4 +388,5 @@ void compile_defaults(struct compile *k, const struct yaml_node *n)
         names[i] = compile_settings_keys[i].name;
     if (n && compile_map(k, n, names))
         compile_settings(k, n, false, &k->defaults);
+    k->defaults_say_try = n && says_try(n);
 }

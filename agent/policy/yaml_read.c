@@ -199,12 +199,13 @@ bool yaml_u64(const struct yaml_node *n, uint64_t *v, uint64_t min, uint64_t max
 {
     char what[80];
     uint64_t got;
+    bool is_percent = n->kind == YAML_SCALAR && n->text_len > 1 && n->text[n->text_len - 1] == '%';
     if (n->kind == YAML_SCALAR && number_of(n->text, &got) && got >= min && got <= max) {
         *v = got;
         return true;
     }
-    snprintf(what, sizeof what, "a whole number from %llu to %llu", (unsigned long long)min,
-             (unsigned long long)max);
+    snprintf(what, sizeof what, "a whole number from %llu to %llu%s", (unsigned long long)min,
+             (unsigned long long)max, is_percent ? ", without %" : "");
     return expected(n, what, c);
 }
 

@@ -278,6 +278,10 @@ static void failover_names_other_services_in_order(void **state)
                      "p.yaml:4:53: a service cannot fail over to itself; name another\n");
     expect_complaint("services: {a: {protocol: http, failover: [{}]}}\n",
                      "p.yaml:4:43: `service` is missing; name where to go instead\n");
+    expect_complaint("services: {a: {protocol: http, failover: [b]}, b: {protocol: http}}\n",
+                     "p.yaml:4:43: expected a map such as {service: b}; found a single value\n");
+    expect_complaint("services: {a: {protocol: http, failover: [[b]]}, b: {protocol: http}}\n",
+                     "p.yaml:4:43: expected a map ({key: value}); found a list\n");
     expect_complaint("services: {a: {protocol: http, failover: [{service: t}]}, t: {protocol: tcp}}\n",
                      "p.yaml:4:53: `a` and `t` are not of one kind: one has requests, one is tcp\n");
 }
@@ -338,6 +342,42 @@ static void a_fault_is_on_until_its_end_for_what_it_matches(void **state)
         "p.yaml:5:34: an HTTP match on tcp service `t`; on tcp only the caller's identity is known\n");
     expect_complaint(FAULT("name: f, to: x9, delay: {fixed: 1s}" UNTIL),
                      "p.yaml:5:24: no service `x9` in this policy; add it to `services`\n");
+}
+
+/* Whether every request that is delayed so runs out of its time, by whichever route it goes. */
+static void a_delay_that_outlasts_every_request_is_told(void **state)
+{
+    static const char said[] =
+        "p.yaml:6:42: warning: as long as `timeouts.request` of `a` or longer, so every "
+        "request that it delays is answered 504; shorten it\n";
+    static const struct {
+        const char *service, *delay;
+        bool is_told;
+    } cases[] = {
+        {"protocol: http", "14999ms", false},
+        {"protocol: http", "15s", true}, /* the default */
+        {"protocol: http, timeouts: {request: 2s}", "2s", true},
+        {"protocol: http, timeouts: {request: 0s, perTry: 0s}", "1h", false},
+        {"protocol: http, timeouts: {request: 2s}, routes: [{name: r, timeouts: {request: 4s}}]", "3s",
+         false},
+        {"protocol: http, routes: [{name: r, timeouts: {request: 1s}}]", "3s", true},
+        {"protocol: http, routes: [{name: r, match: [{method: PUT}], timeouts: {request: 1s}}, {name: s}]",
+         "3s", false},
+        {"protocol: http, routes: [{name: r, match: [{method: PUT}], timeouts: {request: 1s}}, "
+         "{name: s, timeouts: {request: 0s, perTry: 0s}}]",
+         "1h", false},
+        {"protocol: tcp", "1h", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf text = {0};
+        buf_addf(&text,
+                 "services:\n  a: {unmatched: audit, %s}\nfaults: [{name: f, to: a, delay: {fixed: %s}" UNTIL
+                 "}]\n",
+                 cases[i].service, cases[i].delay);
+        expect_said(buf_str(&text), true, cases[i].is_told ? said : "");
+        buf_fini(&text);
+    }
 }
 
 static void egress_is_by_caller_host_and_port(void **state)
@@ -510,6 +550,7 @@ int main(void)
         cmocka_unit_test(rate_limits_are_selected_by_route),
         cmocka_unit_test(failover_names_other_services_in_order),
         cmocka_unit_test(a_fault_is_on_until_its_end_for_what_it_matches),
+        cmocka_unit_test(a_delay_that_outlasts_every_request_is_told),
         cmocka_unit_test(egress_is_by_caller_host_and_port),
         cmocka_unit_test(observability_is_visible),
         cmocka_unit_test(audit_and_rollout_are_visible),

@@ -235,11 +235,6 @@ static void settings_that_cannot_both_be_are_errors(void **state)
                      "p.yaml:4:41: `base` is above `max`; raise one or lower the other\n");
     expect_complaint("defaults: {retry: {budget: {interval: 0s}}}\n",
                      "p.yaml:4:28: `interval` must be above 0s\n");
-    expect_said(
-        "services: {a: {protocol: http, unmatched: audit, routes: [{name: r, timeouts: {request: 1s, perTry: "
-        "2s}}]}}\n",
-        true,
-        "p.yaml:4:101: warning: `perTry` is longer than `request`, which ends all tries before; lower it\n");
     expect_said("defaults: {limits: {headerBytes: 60KiB, headers: 100}}\n", true, "");
     expect_said(
         "defaults: {limits: {headerBytes: 61KiB, headers: 101}}\n", true,
@@ -249,11 +244,58 @@ static void settings_that_cannot_both_be_are_errors(void **state)
         "the same\n");
 }
 
+#define TRY_TOO_LONG                                                                                         \
+    "warning: `perTry` is not shorter than `request`, which ends every try before; lower it, or say 0s for " \
+    "none\n"
+#define TRY_UNSAID                                                                                           \
+    "warning: nobody wrote `perTry`, so a try without an answer ends after its default of 5s, before "       \
+    "`request`; write it too, 0s for none\n"
+
+static void the_time_of_a_try_and_that_of_a_request_are_told_where_one_hides_the_other(void **state)
+{
+    static const struct {
+        const char *defaults, *service, *route, *said; /* each a map of timeouts */
+    } cases[] = {
+        {"", "", "", ""},
+        {"", "", "{request: 1s, perTry: 2s}", "p.yaml:6:54: " TRY_TOO_LONG},
+        {"", "{request: 3s, perTry: 3s}", "", "p.yaml:5:82: " TRY_TOO_LONG},
+        {"{perTry: 15s}", "", "", "p.yaml:4:31: " TRY_TOO_LONG}, /* than the default of request */
+        {"", "{request: 3s, perTry: 2999ms}", "", ""},
+        {"", "{request: 0s, perTry: 1h}", "", ""},
+        {"", "{request: 3s}", "", ""},
+        {"{perTry: 8s}", "{request: 3s}", "", ""}, /* it holds for others */
+        {"", "{request: 5s}", "", ""},
+        {"", "{request: 5001ms}", "", "p.yaml:5:70: " TRY_UNSAID},
+        {"{request: 1m}", "", "", "p.yaml:4:32: " TRY_UNSAID},
+        {"", "", "{request: 0s}", "p.yaml:6:42: " TRY_UNSAID},
+        {"", "{request: 1m, perTry: 0s}", "{request: 2m}", ""},
+        {"{perTry: 5s}", "{request: 1m}", "{request: 2m}", ""},
+        {"", "{perTry: 5s}", "{request: 2m}", ""},
+        {"", "", "{request: 2m, perTry: 5s}", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf text = {0};
+        const char *d = cases[i].defaults, *s = cases[i].service, *r = cases[i].route;
+        buf_addf(&text,
+                 "defaults: {timeouts: %s}\nservices: {a: {protocol: http, unmatched: audit, timeouts: %s,\n",
+                 *d ? d : "{}", *s ? s : "{}");
+        buf_addf(&text,
+                 "  routes: [{name: r, timeouts: %s}]}, b: {protocol: http, unmatched: audit}, db: "
+                 "{protocol: tcp, unmatched: audit}}\n",
+                 *r ? r : "{}");
+        expect_said(buf_str(&text), true, cases[i].said);
+        buf_fini(&text);
+    }
+}
+
 static void values_out_of_their_bounds_say_what_is_expected(void **state)
 {
     (void)state;
     expect_complaint("defaults: {retry: {attempts: 11}}\n",
                      "p.yaml:4:30: expected a whole number from 0 to 10; found `11`\n");
+    expect_complaint("defaults: {retry: {budget: {percent: 20%}}}\n",
+                     "p.yaml:4:38: expected a whole number from 0 to 100, without %; found `20%`\n");
     expect_complaint(
         "defaults: {retry: {on: [\"302\"]}}\n",
         "p.yaml:4:25: expected connect-failure, refused-stream or a status from 400 to 599; found "
@@ -332,6 +374,7 @@ int main(void)
         cmocka_unit_test(what_is_not_said_again_is_inherited_key_by_key),
         cmocka_unit_test(a_tcp_service_takes_over_what_makes_sense_for_it),
         cmocka_unit_test(settings_that_cannot_both_be_are_errors),
+        cmocka_unit_test(the_time_of_a_try_and_that_of_a_request_are_told_where_one_hides_the_other),
         cmocka_unit_test(values_out_of_their_bounds_say_what_is_expected),
         cmocka_unit_test(a_feature_is_told_at_the_first_place_that_needs_it),
         cmocka_unit_test(features_are_in_rising_order_and_known_by_name),
