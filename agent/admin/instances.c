@@ -1,15 +1,6 @@
 #include "admin/instances.h"
 
-struct traffic_ask instances_ask(const struct why_at *at, const struct policy_target *t)
-{
-    struct traffic_ask ask = {.view = at->view,
-                              .service = view_service(at->view, bytes_str(policy_service_name(t->service))),
-                              .subset = t->subset,
-                              .settings = policy_service_settings(t->service),
-                              .now = at->mono};
-    ask.failover_count = policy_failover(t->service, &ask.failover);
-    return ask;
-}
+enum { SHOWN_MAX = 256 };
 
 /* The label that instances of a level share with this host; "": none. */
 static json_t *label_of_rank(const struct policy_locality *l, uint8_t rank)
@@ -42,6 +33,7 @@ static json_t *endpoint_of(const struct why_at *at, const struct traffic_candida
 {
     const struct view_endpoint *e = c->endpoint;
     json_t *o = json_object();
+    json_object_set_new(o, "service", json_string(e->service));
     json_object_set_new(o, "node", json_string(e->node ? e->node->name : at->node));
     json_object_set_new(o, "address", json_of_address(e->node ? &e->node->addr : &e->local));
     json_object_set_new(o, "labels", json_of_labels(&e->labels));
@@ -57,6 +49,7 @@ static json_t *place_of(const struct traffic_place *p)
                      p->share_ppm / 10000.0, "panic", p->panic);
 }
 
+/* With those of `failover` that the caller may call. */
 static void add_places(json_t *target, const struct traffic_ask *ask, const struct traffic_places *places)
 {
     json_t *levels = json_array(), *stand_ins = json_array();
@@ -66,6 +59,8 @@ static void add_places(json_t *target, const struct traffic_ask *ask, const stru
         json_array_append_new(levels, o);
     }
     for (size_t i = 0; i < places->failover_count; i++) {
+        if (ask->failover_barred >> i & 1)
+            continue;
         json_t *o = place_of(&places->failover[i]);
         json_object_set_new(o, "service", json_string(policy_service_name(ask->failover[i])));
         json_array_append_new(stand_ins, o);
@@ -74,20 +69,32 @@ static void add_places(json_t *target, const struct traffic_ask *ask, const stru
     json_object_set_new(target, "standins", stand_ins);
 }
 
-void instances_add(json_t *target, const struct why_at *at, const struct policy_target *t)
+/* Who of a service may be chosen into `in`, who may not into `out`, if that is asked. */
+static void sort_out(struct traffic *t, const struct why_at *at, const struct traffic_ask *ask,
+                     struct traffic_places *places, json_t *in, json_t *out_or_null)
 {
-    enum { SHOWN_MAX = 256 };
     struct traffic_candidate found[SHOWN_MAX];
-    struct traffic_places places = {0};
-    struct traffic_ask ask = instances_ask(at, t);
-    struct traffic *fresh =
-        traffic_new(at->shared, 1); /* nothing is in flight: only who may be chosen matters */
-    size_t n = fresh ? traffic_candidates(fresh, &ask, &places, found, SHOWN_MAX) : 0;
-    n = n < SHOWN_MAX ? n : SHOWN_MAX;
+    size_t n = traffic_candidates(t, ask, places, found, SHOWN_MAX);
+    for (size_t i = 0; i < n && i < SHOWN_MAX; i++)
+        if (found[i].is_used || out_or_null)
+            json_array_append_new(found[i].is_used ? in : out_or_null,
+                                  endpoint_of(at, &found[i], &ask->settings->locality));
+}
+
+void instances_add(json_t *target, const struct why_at *at, const struct aim_ask *of)
+{
+    struct traffic_places places = {0}, theirs;
+    struct traffic_ask ask = aim_ask_own(of);
     json_t *in = json_array(), *out = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(found[i].is_used ? in : out,
-                              endpoint_of(at, &found[i], &ask.settings->locality));
+    /* Nothing is in flight: only who may be chosen matters. Offline nobody is known. */
+    struct traffic *fresh = at->offline ? NULL : traffic_new(at->shared, 1);
+    if (fresh)
+        sort_out(fresh, at, &ask, &places, in, out);
+    for (size_t i = 0; fresh && i < places.failover_count; i++) {
+        struct traffic_ask instead = aim_ask_instead(of, ask.failover[i]);
+        if (places.failover[i].share_ppm > 0)
+            sort_out(fresh, at, &instead, &theirs, in, NULL);
+    }
     json_object_set_new(target, "endpoints", in);
     json_object_set_new(target, "excluded", out);
     add_places(target, &ask, &places);

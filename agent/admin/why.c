@@ -173,7 +173,23 @@ static json_t *breaker_of_service(const struct why_at *at, const struct policy_s
     return o;
 }
 
-static json_t *targets_of(const struct why_at *at, const struct policy_route *r)
+static const struct http_head *head_of(const struct question *k)
+{
+    return k->ask.protocol != PROTOCOL_TCP ? &k->head : NULL;
+}
+
+/* The first try of this request, if its share goes to that target. */
+static struct aim_ask aim_of(const struct why_at *at, const struct question *k, const struct policy_target *t)
+{
+    return (struct aim_ask){.view = at->view,
+                            .caller = k->ask.caller,
+                            .head = head_of(k),
+                            .service = t->service,
+                            .subset = t->subset,
+                            .now = at->mono};
+}
+
+static json_t *targets_of(const struct why_at *at, const struct question *k, const struct policy_route *r)
 {
     json_t *list = json_array();
     for (size_t i = 0; r && i < r->target_count; i++) {
@@ -183,7 +199,8 @@ static json_t *targets_of(const struct why_at *at, const struct policy_route *r)
         json_object_set_new(o, "weight", json_integer(t->weight));
         json_object_set_new(o, "percent", json_real(100.0 * t->weight / (double)r->weight_sum));
         json_object_set_new(o, "selects", t->subset ? json_of_labels(t->subset->labels) : json_null());
-        instances_add(o, at, t);
+        struct aim_ask of = aim_of(at, k, t);
+        instances_add(o, at, &of);
         json_array_append_new(list, o);
     }
     return list;
@@ -226,24 +243,22 @@ static const struct policy_target *only_target(const struct policy_route *r, con
 
 /* Is there a target that would find nobody; or with `all`, none that would find somebody? `r` then says what the share of
  * the first such one is answered. */
-static bool lacks_endpoint(const struct why_at *at, const struct policy_route *route,
-                           const struct policy_target *only, bool all, struct exchange_refusal *r)
+static bool lacks_endpoint(const struct why_at *at, const struct question *k,
+                           const struct policy_route *route, const struct policy_target *only, bool all,
+                           struct exchange_refusal *r)
 {
     struct traffic *t =
         traffic_new(at->shared, 1); /* nothing is in flight: only whether there is one matters */
     size_t wanted = 0, lacking = 0;
     for (size_t i = 0; t && route && i < route->target_count; i++) {
         const struct policy_target *to = &route->target[i];
-        const char *name = policy_service_name(to->service);
         if (to->weight == 0 || (only && only != to))
             continue;
         wanted++;
-        struct traffic_ask ask = instances_ask(at, to);
-        struct traffic_choice c = traffic_pick(t, &ask);
-        if (c.endpoint)
-            continue;
-        if (lacking++ == 0)
-            *r = decide_no_endpoint(name, to->subset, c.why);
+        struct aim_ask of = aim_of(at, k, to);
+        struct aim aim = aim_at(t, &of);
+        if (!aim.endpoint && lacking++ == 0)
+            *r = decide_no_endpoint(policy_service_name(aim.service), to->subset, aim.why);
     }
     traffic_free(t);
     return lacking > 0 && (!all || lacking == wanted);
@@ -261,10 +276,10 @@ static bool is_answered_by_fault(const struct why_at *at, const struct decision 
 
 /* Somebody is looked for before the caller's identity is: who is not believed either is told so only where there is an
  * instance that would not believe it. */
-static bool finds_nobody(const struct why_at *at, const struct decision *d, const struct policy_target *only,
-                         struct exchange_refusal *r)
+static bool finds_nobody(const struct why_at *at, const struct question *k, const struct decision *d,
+                         const struct policy_target *only, struct exchange_refusal *r)
 {
-    return !at->offline && d->verdict.allowed && lacks_endpoint(at, d->route, only, !d->allowed, r);
+    return !at->offline && d->verdict.allowed && lacks_endpoint(at, k, d->route, only, !d->allowed, r);
 }
 
 /* What the mesh itself would answer; null where the application does. */
@@ -314,16 +329,15 @@ static json_t *answer(const struct why_at *at, const struct question *k)
     struct decision d;
     struct exchange_refusal none;
     struct policy_header space[HTTP_HEADERS_MAX];
-    bool http = k->ask.protocol != PROTOCOL_TCP;
-    const struct http_head *head = http ? &k->head : NULL;
+    const struct http_head *head = head_of(k);
     json_t *o = json_object();
     (at->offline ? decide_by_policy : decide_both)(&d, at->view, &k->ask, head);
     struct policy_request rq = decide_request(k->ask.caller, head, space);
     const struct policy_target *only = only_target(d.route, &rq);
-    json_t *targets = targets_of(at, d.route);
-    bool lacks = is_answered_by_fault(at, &d, &none) || finds_nobody(at, &d, only, &none);
+    json_t *targets = targets_of(at, k, d.route);
+    bool lacks = is_answered_by_fault(at, &d, &none) || finds_nobody(at, k, &d, only, &none);
     add_decision(o, &d);
-    add_refusal(o, lacks ? &none : !d.allowed ? &d.refusal : NULL, http);
+    add_refusal(o, lacks ? &none : !d.allowed ? &d.refusal : NULL, head != NULL);
     add_subsets(o, targets, &d, only);
     json_object_set_new(o, "targets", targets);
     json_object_set_new(o, "timeouts", timeouts_of(d.route));

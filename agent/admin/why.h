@@ -1,5 +1,5 @@
 /* `starling why`: what would become of a request at this host. It reads the question as a client's request is read
- * (h1_reader) and asks the functions that decide requests (exchange/decide.h, traffic/pick.h), by the view that
+ * (h1_reader) and asks the functions that decide requests (exchange/decide.h, exchange/aim.h), by the view that
  * the workers hold: what is said here is what happens. Pure: no I/O, no clock, no state. */
 #ifndef ADMIN_WHY_H
 #define ADMIN_WHY_H

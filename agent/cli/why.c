@@ -29,7 +29,8 @@ static void print_said(const char *said)
     printf(*said ? "  (%s)\n" : "\n", said);
 }
 
-static void print_endpoints(const char *title, const json_t *list)
+/* Those of a service that stands in are said to be its own. */
+static void print_endpoints(const char *title, const json_t *list, const char *asked)
 {
     struct buf l = {0};
     const json_t *e;
@@ -38,6 +39,8 @@ static void print_endpoints(const char *title, const json_t *list)
     {
         printf("%-10s %s at %s, %s", i == 0 ? title : "", text(e, "node"), text(e, "address"),
                text(e, "standing"));
+        if (strcmp(text(e, "service"), asked) != 0)
+            printf(" of %s", text(e, "service"));
         const json_t *out = json_object_get(e, "ejected");
         if (json_is_object(out))
             printf(", ejected: %s, %lld s left, time %lld", text(out, "phase"), number(out, "left_ms") / 1000,
@@ -114,8 +117,8 @@ static void print_targets(const json_t *o)
             printf(" (%s)", buf_str(&l));
         putchar('\n');
         print_levels(t);
-        print_endpoints("endpoints", json_object_get(t, "endpoints"));
-        print_endpoints("not used", json_object_get(t, "excluded"));
+        print_endpoints("endpoints", json_object_get(t, "endpoints"), text(o, "service"));
+        print_endpoints("not used", json_object_get(t, "excluded"), text(o, "service"));
     }
     if (json_is_object(t = json_object_get(o, "under_way")))
         printf("under way  %lld requests, %lld connections, %lld waiting, from here\n", number(t, "requests"),

@@ -2,44 +2,75 @@
 
 #include "exchange/inner.h"
 
-static struct traffic_ask ask_for(const struct exchange *x, const struct policy_service *s)
+struct traffic_ask aim_ask_instead(const struct aim_ask *a, const struct policy_service *s)
 {
-    struct traffic_ask ask = {.view = x->view,
-                              .service = view_service(x->view, bytes_str(policy_service_name(s))),
+    struct traffic_ask ask = {.view = a->view,
+                              .service = view_service(a->view, bytes_str(policy_service_name(s))),
                               .settings = policy_service_settings(s),
-                              .tried = &x->tried,
-                              .now = exchange_now(x)};
+                              .tried = a->tried,
+                              .now = a->now};
     const struct policy_key *key = &ask.settings->load_balancer.key;
-    ask.has_key = key->kind != KEY_NONE &&
-                  decide_key(key, bytes_str(x->caller), exchange_is_http(x) ? &x->request : NULL, &ask.key);
+    ask.has_key = key->kind != KEY_NONE && decide_key(key, a->caller, a->head, &ask.key);
+    return ask;
+}
+
+static struct traffic_ask ask_open(const struct aim_ask *a)
+{
+    struct traffic_ask ask = aim_ask_instead(a, a->service);
+    ask.subset = a->subset;
+    ask.failover_count = policy_failover(a->service, &ask.failover);
     return ask;
 }
 
 /* Near and far judge it as a call of that service, which is of the same protocol: the compiler saw to that. */
-static bool may_call(const struct exchange *x, const struct policy_service *s)
+static bool may_call(const struct aim_ask *a, const struct policy_service *s)
 {
     struct decision d;
-    decide_again(&d, x->view, bytes_str(x->caller), bytes_str(policy_service_name(s)),
-                 exchange_is_http(x) ? &x->request : NULL);
+    decide_again(&d, a->view, a->caller, bytes_str(policy_service_name(s)), a->head);
     return d.allowed;
+}
+
+struct traffic_ask aim_ask_own(const struct aim_ask *a)
+{
+    struct traffic_ask ask = ask_open(a);
+    for (size_t i = 0; i < ask.failover_count; i++)
+        if (!may_call(a, ask.failover[i]))
+            ask.failover_barred |= UINT32_C(1) << i;
+    return ask;
+}
+
+/* Of one that stands in, as a service of its own: its own `failover` is not followed. */
+static struct aim aim_instead(struct traffic *t, const struct aim_ask *a, const struct policy_service *other)
+{
+    if (!may_call(a, other))
+        return (struct aim){.service = other, .why = TRAFFIC_NO_INSTANCE};
+    struct traffic_ask ask = aim_ask_instead(a, other);
+    struct traffic_choice c = traffic_pick(t, &ask);
+    return (struct aim){c.endpoint, other, c.why, c.panic};
+}
+
+struct aim aim_at(struct traffic *t, const struct aim_ask *a)
+{
+    struct traffic_ask ask = ask_open(a);
+    struct traffic_choice c;
+    /* Each round but the last bars one more of the services that may stand in. */
+    while ((c = traffic_pick(t, &ask)).why == TRAFFIC_FAILOVER) {
+        struct aim other = aim_instead(t, a, ask.failover[c.failover]);
+        if (other.endpoint)
+            return other;
+        ask.failover_barred |= UINT32_C(1) << c.failover;
+    }
+    return (struct aim){c.endpoint, a->service, c.why, c.panic};
 }
 
 struct aim aim_next(const struct exchange *x)
 {
-    struct traffic_ask ask = ask_for(x, x->asked);
-    struct traffic_choice c;
-    ask.subset = x->wanted_subset;
-    ask.failover_count = policy_failover(x->asked, &ask.failover);
-    /* Each round but the last bars one more of the services that may stand in. */
-    while ((c = traffic_pick(x->traffic, &ask)).why == TRAFFIC_FAILOVER) {
-        const struct policy_service *other = ask.failover[c.failover];
-        if (may_call(x, other)) {
-            struct traffic_ask instead = ask_for(x, other);
-            struct traffic_choice o = traffic_pick(x->traffic, &instead);
-            if (o.endpoint)
-                return (struct aim){o.endpoint, other, o.why, o.panic};
-        }
-        ask.failover_barred |= UINT32_C(1) << c.failover;
-    }
-    return (struct aim){c.endpoint, x->asked, c.why, c.panic};
+    struct aim_ask ask = {.view = x->view,
+                          .caller = bytes_str(x->caller),
+                          .head = exchange_is_http(x) ? &x->request : NULL,
+                          .service = x->asked,
+                          .subset = x->wanted_subset,
+                          .tried = &x->tried,
+                          .now = exchange_now(x)};
+    return aim_at(x->traffic, &ask);
 }

@@ -5,13 +5,29 @@
 
 #include "exchange/exchange.h"
 
+/* A request that wants an endpoint. Borrowed for the call; all of one view and its policy. */
+struct aim_ask {
+    const struct view *view;
+    struct bytes caller;
+    const struct http_head *head; /* NULL: tcp */
+    const struct policy_service *service;
+    const struct policy_subset *subset; /* NULL: any instance */
+    const struct traffic_tried *tried;  /* NULL: none */
+    mono_ms now;
+};
 struct aim {
     const struct view_endpoint *endpoint; /* of the pinned view; NULL: there is none, `why` says why */
     const struct policy_service *service; /* whose it is; not the one asked for: a failover */
     enum traffic_why why;
     bool panic;
 };
+struct aim aim_at(struct traffic *t, const struct aim_ask *ask);
 /* For the next try of a near exchange. */
 struct aim aim_next(const struct exchange *x);
+
+/* For who wants to know how it is chosen: what is asked of the service itself, with each of `failover` barred that the caller may not
+ * call, and of a service that stands in for it. */
+struct traffic_ask aim_ask_own(const struct aim_ask *ask);
+struct traffic_ask aim_ask_instead(const struct aim_ask *ask, const struct policy_service *other);
 
 #endif

@@ -312,18 +312,30 @@ static const struct member *from_another(struct traffic *t, struct group *g, con
     return m;
 }
 
+struct outlook { /* how requests spread over levels, and behind them over the services of `failover` */
+    struct spread spread;
+    struct spread_level health[SPREAD_LEVELS_MAX];
+    size_t places;
+};
+
+/* Is the spread that the group holds not this request's? It has no instance, so no group; or may not use all that stand in. */
+static bool is_apart(const struct group *g, const struct traffic_ask *ask)
+{
+    bool may_stand_in = ask->failover_count > 0 && (!g || g->place_count > g->level_count);
+    return may_stand_in && (!g || ask->failover_barred);
+}
+
 /* Whom the services of `failover` that this caller may not use leave it with. */
 static void spread_without(struct traffic *t, const struct group *g, const struct traffic_ask *ask,
-                           struct spread *out, size_t *places)
+                           struct outlook *out)
 {
-    struct spread_level health[SPREAD_LEVELS_MAX];
     const struct policy_locality *l = &ask->settings->locality;
     mono_ms until = NEVER;
     size_t levels = g ? g->level_count : 0;
     for (size_t i = 0; i < levels; i++)
-        health[i] = g->level[i].health;
-    *places = group_stand_ins(&t->groups, ask, health, levels, &until);
-    spread_compute(out, health, *places, l->failover_below_ppm, l->panic_below_ppm);
+        out->health[i] = g->level[i].health;
+    out->places = group_stand_ins(&t->groups, ask, out->health, levels, &until);
+    spread_compute(&out->spread, out->health, out->places, l->failover_below_ppm, l->panic_below_ppm);
 }
 
 /* Who of the thrown level, or of another when all of that have been tried. */
@@ -350,20 +362,19 @@ static struct traffic_choice to_stand_in(size_t i)
 /* Where there is no instance at all, or this caller may not use all that stand in: the spread is one for this request. */
 static struct traffic_choice pick_apart(struct traffic *t, struct group *g, const struct traffic_ask *ask)
 {
-    struct spread s;
-    size_t places, levels = g ? g->level_count : 0;
-    spread_without(t, g, ask, &s, &places);
-    if (s.is_nobody)
+    struct outlook o;
+    size_t levels = g ? g->level_count : 0;
+    spread_without(t, g, ask, &o);
+    if (o.spread.is_nobody)
         return (struct traffic_choice){.why = why_none(g, ask)};
-    size_t at = spread_level_of(&s, places, throw_for(t, ask));
-    return g && at < levels ? choose_at(t, g, ask, &s, at) : to_stand_in(at - levels);
+    size_t at = spread_level_of(&o.spread, o.places, throw_for(t, ask));
+    return g && at < levels ? choose_at(t, g, ask, &o.spread, at) : to_stand_in(at - levels);
 }
 
 struct traffic_choice traffic_pick(struct traffic *t, const struct traffic_ask *ask)
 {
     struct group *g = ask->service ? group_of(&t->groups, ask) : NULL;
-    bool may_stand_in = ask->failover_count > 0 && (!g || g->place_count > g->level_count);
-    if (may_stand_in && (!g || ask->failover_barred))
+    if (is_apart(g, ask))
         return pick_apart(t, g, ask);
     if (!g || g->spread.is_nobody)
         return (struct traffic_choice){.why = why_none(g, ask)};
@@ -425,21 +436,43 @@ const char *traffic_standing_text(enum traffic_standing s)
     return text[s];
 }
 
-static void tell_place(struct traffic_place *out, const struct group *g, size_t i)
+static void look_at(struct traffic *t, const struct group *g, const struct traffic_ask *ask,
+                    struct outlook *out)
 {
-    const struct spread *s = &g->spread;
-    *out = (struct traffic_place){.panic = s->panics >> i & 1,
-                                  .healthy = g->health[i].healthy,
-                                  .total = g->health[i].total,
-                                  .share_ppm = s->upto_ppm[i] - (i ? s->upto_ppm[i - 1] : 0)};
-    if (i < g->level_count)
-        out->rank = g->level[i].rank;
+    *out = (struct outlook){0};
+    if (is_apart(g, ask)) {
+        spread_without(t, g, ask, out);
+    } else if (g) {
+        out->spread = g->spread;
+        out->places = g->place_count;
+        memcpy(out->health, g->health, g->place_count * sizeof *g->health);
+    }
 }
 
-static void tell_candidate(struct traffic_candidate *c, const struct group *g, const struct traffic_ask *ask,
+static struct traffic_place place_at(const struct outlook *o, size_t i)
+{
+    const struct spread *s = &o->spread;
+    return (struct traffic_place){.panic = s->panics >> i & 1,
+                                  .healthy = o->health[i].healthy,
+                                  .total = o->health[i].total,
+                                  .share_ppm = s->upto_ppm[i] - (i ? s->upto_ppm[i - 1] : 0)};
+}
+
+static void tell_places(struct traffic_places *out, const struct group *g, const struct outlook *o)
+{
+    *out = (struct traffic_places){.level_count = g ? g->level_count : 0};
+    for (size_t i = 0; i < out->level_count; i++) {
+        out->level[i] = place_at(o, i);
+        out->level[i].rank = g->level[i].rank;
+    }
+    for (size_t i = out->level_count; i < o->places; i++)
+        out->failover[out->failover_count++] = place_at(o, i);
+}
+
+static void tell_candidate(struct traffic_candidate *c, bool by_spares, const struct traffic_ask *ask,
                            const struct traffic_places *places)
 {
-    enum traffic_standing used = g->spread.by_spares ? TRAFFIC_SPARE : TRAFFIC_CANDIDATE;
+    enum traffic_standing used = by_spares ? TRAFFIC_SPARE : TRAFFIC_CANDIDATE;
     c->rank = group_rank(&ask->settings->locality, ask->view, c->endpoint);
     for (size_t i = 0; i < places->level_count; i++) {
         if (places->level[i].rank != c->rank || c->standing > TRAFFIC_UNHEALTHY)
@@ -455,17 +488,15 @@ size_t traffic_candidates(struct traffic *t, const struct traffic_ask *ask, stru
 {
     size_t count = ask->service ? ask->service->count : 0;
     struct group *g = count ? group_of(&t->groups, ask) : NULL;
-    *places = (struct traffic_places){0};
-    for (size_t i = 0; g && i < g->place_count; i++)
-        tell_place(i < g->level_count ? &places->level[places->level_count++]
-                                      : &places->failover[places->failover_count++],
-                   g, i);
+    struct outlook o;
+    look_at(t, g, ask, &o);
+    tell_places(places, g, &o);
     for (size_t i = 0; i < count && i < cap; i++) {
         const struct view_endpoint *e = ask->service->endpoint[i];
         out[i] = (struct traffic_candidate){.endpoint = e};
         out[i].standing = group_standing(t->groups.shared, e, ask->subset, ask->now, &out[i].ejected_until);
         if (g)
-            tell_candidate(&out[i], g, ask, places);
+            tell_candidate(&out[i], o.spread.by_spares, ask, places);
     }
     return count;
 }

@@ -134,6 +134,11 @@ curl -sf http://127.0.0.1:7001/metrics >"$T/metrics"
 grep -q '^starling_failover_requests_total{service="cart"} 100$' "$T/metrics" || { grep failover "$T/metrics"; fail "metric of failover"; }
 grep -q 'access: near web -> cart .* failover' "$T/a/log" || fail "no access line tells of failover"
 is a "why web cart GET /" '[(s["service"], s["percent"]) for s in o["targets"][0]["standins"]]' "[('cart-dr', 100.0)]" || fail "why: stand-ins"
+is a "why web cart GET /" '(o["status"], [(e["service"], e["node"]) for e in o["endpoints"]])' "(None, [('cart-dr', 'e')])" || fail "why: who answers"
+ask a why web cart GET / >"$T/why"
+grep -q '^endpoints  *e at .*, candidate of cart-dr' "$T/why" && ! grep -q ^answer "$T/why" || { cat "$T/why"; fail "why in words: who answers"; }
+ask a why batch cart GET / >"$T/why" # as if there were none: a panic
+grep -q 'panic: all are used' "$T/why" && ! grep -q 'of cart-dr' "$T/why" || { cat "$T/why"; fail "why: who may not call the stand-in"; }
 
 # Without one, all are used, and it is said so once; until enough are well again.
 policy 5 'loadBalancer: {policy: random}'

@@ -27,11 +27,19 @@ static const char policy_text[] =
     "v1}]}\n"
     "  db: {protocol: tcp}\n"
     "  ghost: {protocol: http}\n"
+    "  shop: {protocol: http, failover: [{service: ghost}, {service: cart}]}\n"
+    "  mall:\n"
+    "    protocol: http\n"
+    "    subsets: {v2: {version: \"2\"}}\n"
+    "    failover: [{service: cart}]\n"
+    "    routes: [{name: new, match: [{path: {prefix: /new}}], to: [{subset: v2}]}, {name: all}]\n"
     "  open: {protocol: http, unmatched: audit}\n"
     "intentions:\n"
     "  - {name: front, from: [web], to: cart}\n"
     "  - {name: jobs, from: [batch], to: cart}\n"
     "  - {name: to-ghost, from: [web], to: ghost}\n"
+    "  - {name: to-shop, from: [web], to: shop}\n"
+    "  - {name: to-mall, from: [web], to: mall}\n"
     "  - {name: no-admin, from: [\"*\"], to: cart, deny: [{paths: [\"/items/admin\"]}]}\n"
     "  - {name: no-trial, from: [web], to: cart, mode: audit, deny: [{paths: [\"/items/trial\"]}]}\n"
     "  - {name: store, from: [web], to: db}\n";
@@ -52,6 +60,12 @@ static struct view *make_view(bool with_policy)
     r.service[r.service_count++] =
         (struct record_service){.name = bytes_str("cart"),
                                 .port = 80,
+                                .protocol = PROTOCOL_HTTP,
+                                .healthy = true,
+                                .labels = {.count = 1, .at = {{bytes_str("version"), bytes_str("1")}}}};
+    r.service[r.service_count++] =
+        (struct record_service){.name = bytes_str("mall"),
+                                .port = 81,
                                 .protocol = PROTOCOL_HTTP,
                                 .healthy = true,
                                 .labels = {.count = 1, .at = {{bytes_str("version"), bytes_str("1")}}}};
@@ -145,7 +159,8 @@ static void test_what_reaches_the_application(void **state)
          "'items', 'subset': ['v1'], 'status': null, 'flag': null, 'reason': null, "
          "'timeouts': {'connect_ms': 2000, 'request_ms': 10000, 'per_try_ms': 5000, 'idle_ms': 3600000, "
          "'stream_ms': 0}, "
-         "'endpoints': [{'node': 'host-b', 'address': '10.0.0.1:7400', 'labels': {'version': '1'}, "
+         "'endpoints': [{'service': 'cart', 'node': 'host-b', 'address': '10.0.0.1:7400', 'labels': "
+         "{'version': '1'}, "
          "'locality': '', 'standing': "
          "'candidate', 'ejected': null}]}"},
         {"{'from': 'web', 'to': 'cart', 'path': '/', 'query': 'q=1'}",
@@ -154,7 +169,8 @@ static void test_what_reaches_the_application(void **state)
          "{'route': 'items', 'decision': 'allow'}"},
         {"{'from': 'web', 'to': 'db'}",
          "{'decision': 'allow', 'rule': 'store', 'route': 'default', 'status': null, 'reason': null, "
-         "'endpoints': [{'node': 'host-a', 'address': '127.0.0.1:8080', 'labels': {}, 'locality': '', "
+         "'endpoints': [{'service': 'db', 'node': 'host-a', 'address': '127.0.0.1:8080', 'labels': {}, "
+         "'locality': '', "
          "'standing': "
          "'candidate', 'ejected': null}]}"},
         {"{'from': 'web', 'to': 'cart', 'path': '/items/trial'}",
@@ -229,6 +245,71 @@ static void test_nobody_to_ask_is_told_beside_the_decision(void **state)
          "{'decision': 'allow', 'route': 'split', 'status': 503, 'subset': ['v1', 'v2']}"},
     };
     EXPECT_ALL(view, rows);
+}
+
+#define CART_STANDS_IN                                                                                       \
+    "'decision': 'allow', 'status': null, 'flag': null, 'reason': null, 'endpoints': [{'service': 'cart', "  \
+    "'node': 'host-b', 'address': '10.0.0.1:7400', 'labels': {'version': '1'}, 'locality': '', "             \
+    "'standing': 'candidate', 'ejected': null}]"
+
+/* The first target's, as JSON. */
+static void expect_stand_ins(const struct why_at *at, const char *question, const char *want)
+{
+    json_t *o = ask_at(at, question), *target = json_array_get(json_object_get(o, "targets"), 0);
+    char *is = json_dumps(json_object_get(target, "standins"), JSON_SORT_KEYS | JSON_REAL_PRECISION(6));
+    assert_string_equal(is, want);
+    free(is);
+    json_decref(o);
+}
+
+static void test_who_stands_in_answers(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        /* No instance at all, and the first of `failover` has none either. */
+        {"{'from': 'web', 'to': 'shop', 'path': '/x'}", "{'service': 'shop', " CART_STANDS_IN "}"},
+        /* The caller may not call the one that has an instance, not so. */
+        {"{'from': 'web', 'to': 'shop', 'path': '/items/admin'}",
+         "{'decision': 'allow', 'rule': 'to-shop', 'status': 503, 'flag': 'UH', 'endpoints': [], "
+         "'reason': 'no healthy endpoint of shop: no instance of the service is known'}"},
+        /* The subset is empty. */
+        {"{'from': 'web', 'to': 'mall', 'path': '/new'}",
+         "{'route': 'new', 'subset': ['v2'], " CART_STANDS_IN "}"},
+        {"{'from': 'web', 'to': 'mall', 'path': '/new/../items/admin'}", "{'route': 'all', 'status': null}"},
+    };
+    const struct why_at at = {.view = view, .own = &web_only, .node = "host-a"};
+    EXPECT_ALL(view, rows);
+    expect_stand_ins(&at, "{'from': 'web', 'to': 'shop', 'path': '/x'}",
+                     "[{\"healthy\": 0, \"instances\": 0, \"panic\": false, \"percent\": 0.0, \"service\": "
+                     "\"ghost\"}, {\"healthy\": 1, \"instances\": 1, \"panic\": false, \"percent\": 100.0, "
+                     "\"service\": \"cart\"}]");
+    expect_stand_ins(&at, "{'from': 'web', 'to': 'shop', 'path': '/items/admin'}",
+                     "[{\"healthy\": 0, \"instances\": 0, \"panic\": false, \"percent\": 0.0, \"service\": "
+                     "\"ghost\"}]");
+}
+
+/* Who may not use the stand-in is told of the panic that he gets instead. */
+static void test_the_ejected_are_stood_in_for(void **state)
+{
+    (void)state;
+    const struct policy_outlier_detection rules = {
+        .consecutive_5xx = 1, .ejection_base_ms = 5000, .ejection_max_ms = 5000, .ejection_max_percent = 100};
+    static const struct row none = {"{'from': 'web', 'to': 'mall', 'path': '/'}", "{'reason': null}"},
+                            out = {"{'from': 'web', 'to': 'mall', 'path': '/'}", "{" CART_STANDS_IN "}"};
+    struct traffic_shared *shared = traffic_shared_new(&(struct shorthash_key){{7}});
+    struct why_at at = {.view = view, .own = &web_only, .node = "host-a", .shared = shared, .mono = 1000};
+    const struct view_endpoint *e = view_service(view, bytes_str("mall"))->endpoint[0];
+    expect_at(&at, &none);
+    (void)outlier_note(shared->outliers, view, e, &rules, OUTLIER_FAILURE, false, at.mono);
+    atomic_fetch_add(&shared->ejections, 1);
+    expect_at(&at, &out);
+    json_t *o = ask_at(&at, "{'from': 'web', 'to': 'mall', 'path': '/items/admin'}");
+    json_t *in = json_array_get(json_object_get(o, "endpoints"), 0);
+    assert_string_equal(json_string_value(json_object_get(in, "service")), "mall");
+    assert_string_equal(json_string_value(json_object_get(in, "standing")), "ejected");
+    assert_true(json_is_null(json_object_get(o, "status")));
+    json_decref(o);
+    traffic_shared_free(shared);
 }
 
 static void test_without_a_policy_everything_is_denied(void **state)
@@ -376,6 +457,8 @@ int main(void)
         cmocka_unit_test(test_a_service_is_found_as_a_client_finds_it),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_nobody_to_ask_is_told_beside_the_decision),
+        cmocka_unit_test(test_who_stands_in_answers),
+        cmocka_unit_test(test_the_ejected_are_stood_in_for),
         cmocka_unit_test(test_without_a_policy_everything_is_denied),
         cmocka_unit_test(test_questions_that_cannot_be_answered),
         cmocka_unit_test(test_offline_all_is_explained_with_its_place),

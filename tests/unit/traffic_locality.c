@@ -340,6 +340,15 @@ static void a_service_without_any_instance_has_stand_ins_too(void **state)
     struct traffic_ask ask = ask_for(&w, "cart");
     ask.failover_barred = 1;
     assert_int_equal(traffic_pick(w.traffic, &ask).why, TRAFFIC_NO_INSTANCE);
+    for (uint32_t barred = 0; barred < 2; barred++) { /* and they are told of */
+        struct traffic_places places;
+        ask.failover_barred = barred;
+        assert_int_equal(traffic_candidates(w.traffic, &ask, &places, NULL, 0), 0);
+        assert_int_equal(places.level_count, 0);
+        assert_int_equal(places.failover_count, 1);
+        assert_int_equal(places.failover[0].healthy, barred ? 0 : 2);
+        assert_int_equal(places.failover[0].share_ppm, barred ? 0 : 1000000);
+    }
     tear_down_world(&w);
 }
 
