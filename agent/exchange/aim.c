@@ -49,6 +49,19 @@ static struct aim aim_instead(struct traffic *t, const struct aim_ask *a, const 
     return (struct aim){c.endpoint, other, c.why, c.panic};
 }
 
+/* The services of `failover` as further levels of a service that has none left; not for their panic: they were not thrown. */
+static struct aim aim_farther(struct traffic *t, const struct aim_ask *a, const struct traffic_ask *own)
+{
+    for (size_t i = 0; a->is_retry && i < own->failover_count; i++) {
+        if (own->failover_barred >> i & 1)
+            continue;
+        struct aim other = aim_instead(t, a, own->failover[i]);
+        if (other.endpoint && !other.panic)
+            return other;
+    }
+    return (struct aim){.service = a->service, .why = TRAFFIC_ALL_TRIED};
+}
+
 struct aim aim_at(struct traffic *t, const struct aim_ask *a)
 {
     struct traffic_ask ask = ask_open(a);
@@ -60,6 +73,8 @@ struct aim aim_at(struct traffic *t, const struct aim_ask *a)
             return other;
         ask.failover_barred |= UINT32_C(1) << c.failover;
     }
+    if (c.why == TRAFFIC_ALL_TRIED)
+        return aim_farther(t, a, &ask);
     return (struct aim){c.endpoint, a->service, c.why, c.panic};
 }
 
@@ -71,6 +86,7 @@ struct aim aim_next(const struct exchange *x)
                           .service = x->asked,
                           .subset = x->wanted_subset,
                           .tried = &x->tried,
+                          .is_retry = x->retries > 0,
                           .now = exchange_now(x)};
     return aim_at(x->traffic, &ask);
 }

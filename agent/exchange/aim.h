@@ -13,6 +13,8 @@ struct aim_ask {
     const struct policy_service *service;
     const struct policy_subset *subset; /* NULL: any instance */
     const struct traffic_tried *tried;  /* NULL: none */
+    bool
+        is_retry; /* when all of the service have been tried, those that stand in come before one of them again */
     mono_ms now;
 };
 struct aim {

@@ -86,6 +86,106 @@ static void a_retry_stays_with_the_stand_in(void **state)
     (void)has_news(t);
 }
 
+/* cart counts as healthy wherever it is; db has an instance on each of the same hosts, other no instance. */
+static const char retrying[] =
+    "policy: v1\nmesh: m.example\nversion: 3\n"
+    "defaults: {outlierDetection: {consecutive5xx: 0, successRate: {below: 0%}},\n"
+    "  retry: {attempts: 4, backoff: {base: 10ms, max: 10ms}, budget: {percent: 100, minPerSecond: 1000}}}\n"
+    "services:\n"
+    "  db: {protocol: tcp, failover: [{service: nobody}, {service: secret}, {service: dr}]}\n"
+    "  nobody: {protocol: tcp}\n"
+    "  secret: {protocol: tcp}\n"
+    "  dr: {protocol: tcp}\n"
+    "  lost: {protocol: tcp, failover: [{service: dr}]}\n"
+    "intentions:\n"
+    "  - {name: db, from: [web], to: db}\n"
+    "  - {name: nobody, from: [web], to: nobody}\n"
+    "  - {name: dr, from: [web], to: dr}\n"
+    "  - {name: lost, from: [web], to: lost}\n";
+
+static void add_service(struct record *r, const char *name)
+{
+    r->service[r->service_count++] = (struct record_service){
+        .name = bytes_str(name), .port = 81, .protocol = PROTOCOL_TCP, .healthy = true};
+}
+
+/* So many instances of db, and one each of secret and dr. */
+static void connect_to(struct story *t, const char *service, size_t count)
+{
+    struct node_id self = {{200}};
+    struct view_builder *b = view_builder_new("m.example", &self, NULL);
+    struct exchange_ask ask = {.protocol = PROTOCOL_TCP,
+                               .caller = bytes_str("web"),
+                               .service = bytes_str(service),
+                               .vouch = &t->web_only};
+    struct addr at;
+    use_policy(t, retrying);
+    assert_true(addr_of_ip(&at, "10.0.0.1", 7400));
+    for (size_t i = 0; i <= count; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "host-%zu", i);
+        struct record r = {.credential = {.node = bytes_str(name), .id = {{(uint8_t)(i + 1)}}}};
+        if (i < count) {
+            add_service(&r, "db");
+        } else {
+            add_service(&r, "secret");
+            add_service(&r, "dr");
+        }
+        assert_int_equal(view_builder_member(b, &r, &at, true, false), ERR_OK);
+    }
+    static uint64_t serial = 1000;
+    struct view *v = view_builder_finish(b, t->policy, 1, ++serial);
+    exchange_init(&t->x, EXCHANGE_NEAR, v, t->traffic, &t->front.side, &t->news, 0);
+    view_unref(v);
+    exchange_start(&t->x, &ask, NULL, 1000);
+}
+
+/* The try fails; "db 1", whom it was for, is added to the story. */
+static void fail_with(struct story *t, struct buf *tries, enum err why)
+{
+    buf_addf(tries, "%s%s %u", tries->len ? ", " : "", t->x.endpoint->service, t->x.endpoint->node->id.b[0]);
+    assert_int_equal(t->x.facts.failover, strcmp(t->x.endpoint->service, t->x.facts.service) != 0);
+    (void)has_news(t);
+    exchange_back_failed(&t->x, why, t->now_us);
+    (void)has_news(t);
+    if (t->x.state == EXCHANGE_PAUSING) {
+        wait_for_retry(t);
+        (void)has_news(t);
+    }
+}
+
+/* All of the service, then who stands in and may be called, and only then the first again: never the one just tried. */
+static void a_retry_goes_on_to_who_stands_in(void **state)
+{
+    struct story *t = *state;
+    struct buf tries = {0};
+    connect_to(t, "db", 1);
+    while (t->x.state == EXCHANGE_SEEKING)
+        fail_with(t, &tries, ERR_REFUSED);
+    assert_string_equal(buf_str(&tries), "db 1, dr 2, db 1, dr 2, db 1");
+    assert_int_equal(t->x.facts.flag, FLAG_URX);
+    exchange_fini(&t->x);
+    tries.len = 0;
+    connect_to(t, "db", 2);
+    while (t->x.state == EXCHANGE_SEEKING)
+        fail_with(t, &tries, ERR_REFUSED);
+    assert_true(strncmp(buf_str(&tries), "db 1, db 2, dr 3, ", 18) == 0 ||
+                strncmp(buf_str(&tries), "db 2, db 1, dr 3, ", 18) == 0);
+    buf_fini(&tries);
+}
+
+/* A link in its pause is no try: the first one stays with the service that was asked for. */
+static void a_first_try_does_not_go_to_who_stands_in(void **state)
+{
+    struct story *t = *state;
+    struct buf tries = {0};
+    connect_to(t, "db", 2);
+    for (int i = 0; i < 4; i++)
+        fail_with(t, &tries, i < 3 ? ERR_AGAIN : ERR_REFUSED);
+    assert_true(strcmp(buf_str(&tries), "db 1, db 2, db 2, dr 3") == 0 ||
+                strcmp(buf_str(&tries), "db 2, db 1, db 1, dr 3") == 0);
+    buf_fini(&tries);
+}
 /* Its own balancer, by its own key. */
 static void the_key_of_a_request_decides(void **state)
 {
@@ -134,6 +234,8 @@ int main(void)
         T(an_instance_on_this_host_stands_in_too),
         T(who_may_not_call_the_stand_in_does_not_get_it),
         T(a_retry_stays_with_the_stand_in),
+        T(a_retry_goes_on_to_who_stands_in),
+        T(a_first_try_does_not_go_to_who_stands_in),
         T(the_key_of_a_request_decides),
         T(a_connection_is_placed_by_its_caller),
     };
