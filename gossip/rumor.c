@@ -94,6 +94,8 @@ bool rumors_sent(struct rumors *q, struct rumor *r, bool eager, uint8_t limit)
     if (eager && r->eager_left > 0)
         rumors_eager(q, r, (uint8_t)(r->eager_left - 1));
     if (r->sends + 1 >= limit || r->sends + 1 >= RUMOR_SENDS_MAX) {
+        if (r->eager_left > 0 || r->owes_wave)
+            return false; /* in a small mesh the first pushes are as many as the limit: the second wave is still to come */
         rumors_drop(q, r);
         return true;
     }

@@ -47,7 +47,7 @@ void rumors_fini(struct rumors *q);
 struct rumor *rumors_put(struct rumors *q, enum rumor_class class, struct rumor **home);
 void rumors_eager(struct rumors *q, struct rumor *r, uint8_t times); /* owe this many eager pushes */
 void rumors_drop(struct rumors *q, struct rumor *r);                 /* NULL is fine */
-/* It went out once more; dropped (true) when sent `limit` times. `eager`: one owed push is paid. */
+/* It went out once more; dropped (true) when sent `limit` times and no push of its is owed. `eager`: one owed push is paid. */
 bool rumors_sent(struct rumors *q, struct rumor *r, bool eager, uint8_t limit);
 struct rumor *rumors_first(const struct rumors *q, enum rumor_class class); /* least sent first */
 struct rumor *rumors_next(const struct rumors *q, const struct rumor *r);

@@ -65,6 +65,24 @@ static void eager_pushes_are_owed_and_paid(void **state)
     rumors_fini(&q);
 }
 
+/* In a mesh of nine the limit is four, as many as the first pushes: those must not cost it the second wave. */
+static void what_owes_a_push_is_not_dropped_at_the_limit(void **state)
+{
+    struct rumors q;
+    struct rumor *home = NULL;
+    (void)state;
+    rumors_init(&q);
+    rumors_put(&q, RUMORS_RECORD, &home)->owes_wave = true;
+    rumors_eager(&q, home, 2);
+    assert_false(rumors_sent(&q, home, true, 2));
+    assert_false(rumors_sent(&q, home, true, 2));
+    home->owes_wave = false;
+    rumors_eager(&q, home, 1);
+    assert_true(rumors_sent(&q, home, true, 2));
+    assert_null(home);
+    rumors_fini(&q);
+}
+
 static void a_full_class_drops_its_most_sent_and_no_other_class(void **state)
 {
     static struct rumor *home[RUMORS_MAX + 1], *other;
@@ -123,6 +141,7 @@ int main(void)
         cmocka_unit_test(newer_news_replaces_older_in_place),
         cmocka_unit_test(the_least_sent_comes_first_and_the_limit_ends_it),
         cmocka_unit_test(eager_pushes_are_owed_and_paid),
+        cmocka_unit_test(what_owes_a_push_is_not_dropped_at_the_limit),
         cmocka_unit_test(a_full_class_drops_its_most_sent_and_no_other_class),
         cmocka_unit_test(a_record_that_becomes_a_good_bye_changes_its_class),
         cmocka_unit_test(a_member_that_goes_takes_its_rumors_along),
