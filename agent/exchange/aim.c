@@ -66,15 +66,19 @@ struct aim aim_at(struct traffic *t, const struct aim_ask *a)
 {
     struct traffic_ask ask = ask_open(a);
     struct traffic_choice c;
+    bool tried_all = false; /* of one that stands in */
     /* Each round but the last bars one more of the services that may stand in. */
     while ((c = traffic_pick(t, &ask)).why == TRAFFIC_FAILOVER) {
         struct aim other = aim_instead(t, a, ask.failover[c.failover]);
         if (other.endpoint)
             return other;
+        tried_all |= other.why == TRAFFIC_ALL_TRIED;
         ask.failover_barred |= UINT32_C(1) << c.failover;
     }
     if (c.why == TRAFFIC_ALL_TRIED)
         return aim_farther(t, a, &ask);
+    if (!c.endpoint && tried_all)
+        c.why = TRAFFIC_ALL_TRIED;
     return (struct aim){c.endpoint, a->service, c.why, c.panic};
 }
 

@@ -96,7 +96,8 @@ static void choose(struct exchange *x)
 {
     struct aim aim = pick_once_more(x);
     if (!aim.endpoint) {
-        struct exchange_refusal r = decide_no_endpoint(x->service, x->wanted_subset, aim.why);
+        struct exchange_refusal r =
+            decide_no_endpoint(policy_service_name(aim.service), x->wanted_subset, aim.why);
         exchange_refuse(x, &r);
         return;
     }

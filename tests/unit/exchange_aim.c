@@ -174,6 +174,20 @@ static void a_retry_goes_on_to_who_stands_in(void **state)
     buf_fini(&tries);
 }
 
+/* It is tried again while there is no other, and what is told at last is what became of it. */
+static void the_only_one_that_stands_in_gets_its_retries(void **state)
+{
+    struct story *t = *state;
+    struct buf tries = {0};
+    connect_to(t, "lost", 0);
+    while (t->x.state == EXCHANGE_SEEKING)
+        fail_with(t, &tries, ERR_REFUSED);
+    assert_string_equal(buf_str(&tries), "dr 1, dr 1, dr 1, dr 1, dr 1");
+    assert_int_equal(t->x.facts.flag, FLAG_URX);
+    assert_string_equal(t->x.service, "dr");
+    buf_fini(&tries);
+}
+
 /* A link in its pause is no try: the first one stays with the service that was asked for. */
 static void a_first_try_does_not_go_to_who_stands_in(void **state)
 {
@@ -235,6 +249,7 @@ int main(void)
         T(who_may_not_call_the_stand_in_does_not_get_it),
         T(a_retry_stays_with_the_stand_in),
         T(a_retry_goes_on_to_who_stands_in),
+        T(the_only_one_that_stands_in_gets_its_retries),
         T(a_first_try_does_not_go_to_who_stands_in),
         T(the_key_of_a_request_decides),
         T(a_connection_is_placed_by_its_caller),
