@@ -4,6 +4,7 @@
 #include "admin/publishing.h"
 #include "admin/why.h"
 #include "policy/words.h"
+#include "traffic/pick.h"
 
 json_t *json_of_id(const struct node_id *id)
 {
@@ -139,6 +140,104 @@ static void warn_of_reach(json_t *list, const struct control *c)
     buf_fini(&names);
 }
 
+/* -- what traffic has shown, as warnings -- */
+
+enum { TOLD_MAX = 3 }; /* by name; of the others the number */
+
+struct told {
+    struct buf names;
+    size_t count;
+};
+
+static void tell_one(struct told *t, const char *name, const char *joint, const char *of)
+{
+    if (t->count++ < TOLD_MAX)
+        buf_addf(&t->names, "%s%s%s%s", t->names.len ? ", " : "", name, joint, of);
+}
+
+static void tell_all(json_t *list, struct told *t, const char *words)
+{
+    if (t->count > TOLD_MAX)
+        buf_addf(&t->names, " and %zu more", t->count - TOLD_MAX);
+    if (t->count > 0)
+        json_array_append_new(list, json_sprintf("%s: %s", words, buf_str(&t->names)));
+    buf_fini(&t->names);
+}
+
+static void warn_of_ejected(json_t *list, const struct view *v, const struct traffic_shared *s, mono_ms now)
+{
+    struct told t = {0};
+    for (size_t i = 0; i < v->service_count; i++) {
+        const struct view_service *of = &v->service[i];
+        for (size_t j = 0; outlier_count(s->outliers, of, now) > 0 && j < of->count; j++)
+            if (outlier_standing(s->outliers, of->endpoint[j], now) != OUTLIER_IN)
+                tell_one(&t, of->name, " on ",
+                         of->endpoint[j]->node ? of->endpoint[j]->node->name : "this host");
+    }
+    tell_all(list, &t, "ejected for bad answers (starling why tells until when)");
+}
+
+/* Does a route before this one, or this one before its target `upto`, name the subset? */
+static bool is_named_before(const struct policy_service *s, const struct policy_route *route, size_t upto,
+                            const char *subset)
+{
+    const struct policy_route *r;
+    size_t cursor = 0;
+    while ((r = policy_route_next(s, &cursor))) {
+        size_t count = r == route ? upto : r->target_count;
+        for (size_t i = 0; i < count; i++)
+            if (r->target[i].subset && strcmp(r->target[i].subset->name, subset) == 0)
+                return true;
+        if (r == route)
+            break;
+    }
+    return false;
+}
+
+/* A subset is known by the routes to it. */
+static void tell_panics_of(struct told *t, const struct policy_service *s, struct traffic_shared *shared)
+{
+    const char *name = policy_service_name(s);
+    const struct policy_route *r;
+    size_t cursor = 0;
+    if (traffic_panics(shared, name, ""))
+        tell_one(t, name, "", "");
+    while ((r = policy_route_next(s, &cursor)))
+        for (size_t i = 0; i < r->target_count; i++) {
+            const char *subset = r->target[i].subset ? r->target[i].subset->name : NULL;
+            if (subset && traffic_panics(shared, name, subset) && !is_named_before(s, r, i, subset))
+                tell_one(t, name, ", subset ", subset);
+        }
+}
+
+static void warn_of_panics(json_t *list, const struct view *v, struct traffic_shared *shared)
+{
+    struct told t = {0};
+    const struct policy_service *s;
+    size_t cursor = 0;
+    while (v->policy && (s = policy_service_next(v->policy, &cursor)))
+        tell_panics_of(&t, s, shared);
+    tell_all(list, &t, "panic, too few instances are healthy and all are used");
+}
+
+static void warn_of_traffic(json_t *list, const struct control *c)
+{
+    struct traffic_shared *s = control_traffic(c);
+    if (!s || !control_view(c))
+        return;
+    warn_of_panics(list, control_view(c), s);
+    warn_of_ejected(list, control_view(c), s, control_mono(c));
+}
+
+static void warn_of_own_health(json_t *list, const struct control *c)
+{
+    const struct config *config = control_config(c);
+    for (size_t i = 0; i < config->service_count; i++)
+        if (*control_service_why(c, i))
+            json_array_append_new(list, json_sprintf("service %s on this host is unhealthy: %s",
+                                                     config->service[i].name, control_service_why(c, i)));
+}
+
 /* Disturbances on purpose: who wonders about errors must come upon them. */
 static void warn_of_faults(json_t *list, const struct view *v, wall_s now)
 {
@@ -214,6 +313,8 @@ static json_t *warnings_of(const struct control *c)
     warn_of_parts(list, c);
     overlays_warn(list, c);
     warn_of_faults(list, control_view(c), now);
+    warn_of_traffic(list, c);
+    warn_of_own_health(list, c);
     warn_of_silence(list, c);
     warn_of_reach(list, c);
     if (gossip_is_yielding(control_gossip(c)))

@@ -96,6 +96,7 @@ bool control_is_lost_to_traffic(const struct control *c, const struct member *m)
 enum err control_store_health(const struct control *c);
 /* Is this service of ours healthy? `index` as in the configuration. */
 bool control_service_is_healthy(const struct control *c, size_t index);
+const char *control_service_why(const struct control *c, size_t index); /* it is not: health_why() */
 /* Renders every loop's metrics. */
 must_check enum err control_metrics(struct control *c, struct buf *out);
 

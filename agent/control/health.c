@@ -1,5 +1,7 @@
 #include "control/health.h"
 
+#include <stdio.h>
+
 #include "http/h1.h"
 #include "observe/log.h"
 
@@ -16,6 +18,7 @@ struct check {
     struct h1_reader *reader;
     size_t read_bytes;
     enum { RUNNING, PASSED, FAILED } outcome; /* set by the socket's callbacks, acted on in the step */
+    char why[64];                             /* it failed last; "": it did not */
 };
 
 struct health {
@@ -102,7 +105,28 @@ void health_set(struct health *h, const struct config *config, bool *healthy, mo
             free_check(old[i]);
 }
 
+const char *health_why(const struct health *h, size_t index)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (h->check[i]->index == index && !h->check[i]->healthy)
+            return h->check[i]->why;
+    return "";
+}
+
 /* -- one check --------------------------------------------------------------------------------- */
+
+static void fail(struct check *k, const char *why)
+{
+    k->outcome = FAILED;
+    snprintf(k->why, sizeof k->why, "%s", why);
+}
+
+static void judge(struct check *k, unsigned status)
+{
+    k->outcome = status >= 200 && status < 400 ? PASSED : FAILED;
+    if (k->outcome == FAILED)
+        snprintf(k->why, sizeof k->why, "answered %u", status);
+}
 
 static void on_data(void *arg, struct bytes in)
 {
@@ -115,10 +139,10 @@ static void on_data(void *arg, struct bytes in)
         if (ev.type == H1_HEAD) {
             struct http_head head = {0};
             h1_reader_head_take(k->reader, &head);
-            k->outcome = head.status >= 200 && head.status < 400 ? PASSED : FAILED;
+            judge(k, head.status);
             http_head_fini(&head);
         } else if (ev.type == H1_ERROR || k->read_bytes > ANSWER_MAX) {
-            k->outcome = FAILED;
+            fail(k, "answered what is not HTTP");
         } else if (ev.type == H1_NONE) {
             break;
         }
@@ -129,13 +153,16 @@ static void on_eof(void *arg)
 {
     struct check *k = arg;
     if (k->outcome == RUNNING)
-        k->outcome = FAILED;
+        fail(k, "closed without an answer");
 }
 
 static void on_closed(void *arg, enum err why)
 {
-    (void)why;
-    on_eof(arg);
+    struct check *k = arg;
+    if (why == ERR_CLOSED)
+        on_eof(arg);
+    else if (k->outcome == RUNNING)
+        fail(k, err_text(why));
 }
 
 static void send_get(struct check *k)
@@ -152,7 +179,7 @@ static void send_get(struct check *k)
     if (k->reader)
         h1_reader_expect(k->reader, &get);
     if (!k->reader || h1_write_head(&wire, &get, &opts) != ERR_OK)
-        k->outcome = FAILED;
+        fail(k, "no memory");
     else
         net_conn_write_take(k->conn, &wire);
     buf_fini(&wire);
@@ -190,8 +217,11 @@ static void settle(struct check *k, bool passed)
     k->healthy = passed || (was && k->failures < HEALTH_FALL);
     if (k->healthy == was)
         return;
-    log_info("health", "service %s on this host is %s", k->service.name,
-             k->healthy ? "healthy" : "unhealthy");
+    if (k->healthy)
+        log_info("health", "service %s on this host is healthy", k->service.name);
+    else
+        log_warn("health", "service %s on this host is unhealthy: %s%s: %s", k->service.name,
+                 k->service.health.kind == HEALTH_TCP ? "TCP" : "GET ", k->service.health.path, k->why);
     k->owner->changed(k->owner->arg, k->index, k->healthy);
 }
 
@@ -202,7 +232,7 @@ void health_step(struct health *h, mono_ms now)
         if (k->service.health.kind == HEALTH_NONE)
             continue;
         if (k->conn && k->outcome == RUNNING && now >= k->give_up)
-            k->outcome = FAILED;
+            fail(k, err_text(ERR_TIMEOUT));
         if (k->conn && k->outcome != RUNNING) {
             end_check(k);
             settle(k, k->outcome == PASSED);

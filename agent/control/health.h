@@ -21,6 +21,9 @@ void health_free(struct health *h);
 void health_set(struct health *h, const struct config *config, bool *healthy, mono_ms now);
 /* In the turn: starts checks that are due, ends those that took too long. */
 void health_step(struct health *h, mono_ms now);
+/* How the last check of a service that is unhealthy failed: "refused", "answered 503", "timed out"; "": it is healthy, or was not
+ * checked yet. Borrowed until the next step. `index` as in the configuration. */
+const char *health_why(const struct health *h, size_t index);
 mono_ms health_deadline(const struct health *h);
 
 #endif

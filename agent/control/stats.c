@@ -110,6 +110,11 @@ bool control_service_is_healthy(const struct control *c, size_t index)
     return c->own.healthy[index];
 }
 
+const char *control_service_why(const struct control *c, size_t index)
+{
+    return health_why(c->health, index);
+}
+
 bool control_is_lost_to_traffic(const struct control *c, const struct member *m)
 {
     return m->state == GOSSIP_ALIVE && reach_is_lost(&m->reach, c->now);

@@ -84,6 +84,7 @@ size_t group_stand_ins(struct groups *all, const struct traffic_ask *ask, struct
 /* The table of a level, made when it is first wanted. NULL: no memory. */
 const struct keytable *group_table(struct groups *all, struct group *g, size_t level, enum keytable_kind kind,
                                    const struct node_id *self);
+uint64_t group_hash(const char *service, const char *subset); /* the same for all workers */
 /* Groups that panic are counted by a new view, though nobody may ask for them again. */
 void groups_judge(struct groups *all, const struct view *view, mono_ms now);
 /* The next group whose panic began or ended since it was told; NULL: none. */

@@ -399,6 +399,12 @@ bool traffic_news_poll(struct traffic *t, struct traffic_news *out)
     return true;
 }
 
+bool traffic_panics(struct traffic_shared *s, const char *service, const char *subset)
+{
+    return atomic_load_explicit(&s->panics[group_hash(service, subset) % TRAFFIC_PANICS],
+                                memory_order_relaxed) > 0;
+}
+
 void traffic_judge(struct traffic *t, const struct view *view, mono_ms now)
 {
     groups_judge(&t->groups, view, now);

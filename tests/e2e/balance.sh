@@ -145,6 +145,7 @@ policy 5 'loadBalancer: {policy: random}'
 [ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: cart' http://127.0.0.1:7085/)" = 503 ] || fail "an answer of nobody"
 panic_is() { curl -sf http://127.0.0.1:7001/metrics | grep -qF "starling_panic{service=\"cart\",subset=\"\"} $1"; }
 eventually 5 panic_is 1
+ask a status | grep -q '^warning .*panic, too few instances are healthy and all are used: cart$' || fail "status does not tell of the panic"
 app 9001 b 0
 app 9002 c 0
 eventually 10 healthy 2

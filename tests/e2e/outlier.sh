@@ -61,6 +61,7 @@ import json,sys
 o=json.load(sys.stdin)
 out=[e for e in o["targets"][0]["excluded"] if e["node"]=="d"]
 assert out and out[0]["ejected"]["times"]==1 and out[0]["standing"]=="ejected" and len(o["endpoints"])==2, o' || fail "why does not tell"
+ask a status | grep -q '^warning .*ejected for bad answers .*: cart on d$' || fail "status does not tell of it"
 ask a why web cart | grep -q 'ejected: ' || fail "why in words"
 
 # Its probe fails: one request, and it is out for twice as long.

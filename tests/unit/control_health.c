@@ -145,7 +145,9 @@ static void a_port_that_opens_is_healthy_and_two_failures_end_that(void **state)
     assert_false(healthy[0]); /* until its first success */
     turn_until(&turning, first_is_healthy);
     net_listener_free(app.listener);
+    assert_string_equal(health_why(health, 0), "");
     turn_until(&turning, first_is_unhealthy);
+    assert_string_equal(health_why(health, 0), "refused");
     app_listen();
     turn_until(&turning, first_is_healthy);
     assert_int_equal(changes, 3);
@@ -160,6 +162,7 @@ static void an_answer_of_200_is_healthy_and_500_is_not(void **state)
     turn_until(&turning, first_is_healthy);
     app.answer = "HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n";
     turn_until(&turning, first_is_unhealthy);
+    assert_string_equal(health_why(health, 0), "answered 500");
 }
 
 static void what_is_not_http_or_never_comes_is_unhealthy(void **state)
@@ -170,12 +173,14 @@ static void what_is_not_http_or_never_comes_is_unhealthy(void **state)
     set();
     turn_until(&turning, asked_thrice);
     assert_false(healthy[0]);
+    assert_string_equal(health_why(health, 0), "answered what is not HTTP");
     app.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     turn_until(&turning, first_is_healthy);
     app.answer = NULL; /* it hangs; the time-out is the failure */
     config.service[0].health.timeout_ms = 20;
     set();
     turn_until(&turning, first_is_unhealthy);
+    assert_string_equal(health_why(health, 0), "timed out");
 }
 
 static void after_a_reload_what_is_unchanged_keeps_its_state(void **state)
