@@ -13,9 +13,21 @@ struct fault_throw fault_throw(const struct policy_fault *f, uint64_t dice)
 
 struct exchange_refusal fault_refusal(const struct policy_fault *f, uint64_t policy_version)
 {
-    return refusal_of((uint16_t)f->abort_status, FLAG_FI, NULL,
-                      "fault %s of policy %llu answers in the place of %s", f->name,
-                      (unsigned long long)policy_version, policy_service_name(f->to));
+    struct exchange_refusal r = refusal_of((uint16_t)f->abort_status, FLAG_FI, f->name,
+                                           "fault %s of policy %llu answers in the place of %s", f->name,
+                                           (unsigned long long)policy_version, policy_service_name(f->to));
+    r.policy_version = policy_version;
+    return r;
+}
+
+struct exchange_refusal fault_late(const struct exchange *x)
+{
+    struct exchange_refusal r =
+        refusal_of(504, FLAG_UT, x->facts.fault,
+                   "fault %s of policy %llu held this up for longer than timeouts.request: %s was not asked",
+                   x->facts.fault, (unsigned long long)x->view->policy_version, x->service);
+    r.policy_version = x->view->policy_version;
+    return r;
 }
 
 static void abort_by(struct exchange *x, const struct policy_fault *f)

@@ -15,6 +15,9 @@ struct fault_throw fault_throw(const struct policy_fault *f, uint64_t dice);
 /* What an aborted request is answered. */
 struct exchange_refusal fault_refusal(const struct policy_fault *f, uint64_t policy_version);
 
+/* ... and one whose time (timeouts.request) was over before its delay. */
+struct exchange_refusal fault_late(const struct exchange *x);
+
 /* An allowed request that fits the fault goes on as it was thrown for: it is PAUSING, was answered, or begins its first try. */
 void fault_begin(struct exchange *x, const struct policy_fault *f, uint64_t dice);
 /* Its delay is over. */

@@ -14,7 +14,7 @@ enum {
 struct exchange_refusal {
     uint16_t status;
     enum exchange_flag flag;
-    const char *rule;        /* the intention or the limit that decided; NULL: none did */
+    const char *rule;        /* the intention, the limit or the fault that decided; NULL: none did */
     uint64_t policy_version; /* told with the rule */
     uint32_t retry_after_s;  /* with RL; 0: not said */
     char reason[REFUSAL_TEXT_MAX];

@@ -76,6 +76,16 @@ static void note_refusal(struct exchange *x, const struct exchange_refusal *r, e
     tries_note(x, kind, r->status);
 }
 
+/* A failure is that of one host; what the policy decided would be the same on any. */
+static void add_host(const struct exchange *x, struct exchange_refusal *r)
+{
+    if (r->rule || !x->endpoint || !x->endpoint->node)
+        return;
+    refusal_add(r, " (on ");
+    refusal_add(r, x->endpoint->node->name);
+    refusal_add(r, ")");
+}
+
 /* The far agent's refusal, in our words to our client, unless it is tried again. */
 static void refused_afar(struct exchange *x, const struct mesh_verdict *v)
 {
@@ -88,6 +98,7 @@ static void refused_afar(struct exchange *x, const struct mesh_verdict *v)
     if (tries_again(x, cause, r.status))
         return;
     r.flag = tries_flag(x, r.flag);
+    add_host(x, &r);
     refusal_add(&r, retry_outcome_words(x->facts.wish));
     x->facts.refused_afar = true;
     exchange_refuse(x, &r);

@@ -1,5 +1,6 @@
 #include "exchange/times.h"
 
+#include "exchange/fault.h"
 #include "exchange/inner.h"
 #include "exchange/tries.h"
 
@@ -68,9 +69,17 @@ static void look_for_silence(struct exchange *x, mono_ms now)
         x->look_at = mono_min(now + x->look_ms, x->stirred_at + x->idle_ms);
 }
 
+/* Who was held up from its beginning on has asked nobody who could be late. */
+static struct exchange_refusal late(const struct exchange *x)
+{
+    if (x->facts.delayed && !x->last)
+        return fault_late(x);
+    return refusal_of(504, FLAG_UT, NULL, "%s did not answer in time", x->service);
+}
+
 static void refuse_late(struct exchange *x)
 {
-    struct exchange_refusal r = refusal_of(504, FLAG_UT, NULL, "%s did not answer in time", x->service);
+    struct exchange_refusal r = late(x);
     tries_note(x, x->state == EXCHANGE_SEEKING ? TRY_UNREACHED : TRY_TIMEOUT, 504);
     exchange_refuse(x, &r);
 }

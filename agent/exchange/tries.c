@@ -252,18 +252,31 @@ static void name_of_target(const struct exchange *x, char *out, size_t cap)
         snprintf(out, cap, "the application %s", x->service);
 }
 
+/* Whoever of its service was asked: it is the application that is waited for. */
+static void name_of_instance(const struct exchange *x, char *out, size_t cap)
+{
+    bool is_away = x->endpoint && x->endpoint->node;
+    snprintf(out, cap, "%s on %s", x->service, is_away ? x->endpoint->node->name : "this host");
+}
+
 enum exchange_flag tries_flag(const struct exchange *x, enum exchange_flag f)
 {
     return x->facts.wish == RETRY_ATTEMPTS && x->retries > 0 ? FLAG_URX : f;
+}
+
+static void give_up_on(struct exchange *x, const char *who, enum exchange_flag flag, uint16_t status,
+                       const char *what)
+{
+    struct exchange_refusal r = refusal_of(status, tries_flag(x, flag), NULL, "%s %s%s", who, what,
+                                           retry_outcome_words(x->facts.wish));
+    exchange_refuse(x, &r);
 }
 
 static void give_up(struct exchange *x, enum exchange_flag flag, uint16_t status, const char *what)
 {
     char target[160];
     name_of_target(x, target, sizeof target);
-    struct exchange_refusal r = refusal_of(status, tries_flag(x, flag), NULL, "%s %s%s", target, what,
-                                           retry_outcome_words(x->facts.wish));
-    exchange_refuse(x, &r);
+    give_up_on(x, target, flag, status, what);
 }
 
 /* The endpoint was not even asked: another one that was not tried, or, if there is none, this one all the same, once; a pause after
@@ -339,7 +352,12 @@ void tries_back_lost(struct exchange *x, enum exchange_loss loss)
 
 void tries_timed_out(struct exchange *x)
 {
+    char who[160], what[80];
     tries_note(x, TRY_TIMEOUT, 504);
-    if (!tries_again(x, RETRY_TIMEOUT, 504))
-        give_up(x, FLAG_UT, 504, "did not answer in the time for one try");
+    if (tries_again(x, RETRY_TIMEOUT, 504))
+        return;
+    name_of_instance(x, who, sizeof who);
+    snprintf(what, sizeof what, "did not answer within %llu ms (timeouts.perTry)",
+             (unsigned long long)x->per_try_ms);
+    give_up_on(x, who, FLAG_UT, 504, what);
 }

@@ -37,13 +37,13 @@ ask a status | grep -q "fault game-day of the policy disturbs calls of cart unti
 call() { curl -s -D "$T/head" -o "$T/body" -w '%{http_code}' -H 'Host: cart' -H "x-chaos: $2" "http://127.0.0.1:$1/x"; }
 for port in 7085 7185; do # another host's instance, and one of the caller's own
     [ "$(call $port no)" = 200 ] || fail "who is not meant is disturbed at $port"
-    [ "$(call $port abort)" = 418 ] && grep -qi '^x-starling-flag: FI' "$T/head" && grep -q 'fault game-day of policy 1' "$T/body" || { cat "$T/head" "$T/body"; fail "abort at $port"; }
+    [ "$(call $port abort)" = 418 ] && grep -qi '^x-starling-flag: FI' "$T/head" && grep -qi '^x-starling-rule: game-day' "$T/head" && grep -q 'fault game-day of policy 1' "$T/body" || { cat "$T/head" "$T/body"; fail "abort at $port"; }
     begin=$(date +%s%N)
     [ "$(call $port delay)" = 200 ] && grep -q '^cart GET /x' "$T/body" || fail "delay at $port"
     took=$((($(date +%s%N) - begin) / 1000000))
     [ "$took" -ge 300 ] || fail "the delay took $took ms"
     # It is part of the request's time.
-    [ "$(call $port stuck)" = 504 ] && grep -qi '^x-starling-flag: UT' "$T/head" || { cat "$T/head"; fail "stuck at $port"; }
+    [ "$(call $port stuck)" = 504 ] && grep -qi '^x-starling-flag: UT' "$T/head" && grep -qi '^x-starling-rule: stuck' "$T/head" || { cat "$T/head"; fail "stuck at $port"; }
 done
 # Who may not call is told so, and not disturbed.
 [ "$(call 7086 abort)" = 403 ] || fail "an intention goes before a fault"

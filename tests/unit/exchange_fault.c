@@ -56,10 +56,12 @@ static void an_aborted_request_goes_nowhere_and_names_the_fault(void **state)
     use_policy(t, HEAD "  - {name: game-day, to: cart, abort: {status: 418}, " UNTIL "}\n");
     for (size_t agents = 0; agents < 2; agents++) { /* an instance of this host, and another's */
         begin_at(t, EXCHANGE_NEAR, agents, "/", DAY);
-        expect_log(t, "front head 418 FI [418 0 - fault game-day of policy 3 answers in the place of cart]\n"
-                      "front data fault game-day of policy 3 answers in the place of cart\n"
-                      "front end\nfront finish cut\n");
+        expect_log(
+            t, "front head 418 FI [418 3 game-day fault game-day of policy 3 answers in the place of cart]\n"
+               "front data fault game-day of policy 3 answers in the place of cart\n"
+               "front end\nfront finish cut\n");
         assert_string_equal(t->x.facts.fault, "game-day");
+        assert_string_equal(t->x.facts.rule, "game-day");
         assert_true(t->x.facts.aborted && !t->x.facts.delayed);
         assert_int_equal(t->x.facts.flag, FLAG_FI);
         assert_int_equal(t->x.facts.status, 418);
@@ -119,6 +121,11 @@ static void a_delay_is_part_of_the_requests_time(void **state)
     exchange_tick(&t->x, 11000);
     assert_int_equal(t->x.facts.flag, FLAG_UT);
     assert_int_equal(t->x.facts.status, 504);
+    expect_log(
+        t, "front head 504 UT [504 3 slow fault slow of policy 3 held this up for longer than "
+           "timeouts.request: cart was not asked]\n"
+           "front data fault slow of policy 3 held this up for longer than timeouts.request: cart was not "
+           "asked\nfront end\nfront finish cut\n");
     assert_true(t->x.facts.delayed);
     again(t);
     begin_at(t, EXCHANGE_NEAR, 1, "/", DAY);

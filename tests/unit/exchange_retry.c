@@ -517,6 +517,48 @@ static void a_refusal_says_why_it_was_not_tried_again(void **state)
                "could not be reached: refused; not retried: the service's retry budget is used up"));
 }
 
+/* Who was late is the application, not the agent in front of it. */
+static void a_try_that_was_too_slow_names_the_instance_and_its_time(void **state)
+{
+    struct story *t = *state;
+    for (size_t agents = 0; agents < 2; agents++) {
+        begin_request(t, agents, "GET", "/once");
+        exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
+        ready(t);
+        exchange_tick(&t->x, t->x.try_by);
+        assert_int_equal(t->x.facts.flag, FLAG_UT);
+        const char *want = agents
+                               ? "504 0 - cart on host-a did not answer within 2000 ms (timeouts.perTry)"
+                               : "504 0 - cart on this host did not answer within 2000 ms (timeouts.perTry)";
+        assert_non_null(strstr(buf_str(&t->log), want));
+        (void)has_news(t);
+        exchange_fini(&t->x);
+        forget_log(t);
+    }
+}
+
+/* What failed is one host's, and the far agent's words do not say whose; what a rule decided is no host's. */
+static void a_far_failure_names_its_host(void **state)
+{
+    struct story *t = *state;
+    static const struct {
+        const char *flag, *line, *told;
+    } table[] = {
+        {"UF", "503 0 - the application cart could not be reached: refused",
+         "UF [503 0 - the application cart could not be reached: refused (on host-a)]\n"},
+        {"UAEX", "403 3 no denied by no", "UAEX [403 3 no denied by no]\n"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        begin_request(t, 1, "GET", "/once");
+        ready(t);
+        refuse_afar(t, table[i].flag, table[i].line);
+        assert_non_null(strstr(buf_str(&t->log), table[i].told));
+        (void)has_news(t);
+        exchange_fini(&t->x);
+        forget_log(t);
+    }
+}
+
 static void the_budget_is_the_services_over_all_its_requests(void **state)
 {
     struct story *t = *state;
@@ -664,6 +706,8 @@ int main(void)
         T(a_post_that_lasts_too_long_is_504_ut_at_once),
         T(the_time_for_a_try_begins_when_all_of_the_request_is_said),
         T(a_refusal_says_why_it_was_not_tried_again),
+        T(a_try_that_was_too_slow_names_the_instance_and_its_time),
+        T(a_far_failure_names_its_host),
         T(the_budget_is_the_services_over_all_its_requests),
         T(pauses_grow_with_full_jitter_and_differ),
         T(tcp_goes_to_another_agent_until_an_application_has_taken_it),

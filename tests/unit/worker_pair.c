@@ -133,7 +133,7 @@ static void test_application_that_is_down_is_503_urx(void **state)
     struct mesh *m = *state;
     expect_answer(&m->entry_web, "GET / HTTP/1.1\r\nHost: downed\r\nConnection: close\r\n\r\n",
                   PARTS("503 Service Unavailable", "x-starling-flag: URX",
-                        "the application downed could not be reached: refused"));
+                        "the application downed could not be reached: refused (on far)"));
 }
 
 static void test_silent_application_is_504_in_time(void **state)
