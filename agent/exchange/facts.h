@@ -33,6 +33,7 @@ enum exchange_flag {
         FLAG_COUNT
 };
 const char *exchange_flag_text(enum exchange_flag f);
+const char *exchange_flag_words(enum exchange_flag f);
 /* What another agent said; FLAG_NONE for a text we do not know. */
 enum exchange_flag exchange_flag_of(struct bytes text);
 

@@ -6,9 +6,9 @@
 #include "exchange/refusal.h"
 
 static const struct {
-    const char *text;
+    const char *text, *words;
 } flags[] = {
-#define X(name, text, words) [FLAG_##name] = {text},
+#define X(name, text, words) [FLAG_##name] = {text, words},
     EXCHANGE_FLAG_LIST(X)
 #undef X
 };
@@ -16,6 +16,11 @@ static const struct {
 const char *exchange_flag_text(enum exchange_flag f)
 {
     return f < FLAG_COUNT ? flags[f].text : "?";
+}
+
+const char *exchange_flag_words(enum exchange_flag f)
+{
+    return f < FLAG_COUNT ? flags[f].words : "?";
 }
 
 enum exchange_flag exchange_flag_of(struct bytes text)

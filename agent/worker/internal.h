@@ -96,11 +96,10 @@ struct worker {
     size_t meter_count;
     struct meter *meter_overflow;
     struct tally tally; /* by version of the policy; also read by control */
-    struct
-        audit_pace { /* each kind has its own: who is under audit cannot hide what an overlay let through */
-        uint64_t second; /* in which `lines` were logged: AUDIT_LINES_PER_S */
+    struct log_pace { /* each kind has its own: who is under audit cannot hide what an overlay let through */
+        uint64_t second; /* in which `lines` were logged: LINES_PER_S */
         unsigned lines;
-    } audit_pace, overlay_pace;
+    } audit_pace, overlay_pace, refused_pace;
     struct metrics *metrics;
     metric_value *shed_fronts, *shed_links, *links_up, *links_lost, *bad_requests, *active, *link_failures;
     struct entry *entry;

@@ -5,8 +5,8 @@
 #include "worker/internal.h"
 
 enum {
-    CLASSES = 6,            /* 0: no status (TCP), 1xx..5xx */
-    AUDIT_LINES_PER_S = 20, /* per worker, of each kind; what is beyond is counted only */
+    CLASSES = 6,      /* 0: no status (TCP), 1xx..5xx */
+    LINES_PER_S = 20, /* per worker, of each kind; what is beyond is counted only */
 };
 
 struct meter {
@@ -142,11 +142,11 @@ static void log_access(const struct facts *f)
               f->failover ? " failover" : "", f->panic ? " panic" : "");
 }
 
-static bool may_log_audit(struct audit_pace *p, const struct facts *f)
+static bool may_log(struct log_pace *p, const struct facts *f)
 {
     if (p->second != f->ended_us / 1000000)
-        *p = (struct audit_pace){.second = f->ended_us / 1000000};
-    return p->lines++ < AUDIT_LINES_PER_S;
+        *p = (struct log_pace){.second = f->ended_us / 1000000};
+    return p->lines++ < LINES_PER_S;
 }
 
 /* A verdict that only audit made: what an operator looks at before deny takes the place of audit. */
@@ -162,7 +162,7 @@ static void record_audit(struct worker *w, const struct facts *f)
                        "Requests and TCP connections that a rule under audit would have decided otherwise.",
                        labels, 4),
         1);
-    if (may_log_audit(&w->audit_pace, f))
+    if (may_log(&w->audit_pace, f))
         log_info("audit", "%s %s -> %s was %s; without audit, rule %s of policy %llu would have %s it",
                  role_of(f), f->caller[0] ? f->caller : "(unknown)", f->service,
                  f->audit_allowed ? "allowed" : "denied", f->audit_rule,
@@ -180,10 +180,32 @@ static void record_overlay(struct worker *w, const struct facts *f)
     metric_add(metric_counter(w->metrics, "starling_overlay_requests_total",
                               "Requests and TCP connections that a break-glass overlay decided.", labels, 4),
                1);
-    if (may_log_audit(&w->overlay_pace, f))
+    if (may_log(&w->overlay_pace, f))
         log_info("audit", "%s %s -> %s by overlay: %s, rule %s, status %u, flag %s", role_of(f),
                  f->caller[0] ? f->caller : "(unknown)", f->service, decision, f->rule, f->status,
                  exchange_flag_text(f->flag));
+}
+
+/* An http client is told why; a tcp client sees its connection closed, and only the log can say it. */
+static bool is_tcp_refused(const struct facts *f)
+{
+    static const bool refuses[FLAG_COUNT] = {
+        [FLAG_UAEX] = true, [FLAG_RL] = true, [FLAG_UO] = true,  [FLAG_NR] = true,
+        [FLAG_UH] = true,   [FLAG_UF] = true, [FLAG_URX] = true, [FLAG_FI] = true};
+    return f->protocol == PROTOCOL_TCP && refuses[f->flag];
+}
+
+static void log_refused(struct worker *w, const struct facts *f)
+{
+    /* With the others it is the rule that had let it pass. */
+    bool by_rule =
+        f->flag == FLAG_UAEX || f->flag == FLAG_RL || f->flag == FLAG_FI || f->over != OVER_NOTHING;
+    if (may_log(&w->refused_pace, f))
+        log_info("access", "%s %s -> %s: a tcp connection was closed, %s (flag %s)%s%s, policy %llu%s",
+                 role_of(f), f->caller[0] ? f->caller : "(unknown)", f->service[0] ? f->service : "(unknown)",
+                 exchange_flag_words(f->flag), exchange_flag_text(f->flag), by_rule ? " by " : "",
+                 by_rule ? f->rule : "", (unsigned long long)f->policy.version,
+                 f->refused_afar ? ", says the instance's agent" : "");
 }
 
 static void count_for(struct worker *w, const char *name, const char *help, const struct facts *f,
@@ -296,6 +318,8 @@ void observe_facts(struct worker *w, const struct facts *f)
         record_audit(w, f);
     if (f->by_overlay)
         record_overlay(w, f);
+    if (is_tcp_refused(f))
+        log_refused(w, f);
     if (log_level_get() >= LOG_DEBUG)
         log_access(f);
 }

@@ -48,6 +48,9 @@ done
 # Who may not call is told so, and not disturbed.
 [ "$(call 7086 abort)" = 403 ] || fail "an intention goes before a fault"
 [ "$(redis-cli -p 7090 ping 2>/dev/null)" != PONG ] || fail "tcp is not closed"
+# Its client cannot be told why, so the log says it.
+told() { grep -q 'near (unknown) -> db: a tcp connection was closed, answered by a fault of the policy (flag FI) by no-db, policy 1' "$T/a/log"; }
+eventually 5 told
 # Half of them: of 200 six standard deviations are 43.
 curl -s -o /dev/null -w '%{http_code}\n' -H 'Host: cart' -H 'x-chaos: half' "http://127.0.0.1:7085/[1-200]" >"$T/half"
 n=$(grep -c 503 "$T/half")
