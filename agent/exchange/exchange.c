@@ -163,7 +163,8 @@ void exchange_refuse(struct exchange *x, const struct exchange_refusal *r)
     struct mesh_verdict v = {
         .refused = 1, .flag = bytes_str(exchange_flag_text(r->flag)), .reason = bytes_str(line)};
     exchange_flag_once(x, r->flag);
-    if (r->rule)
+    /* A fault is named beside the intention that had let the request through: that one goes on answering for it. */
+    if (r->rule && strcmp(r->rule, x->facts.fault) != 0)
         exchange_copy_name(x->facts.rule, sizeof x->facts.rule, bytes_str(r->rule));
     if (x->front && x->state != EXCHANGE_ANSWERING) {
         x->facts.status = exchange_is_http(x) ? r->status : 0;

@@ -198,14 +198,16 @@ static bool is_tcp_refused(const struct facts *f)
 static void log_refused(struct worker *w, const struct facts *f)
 {
     /* With the others it is the rule that had let it pass. */
-    bool by_rule =
-        f->flag == FLAG_UAEX || f->flag == FLAG_RL || f->flag == FLAG_FI || f->over != OVER_NOTHING;
+    bool is_fault = f->flag == FLAG_FI,
+         by_rule = f->flag == FLAG_UAEX || f->flag == FLAG_RL || is_fault || f->over != OVER_NOTHING;
     if (may_log(&w->refused_pace, f))
         log_info("access", "%s %s -> %s: a tcp connection was closed, %s (flag %s)%s%s, policy %llu%s",
                  role_of(f), f->caller[0] ? f->caller : "(unknown)", f->service[0] ? f->service : "(unknown)",
                  exchange_flag_words(f->flag), exchange_flag_text(f->flag), by_rule ? " by " : "",
-                 by_rule ? f->rule : "", (unsigned long long)f->policy.version,
-                 f->refused_afar ? ", says the instance's agent" : "");
+                 is_fault  ? f->fault
+                 : by_rule ? f->rule
+                           : "",
+                 (unsigned long long)f->policy.version, f->refused_afar ? ", says the instance's agent" : "");
 }
 
 static void count_for(struct worker *w, const char *name, const char *help, const struct facts *f,
