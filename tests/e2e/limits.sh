@@ -81,6 +81,8 @@ for i in 1 2; do
     curl -s -o /dev/null -w '%{http_code}\n' -H 'Host: slow' http://127.0.0.1:7085/slow >"$T/slow-$i" &
     eval "slow_$i=$!"
 done
+both_inside() { [ "$(metric 7001 starling_requests_active)" = 2 ]; } # a third must not take the place of one of them
+eventually 5 both_inside
 refused_by_breaker() { curl -s -i -m 2 -H 'Host: slow' http://127.0.0.1:7085/x >"$T/refused" && grep -q '^HTTP/1.1 503' "$T/refused"; }
 eventually 5 refused_by_breaker
 grep -qi '^x-starling-flag: UO' "$T/refused" && grep -qi '^x-starling-rule: circuitBreaker.maxRequests' "$T/refused" || { cat "$T/refused"; fail "the refusal names the breaker"; }
