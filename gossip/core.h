@@ -95,6 +95,9 @@ enum {
     VERIFY_JITTER_MS = 400,
     VERIFY_JITTER_MAX_MS = 2000,
     HEALTH_MAX = 8,         /* Lifeguard's S: intervals and timeouts grow up to ninefold */
+    LOOK_SHARE = 8,         /* of the byte budget, one part: what looks may spend while pushes use it up */
+    RIDE_SHARE = 8,         /* ... and what rumors on pings and acks may */
+    LOOK_BYTES = 200,       /* a look, a second ping, and asking two others whether they hear us */
     HEARD_MAX = 2,          /* answers of others that an accuser needs */
     DIRECT_SLACK_MS = 150,  /* beyond measured round trips: a scheduler's pause */
     RELAY_WAIT_MIN_MS = 20, /* asked of a relay at least */
@@ -331,7 +334,7 @@ struct gossip {
     uint32_t look_count;
     mono_ms many_silent_until; /* a quarter of all was silent just now: who returns is no bout (degrade.c) */
     mono_ms degraded_at;       /* not later than the end of any mark of one that is alive */
-    struct budget budget;
+    struct budget budget, look_share, ride_share;
     struct wants wants;
     struct job *jobs, **jobs_end;
     uint32_t job_count;
@@ -503,7 +506,8 @@ void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struc
 void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason);
 void detect_hear(struct gossip *g,
                  struct member *m); /* it is alive, and accused: the same, and suspect it if it is silent */
-bool detect_may_look(struct gossip *g); /* room is left for turns, and looks keep to the budget */
+bool detect_may_look(
+    struct gossip *g); /* room is left for turns, and looks keep to the budget, or their share of it */
 void detect_look(struct gossip *g, struct member *m); /* directly; and whether others hear us meanwhile */
 /* Answers to probes of ours; false: it answers none. */
 bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d);

@@ -264,7 +264,7 @@ static bool look_now(struct gossip *g, struct look *l)
     }
     if (m->state != GOSSIP_ALIVE)
         return false;
-    if (probes_has_target(&g->probes, m) || !budget_has(&g->budget)) {
+    if (probes_has_target(&g->probes, m) || !detect_may_look(g)) {
         l->at = g->now + LOOK_RETRY_MS; /* as looks at suspects, these keep to the budget */
         return true;
     }
@@ -276,7 +276,6 @@ static bool look_now(struct gossip *g, struct look *l)
 
 static void looks_due(struct gossip *g)
 {
-    budget_refill(&g->budget, g->now);
     for (uint32_t i = 0; i < g->look_count;)
         if (g->look[i].at <= g->now && !look_now(g, &g->look[i]))
             g->look[i] = g->look[--g->look_count];

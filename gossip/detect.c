@@ -168,14 +168,29 @@ static void ask_others(struct gossip *g)
     }
 }
 
-bool detect_may_look(struct gossip *g)
+/* Pushes go in the millisecond in which there is budget again, so in a flood of news a look that asked now and then whether
+ * there is some would wait for its end, and a death with it: looks have a share that pushes cannot use up. */
+static bool may_spend(struct gossip *g)
 {
     budget_refill(&g->budget, g->now);
-    return g->probes.count < PROBES_MAX / 4 && budget_has(&g->budget);
+    budget_refill(&g->look_share, g->now);
+    return budget_has(&g->budget) || (budget_has(&g->look_share) && budget_may_owe(&g->budget));
+}
+
+bool detect_may_look(struct gossip *g)
+{
+    return g->probes.count < PROBES_MAX / 4 && may_spend(g);
+}
+
+static void spend_share(struct gossip *g)
+{
+    budget_refill(&g->look_share, g->now);
+    budget_spend(&g->look_share, LOOK_BYTES);
 }
 
 void detect_hear(struct gossip *g, struct member *m)
 {
+    spend_share(g);
     detect_probe(g, m, PROBE_TURN);
     struct probe *p = probes_of(&g->probes, m);
     if (!p)
@@ -190,6 +205,7 @@ void detect_hear(struct gossip *g, struct member *m)
 
 void detect_look(struct gossip *g, struct member *m)
 {
+    spend_share(g);
     detect_probe(g, m, PROBE_VERIFY);
     ask_others(g);
 }
@@ -376,8 +392,7 @@ static bool asks_relays(struct gossip *g, const struct probe *p)
  * take more than the budget. */
 static bool is_put_off(struct gossip *g, struct probe *p)
 {
-    budget_refill(&g->budget, g->now);
-    if (p->reason == PROBE_TURN || budget_has(&g->budget))
+    if (p->reason == PROBE_TURN || may_spend(g))
         return false;
     mono_ms wait = budget_ready_at(&g->budget) - g->now + rng_below(&g->rng, g->cfg.probe_timeout_ms / 4);
     p->again_at = g->now + 1 + wait;

@@ -47,6 +47,8 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     circle_init(&g->circle, config->seed * 2 + 2);
     rumors_init(&g->rumors);
     budget_init(&g->budget, g->cfg.bytes_per_second_max, now);
+    budget_init(&g->look_share, g->cfg.bytes_per_second_max / LOOK_SHARE, now);
+    budget_init(&g->ride_share, g->cfg.bytes_per_second_max / RIDE_SHARE, now);
     budget_init(&g->states, STATE_BYTES_PER_S, now);
     locate_init(g);
     hearing_init(g);

@@ -344,16 +344,16 @@ static struct rumor *next_for(const struct gossip *g, int class, struct rumor *r
     return r;
 }
 
-/* Appends rumors for `to`, one of each class in turn, until nothing more fits. Returns how many. */
-static uint32_t tell_rumors(struct gossip *g, struct wr *w, const struct member *to, bool eager)
+/* Appends rumors for `to`, one of each of the first `classes` in turn, until nothing more fits. Returns how many. */
+static uint32_t tell_rumors(struct gossip *g, struct wr *w, const struct member *to, int classes, bool eager)
 {
     struct rumor *told[PACKET_RUMORS_MAX], *at[RUMOR_CLASSES];
     uint32_t count = 0;
-    for (int c = 0; c < RUMOR_CLASSES; c++)
+    for (int c = 0; c < classes; c++)
         at[c] = c == RUMORS_OPINION && is_cut_off(g) ? NULL : next_for(g, c, NULL, to, eager);
     for (bool more = true; more;) {
         more = false;
-        for (int c = 0; c < RUMOR_CLASSES; c++) {
+        for (int c = 0; c < classes; c++) {
             if (!at[c] || count == PACKET_RUMORS_MAX)
                 continue;
             if (!tell(g, w, at[c], version_for(g, to), eager)) {
@@ -458,6 +458,20 @@ static bool take_urgent(struct gossip *g, struct out *o)
     return false;
 }
 
+/* Pushes go in the millisecond in which there is budget again, so in a flood of news probes and acks would carry nothing to whom all
+ * pushes missed. Good-byes and records are found by their summary; opinions by nothing else, so they, and documents, have a share that
+ * pushes cannot use up. */
+static void tell_along(struct gossip *g, struct wr *w, const struct member *to)
+{
+    bool is_flood = !budget_has(&g->budget);
+    size_t before = room(w);
+    budget_refill(&g->ride_share, g->now);
+    if (is_flood && !budget_has(&g->ride_share))
+        return;
+    tell_rumors(g, w, to, is_flood ? RUMORS_LEAVE : RUMOR_CLASSES, false);
+    budget_spend(&g->ride_share, before - room(w));
+}
+
 static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
 {
     struct out o;
@@ -483,8 +497,8 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
     /* Who is suspected is likely to hear nothing: rumors told to it would be spent for nothing. */
     bool is_listening =
         o.to->state == GOSSIP_ALIVE || (o.to->state == GOSSIP_SUSPECT && tells_suspect_too(g));
-    if (budget_has(&g->budget) && is_listening)
-        tell_rumors(g, &w, o.to, false);
+    if (is_listening)
+        tell_along(g, &w, o.to);
     send_deliver(g, out, o.to, &o.via, &w);
     out->expects = expects_of(&o);
     return true;
@@ -587,7 +601,7 @@ static bool poll_eager(struct gossip *g, struct gossip_packet *out)
         struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
         struct datagram d = {.type = MSG_PUSH, .version = version_for(g, to)};
         datagram_encode(&w, &d);
-        if (!apply_addr(g, to, &addr) || tell_rumors(g, &w, to, true) == 0) {
+        if (!apply_addr(g, to, &addr) || tell_rumors(g, &w, to, RUMOR_CLASSES, true) == 0) {
             pay_unwanted(g); /* so that this ends, even if the only member told us itself */
             continue;
         }

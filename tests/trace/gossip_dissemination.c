@@ -248,6 +248,34 @@ static void a_burst_stays_within_the_budget(void **state)
     world_free(w);
 }
 
+/* Half of all publish four times a second each, more than anybody's budget can pass on, so that pushes wait for it all the time. One
+ * of the others dies meanwhile, and all know it within eight seconds: looks have a share in the budget, and so has what pings and acks
+ * carry. (Without these shares it took thirteen.) */
+static void in_a_flood_of_records_a_death_is_known_in_time(void **state)
+{
+    enum { GONE = 3, FLOODERS = WORLD_NODES / 2, STEP_MS = 20 };
+    struct world *w = world_new(0);
+    (void)state;
+    w->config.bytes_per_second_max = 16000;
+    world_start(w, 0, "");
+    for (int i = 1; i < WORLD_NODES; i++)
+        world_start(w, i, "a");
+    world_run(w, 60000);
+    for (int i = 0; i < WORLD_NODES; i++)
+        w->node[i].padding = 600;
+    for (mono_ms end = w->now + 11000; w->now < end;) {
+        if (w->now == end - 8000) {
+            w->is_silent[GONE] = true;
+            world_stop(w, GONE);
+        }
+        publish_next(w, FLOODERS + (int)(w->now / STEP_MS % FLOODERS));
+        world_run(w, w->now + STEP_MS);
+    }
+    for (int i = 0; i < WORLD_NODES; i++)
+        assert_string_equal(i == GONE ? "dead" : world_state(w, i, GONE), "dead");
+    world_free(w);
+}
+
 static void ping(struct world *w, int from, int to, uint64_t nonce)
 {
     uint8_t space[100];
@@ -408,6 +436,7 @@ int main(void)
         cmocka_unit_test(one_who_refuses_a_document_does_not_pass_it_on),
         cmocka_unit_test(the_byte_budget_defers_rumors_but_not_probes),
         cmocka_unit_test(a_burst_stays_within_the_budget),
+        cmocka_unit_test(in_a_flood_of_records_a_death_is_known_in_time),
         cmocka_unit_test(answers_keep_to_the_budget_too),
         cmocka_unit_test(one_that_asks_without_end_keeps_no_answers_from_others),
         cmocka_unit_test(a_cut_transfer_goes_on_where_it_was),
