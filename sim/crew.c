@@ -216,6 +216,64 @@ static void run_shift(struct shift *s)
     close(s->tasks[0]);
 }
 
+/* ---- aside ---- */
+
+static _Noreturn void be_copy(void (*work)(void *arg, struct buf *result), void *arg, int to, pid_t origin)
+{
+    struct buf result = {0};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != origin)
+        _exit(1); /* it ended before we asked to end with it */
+    work(arg, &result);
+    if (!buf_ok(&result))
+        abort(); /* a simulation that is out of memory has no result */
+    write_all(to, result.at, result.len);
+    _exit(0);
+}
+
+/* Ends as the copy did. */
+static void end_as(int status)
+{
+    if (WIFSIGNALED(status)) {
+        signal(WTERMSIG(status), SIG_DFL);
+        raise(WTERMSIG(status));
+    }
+    if (status != 0)
+        _exit(1);
+}
+
+static void read_all(int from, struct buf *result)
+{
+    enum { PIECE = 65536 };
+    ssize_t n;
+    do {
+        uint8_t *room = buf_reserve(result, PIECE);
+        must(room != NULL);
+        n = read(from, room, PIECE);
+        must(n >= 0);
+        result->len += (size_t)n;
+    } while (n > 0);
+}
+
+void crew_aside(void (*work)(void *arg, struct buf *result), void *arg, struct buf *result)
+{
+    int says[2], status = 0;
+    pid_t origin = getpid();
+    fflush(stdout);
+    must(pipe(says) == 0);
+    pid_t pid = fork();
+    must(pid >= 0);
+    if (pid == 0) {
+        close(says[0]);
+        be_copy(work, arg, says[1], origin);
+    }
+    close(says[1]);
+    read_all(says[0], result);
+    close(says[0]);
+    must(waitpid(pid, &status, 0) == pid);
+    end_as(status);
+}
+
 void crew_run(const struct crew *c, uint32_t workers, uint32_t count)
 {
     if (workers > count)

@@ -31,4 +31,9 @@ uint32_t crew_cores(void);
 /* Does the runs 0 to count - 1 in up to `workers` processes; with one worker, or one run, all in this process. */
 void crew_run(const struct crew *c, uint32_t workers, uint32_t count);
 
+/* Does it in a copy of this process, and appends the result here: what else it does to memory is undone. So a state that
+ * took long to make is made once, and many runs begin with it. Like a worker it prints nothing; it calls no crew_*. If the
+ * copy dies, so does this process, and in the same way: it is the run that costs. */
+void crew_aside(void (*work)(void *arg, struct buf *result), void *arg, struct buf *result);
+
 #endif

@@ -86,11 +86,21 @@ static void fini(struct outcome *o)
     samples_fini(&o->full);
 }
 
-static void play(const struct study_options *o, const struct cell *c, uint64_t seed, struct buf *result)
+/* One run, from the moment on at which all have joined. */
+struct play {
+    const struct study_options *o;
+    struct cell cell;
+    struct world *joined;
+};
+
+static void play(void *arg, struct buf *result)
 {
+    const struct play *p = arg;
+    const struct study_options *o = p->o;
+    const struct cell *c = &p->cell;
     struct trial t = {0};
     struct outcome out = {.runs = 1};
-    struct world *w = study_mesh(o, MEMBERS, seed, SEC(QUIET_S - 1));
+    struct world *w = p->joined;
     uint64_t datagrams = w->figures.datagrams, bytes = w->figures.datagram_bytes + w->figures.bulk_bytes;
     w->watch = watch;
     w->study = &t;
@@ -111,7 +121,6 @@ static void play(const struct study_options *o, const struct cell *c, uint64_t s
     samples_write(&out.first, result);
     samples_write(&out.full, result);
     fini(&out);
-    world_free(w);
 }
 
 static void add(struct outcome *to, const struct outcome *from)
@@ -181,10 +190,19 @@ enum { VARIANTS = sizeof variants / sizeof *variants };
 
 /* ---- all of it: variants, then how many are paused, D, I, and repeats of each ---- */
 
+/* A seed's mesh joins alike in every cell: it does so once in the life of a process, and its cells are played in copies. */
+enum { JOINED_MAX = REPEATS }; /* meshes kept, in case there are more repeats each takes another's place */
+struct joined {
+    uint64_t seed;
+    uint32_t without;
+    struct world *world; /* NULL: none yet */
+};
+
 struct grid {
     const struct study_options *o;
     struct study_list paused, on, off;
     uint32_t first, repeats; /* the variant that is played first */
+    struct joined joined[JOINED_MAX];
     struct plot_series *line[VARIANTS];
     struct outcome cell, row, all;
     uint32_t failed;
@@ -211,13 +229,23 @@ static uint32_t variant_of(const struct grid *g, uint32_t run)
     return g->first + run / variant_runs(g);
 }
 
+static struct world *joined(struct grid *g, const struct study_options *o, uint64_t seed)
+{
+    struct joined *j = &g->joined[seed % JOINED_MAX];
+    if (!j->world || j->seed != seed || j->without != o->gossip.without) {
+        world_free(j->world);
+        *j = (struct joined){seed, o->gossip.without, study_mesh(o, MEMBERS, seed, SEC(QUIET_S - 1))};
+    }
+    return j->world;
+}
+
 static void play_nth(void *arg, uint32_t run, struct buf *result)
 {
-    const struct grid *g = arg;
+    struct grid *g = arg;
     struct study_options o = *g->o;
-    const struct cell c = cell_of(g, run);
     o.gossip.without |= variants[variant_of(g, run)].without;
-    play(&o, &c, o.seed + run % g->repeats, result);
+    struct play p = {&o, cell_of(g, run), joined(g, &o, o.seed + run % g->repeats)};
+    crew_aside(play, &p, result);
 }
 
 /* The cell, the row and the variant are printed or drawn when their last run is there. */
@@ -303,5 +331,7 @@ int lifeguard_run(const struct study_options *o)
             p->series[i].y[k] += 0.1; /* a logarithmic axis has no zero */
     int status = study_plot(o, p);
     plot_free(p);
+    for (size_t i = 0; i < JOINED_MAX; i++)
+        world_free(g.joined[i].world);
     return g.failed > 0 ? 1 : status;
 }

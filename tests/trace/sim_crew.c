@@ -21,6 +21,36 @@ struct ledger {
     char how[64];
 };
 
+/* What a copy does: it counts on from what it was given. */
+struct count {
+    uint32_t next, deadly;
+};
+
+static void count_on(void *arg, struct buf *result)
+{
+    struct count *c = arg;
+    if (c->next == c->deadly)
+        raise(SIGKILL);
+    for (uint32_t i = 0; i < 50000; i++, c->next++)
+        buf_add(result, &c->next, sizeof c->next);
+}
+
+static void a_copy_gives_its_result_and_changes_nothing_here(void **state)
+{
+    (void)state;
+    struct count c = {.next = 7, .deadly = NOBODY};
+    struct buf result = {0};
+    for (uint32_t times = 0; times < 3; times++)
+        crew_aside(count_on, &c, &result);
+    assert_int_equal(c.next, 7);
+    assert_int_equal(result.len, 3 * 50000 * sizeof c.next);
+    for (uint32_t i = 0; i < 3 * 50000; i++) {
+        uint32_t value = 7 + i % 50000;
+        assert_memory_equal(result.at + i * sizeof value, &value, sizeof value);
+    }
+    buf_fini(&result);
+}
+
 /* Results of very different sizes: some need many reads, some wait long for an earlier one. */
 static void work(void *arg, uint32_t i, struct buf *result)
 {
@@ -74,6 +104,27 @@ static void a_run_that_kills_its_process_costs_no_other(void **state)
     (void)state;
     struct ledger l = run(2, 200, 77);
     assert_int_equal(l.lost, 77);
+    assert_string_equal(l.how, "its process died of signal 9");
+}
+
+static void work_aside(void *arg, uint32_t i, struct buf *result)
+{
+    const struct ledger *l = arg;
+    struct count c = {.next = i, .deadly = l->deadly};
+    struct buf counted = {0};
+    crew_aside(count_on, &c, &counted);
+    buf_fini(&counted);
+    work(arg, i, result);
+}
+
+static void a_copy_that_dies_costs_its_run_and_no_other(void **state)
+{
+    (void)state;
+    struct ledger l = {.lost = NOBODY, .deadly = 33};
+    const struct crew crew = {work_aside, take, lose, &l};
+    crew_run(&crew, 2, 60);
+    assert_int_equal(l.next, 60);
+    assert_int_equal(l.lost, 33);
     assert_string_equal(l.how, "its process died of signal 9");
 }
 
@@ -134,6 +185,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_come_in_order_whatever_the_number_of_workers),
         cmocka_unit_test(a_run_that_kills_its_process_costs_no_other),
+        cmocka_unit_test(a_copy_gives_its_result_and_changes_nothing_here),
+        cmocka_unit_test(a_copy_that_dies_costs_its_run_and_no_other),
         cmocka_unit_test(samples_pass_from_one_process_to_another),
         cmocka_unit_test(a_seed_plays_the_same_in_any_process),
     };
