@@ -4,6 +4,10 @@
  * go to another member, then in a mesh in which many join at once nearly each would make a session with each. To push to k of c members that stay spreads a rumor as far as to push to k random ones: each goes
  * to as many members, drawn from the same, and e^-k of them are missed in both cases (the views of HyParView, Leitao et al. 2007, are such circles).
  *
+ * For the same reason it begins with CIRCLE_FIRST members and gets one more every CIRCLE_PACE_MS, and while a mesh grows, as when all
+ * join at once, the places that newcomers win change hands at that pace: whoever is pushed to in the first seconds costs the most, for then all
+ * have everything to do, and the draws of a circle among few would be undone by those that come. What a small circle misses, the wave, pings and syncs tell (send.c).
+ *
  * Only our own draws fill it, nothing that another says or does: so of liars there are as many in it as among all, and
  * whoever was unlucky with a draw is not for long. It is for meshes larger than itself. */
 #ifndef GOSSIP_CIRCLE_H
@@ -11,21 +15,23 @@
 
 #include "gossip/member.h"
 
-enum { CIRCLE_MAX = 12, CIRCLE_REPLACE_MS = 60 * 1000 };
+enum { CIRCLE_MAX = 12, CIRCLE_FIRST = 4, CIRCLE_PACE_MS = 1000, CIRCLE_REPLACE_MS = 60 * 1000 };
 
 struct circle {
     struct rng rng;
-    struct member *at[CIRCLE_MAX];
-    uint32_t turn; /* whose it is next */
-    mono_ms replace_at;
+    struct member *at[CIRCLE_MAX];   /* who are pushed to */
+    struct member *fair[CIRCLE_MAX]; /* the fair sample of all: who has won a place, whoever holds it still */
+    uint32_t open;                   /* places in use */
+    uint32_t turn;                   /* whose it is next */
+    mono_ms pace_at, replace_at;
     uint32_t alive_most; /* members alive at a time, up to now */
 };
 
-void circle_init(struct circle *c, uint64_t seed); /* empty */
+void circle_init(struct circle *c, uint64_t seed, mono_ms now); /* empty */
 /* The next alive member to push to, not `self`; NULL: there are not CIRCLE_MAX others. Who died makes room for another. */
 struct member *circle_pick(struct circle *c, const struct members *t, const struct member *self, mono_ms now);
-/* m has become alive, and is one of `alive`, ourselves included. While the mesh grows each newcomer takes somebody's place with the probability that keeps
- * the circle a fair sample (Vitter 1985, algorithm R): without that, who joins among many would push for ever to the few it heard of first. Who only returns
+/* m has become alive, and is one of `alive`, ourselves included. While the mesh grows each newcomer wins somebody's place with the probability that keeps
+ * the circle a fair sample (Vitter 1985, algorithm R), and takes it when the pace allows: without that, who joins among many would push for ever to the few it heard of first. Who only returns
  * takes nobody's place, or a liar that comes and goes would in the end be in all circles. */
 void circle_add(struct circle *c, struct member *m, uint32_t alive);
 void circle_forget(struct circle *c, const struct member *m); /* before members_remove() */

@@ -66,7 +66,10 @@ enum {
     RANGE_GIVE_MAX = 16,      /* records given in answer to one RANGE (ADVERSARY G19) */
     NEWS_FLOOD = 64,          /* rumors that owe pushes at once; more records are left to syncs */
     CATCH_UP_MS = 50,         /* at least between the syncs of one who catches up; as much again at random */
-    CATCH_UP_WAIT_MS = 2000,  /* for an answer, before another is asked */
+    CATCH_UP_WAIT_MS = 2000,  /* for an answer, before another is asked; doubling while none comes ... */
+    CATCH_UP_PATIENCE = 3,    /* ... so often */
+    CATCH_UP_PARTNERS = 4,    /* asked in turn, */
+    CATCH_UP_KEPT_MS = 20000, /* while they were asked no longer ago: as long as a bulk lane may keep links */
     CATCH_UP_MANY =
         32, /* differences shown by one sync that make one go on with others, until one shows none */
     CATCH_UP_FROM =
@@ -236,8 +239,15 @@ struct catch_up {
     mono_ms at;            /* when the next is asked; while an answer is awaited, when it is given up */
     uint32_t different;    /* what the syncs since the last step showed */
     uint32_t known;        /* members when it was last over */
-    struct node_id asked;  /* whose answer is awaited */
+    struct node_id asked;  /* whose answer is awaited ... */
+    mono_ms asked_at;      /* ... and since when */
+    uint32_t unanswered;   /* asked one after another in vain */
     struct node_id agreed; /* who showed no difference, if the last did; else zero */
+    struct catch_up_partner {
+        struct node_id id; /* zero: none */
+        mono_ms asked_at;
+    } partner[CATCH_UP_PARTNERS]; /* stay when it is over */
+    uint32_t turn;                /* of the partners */
 };
 
 /* See recall.c. */

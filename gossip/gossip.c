@@ -44,7 +44,7 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     g->suspicion_at = g->degraded_at = g->held_up_since = NEVER;
     members_init(&g->members, rng_u64(&g->rng));
     watch_init(&g->watch, &g->cfg.self, ~config->seed);
-    circle_init(&g->circle, config->seed * 2 + 2);
+    circle_init(&g->circle, config->seed * 2 + 2, now);
     rumors_init(&g->rumors);
     budget_init(&g->budget, g->cfg.bytes_per_second_max, now);
     budget_init(&g->look_share, g->cfg.bytes_per_second_max / LOOK_SHARE, now);

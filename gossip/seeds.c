@@ -93,11 +93,12 @@ void seeds_failed(struct gossip *g, const struct addr *addr)
 }
 
 /* A member of the mesh (the channel proved it) that we have no record of: we are new, or lost our store. Its
- * address serves as a seed, once in a while: the answer brings its record and everybody else's. */
+ * address serves as a seed, once in a while: the answer brings its record and everybody else's. Who is catching up
+ * will have it without. */
 void seeds_join_by(struct gossip *g, const struct addr *via)
 {
     static const struct node_id whoever;
-    if (!g->self || is_silent(g) || g->now < g->join_ok_at || !apply_may_dial(g, via))
+    if (!g->self || is_silent(g) || g->catch_up.is_on || g->now < g->join_ok_at || !apply_may_dial(g, via))
         return;
     g->join_ok_at = g->now + g->cfg.seed_retry_min_ms;
     jobs_add(g, JOB_SYNC, &whoever, via);
