@@ -185,6 +185,7 @@ void exchange_head(struct exchange *x, const struct http_head *h, const struct m
                    mono_us now_us);
 size_t exchange_room(const struct exchange *x, enum exchange_from from); /* bytes of DATA that may be given */
 void exchange_data(struct exchange *x, enum exchange_from from, struct bytes d);
+/* Nothing more comes from there. A front that has trailers waits for a back side, as with bytes: until there is room. */
 void exchange_end(struct exchange *x, enum exchange_from from, const struct http_head *trailers_or_null,
                   mono_us now_us);
 /* The side is gone, or broke its protocol (`flag` FLAG_NONE: the usual one), and has been forgotten. */

@@ -154,7 +154,7 @@ void exchange_head(struct exchange *x, const struct http_head *h, const struct m
         begin_tunnel(x);
 }
 
-/* Before there is a back side a front has room for nothing, and can therefore have no trailers yet. */
+/* Before there is a back side a front has room for nothing; one that may have trailers ends only when it has some (exchange.h). */
 size_t exchange_room(const struct exchange *x, enum exchange_from from)
 {
     const struct side *sink = from == FROM_FRONT ? x->back : x->front;

@@ -177,6 +177,12 @@ static void drop(struct mirror *m, enum outcome o)
     end_as(m, o);
 }
 
+/* Without a back side there is nobody who could be told trailers: they wait for one, as bytes do. */
+static bool may_end(const struct mirror *m)
+{
+    return m->said_all && !m->told_end && (!m->trailers || exchange_room(m->side.x, FROM_FRONT) > 0);
+}
+
 static void pass_on(struct mirror *m)
 {
     while (m->side.x && m->pending.len > 0) {
@@ -187,7 +193,7 @@ static void pass_on(struct mirror *m)
         exchange_data(m->side.x, FROM_FRONT, bytes_of(m->pending.at, n));
         buf_consume(&m->pending, n);
     }
-    if (m->side.x && m->said_all && !m->told_end) {
+    if (m->side.x && may_end(m)) {
         m->told_end = true;
         exchange_end(m->side.x, FROM_FRONT, m->trailers, net_now_us());
     }
