@@ -1,36 +1,25 @@
 #include "exchange/replay.h"
 
+#include "exchange/kept.h"
+
 void replay_begin(struct replay *r, size_t max, atomic_size_t *all)
 {
-    *r = (struct replay){.max = max, .all = all};
-}
-
-static void give_back(struct replay *r)
-{
-    size_t kept = r->body.len + r->trailers.len;
-    if (kept > 0)
-        atomic_fetch_sub_explicit(r->all, kept, memory_order_relaxed);
-    buf_fini(&r->body);
-    buf_fini(&r->trailers);
+    *r = (struct replay){.max = max, .all = all, .body.max = max};
 }
 
 void replay_drop(struct replay *r)
 {
     r->is_spoilt |= r->body.len > 0 || r->has_trailers;
-    give_back(r);
+    kept_drop(&r->body, r->all);
+    kept_drop(&r->trailers, r->all);
     r->max = r->at = 0;
     r->has_trailers = false;
 }
 
-/* True: so many bytes more are counted, and may be kept. */
-static bool reserve(struct replay *r, size_t more)
+/* True: these bytes were added to one of ours. */
+static bool keep(struct replay *r, struct buf *to, struct bytes d)
 {
-    if (r->is_spoilt || more > r->max - r->body.len - r->trailers.len)
-        return false;
-    if (atomic_fetch_add_explicit(r->all, more, memory_order_relaxed) + more <= REPLAY_ALL_MAX)
-        return true;
-    atomic_fetch_sub_explicit(r->all, more, memory_order_relaxed);
-    return false;
+    return d.len <= r->max - r->body.len - r->trailers.len && kept_add(to, d, r->all, REPLAY_ALL_MAX);
 }
 
 static void spoil(struct replay *r)
@@ -43,17 +32,10 @@ void replay_data(struct replay *r, struct bytes d)
 {
     if (r->is_spoilt || d.len == 0)
         return;
-    if (!reserve(r, d.len)) {
+    if (keep(r, &r->body, d))
+        r->at = r->body.len;
+    else
         spoil(r);
-        return;
-    }
-    buf_add_bytes(&r->body, d);
-    if (!buf_ok(&r->body)) {
-        atomic_fetch_sub_explicit(r->all, d.len, memory_order_relaxed);
-        spoil(r);
-        return;
-    }
-    r->at = r->body.len;
 }
 
 void replay_trailers(struct replay *r, const struct http_head *trailers)
@@ -61,14 +43,11 @@ void replay_trailers(struct replay *r, const struct http_head *trailers)
     struct buf encoded = {0};
     if (r->is_spoilt)
         return;
-    if (r->max == 0 || mesh_trailers_encode(&encoded, trailers->header, trailers->header_count) != ERR_OK ||
-        !reserve(r, encoded.len)) {
-        buf_fini(&encoded);
+    r->has_trailers = mesh_trailers_encode(&encoded, trailers->header, trailers->header_count) == ERR_OK &&
+                      keep(r, &r->trailers, buf_bytes(&encoded));
+    if (!r->has_trailers)
         spoil(r);
-        return;
-    }
-    r->trailers = encoded;
-    r->has_trailers = true;
+    buf_fini(&encoded);
 }
 
 struct bytes replay_next(struct replay *r, size_t room)

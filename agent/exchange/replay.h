@@ -10,13 +10,13 @@
 
 enum {
     REPLAY_ALL_MAX = 64 * 1024 * 1024
-}; /* bytes of all bodies that the agent keeps; beyond it no more are kept */
+}; /* memory of all bodies that the agent keeps (kept.h); beyond it no more are kept */
 
 struct replay {                /* zero-initialised: keeps nothing */
     struct buf body, trailers; /* trailers as between agents (mesh_trailers_encode) */
     size_t at;                 /* bytes of `body` that this try has been given */
     size_t max;
-    atomic_size_t *all; /* bytes that all exchanges keep */
+    atomic_size_t *all; /* memory that all exchanges keep */
     bool has_trailers;
     bool is_spoilt; /* something was sent that is not here */
 };

@@ -106,15 +106,18 @@ static void choose(struct exchange *x)
         seek(x);
 }
 
-/* How much of the body is worth keeping: nothing, if no retry could ever use it. */
+/* How much of the body is worth keeping: nothing, if no retry could ever use it; and no more than it says to have. */
 static size_t replay_max(const struct exchange *x)
 {
     const struct policy_retry *r = &x->route->retry;
     const struct http_head *h = exchange_is_http(x) ? &x->request : NULL;
     uint64_t max = x->settings->limits.replay_body_bytes;
     bool is_of_use = r->on_connect_failure || (h && (r->on_refused_stream || decide_idempotent(h)));
-    bool is_too_long = h && h->body == HTTP_BODY_LENGTH && h->content_length > max;
-    return r->attempts > 0 && !x->facts.mirrored && is_of_use && !is_too_long ? (size_t)max : 0;
+    if (r->attempts == 0 || x->facts.mirrored || !is_of_use)
+        return 0;
+    if (!h || h->body != HTTP_BODY_LENGTH)
+        return (size_t)max;
+    return h->content_length <= max ? (size_t)h->content_length : 0;
 }
 
 void tries_begin_near(struct exchange *x)

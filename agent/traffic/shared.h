@@ -22,7 +22,8 @@ struct traffic_shared {
     /* Rises whenever an endpoint is ejected, or returns: each worker then counts anew who may be chosen. */
     atomic_uint ejections;
     struct budgets budgets;     /* of retries */
-    atomic_size_t replay_bytes; /* of requests' bodies that are kept for a retry (exchange/replay.h) */
+    atomic_size_t replay_bytes; /* memory of requests' bodies that are kept for a retry (exchange/replay.h) */
+    atomic_size_t mirror_bytes; /* ... of copies' bodies that wait for their receivers (worker/mirror.c) */
 };
 /* `key` is random and of this process: no stranger can aim at a slot of a table. NULL: no memory. */
 struct traffic_shared *traffic_shared_new(const struct shorthash_key *key);

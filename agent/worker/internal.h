@@ -52,6 +52,7 @@ enum {
     MIRRORS_MAX = 1024, /* copies under way; over it none is made */
     MIRROR_BYTES_MAX =
         64 * 1024, /* of a copy's body that its receiver has not taken yet; over it the copy is dropped */
+    MIRROR_ALL_MAX = 64 * 1024 * 1024, /* memory of these of all workers (kept.h); over it likewise */
     METER_BUCKETS = 64,
     METERS_MAX = 1024, /* (service, role) pairs with counters of their own; further ones share one */
 };

@@ -4,8 +4,9 @@
  *                              │ tap
  *                              └─► mirror ─► exchange ─► the service that gets copies; its answer is thrown away
  *
- * The copy never holds up the request: what its receiver has not taken waits here, up to MIRROR_BYTES_MAX, and beyond that the copy is
- * dropped. It lives as long as its exchange does, and that as long as its own timeouts say. */
+ * The copy never holds up the request: what its receiver has not taken waits here, up to MIRROR_BYTES_MAX and MIRROR_ALL_MAX, and beyond
+ * that the copy is dropped. It lives as long as its exchange does, and that as long as its own timeouts say. */
+#include "exchange/kept.h"
 #include "worker/internal.h"
 
 #define OUTCOME_LIST(X)                                                                                      \
@@ -14,7 +15,8 @@
     X(FAILED, "failed")     /* no instance, or it could not be reached, or not in time */                    \
     X(BEHIND, "behind")     /* its receiver was too slow for the request's body */                           \
     X(CUT, "cut")           /* the request itself ended before all of it was said */                         \
-    X(FULL, "full")         /* too many copies are under way, or no memory: none was made */
+    X(FULL,                                                                                                  \
+      "full") /* too many copies are under way, or too much waits of them, or no memory: none was made, or it was dropped */
 enum outcome {
 #define X(name, text) OUTCOME_##name,
     OUTCOME_LIST(X)
@@ -37,7 +39,7 @@ struct mirror {
     struct task pump;
     struct grave grave;
     enum outcome outcome;
-    bool said_all, is_cut, is_behind, told_end, dead;
+    bool said_all, is_cut, is_behind, is_full, told_end, dead;
 };
 
 static struct mirror *of_side(const struct side *s)
@@ -48,6 +50,11 @@ static struct mirror *of_side(const struct side *s)
 static struct mirror *of_tap(struct tap *t)
 {
     return list_entry(t, struct mirror, tap);
+}
+
+static atomic_size_t *waiting(const struct mirror *m)
+{
+    return &m->w->all->shared->mirror_bytes;
 }
 
 static void count(struct worker *w, const char *service, enum outcome o)
@@ -63,7 +70,7 @@ static void count(struct worker *w, const char *service, enum outcome o)
 static void bury_mirror(struct grave *g)
 {
     struct mirror *m = list_entry(g, struct mirror, grave);
-    buf_fini(&m->pending);
+    kept_drop(&m->pending, waiting(m));
     if (m->trailers)
         http_head_fini(m->trailers);
     free(m->trailers);
@@ -100,11 +107,10 @@ static void end_as(struct mirror *m, enum outcome o)
 static void tap_data(struct tap *t, struct bytes d)
 {
     struct mirror *m = of_tap(t);
-    m->is_behind |= m->pending.len + d.len > MIRROR_BYTES_MAX;
-    if (m->is_behind)
+    m->is_behind = m->pending.len + d.len > MIRROR_BYTES_MAX;
+    m->is_full = !m->is_behind && !kept_add(&m->pending, d, waiting(m), MIRROR_ALL_MAX);
+    if (m->is_behind || m->is_full)
         leave_source(m);
-    else
-        buf_add_bytes(&m->pending, d);
     worker_pump(m->w, &m->pump);
 }
 
@@ -115,7 +121,7 @@ static void tap_end(struct tap *t, const struct http_head *trailers)
     m->said_all = true;
     if (trailers &&
         (!(m->trailers = calloc(1, sizeof *m->trailers)) || http_head_copy(m->trailers, trailers)))
-        m->pending.failed = true;
+        m->is_full = true;
     worker_pump(m->w, &m->pump);
 }
 
@@ -193,6 +199,8 @@ static void pass_on(struct mirror *m)
         exchange_data(m->side.x, FROM_FRONT, bytes_of(m->pending.at, n));
         buf_consume(&m->pending, n);
     }
+    if (m->pending.len == 0)
+        kept_drop(&m->pending, waiting(m));
     if (m->side.x && may_end(m)) {
         m->told_end = true;
         exchange_end(m->side.x, FROM_FRONT, m->trailers, net_now_us());
@@ -204,7 +212,7 @@ static void pump(struct task *t)
     struct mirror *m = list_entry(t, struct mirror, pump);
     if (m->dead || !m->side.x)
         return;
-    if (m->is_behind || m->pending.failed)
+    if (m->is_behind || m->is_full)
         drop(m, m->is_behind ? OUTCOME_BEHIND : OUTCOME_FULL);
     else if (m->is_cut)
         drop(m, OUTCOME_CUT);
@@ -221,6 +229,7 @@ static struct mirror *mirror_new(struct worker *w, const char *service)
         return NULL;
     m->side.ops = &side_ops;
     m->tap.ops = &tap_ops;
+    m->pending.max = MIRROR_BYTES_MAX;
     m->w = w;
     m->outcome = OUTCOME_FAILED;
     m->pump.run = pump;

@@ -34,20 +34,29 @@ static inline struct bytes buf_bytes(const struct buf *b)
     return bytes_of(b->at, b->len);
 }
 
+/* The capacity with `more` bytes beyond len, as buf_reserve() makes it; 0: so many may not be. */
+static inline size_t buf_cap_for(const struct buf *b, size_t more)
+{
+    if (more > SIZE_MAX / 4 - b->len || (b->max && b->len + more > b->max))
+        return 0;
+    if (b->len + more <= b->cap)
+        return b->cap;
+    size_t cap = b->cap ? b->cap : 64;
+    while (cap < b->len + more)
+        cap *= 2;
+    return b->max && cap > b->max ? b->max : cap;
+}
+
 /* Makes room for `more` bytes beyond len and returns where they go (NULL if that fails); commit with b->len
  * += n. */
 static inline uint8_t *buf_reserve(struct buf *b, size_t more)
 {
-    if (b->failed || more > SIZE_MAX / 4 - b->len || (b->max && b->len + more > b->max)) {
+    size_t cap = buf_cap_for(b, more);
+    if (b->failed || (cap == 0 && more > 0)) {
         b->failed = true;
         return NULL;
     }
-    if (b->len + more > b->cap) {
-        size_t cap = b->cap ? b->cap : 64;
-        while (cap < b->len + more)
-            cap *= 2;
-        if (b->max && cap > b->max)
-            cap = b->max;
+    if (cap > b->cap) {
         uint8_t *at = realloc(b->at, cap);
         if (!at) {
             b->failed = true;

@@ -195,6 +195,7 @@ static void what_comes_before_there_is_a_receiver_waits(void **state)
     exchange_writable(&t->copy->x, FROM_BACK);
     turn(t);
     expect_log(t, "copy data wo\ncopy end\n");
+    assert_int_equal(t->all.shared->mirror_bytes, 0);
 }
 
 /* An empty body: no byte waits for room, and yet the trailers have to. */
@@ -243,11 +244,25 @@ static void who_is_too_slow_for_the_body_loses_the_copy(void **state)
     say(t, piece);
     say(t, piece);
     assert_int_equal(t->w.mirror_count, 1);
+    assert_int_equal(t->all.shared->mirror_bytes, MIRROR_BYTES_MAX);
     say(t, "and three more");
     expect_outcome(t, "behind");
+    assert_int_equal(t->all.shared->mirror_bytes, 0);
     assert_null(t->request->x.tap);
     say(t, "the request goes on");
     assert_non_null(strstr(buf_str(&t->log), "app data the request goes on"));
+}
+
+static void all_copies_together_are_bounded(void **state)
+{
+    struct story *t = *state;
+    t->all.shared->mirror_bytes = MIRROR_ALL_MAX - 63;
+    ask(t, "PUT", "/seen/1");
+    reach(t, t->request, &t->app);
+    say(t, "one");
+    expect_outcome(t, "full");
+    assert_int_equal(t->all.shared->mirror_bytes, MIRROR_ALL_MAX - 63);
+    assert_null(t->request->x.tap);
 }
 
 static void a_request_that_breaks_off_takes_its_copy_along(void **state)
@@ -354,6 +369,7 @@ int main(void)
         T(trailers_wait_for_a_receiver_too),
         T(a_request_without_a_body_is_copied_whole),
         T(who_is_too_slow_for_the_body_loses_the_copy),
+        T(all_copies_together_are_bounded),
         T(a_request_that_breaks_off_takes_its_copy_along),
         T(a_copy_that_ends_early_leaves_the_request_alone),
         T(who_may_not_call_it_makes_no_copy_of_it),
