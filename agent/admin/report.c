@@ -200,12 +200,12 @@ static void tell_panics_of(struct told *t, const struct policy_service *s, struc
     const char *name = policy_service_name(s);
     const struct policy_route *r;
     size_t cursor = 0;
-    if (traffic_panics(shared, name, ""))
+    if (panics_is_on(shared->panics, name, ""))
         tell_one(t, name, "", "");
     while ((r = policy_route_next(s, &cursor)))
         for (size_t i = 0; i < r->target_count; i++) {
             const char *subset = r->target[i].subset ? r->target[i].subset->name : NULL;
-            if (subset && traffic_panics(shared, name, subset) && !is_named_before(s, r, i, subset))
+            if (subset && panics_is_on(shared->panics, name, subset) && !is_named_before(s, r, i, subset))
                 tell_one(t, name, ", subset ", subset);
         }
 }

@@ -349,7 +349,7 @@ static struct group *oldest(struct groups *all, bool (*fits)(const struct group 
     return old;
 }
 
-uint64_t group_hash(const char *service, const char *subset)
+static uint64_t hash_of_names(const char *service, const char *subset)
 {
     uint64_t h = 0xcbf29ce484222325u;
     for (; *service; service++)
@@ -388,7 +388,7 @@ static struct group *make(struct groups *all, uint64_t hash, const char *service
 static struct group *find_or_make(struct groups *all, const struct traffic_ask *ask)
 {
     const char *subset = ask->subset ? ask->subset->name : "";
-    uint64_t hash = group_hash(ask->service->name, subset);
+    uint64_t hash = hash_of_names(ask->service->name, subset);
     struct group *g = all->bucket[hash % GROUP_BUCKETS];
     while (g && !(g->hash == hash && strcmp(g->service, ask->service->name) == 0 &&
                   strcmp(g->subset, subset) == 0))

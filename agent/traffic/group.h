@@ -56,6 +56,7 @@ struct group {
     int only;                                 /* the place that everything goes to; -1: a throw decides */
     mono_ms cold_until;                       /* until then somebody is in his slow start */
     bool panics, was_told;                    /* as it was told last */
+    size_t panic_place;                       /* where all workers count it, once it was told (panics.h) */
     struct node_id turn[GROUP_LEVELS_MAX];    /* by rank: whose the last turn of round robin was */
     struct keytable *table[GROUP_LEVELS_MAX]; /* by rank; NULL: not made yet */
 };
@@ -84,7 +85,6 @@ size_t group_stand_ins(struct groups *all, const struct traffic_ask *ask, struct
 /* The table of a level, made when it is first wanted. NULL: no memory. */
 const struct keytable *group_table(struct groups *all, struct group *g, size_t level, enum keytable_kind kind,
                                    const struct node_id *self);
-uint64_t group_hash(const char *service, const char *subset); /* the same for all workers */
 /* Groups that panic are counted by a new view, though nobody may ask for them again. */
 void groups_judge(struct groups *all, const struct view *view, mono_ms now);
 /* The next group whose panic began or ended since it was told; NULL: none. */

@@ -385,6 +385,16 @@ struct traffic_choice traffic_pick(struct traffic *t, const struct traffic_ask *
 
 /* --- telling ------------------------------------------------------------------------------- */
 
+static bool tell_shared(struct traffic_shared *shared, struct group *g)
+{
+    bool is_first = true;
+    if (shared && g->panics)
+        g->panic_place = panics_begin(shared->panics, g->service, g->subset, &is_first);
+    else if (shared)
+        is_first = panics_end(shared->panics, g->panic_place);
+    return is_first;
+}
+
 bool traffic_news_poll(struct traffic *t, struct traffic_news *out)
 {
     struct group *g = groups_untold(&t->groups);
@@ -395,14 +405,8 @@ bool traffic_news_poll(struct traffic *t, struct traffic_news *out)
         out->healthy += g->level[i].health.healthy;
         out->total += g->level[i].health.total;
     }
-    out->is_first = !t->groups.shared || traffic_shared_panic(t->groups.shared, g->hash, g->panics);
+    out->is_first = tell_shared(t->groups.shared, g);
     return true;
-}
-
-bool traffic_panics(struct traffic_shared *s, const char *service, const char *subset)
-{
-    return atomic_load_explicit(&s->panics[group_hash(service, subset) % TRAFFIC_PANICS],
-                                memory_order_relaxed) > 0;
 }
 
 void traffic_judge(struct traffic *t, const struct view *view, mono_ms now)

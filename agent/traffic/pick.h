@@ -107,9 +107,6 @@ struct traffic_news {
         is_first; /* of all workers, to say that it began, or the last for whom it ended: one line is enough */
 };
 bool traffic_news_poll(struct traffic *t, struct traffic_news *out);
-/* Does a worker panic for this subset ("": for any instance)? One that shares its place of the table (traffic_shared_panic()) is
- * told as panicking, too. Any thread. */
-bool traffic_panics(struct traffic_shared *s, const char *service, const char *subset);
 /* A new view: what panicked is counted anew, though nobody may ask for it again. */
 void traffic_judge(struct traffic *t, const struct view *view, mono_ms now);
 

@@ -9,7 +9,8 @@ struct traffic_shared *traffic_shared_new(const struct shorthash_key *key)
     s->outliers = outliers_new(key);
     s->breakers = breakers_new(key);
     s->limiter = limiter_new(key);
-    if (s->outliers && s->breakers && s->limiter)
+    s->panics = panics_new(key);
+    if (s->outliers && s->breakers && s->limiter && s->panics)
         return s;
     traffic_shared_free(s);
     return NULL;
@@ -21,15 +22,9 @@ void traffic_shared_free(struct traffic_shared *s)
         outliers_free(s->outliers);
         breakers_free(s->breakers);
         limiter_free(s->limiter);
+        panics_free(s->panics);
     }
     free(s);
-}
-
-bool traffic_shared_panic(struct traffic_shared *s, uint64_t hash, bool begins)
-{
-    atomic_uint *p = &s->panics[hash % TRAFFIC_PANICS];
-    return begins ? atomic_fetch_add_explicit(p, 1, memory_order_relaxed) == 0
-                  : atomic_fetch_sub_explicit(p, 1, memory_order_relaxed) == 1;
 }
 
 mono_ms traffic_ejected_until(const struct traffic_shared *s, const struct view_endpoint *e, mono_ms now)

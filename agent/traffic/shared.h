@@ -8,17 +8,16 @@
 
 #include "discovery/view.h"
 #include "traffic/breaker.h"
+#include "traffic/budget.h"
 #include "traffic/limiter.h"
 #include "traffic/outlier.h"
-#include "traffic/budget.h"
-
-enum { TRAFFIC_PANICS = 1024 };
+#include "traffic/panics.h"
 
 struct traffic_shared {
     struct outliers *outliers;
     struct breakers *breakers;
     struct limiter *limiter;
-    atomic_uint panics[TRAFFIC_PANICS]; /* by a hash of service and subset: workers that panic */
+    struct panics *panics;
     /* Rises whenever an endpoint is ejected, or returns: each worker then counts anew who may be chosen. */
     atomic_uint ejections;
     struct budgets budgets;     /* of retries */
@@ -28,9 +27,6 @@ struct traffic_shared {
 /* `key` is random and of this process: no stranger can aim at a slot of a table. NULL: no memory. */
 struct traffic_shared *traffic_shared_new(const struct shorthash_key *key);
 void traffic_shared_free(struct traffic_shared *s);
-
-/* A worker's panic for what has this hash began, or ended. Is it the first, or the last? Two that share a place are told as one. */
-bool traffic_shared_panic(struct traffic_shared *s, uint64_t hash, bool begins);
 
 /* A new view, once per agent: outlier_judge(). */
 void traffic_shared_judge(struct traffic_shared *s, const struct view *before, const struct view *after,
