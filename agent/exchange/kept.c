@@ -11,6 +11,8 @@ static bool charge(atomic_size_t *all, size_t bytes, size_t all_max)
 bool kept_add(struct buf *b, struct bytes d, atomic_size_t *all, size_t all_max)
 {
     size_t had = b->cap, cap = buf_cap_for(b, d.len);
+    if (d.len == 0)
+        return true;
     if (cap == 0 || !charge(all, cap - had, all_max))
         return false;
     buf_add_bytes(b, d);

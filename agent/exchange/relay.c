@@ -205,10 +205,8 @@ void exchange_end(struct exchange *x, enum exchange_from from, const struct http
     x->ended[from] = true;
     if (from == FROM_FRONT)
         end_tap(x, trailers_or_null);
-    if (from == FROM_FRONT && x->state == EXCHANGE_SENDING) {
-        times_request_sent(x);
+    if (from == FROM_FRONT && times_request_sent(x))
         exchange_tell_owner(x);
-    }
     if (from == FROM_FRONT && (!sink || tries_hold_end(x) || replay_is_due(&x->replay)))
         return; /* told to the back side when there is one, and it has what came before */
     if (from == FROM_FRONT && trailers_or_null && x->state == EXCHANGE_SENDING)

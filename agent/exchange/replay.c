@@ -7,12 +7,12 @@ void replay_begin(struct replay *r, size_t max, atomic_size_t *all)
     *r = (struct replay){.max = max, .all = all, .body.max = max};
 }
 
-void replay_drop(struct replay *r)
+void replay_drop_kept(struct replay *r)
 {
     r->is_spoilt |= r->body.len > 0 || r->has_trailers;
     kept_drop(&r->body, r->all);
     kept_drop(&r->trailers, r->all);
-    r->max = r->at = 0;
+    r->at = 0;
     r->has_trailers = false;
 }
 
@@ -58,10 +58,9 @@ struct bytes replay_next(struct replay *r, size_t room)
     return next;
 }
 
-bool replay_trailers_of(const struct replay *r, struct http_head *out)
+void replay_trailers_of(const struct replay *r, struct http_head *out)
 {
     *out = (struct http_head){0};
-    if (r->has_trailers && mesh_trailers_decode(out, buf_bytes(&r->trailers)) != ERR_OK)
+    if (mesh_trailers_decode(out, buf_bytes(&r->trailers)) != ERR_OK)
         http_head_fini(out);
-    return r->has_trailers;
 }

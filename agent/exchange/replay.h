@@ -24,7 +24,13 @@ struct replay {                /* zero-initialised: keeps nothing */
 /* `all` is shared by all workers and outlives this. */
 void replay_begin(struct replay *r, size_t max, atomic_size_t *all);
 /* Frees what is kept. If anything was, the request cannot be sent again. */
-void replay_drop(struct replay *r);
+void replay_drop_kept(struct replay *r);
+static inline void replay_drop(struct replay *r)
+{
+    r->max = 0;
+    if (r->body.cap + r->trailers.cap > 0) /* of most requests nothing is */
+        replay_drop_kept(r);
+}
 
 /* This has been sent to the back side, for the first time. */
 void replay_data(struct replay *r, struct bytes d);
@@ -46,7 +52,7 @@ static inline bool replay_is_due(const struct replay *r)
 }
 /* The next bytes that are due, at most `room`. Valid until the next call. */
 struct bytes replay_next(struct replay *r, size_t room);
-/* The trailers, to be finished by the caller; false: there were none. ERR_NOMEM shows as a head that is empty. */
-bool replay_trailers_of(const struct replay *r, struct http_head *out);
+/* Those that it has (has_trailers), to be finished by the caller. ERR_NOMEM shows as a head that is empty. */
+void replay_trailers_of(const struct replay *r, struct http_head *out);
 
 #endif

@@ -31,11 +31,12 @@ void times_begin_far(struct exchange *x, uint32_t deadline_ms, mono_ms now)
     x->stirred_at = now;
 }
 
-void times_request_sent(struct exchange *x)
+bool times_request_sent(struct exchange *x)
 {
     if (x->state != EXCHANGE_SENDING || !x->ended[FROM_FRONT] || x->per_try_ms == 0)
-        return;
+        return false;
     x->try_by = exchange_now(x) + x->per_try_ms;
+    return true;
 }
 
 /* Only asked for after silence: how long the near agent, by the policy that it should have too, may let this one be silent. */

@@ -395,6 +395,11 @@ static bool tell_shared(struct traffic_shared *shared, struct group *g)
     return is_first;
 }
 
+bool traffic_has_news(const struct traffic *t)
+{
+    return t->groups.untold > 0;
+}
+
 bool traffic_news_poll(struct traffic *t, struct traffic_news *out)
 {
     struct group *g = groups_untold(&t->groups);

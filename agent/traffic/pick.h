@@ -106,6 +106,7 @@ struct traffic_news {
     bool
         is_first; /* of all workers, to say that it began, or the last for whom it ended: one line is enough */
 };
+bool traffic_has_news(const struct traffic *t); /* cheap: asked each turn */
 bool traffic_news_poll(struct traffic *t, struct traffic_news *out);
 /* A new view: what panicked is counted anew, though nobody may ask for it again. */
 void traffic_judge(struct traffic *t, const struct view *view, mono_ms now);

@@ -260,25 +260,27 @@ static void count_unusual(struct worker *w, const struct facts *f)
 }
 
 /* Workers' gauges are added up: the first that panics adds one, the last that no longer does takes one away. */
+static void record_panic(struct worker *w, const struct traffic_news *n)
+{
+    struct metric_label labels[] = {{"service", bytes_str(n->service)}, {"subset", bytes_str(n->subset)}};
+    metric_add(metric_gauge(w->metrics, "starling_panic",
+                            "1: fewer instances than panicBelow are healthy, and all are used.", labels, 2),
+               n->panics ? 1 : UINT64_MAX);
+    if (n->panics)
+        log_warn("traffic",
+                 "panic: %u of %u instances of %s%s%s are healthy, fewer than panicBelow: all are used",
+                 n->healthy, n->total, n->service, n->subset[0] ? ", subset " : "", n->subset);
+    else
+        log_info("traffic", "panic is over: %u of %u instances of %s%s%s are healthy", n->healthy, n->total,
+                 n->service, n->subset[0] ? ", subset " : "", n->subset);
+}
+
 void observe_panics(struct worker *w)
 {
     struct traffic_news n;
-    while (traffic_news_poll(w->traffic, &n)) {
-        if (!n.is_first)
-            continue;
-        struct metric_label labels[] = {{"service", bytes_str(n.service)}, {"subset", bytes_str(n.subset)}};
-        metric_add(metric_gauge(w->metrics, "starling_panic",
-                                "1: fewer instances than panicBelow are healthy, and all are used.", labels,
-                                2),
-                   n.panics ? 1 : UINT64_MAX);
-        if (n.panics)
-            log_warn("traffic",
-                     "panic: %u of %u instances of %s%s%s are healthy, fewer than panicBelow: all are used",
-                     n.healthy, n.total, n.service, n.subset[0] ? ", subset " : "", n.subset);
-        else
-            log_info("traffic", "panic is over: %u of %u instances of %s%s%s are healthy", n.healthy, n.total,
-                     n.service, n.subset[0] ? ", subset " : "", n.subset);
-    }
+    while (traffic_has_news(w->traffic) && traffic_news_poll(w->traffic, &n))
+        if (n.is_first)
+            record_panic(w, &n);
 }
 
 static void record_fault(struct worker *w, const struct facts *f)
