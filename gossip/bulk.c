@@ -259,7 +259,7 @@ static struct summary fold(const struct gossip *g, uint64_t nonce)
     for (uint32_t i = 0; i < g->doc_kind_count; i++)
         if (g->doc_kinds[i].is_held)
             sum_add(sum, &g->doc_kinds[i].held.hash, true);
-    return sum_fold(sum, nonce);
+    return sum_fold_shared(g->cfg.pool, sum, nonce);
 }
 
 void bulk_docs_changed(struct gossip *g)

@@ -1,6 +1,7 @@
 #include "gossip/coordinate.h"
 
 #include <assert.h>
+#include <math.h>
 
 enum {
     ONE = 65536,             /* an error of 100 % */
@@ -28,16 +29,12 @@ static_assert((int64_t)UINT16_MAX * COORDINATE_UNIT_NS < INT32_MAX, "fits");
 
 /* Arithmetic. */
 
+/* Below 2^62. The square root of IEEE 754 is rounded correctly everywhere, and what that leaves off is put right. */
 static uint64_t root(uint64_t v)
 {
-    uint64_t r = 0;
-    uint64_t most = v > 0 ? (uint64_t)1 << ((63 - __builtin_clzll(v)) & ~1) : 0; /* four^k, not above v */
-    for (uint64_t bit = most; bit > 0; bit >>= 2) { /* without a branch: the bits of a root are chance */
-        uint64_t taken = 0 - (uint64_t)(v >= r + bit);
-        v -= (r + bit) & taken;
-        r = (r >> 1) + (bit & taken);
-    }
-    return r;
+    uint64_t r = (uint64_t)(int64_t)sqrt((double)(int64_t)v);
+    r -= r * r > v;
+    return r + ((r + 1) * (r + 1) <= v);
 }
 
 static int64_t clamp(int64_t v, int64_t least, int64_t most)

@@ -13,8 +13,8 @@
  * travels cannot name a place beyond a quarter of a second. So who lies among few neighbours of ours pulls no more than
  * an honest one would, and makes wrong only what is foretold about itself.
  *
- * All arithmetic is in integers, so that it is the same everywhere. Places are in nanoseconds, errors in 1/65536. The
- * file knows no messages and no clock. */
+ * All arithmetic is in integers, but for a square root whose result is made exact, so that it is the same everywhere. Places
+ * are in nanoseconds, errors in 1/65536. The file knows no messages and no clock. */
 #ifndef GOSSIP_COORDINATE_H
 #define GOSSIP_COORDINATE_H
 

@@ -219,7 +219,7 @@ static void next_turn(struct gossip *g, const struct member *m, mono_ms sent_at,
     uint32_t least = g->cfg.probe_interval_ms / 2, most = WATCH_TURN_MAX * g->cfg.probe_interval_ms;
     if (!ring || ms == 0)
         return;
-    ring->next_at = sent_at + with_health(g, ms < least ? least : ms > most ? most : ms);
+    watch_turn_at(&g->watch, ring, sent_at + with_health(g, ms < least ? least : ms > most ? most : ms));
     ring->is_doubted = false;
 }
 
@@ -285,7 +285,7 @@ static void doubt(struct gossip *g, const struct probe *p)
     if (p->reason != PROBE_TURN || p->is_direct || !ring || ring->is_doubted)
         return;
     ring->is_doubted = true;
-    ring->next_at = g->now + with_health(g, g->cfg.probe_interval_ms / 4);
+    watch_turn_at(&g->watch, ring, g->now + with_health(g, g->cfg.probe_interval_ms / 4));
 }
 
 static void passed(struct gossip *g, struct probe *p)
@@ -670,12 +670,14 @@ static void watch_turns(struct gossip *g)
 {
     uint32_t interval = g->cfg.probe_interval_ms;
     watch_repair(&g->watch, &g->members, g->self, g->now, interval, g->health <= 1 && !is_cut_off(g));
+    if (watch_deadline(&g->watch) > g->now)
+        return;
     for (int k = 0; k < WATCH_RINGS; k++) {
         struct watch_ring *ring = &g->watch.ring[k];
         if (ring->next_at > g->now || !watch_is_first(&g->watch, ring))
             continue;
         /* If no ack names the next turn: every observer of it once in a round. */
-        ring->next_at = g->now + with_health(g, watch_subjects(&g->watch) * interval);
+        watch_turn_at(&g->watch, ring, g->now + with_health(g, watch_subjects(&g->watch) * interval));
         if (is_probable(g, ring->subject))
             detect_probe(g, ring->subject, PROBE_TURN);
     }

@@ -257,6 +257,21 @@ struct summary sum_fold(const uint64_t sum[SUM_LANES], uint64_t nonce)
     return s;
 }
 
+struct summary sum_fold_shared(struct gossip_pool *pool, const uint64_t sum[SUM_LANES], uint64_t nonce)
+{
+    if (pool && !pool->folds)
+        pool->folds = calloc(FOLDS_SHARED, sizeof *pool->folds);
+    if (!pool || !pool->folds || nonce == 0) /* of no nonce: an empty place */
+        return sum_fold(sum, nonce);
+    struct fold *f = &pool->folds[nonce % FOLDS_SHARED];
+    if (f->nonce != nonce || memcmp(f->sum, sum, sizeof f->sum) != 0) {
+        f->nonce = nonce;
+        memcpy(f->sum, sum, sizeof f->sum);
+        f->summary = sum_fold(sum, nonce);
+    }
+    return f->summary;
+}
+
 void members_sum(struct members *t, struct member *m)
 {
     if (m->flags & MEMBER_SUMMED)

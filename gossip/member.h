@@ -189,6 +189,14 @@ void members_unsum(struct members *t, struct member *m);
 /* Adds what has this hash to a sum, or takes it away. */
 void sum_add(uint64_t sum[SUM_LANES], const struct hash *hash, bool add);
 struct summary sum_fold(const uint64_t sum[SUM_LANES], uint64_t nonce);
+/* The same, by way of what instances of this pool (may be NULL) have folded lately: who answers a ping folds what its sender
+ * has folded just before, if they hold the same. */
+struct fold {
+    uint64_t nonce, sum[SUM_LANES];
+    struct summary summary;
+};
+enum { FOLDS_SHARED = 64 };
+struct summary sum_fold_shared(struct gossip_pool *pool, const uint64_t sum[SUM_LANES], uint64_t nonce);
 
 /* A random member whose state is in `states` (bit per state) and which is none of `not`; NULL: there is none.
  */

@@ -5,12 +5,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Chained hashing by the records' own hashes, which are as good as random. */
-struct gossip_pool {
-    struct record_blob **chain;
-    size_t chains, count;
-};
-
 struct gossip_pool *gossip_pool_new(void)
 {
     struct gossip_pool *p = calloc(1, sizeof *p);
@@ -29,6 +23,7 @@ void gossip_pool_free(struct gossip_pool *p)
     if (!p)
         return;
     assert(p->count == 0); /* instances are freed first */
+    free(p->folds);
     free(p->chain);
     free(p);
 }

@@ -10,6 +10,15 @@
 
 #include "gossip/gossip.h"
 
+struct fold; /* member.h */
+
+/* Chained hashing by the records' own hashes, which are as good as random. */
+struct gossip_pool {
+    struct record_blob **chain;
+    size_t chains, count;
+    struct fold *folds; /* [FOLDS_SHARED] by their nonces; NULL before the first */
+};
+
 struct record_blob {
     struct gossip_pool *pool; /* that knows of it, or NULL */
     struct record_blob *next; /* in its chain there */

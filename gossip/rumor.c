@@ -11,7 +11,7 @@ void rumors_init(struct rumors *q)
         for (int s = 0; s < RUMOR_SENDS_MAX; s++)
             TAILQ_INIT(&q->by_sends[c][s]);
         TAILQ_INIT(&q->eager[c]);
-        q->count[c] = 0;
+        q->count[c] = q->used[c] = 0;
     }
     q->eager_count = 0;
 }
@@ -23,9 +23,25 @@ void rumors_fini(struct rumors *q)
             rumors_drop(q, r);
 }
 
+static void list(struct rumors *q, struct rumor *r, uint8_t sends)
+{
+    static_assert((int)RUMOR_SENDS_MAX <= 32, "a bit for each list");
+    r->sends = sends;
+    TAILQ_INSERT_TAIL(&q->by_sends[r->class][sends], r, by_sends);
+    q->used[r->class] |= UINT32_C(1) << sends;
+}
+
+static void unlist(struct rumors *q, struct rumor *r)
+{
+    struct rumor_list *of = &q->by_sends[r->class][r->sends];
+    TAILQ_REMOVE(of, r, by_sends);
+    if (TAILQ_EMPTY(of))
+        q->used[r->class] &= ~(UINT32_C(1) << r->sends);
+}
+
 static void unlink_rumor(struct rumors *q, struct rumor *r)
 {
-    TAILQ_REMOVE(&q->by_sends[r->class][r->sends], r, by_sends);
+    unlist(q, r);
     rumors_eager(q, r, 0);
 }
 
@@ -44,13 +60,8 @@ void rumors_drop(struct rumors *q, struct rumor *r)
 
 static void drop_most_sent(struct rumors *q, enum rumor_class class)
 {
-    for (int s = RUMOR_SENDS_MAX - 1; s >= 0; s--) {
-        struct rumor *r = TAILQ_FIRST(&q->by_sends[class][s]);
-        if (r) {
-            rumors_drop(q, r);
-            return;
-        }
-    }
+    if (q->used[class])
+        rumors_drop(q, TAILQ_FIRST(&q->by_sends[class][31 - __builtin_clz(q->used[class])]));
 }
 
 struct rumor *rumors_put(struct rumors *q, enum rumor_class class, struct rumor **home)
@@ -73,9 +84,8 @@ struct rumor *rumors_put(struct rumors *q, enum rumor_class class, struct rumor 
         r->home = home;
         *home = r;
     }
-    r->sends = 0;
     r->is_wave = r->is_refused = r->is_hint = false;
-    TAILQ_INSERT_TAIL(&q->by_sends[class][0], r, by_sends);
+    list(q, r, 0);
     return r;
 }
 
@@ -99,23 +109,20 @@ bool rumors_sent(struct rumors *q, struct rumor *r, bool eager, uint8_t limit)
         rumors_drop(q, r);
         return true;
     }
-    TAILQ_REMOVE(&q->by_sends[r->class][r->sends], r, by_sends);
-    r->sends++;
-    TAILQ_INSERT_TAIL(&q->by_sends[r->class][r->sends], r, by_sends);
+    unlist(q, r);
+    list(q, r, (uint8_t)(r->sends + 1));
     return false;
 }
 
 static struct rumor *first_from(const struct rumors *q, int class, int sends)
 {
-    for (; sends < RUMOR_SENDS_MAX; sends++)
-        if (!TAILQ_EMPTY(&q->by_sends[class][sends]))
-            return TAILQ_FIRST(&q->by_sends[class][sends]);
-    return NULL;
+    uint32_t used = sends < RUMOR_SENDS_MAX ? q->used[class] >> sends << sends : 0;
+    return used ? TAILQ_FIRST(&q->by_sends[class][__builtin_ctz(used)]) : NULL;
 }
 
 struct rumor *rumors_first(const struct rumors *q, enum rumor_class class)
 {
-    return q->count[class] > 0 ? first_from(q, class, 0) : NULL;
+    return first_from(q, class, 0);
 }
 
 struct rumor *rumors_next(const struct rumors *q, const struct rumor *r)
@@ -126,10 +133,7 @@ struct rumor *rumors_next(const struct rumors *q, const struct rumor *r)
 
 bool rumors_is_eager(const struct rumors *q)
 {
-    for (int c = 0; c < RUMOR_CLASSES; c++)
-        if (!TAILQ_EMPTY(&q->eager[c]))
-            return true;
-    return false;
+    return q->eager_count > 0;
 }
 
 void rumors_forget(struct rumors *q, struct member *m)

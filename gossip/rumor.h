@@ -36,6 +36,7 @@ TAILQ_HEAD(rumor_list, rumor);
 struct rumors {
     struct rumor_list by_sends[RUMOR_CLASSES][RUMOR_SENDS_MAX];
     struct rumor_list eager[RUMOR_CLASSES];
+    uint32_t used[RUMOR_CLASSES]; /* bit s: there are some that were sent s times */
     uint32_t count[RUMOR_CLASSES];
     uint32_t eager_count; /* how many owe pushes */
 };

@@ -12,9 +12,23 @@ static uint64_t place(uint64_t id_hash, uint32_t k)
 void watch_init(struct watch *w, const struct node_id *self, uint64_t seed)
 {
     uint64_t id_hash = member_hash(self, 0);
-    *w = (struct watch){.rng = rng_seeded(seed)};
+    *w = (struct watch){.rng = rng_seeded(seed), .due_at = NEVER};
     for (uint32_t k = 0; k < WATCH_RINGS; k++)
         w->ring[k].own = place(id_hash, k);
+}
+
+static void look_ahead(struct watch *w)
+{
+    w->due_at = NEVER;
+    for (uint32_t k = 0; k < WATCH_RINGS; k++)
+        if (w->ring[k].next_at < w->due_at && watch_is_first(w, &w->ring[k]))
+            w->due_at = w->ring[k].next_at;
+}
+
+void watch_turn_at(struct watch *w, struct watch_ring *ring, mono_ms at)
+{
+    ring->next_at = at;
+    look_ahead(w);
 }
 
 /* Takes m in where it lies between us and who is there. Unsigned arithmetic wraps, as the ring does. */
@@ -53,6 +67,7 @@ void watch_add(struct watch *w, struct member *m, mono_ms now, uint32_t interval
         if (w->ring[k].subject != before)
             begin(w, &w->ring[k], now, interval_ms);
     }
+    look_ahead(w);
 }
 
 void watch_remove(struct watch *w, const struct member *m)
@@ -65,6 +80,7 @@ void watch_remove(struct watch *w, const struct member *m)
         if (ring->observer == m)
             ring->observer = NULL;
     }
+    look_ahead(w);
 }
 
 void watch_repair(struct watch *w, const struct members *t, const struct member *self, mono_ms now,
@@ -87,6 +103,7 @@ void watch_repair(struct watch *w, const struct members *t, const struct member 
     for (uint32_t k = 0; k < WATCH_RINGS; k++)
         if (w->ring[k].subject != before[k])
             take_over(w, &w->ring[k], now, is_well ? interval_ms / 2 : watch_subjects(w) * interval_ms);
+    look_ahead(w);
 }
 
 struct watch_ring *watch_of(struct watch *w, const struct member *subject)
@@ -133,15 +150,6 @@ uint32_t watch_subjects(const struct watch *w)
     for (uint32_t k = 0; k < WATCH_RINGS; k++)
         n += watch_is_first(w, &w->ring[k]);
     return n;
-}
-
-mono_ms watch_deadline(const struct watch *w)
-{
-    mono_ms at = NEVER;
-    for (uint32_t k = 0; k < WATCH_RINGS; k++)
-        if (w->ring[k].next_at < at && watch_is_first(w, &w->ring[k])) /* asked after every message */
-            at = w->ring[k].next_at;
-    return at;
 }
 
 uint32_t watch_turn(struct watch *w, const struct member *observer, mono_ms now, uint32_t interval_ms)

@@ -29,7 +29,7 @@ struct watch_ring {
     uint64_t ahead, behind;  /* to the subject, clockwise; from the observer */
     struct member *subject;  /* comes after us: we watch it; NULL: nobody does, or not looked up yet */
     struct member *observer; /* comes before us: it watches us */
-    mono_ms next_at;         /* our next probe of the subject */
+    mono_ms next_at;         /* our next probe of the subject; set by watch_turn_at() */
     mono_ms turn_at;         /* the turn last given to the observer */
     bool
         is_doubted; /* only relays said that it answered our last turn: we have asked once more, or are about to */
@@ -38,6 +38,7 @@ struct watch_ring {
 struct watch {
     struct watch_ring ring[WATCH_RINGS];
     mono_ms last_turn; /* the latest given to anybody */
+    mono_ms due_at;    /* watch_deadline() */
     struct rng rng;    /* of its own: who joins when moves no other choice */
     bool is_stale;     /* a place on some ring has to be looked up */
 };
@@ -60,8 +61,13 @@ bool watch_is_first(const struct watch *w, const struct watch_ring *ring);
 void watch_observers(const struct members *t, const struct member *subject, struct member *out[WATCH_RINGS]);
 /* How many members we watch. */
 uint32_t watch_subjects(const struct watch *w);
-/* The earliest next_at. NEVER: we watch nobody. */
-mono_ms watch_deadline(const struct watch *w);
+/* Our next probe of this ring's subject is at `at`. */
+void watch_turn_at(struct watch *w, struct watch_ring *ring, mono_ms at);
+/* The earliest next_at of those who keep the time. NEVER: we watch nobody. Asked after every message, so it is kept. */
+static inline mono_ms watch_deadline(const struct watch *w)
+{
+    return w->due_at;
+}
 
 /* An observer probed us: milliseconds until its next turn, 0 if it is no observer of ours. */
 uint32_t watch_turn(struct watch *w, const struct member *observer, mono_ms now, uint32_t interval_ms);

@@ -182,6 +182,11 @@ static void places_are_the_same_everywhere(void **state)
     assert_int_equal(root(0), 0);
     assert_int_equal(root(UINT64_C(1) << 62), UINT64_C(1) << 31);
     assert_int_equal(root((UINT64_C(1) << 62) - 1), (UINT64_C(1) << 31) - 1);
+    for (uint64_t r = 1; r < UINT64_C(1) << 31; r += 1 + r / 50) { /* where a rounded root would be one off */
+        assert_int_equal(root(r * r), r);
+        assert_int_equal(root(r * r - 1), r - 1);
+        assert_int_equal(root(r * r + 2 * r), r);
+    }
     assert_int_equal(sum, UINT64_C(0x70862d4ca7c7e87e));
 }
 

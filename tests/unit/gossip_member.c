@@ -105,6 +105,31 @@ static void lanes_are_independent(void **state)
         assert_int_equal(sum[i], 0);
 }
 
+/* What instances of one pool remember for each other is what each would have folded itself, also where two nonces
+ * share a place. */
+static void shared_folds_are_the_same(void **state)
+{
+    struct gossip_pool *pool = gossip_pool_new();
+    uint64_t sum[SUM_LANES] = {0}, other[SUM_LANES];
+    struct hash a = {{1}}, b = {{2}};
+    (void)state;
+    sum_add(sum, &a, true);
+    memcpy(other, sum, sizeof sum);
+    sum_add(other, &b, true);
+    for (uint64_t nonce = 0; nonce < 3 * FOLDS_SHARED; nonce += 7)
+        for (int times = 0; times < 2; times++) {
+            struct summary alone = sum_fold(sum, nonce), shared = sum_fold_shared(pool, sum, nonce);
+            assert_memory_equal(alone.b, shared.b, SUMMARY_BYTES);
+            alone = sum_fold(other, nonce + FOLDS_SHARED);
+            shared = sum_fold_shared(pool, other, nonce + FOLDS_SHARED);
+            assert_memory_equal(alone.b, shared.b, SUMMARY_BYTES);
+            shared = sum_fold_shared(times ? pool : NULL, other, nonce);
+            alone = sum_fold(other, nonce);
+            assert_memory_equal(alone.b, shared.b, SUMMARY_BYTES);
+        }
+    gossip_pool_free(pool);
+}
+
 static void digests_differ_only_in_the_bucket_that_differs(void **state)
 {
     struct members a, b;
@@ -241,6 +266,7 @@ int main(void)
         cmocka_unit_test(members_are_found_after_any_history),
         cmocka_unit_test(the_summary_does_not_depend_on_order_or_history),
         cmocka_unit_test(lanes_are_independent),
+        cmocka_unit_test(shared_folds_are_the_same),
         cmocka_unit_test(digests_differ_only_in_the_bucket_that_differs),
         cmocka_unit_test(a_random_pick_obeys_states_and_exclusions),
         cmocka_unit_test(the_table_is_bounded),

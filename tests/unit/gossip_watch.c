@@ -150,6 +150,43 @@ static void turns_are_one_interval_apart(void **state)
     views_fini(&v);
 }
 
+static void assert_deadline(const struct watch *w)
+{
+    mono_ms at = NEVER;
+    for (int k = 0; k < WATCH_RINGS; k++)
+        if (watch_is_first(w, &w->ring[k]) && w->ring[k].next_at < at)
+            at = w->ring[k].next_at;
+    assert_int_equal(watch_deadline(w), at);
+}
+
+/* It is kept, not looked for: so whatever changes the rings changes it. */
+static void the_deadline_is_that_of_the_next_turn(void **state)
+{
+    struct views *v = calloc(1, sizeof *v);
+    (void)state;
+    assert_non_null(v);
+    views_init(v);
+    struct watch *w = &v->w[0];
+    struct node_id self_id = id_of(0);
+    struct member *self = members_find(&v->t[0], &self_id);
+    for (uint32_t step = 0; step < 40; step++) {
+        assert_deadline(w);
+        struct watch_ring *ring = &w->ring[step * 7 % WATCH_RINGS];
+        watch_turn_at(w, ring, ring->next_at + (step % 2 ? 5000 : 1));
+        assert_deadline(w);
+        struct member *gone = ring->subject;
+        members_set_state(&v->t[0], gone, GOSSIP_SUSPECT, step);
+        watch_remove(w, gone);
+        assert_deadline(w);
+        watch_repair(w, &v->t[0], self, 1000 * step, 1000, step % 3 > 0);
+        assert_deadline(w);
+        members_set_state(&v->t[0], gone, GOSSIP_ALIVE, step);
+        watch_add(w, gone, 1000 * step + 500, 1000);
+    }
+    views_fini(v);
+    free(v);
+}
+
 /* A rack is lost: whoever comes after one that fell silent may be silent too, and is not left to the next round. */
 static void who_follows_a_silent_one_is_probed_at_once(void **state)
 {
@@ -194,6 +231,7 @@ int main(void)
         cmocka_unit_test(observers_and_subjects_agree),
         cmocka_unit_test(nobody_is_watched_alone),
         cmocka_unit_test(turns_are_one_interval_apart),
+        cmocka_unit_test(the_deadline_is_that_of_the_next_turn),
         cmocka_unit_test(who_follows_a_silent_one_is_probed_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
