@@ -171,6 +171,13 @@ void body_sign_pub(struct codec *c, const char *field, struct node_id *out)
         codec_refuse(c, ERR_AUTH, field, "not a sound Ed25519 key: small order, torsion or not canonical");
 }
 
+void body_identity_pub(struct codec *c, const char *field, struct node_id *out)
+{
+    codec_bin_copy(c, field, out->b, sizeof out->b);
+    if (codec_ok(c) && !sign_pub_may_identify(out->b))
+        codec_refuse(c, ERR_AUTH, field, "not a sound Ed25519 key: small order or not canonical");
+}
+
 enum err body_refuse(struct refusal *why, enum err err, const char *field, const char *reason)
 {
     if (why)

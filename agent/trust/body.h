@@ -25,6 +25,8 @@ bool body_service_listed(const struct bytes *service, size_t count, struct bytes
 
 /* An Ed25519 public key, sound. */
 void body_sign_pub(struct codec *c, const char *field, struct node_id *out);
+/* One that may identify a host (sign_pub_may_identify()). */
+void body_identity_pub(struct codec *c, const char *field, struct node_id *out);
 
 /* Reports one refusal; returns `err`. */
 enum err body_refuse(struct refusal *why, enum err err, const char *field, const char *reason);
@@ -52,9 +54,9 @@ must_check enum err body_wrap(struct buf *out, const char *head, struct bytes ra
 must_check enum err body_unwrap(struct buf *space, const char *head, struct bytes text, size_t max,
                                 const char *field, struct refusal *why);
 
-/* The root's view of a body: everything but the signatures. */
-void root_decode(struct codec *c, struct root *out);
-/* `vouched`: these very bytes were accepted before, the keys in them need not be examined again. */
+/* What a body says: everything but the signatures. `vouched`: these very bytes were accepted before, the keys in them need not be
+ * examined again. */
+void root_decode(struct codec *c, struct root *out, bool vouched);
 void grant_decode(struct codec *c, struct grant *out, bool vouched);
 void credential_decode(struct codec *c, struct credential *out, bool vouched);
 void record_decode(struct codec *c, struct record *out);

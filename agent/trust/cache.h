@@ -1,7 +1,7 @@
 /* What has been verified before: a bounded memory of envelopes whose signatures were found good.
  *
  * A record is shown to an agent many times (as a rumor, in full states, from the store), its credential with every
- * record and every handshake; verifying one record costs three signatures and two subgroup checks. The memory holds the
+ * record and every handshake; verifying one record costs three signatures and a subgroup check. The memory holds the
  * SHA-256 of exact envelope bytes and the wall time until which the credential in them lasts, nothing else. A hit
  * spares the arithmetic of signatures, never the judgement: the bytes are decoded, who signed is looked up in the root of
  * today and among the revoked keys, and every time is compared with `now`. So what has expired, whose signer has left the

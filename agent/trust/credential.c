@@ -32,7 +32,7 @@ void credential_decode(struct codec *c, struct credential *out, bool vouched)
     if (vouched)
         codec_bin_copy(c, "credential.id", out->id.b, sizeof out->id.b);
     else
-        body_sign_pub(c, "credential.id", &out->id);
+        body_identity_pub(c, "credential.id", &out->id);
     codec_bin_copy(c, "credential.noise_key", out->noise_key, sizeof out->noise_key);
     /* ADVERSARY N14: with such a key every Noise handshake would agree on zeros. */
     if (!vouched && codec_ok(c) && !dh_pub_is_sound(out->noise_key))
@@ -57,6 +57,8 @@ enum err credential_create_why(struct buf *out, const struct credential *c, stru
     credential_encode(&body, c, grant);
     struct codec d = codec_of(buf_bytes(&body));
     credential_decode(&d, &back, false);
+    if (codec_ok(&d) && !sign_pub_is_sound(c->id.b)) /* we vouch for no other, whatever is accepted */
+        codec_refuse(&d, ERR_AUTH, "credential.id", "not a sound Ed25519 key: torsion");
     enum err err =
         body_seal(out, ENVELOPE_CREDENTIAL, &body, codec_end(&d, why), &key, 1, CREDENTIAL_BYTES_MAX, why);
     buf_fini(&body);
@@ -269,7 +271,7 @@ bool credential_was_vouched(const struct chain *chain, struct bytes credential, 
         if (envelope_parse(&e, chain->envelope[i]) != ERR_OK)
             return false; /* verified when the chain was opened: it cannot be */
         struct codec c = codec_of(e.body);
-        root_decode(&c, &root);
+        root_decode(&c, &root, true);
         if (!has_signer(&root.enrol, &by))
             continue;
         *epoch = root.epoch;

@@ -74,13 +74,16 @@ static void root_encode(struct buf *out, const struct root *r)
     put_delegations(out, r);
 }
 
-static void read_role(struct codec *c, const char *field, struct role *r)
+static void read_role(struct codec *c, const char *field, struct role *r, bool vouched)
 {
     codec_array(c, field, 2, 2);
     r->threshold = (size_t)codec_u64(c, field, ROLE_KEYS_MAX);
     r->count = codec_array(c, field, 1, ROLE_KEYS_MAX);
     for (size_t i = 0; i < r->count && codec_ok(c); i++) {
-        body_sign_pub(c, field, &r->key[i]);
+        if (vouched)
+            codec_bin_copy(c, field, r->key[i].b, ID_BYTES);
+        else
+            body_sign_pub(c, field, &r->key[i]);
         if (i > 0 && node_id_cmp(&r->key[i - 1], &r->key[i]) >= 0)
             codec_refuse(c, ERR_MALFORMED, field, "a key repeats or is not in order");
     }
@@ -88,11 +91,11 @@ static void read_role(struct codec *c, const char *field, struct role *r)
         codec_refuse(c, ERR_MALFORMED, field, "a threshold of none, or of more keys than there are");
 }
 
-static void read_delegation(struct codec *c, struct delegation *d)
+static void read_delegation(struct codec *c, struct delegation *d, bool vouched)
 {
     codec_array(c, "root.delegations", 3, 3);
     d->name = body_name(c, "root.delegations.name", SERVICE_NAME_MAX);
-    read_role(c, "root.delegations.role", &d->role);
+    read_role(c, "root.delegations.role", &d->role, vouched);
     d->service_count = codec_array(c, "root.delegations.services", 1, DELEGATION_SERVICES_MAX);
     for (size_t i = 0; i < d->service_count && codec_ok(c); i++) {
         d->service[i] = codec_str(c, "root.delegations.services", SERVICE_NAME_MAX);
@@ -104,26 +107,26 @@ static void read_delegation(struct codec *c, struct delegation *d)
     }
 }
 
-static void read_delegations(struct codec *c, struct root *r)
+static void read_delegations(struct codec *c, struct root *r, bool vouched)
 {
     r->delegation_count = codec_array(c, "root.delegations", 0, ROOT_DELEGATIONS_MAX);
     for (size_t i = 0; i < r->delegation_count && codec_ok(c); i++) {
-        read_delegation(c, &r->delegation[i]);
+        read_delegation(c, &r->delegation[i], vouched);
         if (i > 0 && codec_cmp(r->delegation[i - 1].name, r->delegation[i].name) >= 0)
             codec_refuse(c, ERR_MALFORMED, "root.delegations", "one repeats or is not in order");
     }
 }
 
-void root_decode(struct codec *c, struct root *r)
+void root_decode(struct codec *c, struct root *r, bool vouched)
 {
     codec_array(c, "root", 7, 7);
     r->mesh = body_name(c, "root.mesh", MESH_NAME_MAX);
     r->epoch = codec_u64(c, "root.epoch", NUMBER_MAX);
     r->expires = body_time(c, "root.expires");
-    read_role(c, "root.root", &r->root);
-    read_role(c, "root.policy", &r->policy);
-    read_role(c, "root.enrol", &r->enrol);
-    read_delegations(c, r);
+    read_role(c, "root.root", &r->root, vouched);
+    read_role(c, "root.policy", &r->policy, vouched);
+    read_role(c, "root.enrol", &r->enrol, vouched);
+    read_delegations(c, r, vouched);
 }
 
 bool role_has(const struct role *r, const struct node_id *key)
@@ -149,7 +152,7 @@ enum err root_create(struct buf *out, const struct root *root, const struct sign
     struct root back = {0};
     root_encode(&body, root);
     struct codec c = codec_of(buf_bytes(&body));
-    root_decode(&c, &back);
+    root_decode(&c, &back, false);
     enum err err =
         body_seal(out, ENVELOPE_ROOT, &body, codec_end(&c, NULL), keys, key_count, ROOT_BYTES_MAX, NULL);
     buf_fini(&body);
@@ -158,7 +161,7 @@ enum err root_create(struct buf *out, const struct root *root, const struct sign
 
 /* A root names the keys it is signed with, so here alone the body is read before its signatures are checked: whether to
  * believe it at all is for whoever brought it (a token, a file in the operator's hand, the root before it). */
-static enum err read_unverified(struct root *r, struct envelope *e, struct bytes envelope,
+static enum err read_unverified(struct root *r, struct envelope *e, struct bytes envelope, bool vouched,
                                 struct refusal *why)
 {
     if (envelope.len > ROOT_BYTES_MAX)
@@ -170,7 +173,7 @@ static enum err read_unverified(struct root *r, struct envelope *e, struct bytes
     if (is_other)
         return is_other;
     struct codec c = codec_of(e->body);
-    root_decode(&c, r);
+    root_decode(&c, r, vouched);
     return codec_end(&c, why);
 }
 
@@ -180,13 +183,35 @@ static enum err check_own(const struct root *r, const struct envelope *e, struct
                        why);
 }
 
+/* An agent that starts opens the same root ten times: with its token, its enrolment, its chain and its trust, each of which
+ * judges for itself. That depends on nothing but the bytes, so each thread remembers which it found good last, and spares
+ * itself the arithmetic: a signature and a check of every key, an eighth of a millisecond. */
+enum { GOOD_ROOTS = 4 };
+static _Thread_local struct {
+    struct hash envelope[GOOD_ROOTS]; /* zeros: none, as no hash is */
+    unsigned next;
+} good;
+
+static bool was_good(const struct hash *envelope)
+{
+    for (size_t i = 0; i < GOOD_ROOTS; i++)
+        if (hash_eq(&good.envelope[i], envelope))
+            return true;
+    return false;
+}
+
 enum err root_open_why(struct root *out, struct bytes envelope, struct refusal *why)
 {
     struct envelope e;
     struct root r = {0};
-    enum err err = read_unverified(&r, &e, envelope, why);
-    if (!err)
+    struct hash hash = hash_of(envelope);
+    bool vouched = was_good(&hash);
+    enum err err = read_unverified(&r, &e, envelope, vouched, why);
+    if (!err && !vouched) {
         err = check_own(&r, &e, why);
+        if (!err)
+            good.envelope[good.next++ % GOOD_ROOTS] = hash;
+    }
     if (!err)
         *out = r;
     return err;
@@ -201,7 +226,7 @@ enum err root_read(struct root *out, struct bytes envelope, struct refusal *why)
 {
     struct envelope e;
     struct root r = {0};
-    enum err err = read_unverified(&r, &e, envelope, why);
+    enum err err = read_unverified(&r, &e, envelope, false, why);
     if (!err)
         *out = r;
     return err;
@@ -244,7 +269,7 @@ enum err root_follow(struct root *out, const struct root *now, struct bytes enve
 {
     struct envelope e;
     struct root next = {0};
-    enum err err = read_unverified(&next, &e, envelope, why);
+    enum err err = read_unverified(&next, &e, envelope, false, why);
     if (!err)
         err = check_step(now, &next, why);
     if (!err)

@@ -63,7 +63,7 @@ bool sign_pub_is_sound(const uint8_t pub[32])
 
 /* RFC 7748 section 5 has readers mask the top bit and reduce mod p; we want one spelling per key and refuse
  * both. */
-static bool u_is_canonical(const uint8_t u[32])
+static bool is_canonical(const uint8_t u[32])
 {
     if (u[31] != 0x7f)
         return u[31] < 0x7f;
@@ -71,6 +71,47 @@ static bool u_is_canonical(const uint8_t u[32])
         if (u[i] != 0xff)
             return true;
     return u[0] < 0xed;
+}
+
+static bool is_among(const uint8_t key[32], const uint8_t (*list)[32], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(key, list[i], 32) == 0)
+            return true;
+    return false;
+}
+
+/* Whether a point has torsion is found by a multiplication with the group order, as dear as a verification, and each agent would do it for
+ * each other's identity. What could who signs with A = aB + T, T of order 2, 4 or 8, do that aB would not let it do?
+ *
+ *   - be another: no. Keys are compared as bytes, the bytes of A are hashed into every signature, and a credential names A.
+ *     Without `a` nobody signs by A: the part of prime order of what is verified is that of aB.
+ *   - be believed by some and not by others: no. All verify with libsodium, which computes SB - hA without the cofactor and compares with
+ *     the bytes of R: one answer for the same bytes. It is verifiers with and without the cofactor, or in batches, that disagree
+ *     (Chalkias et al. 2020), and a signature of A's verifies only if h T and the torsion of R cancel, which its owner can arrange.
+ *   - leak or weaken a secret: the identity is in no Diffie-Hellman. The X25519 key is, and is its own (dh_pub_is_sound()).
+ *   - come back after its revocation: not more easily than with any fresh key, which needs a credential too.
+ *
+ * With a key of small order it would be otherwise: one signature is good for many messages. libsodium refuses such keys, and other
+ * spellings of a key, in every verification; here they are refused with the field's name. Keys of roles, grants and requests, which are few
+ * and decide about others, are held to sign_pub_is_sound(). */
+bool sign_pub_may_identify(const uint8_t pub[32])
+{
+    /* y of the points of order 1, 2, 4 and 8, whatever the sign of x */
+    static const uint8_t small_order_y[][32] = {
+        {0},
+        {1},
+        {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+         0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
+        {0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+         0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
+        {0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+    };
+    uint8_t y[32];
+    memcpy(y, pub, sizeof y);
+    y[31] &= 0x7f;
+    return is_canonical(y) && !is_among(y, small_order_y, sizeof small_order_y / sizeof *small_order_y);
 }
 
 /* The canonical u-coordinates of order 1, 2, 4 and 8 on the curve and on its twist: 0, 1, the two of order 8,
@@ -90,10 +131,7 @@ static const uint8_t small_order[][32] = {
 
 bool dh_pub_is_sound(const uint8_t pub[32])
 {
-    for (size_t i = 0; i < sizeof small_order / sizeof *small_order; i++)
-        if (memcmp(pub, small_order[i], 32) == 0)
-            return false;
-    return u_is_canonical(pub);
+    return is_canonical(pub) && !is_among(pub, small_order, sizeof small_order / sizeof *small_order);
 }
 
 struct hash hash_of(struct bytes b)

@@ -80,14 +80,15 @@ static void ed25519_keys_of_small_order_are_refused_B18(void **state)
         struct node_id id;
         unhex(bad[i], pub);
         assert_false(sign_pub_is_sound(pub));
+        assert_false(sign_pub_may_identify(pub));
         snprintf(text, sizeof text, "ed25519:%s", bad[i]);
         assert_int_equal(node_id_parse(&id, text), ERR_INVALID);
     }
 }
 
 /* The base point plus each of the seven points of small order but the neutral one: not of small order, yet
- * with torsion. */
-static void ed25519_keys_with_torsion_are_refused_B18(void **state)
+ * with torsion. As a host's identity one does no harm (sign.c), and nobody looks. */
+static void ed25519_keys_with_torsion_are_refused_but_as_an_identity_B18(void **state)
 {
     static const char *const bad[] = {
         "da99e28ba529cdde35a25fba9059e78ecaee239f99755b9b1aa4f65df00803e2",
@@ -105,7 +106,26 @@ static void ed25519_keys_with_torsion_are_refused_B18(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         unhex(bad[i], pub);
         assert_false(sign_pub_is_sound(pub));
+        assert_true(sign_pub_may_identify(pub));
     }
+}
+
+/* y and y + p are one point; only the first spelling counts, whatever the sign of x. */
+static void an_identity_has_one_spelling_N14(void **state)
+{
+    uint8_t pub[32];
+    (void)state;
+    for (unsigned y = 0; y < 19; y++)
+        for (unsigned sign = 0; sign < 2; sign++) {
+            memset(pub, 0xff, sizeof pub);
+            pub[0] = (uint8_t)(0xed + y); /* p + y */
+            pub[31] = (uint8_t)(0x7f | sign << 7);
+            assert_false(sign_pub_may_identify(pub));
+            memset(pub, 0, sizeof pub);
+            pub[0] = (uint8_t)y;
+            pub[31] = (uint8_t)(sign << 7);
+            assert_int_equal(sign_pub_may_identify(pub), y > 1);
+        }
 }
 
 static void x25519_keys_of_small_order_or_in_another_spelling_are_refused_N14(void **state)
@@ -321,7 +341,8 @@ int main(void)
         cmocka_unit_test(the_public_key_of_a_seed_is_that_of_the_rfc),
         cmocka_unit_test(the_public_key_of_a_scalar_is_that_of_the_rfc),
         cmocka_unit_test(ed25519_keys_of_small_order_are_refused_B18),
-        cmocka_unit_test(ed25519_keys_with_torsion_are_refused_B18),
+        cmocka_unit_test(ed25519_keys_with_torsion_are_refused_but_as_an_identity_B18),
+        cmocka_unit_test(an_identity_has_one_spelling_N14),
         cmocka_unit_test(x25519_keys_of_small_order_or_in_another_spelling_are_refused_N14),
         cmocka_unit_test(soundness_of_an_x25519_key_is_what_libsodium_finds),
         cmocka_unit_test(a_node_id_has_one_spelling),

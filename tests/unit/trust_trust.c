@@ -238,28 +238,59 @@ static void a_small_order_noise_key_is_refused_by_name_N14(void **state)
     }
 }
 
-/* Replaces the noise key in a credential's body and signs it again: what a hostile holder of a token can do.
- */
-static void one_made_by_a_hostile_tool_is_refused_too_N14(void **state)
+/* Replaces a key in a credential's body and signs it again: what a hostile holder of a token can do. */
+static struct buf with_another_key(const struct mesh *m, const uint8_t key[32], const uint8_t other[32])
 {
-    struct mesh *m = *state;
     struct sign_key id = key_of(50);
-    struct credential c = credential_of(&id), out;
+    struct credential c = credential_of(&id);
     struct buf bytes = {0}, body = {0}, forged = {0};
     struct envelope e;
     assert_int_equal(credential_create(&bytes, &c, buf_bytes(&m->grant), &m->granted), ERR_OK);
     assert_int_equal(envelope_parse(&e, buf_bytes(&bytes)), ERR_OK);
     buf_add_bytes(&body, e.body);
-    uint8_t *at = memmem(body.at, body.len, c.noise_key, 32);
+    uint8_t *at = memmem(body.at, body.len, key, 32);
     assert_non_null(at);
-    memset(at, 0, 32);
+    memcpy(at, other, 32);
     const struct sign_key *by = &m->granted;
     assert_int_equal(envelope_sign(&forged, ENVELOPE_CREDENTIAL, buf_bytes(&body), &by, 1), ERR_OK);
-    EXPECT_REFUSED(ERR_AUTH, "credential.noise_key",
-                   trust_credential_why(m->trust, buf_bytes(&forged), NOW, &out, &why));
     buf_fini(&bytes);
     buf_fini(&body);
+    return forged;
+}
+
+static void one_made_by_a_hostile_tool_is_refused_too_N14(void **state)
+{
+    struct mesh *m = *state;
+    struct sign_key id = key_of(50);
+    struct credential c = credential_of(&id), out;
+    const uint8_t zeros[32] = {0};
+    struct buf forged = with_another_key(m, c.noise_key, zeros);
+    EXPECT_REFUSED(ERR_AUTH, "credential.noise_key",
+                   trust_credential_why(m->trust, buf_bytes(&forged), NOW, &out, &why));
     buf_fini(&forged);
+    forged = with_another_key(m, c.id.b, zeros);
+    EXPECT_REFUSED(ERR_AUTH, "credential.id",
+                   trust_credential_why(m->trust, buf_bytes(&forged), NOW, &out, &why));
+    buf_fini(&forged);
+}
+
+/* B18: the base point plus one of order two. Nobody vouches for such a key, and who does all the same has no more than with another:
+ * nobody looks (sign.c). */
+static void an_identity_with_torsion_is_not_vouched_for_and_does_no_harm(void **state)
+{
+    static const uint8_t torsion[32] = {0x95, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99,
+                                        0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99,
+                                        0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99};
+    struct mesh *m = *state;
+    struct sign_key id = key_of(50);
+    struct credential c = credential_of(&id), out;
+    struct buf bytes = with_another_key(m, c.id.b, torsion), made = {0};
+    assert_int_equal(trust_credential(m->trust, buf_bytes(&bytes), NOW, &out), ERR_OK);
+    assert_memory_equal(out.id.b, torsion, 32);
+    buf_fini(&bytes);
+    memcpy(c.id.b, torsion, 32);
+    EXPECT_REFUSED(ERR_INVALID, "credential.id",
+                   credential_create_why(&made, &c, buf_bytes(&m->grant), &m->granted, &why));
 }
 
 static void only_the_grants_key_signs_under_a_grant_N18(void **state)
@@ -477,6 +508,8 @@ int main(void)
             a_credential_is_good_from_ten_minutes_before_its_time_to_its_last_second, setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_order_noise_key_is_refused_by_name_N14, setup, teardown),
         cmocka_unit_test_setup_teardown(one_made_by_a_hostile_tool_is_refused_too_N14, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_identity_with_torsion_is_not_vouched_for_and_does_no_harm, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(only_the_grants_key_signs_under_a_grant_N18, setup, teardown),
         cmocka_unit_test_setup_teardown(a_grant_of_another_mesh_or_role_vouches_for_nobody_B2, setup,
                                         teardown),
