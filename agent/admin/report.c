@@ -3,6 +3,7 @@
 #include "admin/overlays.h"
 #include "admin/publishing.h"
 #include "admin/why.h"
+#include "control/skew.h"
 #include "policy/words.h"
 #include "traffic/pick.h"
 
@@ -229,6 +230,40 @@ static void warn_of_traffic(json_t *list, const struct control *c)
     warn_of_ejected(list, control_view(c), s, control_mono(c));
 }
 
+static void warn_of_own_clock(json_t *list, const struct skew *s)
+{
+    struct buf off = {0};
+    if (s->verdict != SKEW_OURS)
+        return;
+    skew_words(-s->right_ms, &off);
+    json_array_append_new(list,
+                          json_sprintf("the clock of this host is %s of what most of %zu others say: set it",
+                                       buf_str(&off), s->heard));
+    buf_fini(&off);
+}
+
+static void warn_of_clocks(json_t *list, const struct control *c)
+{
+    struct told t = {0};
+    warn_of_own_clock(list, control_skew(c));
+    for (const struct member *m = control_roster(c)->by_id; m; m = m->hh.next) {
+        const struct member_clock *k = control_member_clock(c, m);
+        struct buf off = {0};
+        char name[NODE_NAME_MAX + 1];
+        if (!k || !k->is_wrong)
+            continue;
+        skew_words(k->off_ms, &off);
+        snprintf(name, sizeof name, "%.*s", (int)m->record.credential.node.len,
+                 (const char *)m->record.credential.node.at);
+        tell_one(&t, name, " is ", buf_str(&off));
+        buf_fini(&off);
+    }
+    tell_all(list, &t,
+             control_skew(c)->verdict == SKEW_UNSURE
+                 ? "clocks differ from the one of this host, and no time has a majority"
+                 : "clocks that are wrong");
+}
+
 static void warn_of_own_health(json_t *list, const struct control *c)
 {
     const struct config *config = control_config(c);
@@ -315,6 +350,7 @@ static json_t *warnings_of(const struct control *c)
     warn_of_faults(list, control_view(c), now);
     warn_of_traffic(list, c);
     warn_of_own_health(list, c);
+    warn_of_clocks(list, c);
     warn_of_silence(list, c);
     warn_of_reach(list, c);
     if (gossip_is_yielding(control_gossip(c)))
@@ -325,6 +361,15 @@ static json_t *warnings_of(const struct control *c)
         json_array_append_new(list,
                               json_sprintf("state cannot be written: %s", err_text(control_store_health(c))));
     return list;
+}
+
+/* What others' clocks say of ours; positive: ours is ahead. */
+static json_t *clock_of(const struct skew *s)
+{
+    static const char *const verdict[] = {"unknown", "agrees", "wrong", "unsure"};
+    return json_pack("{s:s, s:I, s:I, s:I}", "verdict", verdict[s->verdict], "off_ms",
+                     (json_int_t)-s->apart_ms, "known", (json_int_t)s->heard, "agreeing",
+                     (json_int_t)s->with_us);
 }
 
 json_t *report_status(const struct control *c)
@@ -349,6 +394,7 @@ json_t *report_status(const struct control *c)
     json_object_set_new(o, "credential_expires", json_integer(control_identity(c)->credential_open.expires));
     json_object_set_new(o, "revoked_keys",
                         json_of_number(revoked_count(trust_revoked(control_identity(c)->trust))));
+    json_object_set_new(o, "clock", clock_of(control_skew(c)));
     json_object_set_new(o, "warnings", warnings_of(c));
     return o;
 }
@@ -377,6 +423,9 @@ static json_t *member_of(const struct control *c, const struct member *m)
     json_object_set_new(o, "rtt_us", round_trip(rtt.estimated_us));
     json_object_set_new(o, "rtt_measured_us", round_trip(rtt.measured_us));
     json_object_set_new(o, "credential_expires", json_integer(m->record.credential.expires));
+    const struct member_clock *clock = control_member_clock(c, m);
+    json_object_set_new(o, "clock_off_ms", clock ? json_integer(clock->off_ms) : json_null());
+    json_object_set_new(o, "clock_wrong", json_boolean(clock && clock->is_wrong));
     struct node_id token;
     if (credential_token(&m->record.credential, &token))
         json_object_set_new(o, "token", json_of_id(&token));

@@ -70,15 +70,25 @@ static const char *policy_of(const json_t *m, char space[24])
     return number(m, "policy") > 0 ? space : "-";
 }
 
+/* "  (clock 24h0m0s ahead)"; empty where it is not wrong. */
+static const char *wrong_clock(const json_t *m, struct buf *out)
+{
+    long long off = number(m, "clock_off_ms");
+    out->len = 0;
+    if (json_is_true(json_object_get(m, "clock_wrong")))
+        buf_addf(out, "  (clock %llds %s)", (off < 0 ? -off : off) / 1000, off < 0 ? "behind" : "ahead");
+    return buf_str(out);
+}
+
 static void print_members(const json_t *list)
 {
     char policy[24];
-    struct buf l = {0};
+    struct buf l = {0}, clock = {0};
     const json_t *m;
     size_t i;
     printf("%-24s %-8s %-28s %-6s %s\n", "NAME", "STATE", "ADDRESS", "POLICY", "LABELS");
     json_array_foreach(list, i, m) printf(
-        "%-24s %-8s %-28s %-6s %s%s%s%s%s\n", text(m, "name"), text(m, "state"), text(m, "address"),
+        "%-24s %-8s %-28s %-6s %s%s%s%s%s%s\n", text(m, "name"), text(m, "state"), text(m, "address"),
         policy_of(m, policy), labels(m, &l), json_object_get(m, "conflict") ? "  (name held by another)" : "",
         json_is_true(json_object_get(json_object_get(m, "overlay"), "in_force"))
             ? "  (break-glass: an overlay is in force)"
@@ -86,8 +96,10 @@ static void print_members(const json_t *list)
         json_object_get(m, "quarantined") ? "  (quarantined: two records with one number)" : "",
         json_object_get(m, "unreachable") ? "  (unreachable for traffic from here)"
         : json_object_get(m, "revoked")   ? "  (revoked)"
-                                          : "");
+                                          : "",
+        wrong_clock(m, &clock));
     buf_fini(&l);
+    buf_fini(&clock);
 }
 
 /* "1.234"; "-": unknown. */

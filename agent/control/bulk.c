@@ -178,20 +178,20 @@ static struct bulk_link *add_link(struct bulk *b, const struct addr *addr, mono_
     return l;
 }
 
-static struct bulk_link *dial(struct bulk *b, const struct node_id *to, const uint8_t *noise_key,
-                              enum noise_cipher cipher, const struct addr *addr, mono_ms now)
+static struct bulk_link *dial(struct bulk *b, const struct link_to *to, mono_ms now)
 {
-    struct bulk_link *l = add_link(b, addr, now);
+    struct bulk_link *l = add_link(b, to->addr, now);
     if (!l)
         return NULL;
     struct link_setup s = setup_of(l);
-    s.remote_key = noise_key;
-    s.remote_id = node_id_is_zero(to) ? NULL : to;
-    s.cipher = noise_key ? cipher : NOISE_CHACHAPOLY;
-    l->to = *to;
+    s.version = to->version;
+    s.remote_key = to->noise_key;
+    s.remote_id = node_id_is_zero(to->id) ? NULL : to->id;
+    s.cipher = to->noise_key ? to->cipher : NOISE_CHACHAPOLY;
+    l->to = *to->id;
     l->dialled = true;
     l->link = link_connect(&s, now);
-    if (!l->link || net_dial(&l->conn, b->loop, addr, BULK_DIAL_TIMEOUT_MS, &conn_events, l) != ERR_OK) {
+    if (!l->link || net_dial(&l->conn, b->loop, to->addr, BULK_DIAL_TIMEOUT_MS, &conn_events, l) != ERR_OK) {
         free_link(l);
         return NULL;
     }
@@ -341,14 +341,13 @@ static struct bulk_link *find(struct bulk *b, const struct node_id *to, const st
     return other;
 }
 
-void bulk_send(struct bulk *b, const struct node_id *to, const uint8_t *noise_key, enum noise_cipher cipher,
-               const struct addr *addr, struct bytes msg, mono_ms now)
+void bulk_send(struct bulk *b, const struct link_to *to, struct bytes msg, mono_ms now)
 {
-    struct bulk_link *l = find(b, to, addr);
+    struct bulk_link *l = find(b, to->id, to->addr);
     if (!l)
-        l = dial(b, to, noise_key, cipher, addr, now);
+        l = dial(b, to, now);
     if (!l || l->out.len + msg.len > BULK_QUEUE_MAX) {
-        b->ev.undelivered(b->arg, to, addr);
+        b->ev.undelivered(b->arg, to->id, to->addr);
         return;
     }
     if (l->out.len == 0 && l->queued == 0)

@@ -54,10 +54,9 @@ void bulk_free(struct bulk *b);
 /* What this host proves itself with from now on, instead of the setup's credential and key; takes a reference. Links that
  * are up go on. */
 void bulk_prove(struct bulk *b, struct proof *p);
-/* Queues a copy of `msg` (not empty) for `to` (zero: whoever answers at `addr`). noise_key NULL: XX. Failures come as
- * `undelivered`, in a later step or, when nothing could be queued, before this returns. */
-void bulk_send(struct bulk *b, const struct node_id *to, const uint8_t *noise_key, enum noise_cipher cipher,
-               const struct addr *addr, struct bytes msg, mono_ms now);
+/* Queues a copy of `msg` (not empty) for `to` (an id of zeros: whoever answers at its address; no Noise key: XX). Failures come
+ * as `undelivered`, in a later step or, when nothing could be queued, before this returns. */
+void bulk_send(struct bulk *b, const struct link_to *to, struct bytes msg, mono_ms now);
 /* Dials and hangs up: whether anybody listens there. Only a refusal is told, as `lost`. */
 void bulk_knock(struct bulk *b, const struct node_id *to, const struct addr *addr);
 /* A worker accepted a bulk link: its socket and the bytes read so far. Takes both. */

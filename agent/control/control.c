@@ -371,17 +371,25 @@ static enum noise_cipher cipher_for(const struct member *m)
     return both ? NOISE_AESGCM : NOISE_CHACHAPOLY;
 }
 
-static void send_datagram(struct control *c, const struct gossip_packet *p, const struct member *m,
-                          enum noise_cipher cipher)
+/* To whom the packet goes; a seed of which only the address is known has no record. */
+static struct link_to way_to(const struct gossip_packet *p, const struct member *m)
 {
-    const uint8_t *key = m->record.credential.noise_key;
+    return (struct link_to){.id = &p->to,
+                            .noise_key = m ? m->record.credential.noise_key : NULL,
+                            .addr = &p->addr,
+                            .cipher = m ? cipher_for(m) : NOISE_CHACHAPOLY,
+                            .version = link_version_with(m ? m->record.link_max : 0)};
+}
+
+static void send_datagram(struct control *c, const struct gossip_packet *p, const struct link_to *to)
+{
     enum err e;
     if (p->expects == GOSSIP_ANSWER_OVERDUE)
         udp_doubt(c->udp, &p->to, c->now);
     if (p->expects == GOSSIP_NO_ANSWER)
-        e = udp_tell(c->udp, &p->to, key, &p->addr, cipher, p->msg, c->now, net_wall_ms());
+        e = udp_tell(c->udp, to, p->msg, c->now, net_wall_ms());
     else
-        e = udp_send(c->udp, &p->to, key, &p->addr, cipher, p->msg, c->now, net_wall_ms());
+        e = udp_send(c->udp, to, p->msg, c->now, net_wall_ms());
     if (e != ERR_OK)
         log_debug("gossip", "a datagram could not be queued");
 }
@@ -389,14 +397,13 @@ static void send_datagram(struct control *c, const struct gossip_packet *p, cons
 static void send_packet(struct control *c, const struct gossip_packet *p)
 {
     const struct member *m = node_id_is_zero(&p->to) ? NULL : roster_find(&c->roster, &p->to);
-    enum noise_cipher cipher = m ? cipher_for(m) : NOISE_CHACHAPOLY;
+    struct link_to to = way_to(p, m);
     if (p->lane == GOSSIP_KNOCK)
         bulk_knock(c->bulk, &p->to, &p->addr);
     else if (p->lane == GOSSIP_BULK)
-        bulk_send(c->bulk, &p->to, m ? m->record.credential.noise_key : NULL, cipher, &p->addr, p->msg,
-                  c->now);
+        bulk_send(c->bulk, &to, p->msg, c->now);
     else if (m)
-        send_datagram(c, p, m, cipher);
+        send_datagram(c, p, &to);
 }
 
 static void send_packets(struct control *c)
@@ -658,7 +665,7 @@ static void set_deadline(struct control *c)
     at = mono_min(at, mono_min(c->also_at, control_rollout_deadline(c)));
     at = mono_min(at, mono_min(c->raise_at, c->expiry_at));
     at = mono_min(at, mono_min(c->rejudge_at, c->evict_at));
-    at = mono_min(at, c->overlay_at);
+    at = mono_min(at, mono_min(c->overlay_at, c->skew_at));
     at = mono_min(at, c->renewing ? NEVER : c->renew_at);
     if (c->view_dirty)
         at = mono_min(at, c->view_pace.not_before);
@@ -709,6 +716,7 @@ void control_turn(void *arg, mono_ms now)
     if (c->view_dirty && pace_allows(&c->view_pace, now))
         control_publish_view(c);
     keep_house(c);
+    control_compare_clocks(c);
     step_leaving(c);
     c->also_at = c->also ? c->also(c->also_arg, now) : NEVER;
     set_deadline(c);

@@ -90,6 +90,9 @@ const char *control_refused_by(const struct control *c, struct node_id *by);
 const struct addr *control_stranger(const struct control *c);
 /* Which key this credential stands on is revoked, by which policy and why: half a sentence, appended. */
 void control_say_revoked(const struct control *c, const struct credential *k, struct buf *out);
+/* What the clocks of others say of ours; and what is known of a member's (NULL: nothing). */
+const struct skew *control_skew(const struct control *c);
+const struct member_clock *control_member_clock(const struct control *c, const struct member *m);
 bool control_is_joined(const struct control *c); /* has met another member, or has no seeds to meet */
 /* Is it alive, and yet no request from here reaches it (reach.h)? */
 bool control_is_lost_to_traffic(const struct control *c, const struct member *m);

@@ -10,6 +10,7 @@
 #include "control/pace.h"
 #include "control/revocations.h"
 #include "control/seed_names.h"
+#include "control/skew.h"
 #include "control/staged.h"
 #include "control/wallclock.h"
 
@@ -80,7 +81,13 @@ struct control {
     struct revocations revocations;
     struct fallen fallen;
     struct wallclock clock;
-    mono_ms clock_said_at;     /* when its state was last logged */
+    mono_ms clock_said_at; /* when its state was last logged */
+    struct skew skew;      /* what the clocks of others say of it */
+    struct skew_lines skew_lines;
+    enum skew_verdict skew_said;                   /* in the log */
+    mono_ms skew_said_at, skew_at, skew_looked_at; /* when it was said; when to look again; when last */
+    uint64_t skew_wall_ms;                         /* what our clock said then */
+    unsigned unsure_looks;                         /* in a row, that found no majority */
     struct trust *farewell;    /* the trust of before, for those who were just cut; NULL: nobody was */
     bool is_revoked;           /* we ourselves */
     struct hearsay refused_by; /* who last told us so */
@@ -134,6 +141,7 @@ must_check enum err control_open_clock(struct control *c, struct buf *why); /* o
 wall_s control_wall(const struct control *c);       /* the time by which expiry is judged */
 wall_s control_wall_least(const struct control *c); /* ... whatever the host's clock says */
 void control_watch_clock(struct control *c);        /* about every minute */
+void control_compare_clocks(struct control *c);     /* with those of others; does nothing before skew_at */
 
 /* Of judge.c. */
 void control_take_trust(struct control *c,

@@ -1,5 +1,6 @@
 #include "control/own.h"
 
+#include "link/link.h"
 #include "noise/noise.h"
 
 enum err own_init(struct own *o, struct store *s)
@@ -69,6 +70,8 @@ enum err own_sign(struct own *o, const struct config *config, const struct ident
         .features = noise_cipher_is_available(NOISE_AESGCM) ? FEATURE_AESGCM : 0,
         .protocol_min = GOSSIP_PROTOCOL_MIN,
         .protocol_max = GOSSIP_PROTOCOL_MAX,
+        .link_min = LINK_VERSION_OLDEST,
+        .link_max = LINK_VERSION_NEWEST,
         .layout = o->layout,
         .root_epoch = trust_root(id->trust)->epoch,
         .policy_epoch = o->policy_epoch,

@@ -22,6 +22,14 @@ enum { ROSTER_TOGETHER_S = 60 };
 
 struct namesakes; /* the members of one name, in the order of their claims to it */
 
+/* What its clock says (control/skew.h), and what the log was told of it. */
+struct member_clock {
+    mono_ms looked_at; /* 0: nothing is known of it */
+    int64_t off_ms;    /* ahead of the time that is held right */
+    bool is_wrong, is_said;
+    mono_ms said_at;
+};
+
 struct member {
     struct node_id id;
     UT_hash_handle hh;
@@ -39,7 +47,8 @@ struct member {
     bool has_equivocated; /* an alarm was given */
     wall_s claimed_at;    /* when it entered the queue for its name */
     bool is_name_said;    /* that its name is held by another was logged */
-    wall_s cut_at;        /* end of the credential for which its sessions were cut; 0: none was */
+    struct member_clock clock;
+    wall_s cut_at; /* end of the credential for which its sessions were cut; 0: none was */
 };
 
 struct roster {

@@ -70,6 +70,16 @@ struct traffic_shared *control_traffic(const struct control *c)
     return c->workers ? workers_traffic(c->workers) : NULL;
 }
 
+const struct skew *control_skew(const struct control *c)
+{
+    return &c->skew;
+}
+
+const struct member_clock *control_member_clock(const struct control *c, const struct member *m)
+{
+    return m->clock.looked_at > 0 && m->clock.looked_at == c->skew_looked_at ? &m->clock : NULL;
+}
+
 mono_ms control_mono(const struct control *c)
 {
     return c->now;
@@ -236,6 +246,26 @@ static uint64_t quarantined(const struct control *c)
     return n;
 }
 
+static void export_clocks(struct control *c)
+{
+    int64_t apart = c->skew.apart_ms;
+    uint64_t wrong = 0;
+    for (const struct member *m = c->roster.by_id; m; m = m->hh.next)
+        wrong += control_member_clock(c, m) && m->clock.is_wrong;
+    metric_set(metric_gauge(c->metrics, "starling_clock_skew_seconds",
+                            "How far the clock of this host is from the middle of all clocks that it knows, "
+                            "either way.",
+                            NULL, 0),
+               (uint64_t)(apart < 0 ? -apart : apart) / 1000);
+    metric_set(metric_gauge(c->metrics, "starling_clock_wrong",
+                            "1 while most clocks that are known agree on another time than this host's.",
+                            NULL, 0),
+               c->skew.verdict == SKEW_OURS);
+    metric_set(metric_gauge(c->metrics, "starling_members_clock_wrong",
+                            "Members whose clock is far off the time that is held right.", NULL, 0),
+               wrong);
+}
+
 static void export_ejected(struct control *c)
 {
     const struct outliers *o = workers_traffic(c->workers)->outliers;
@@ -276,6 +306,7 @@ static void export_state(struct control *c)
     export_rollout(c);
     export_overlay(c);
     export_ejected(c);
+    export_clocks(c);
     metric_set(metric_counter(c->metrics, "starling_views_total", "Views made for the workers.", NULL, 0),
                c->view_serial);
     metric_set(

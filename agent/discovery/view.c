@@ -148,6 +148,7 @@ must_check enum err view_builder_member(struct view_builder *b, const struct rec
     *n = (struct view_node){.id = r->credential.id,
                             .addr = *addr,
                             .features = r->features,
+                            .link_newest = r->link_max,
                             .labels = labels,
                             .has_policy = r->policy_version > 0,
                             .alive = alive && !r->left,

@@ -17,6 +17,7 @@ struct view_node { /* another agent */
     struct vouched *vouched; /* its newest credential; NULL: not given */
     struct addr addr;
     uint32_t features;
+    uint8_t link_newest;  /* version of links that it speaks */
     struct labels labels; /* of its credential; slices owned by the view */
     bool has_policy;      /* without one it denies everything */
     bool alive;   /* alive or suspect: still routed to when suspect or degraded, unless others are well */

@@ -53,6 +53,7 @@ static const struct {
 };
 
 struct preface {
+    uint8_t version;
     enum link_kind kind;
     const struct noise_pattern *pattern;
     enum noise_cipher cipher;
@@ -101,7 +102,7 @@ static void preface_encode(const struct preface *p, uint8_t out[LINK_PREFACE_BYT
 {
     struct wr w = wr_init(out, LINK_PREFACE_BYTES);
     wr_bytes(&w, "strl", 4);
-    wr_u8(&w, LINK_VERSION);
+    wr_u8(&w, p->version);
     wr_u8(&w, (uint8_t)p->kind);
     wr_u8(&w, p->pattern == &noise_ik ? PATTERN_IK : PATTERN_XX);
     wr_u8(&w, p->cipher == NOISE_AESGCM ? CIPHER_AESGCM : CIPHER_CHACHAPOLY);
@@ -116,13 +117,14 @@ static must_check enum err preface_decode(struct preface *p, struct bytes in)
     uint8_t version = rd_u8(&r), kind = rd_u8(&r), pattern = rd_u8(&r), cipher = rd_u8(&r);
     if (!rd_done(&r) || !bytes_eq_str(magic, "strl"))
         return ERR_MALFORMED;
-    if (version != LINK_VERSION)
+    if (version < LINK_VERSION_OLDEST || version > LINK_VERSION_NEWEST)
         return ERR_UNSUPPORTED;
     if (kind != LINK_TRAFFIC && kind != LINK_BULK)
         return ERR_MALFORMED;
     if ((pattern != PATTERN_XX && pattern != PATTERN_IK) ||
         (cipher != CIPHER_CHACHAPOLY && cipher != CIPHER_AESGCM))
         return ERR_UNSUPPORTED;
+    p->version = version;
     p->kind = (enum link_kind)kind;
     p->pattern = pattern == PATTERN_IK ? &noise_ik : &noise_xx;
     p->cipher = cipher == CIPHER_AESGCM ? NOISE_AESGCM : NOISE_CHACHAPOLY;
@@ -146,7 +148,7 @@ static must_check enum err start_handshake(struct link *l, bool initiator)
     uint8_t space[8 + 1 + 3 + 2 + MESH_MAX + LINK_PREFACE_BYTES];
     struct wr w = wr_init(space, sizeof space);
     wr_bytes(&w, "starling", 8);
-    wr_u8(&w, LINK_VERSION);
+    wr_u8(&w, l->preface.version);
     wr_bytes(&w, "tcp", 3);
     wr_lv16(&w, l->setup.mesh);
     wr_bytes(&w, l->preface_bytes, LINK_PREFACE_BYTES);
@@ -183,10 +185,12 @@ static struct link *link_new(const struct link_setup *s, enum state state, mono_
 struct link *link_connect(const struct link_setup *s, mono_ms now)
 {
     assert(s->kind == LINK_TRAFFIC || s->kind == LINK_BULK);
+    assert(s->version <= LINK_VERSION_NEWEST);
     struct link *l = link_new(s, HELLO_DUE, now);
     if (!l)
         return NULL;
     l->dialled = true;
+    l->preface.version = s->version ? s->version : LINK_VERSION_OLDEST;
     l->preface.kind = s->kind;
     l->preface.pattern = s->remote_key ? &noise_ik : &noise_xx;
     l->preface.cipher = noise_cipher_is_available(s->cipher) ? s->cipher : NOISE_CHACHAPOLY;
@@ -380,6 +384,8 @@ static must_check enum err on_preface(struct link *l, struct bytes in)
     enum err e = preface_decode(&l->preface, in);
     if (e != ERR_OK)
         return e;
+    if (l->setup.version && l->preface.version > l->setup.version)
+        return ERR_UNSUPPORTED;
     memcpy(l->preface_bytes, in.at, LINK_PREFACE_BYTES);
     e = start_handshake(l, false);
     if (e == ERR_OK)

@@ -1,9 +1,13 @@
 /* A TCP link: one connection's preface, Noise handshake and sealed records. Sans-I/O; the loop that owns the
  * socket owns it.
  *
- *   preface   "strl" | u8 version=1 | u8 kind | u8 pattern | u8 cipher                  8 bytes, initiator ->
+ *   preface   "strl" | u8 version | u8 kind | u8 pattern | u8 cipher                  8 bytes, initiator ->
  * responder then      be16 length | Noise message                                               handshake,
  * then records
+ *
+ * Versions: who dials takes the newest that both speak, by what the other has signed in its record (link_version_with()), and
+ * the oldest where no record is known; nothing is negotiated, so nobody between the two can talk them down. On TCP versions 1
+ * and 2 differ in nothing but the number.
  *
  * The prologue binds version, mesh name, "tcp" and the whole preface. IK where the peer's Noise key is known,
  * XX to a seed known only by address (a responder takes both). Credentials travel in handshake payloads; a
@@ -23,6 +27,7 @@
 #ifndef LINK_LINK_H
 #define LINK_LINK_H
 
+#include "base/addr.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/id.h"
@@ -31,10 +36,29 @@
 enum link_kind { LINK_TRAFFIC = 1, LINK_BULK = 2 };
 enum {
     LINK_PREFACE_BYTES = 8,
-    LINK_VERSION = 1,
+    LINK_VERSION_OLDEST = 1, /* of TCP links and UDP sessions, spoken by this build */
+    LINK_VERSION_NEWEST = 2, /* 2: the messages that begin a UDP session say what their sender's clock says */
     LINK_HANDSHAKE_TIMEOUT_MS = 5000, /* for all of it: a peer that sends a byte now and then gains nothing */
     LINK_CREDENTIAL_MAX = 4096,       /* bytes; a longer one ends the handshake */
     LINK_REFUSAL_MAX = 256,           /* bytes of printable ASCII; longer words are cut */
+};
+
+/* The version in which to call a host whose newest is that one (0: nothing is known of it): the newest that both speak. If its
+ * oldest is above ours, or its newest below, there is none, and it will not answer. */
+static inline uint8_t link_version_with(uint8_t newest)
+{
+    return newest < LINK_VERSION_OLDEST   ? LINK_VERSION_OLDEST
+           : newest < LINK_VERSION_NEWEST ? newest
+                                          : LINK_VERSION_NEWEST;
+}
+
+/* Whom to speak to, and how: as its record says. Borrowed for the call. */
+struct link_to {
+    const struct node_id *id;
+    const uint8_t *noise_key; /* 32 bytes; NULL: not known (TCP only) */
+    const struct addr *addr;
+    enum noise_cipher cipher;
+    uint8_t version; /* 0: the oldest */
 };
 
 /* Is `credential` (the handshake payload) valid now and does it name `noise_key`? On ERR_OK *id is the peer.
@@ -50,7 +74,9 @@ struct link_verify {
 };
 
 struct link_setup {
-    enum link_kind kind;         /* initiator only; a responder learns it from the preface */
+    enum link_kind kind; /* initiator only; a responder learns it from the preface */
+    uint8_t
+        version; /* initiator: in which to speak, 0: the oldest; responder: the newest that it answers, 0: all */
     struct bytes mesh;           /* at most 255 bytes; borrowed for the link's life */
     struct bytes credential;     /* ours, 1..LINK_CREDENTIAL_MAX; borrowed until the handshake is over */
     const uint8_t *noise_secret; /* 32 bytes, borrowed until the handshake is over */

@@ -69,6 +69,7 @@ struct udp *udp_new(const struct udp_setup *s, mono_ms now)
         return NULL;
     u->mesh = s->mesh;
     u->verify = s->verify;
+    u->version = s->version ? s->version : LINK_VERSION_NEWEST;
     u->timestamp = s->timestamp_floor;
     u->goes_by_memory = s->timestamp_floor > 0; /* it holds only what was believed once */
     udp_keys_set(u, &(struct udp_keys){s->credential, s->noise_secret}, NULL);
@@ -162,6 +163,20 @@ size_t udp_session_count(const struct udp *u, const struct node_id *peer)
     return p ? (p->current != NULL) + (p->previous != NULL) : 0;
 }
 
+void udp_clocks_each(const struct udp *u,
+                     void (*each)(void *arg, const struct node_id *peer, uint64_t clock_ms, mono_ms at),
+                     void *arg)
+{
+    for (const struct udp_peer *p = TAILQ_FIRST(&u->peers); p; p = TAILQ_NEXT(p, link))
+        if (p->clock_ms > 0)
+            each(arg, &p->id, p->clock_ms, p->clock_at);
+}
+
+void udp_renew_all(struct udp *u, mono_ms now)
+{
+    u->renew_before = now;
+}
+
 /* Sending. */
 
 enum err transport_send(struct udp *u, struct udp_peer *p, struct bytes payload)
@@ -219,32 +234,34 @@ static enum err stage(struct udp *u, struct udp_peer *p, struct bytes payload)
 }
 
 /* Is it time for the next session? The initiator of this one makes it; if it has not, the responder does. */
-static bool is_aging(const struct udp_session *s, mono_ms now)
+static bool is_aging(const struct udp *u, const struct udp_session *s, mono_ms now)
 {
-    return now - s->born_at >= (mono_ms)(s->is_initiator ? UDP_REKEY_MS : UDP_REKEY_LATE_MS) ||
+    return s->born_at < u->renew_before ||
+           now - s->born_at >= (mono_ms)(s->is_initiator ? UDP_REKEY_MS : UDP_REKEY_LATE_MS) ||
            s->counter >= UDP_REKEY_AFTER;
 }
 
 static void rekey_if_aging(struct udp *u, struct udp_peer *p, mono_ms now, uint64_t wall_ms)
 {
-    if (is_aging(p->current, now) && !p->handshake && handshake_start(u, p, &p->addr, now, wall_ms) != ERR_OK)
+    if (is_aging(u, p->current, now) && !p->handshake &&
+        handshake_start(u, p, &p->addr, now, wall_ms) != ERR_OK)
         u->stats.drop_full++; /* the next packet tries again */
 }
 
-static enum err send_payload(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
-                             const struct addr *addr, enum noise_cipher cipher, struct bytes payload,
-                             bool is_question, mono_ms now, uint64_t wall_ms)
+static enum err send_payload(struct udp *u, const struct link_to *to, struct bytes payload, bool is_question,
+                             mono_ms now, uint64_t wall_ms)
 {
     struct udp_peer *p;
     if (payload.len > UDP_PAYLOAD_MAX)
         return ERR_LIMIT;
-    if (own_key_is(u, noise_key)) /* a point of small order is refused by the handshake */
+    if (own_key_is(u, to->noise_key)) /* a point of small order is refused by the handshake */
         return ERR_INVALID;
-    enum err e = peer_get(u, to, noise_key, &p);
+    enum err e = peer_get(u, to->id, to->noise_key, &p);
     if (e != ERR_OK)
         return e;
-    peer_key_set(p, noise_key);
-    p->cipher = (uint8_t)cipher;
+    peer_key_set(p, to->noise_key);
+    p->cipher = (uint8_t)to->cipher;
+    p->version = to->version ? to->version : LINK_VERSION_OLDEST;
     bool is_usable = session_is_usable(p->current, now);
     bool is_doubtful = p->unanswered_at != NEVER && now - p->unanswered_at >= UDP_DOUBT_MS;
     if (is_usable) {
@@ -256,22 +273,20 @@ static enum err send_payload(struct udp *u, const struct node_id *to, const uint
     if (e != ERR_OK || (is_usable && !is_doubtful))
         return e;
     /* No session, or one that the peer seems to have forgotten: its record says where it is now. */
-    e = handshake_start(u, p, addr, now, wall_ms);
+    e = handshake_start(u, p, to->addr, now, wall_ms);
     return e == ERR_OK ? stage(u, p, payload) : e;
 }
 
-enum err udp_send(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
-                  const struct addr *addr, enum noise_cipher cipher, struct bytes payload, mono_ms now,
+enum err udp_send(struct udp *u, const struct link_to *to, struct bytes payload, mono_ms now,
                   uint64_t wall_ms)
 {
-    return send_payload(u, to, noise_key, addr, cipher, payload, true, now, wall_ms);
+    return send_payload(u, to, payload, true, now, wall_ms);
 }
 
-enum err udp_tell(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
-                  const struct addr *addr, enum noise_cipher cipher, struct bytes payload, mono_ms now,
+enum err udp_tell(struct udp *u, const struct link_to *to, struct bytes payload, mono_ms now,
                   uint64_t wall_ms)
 {
-    return send_payload(u, to, noise_key, addr, cipher, payload, false, now, wall_ms);
+    return send_payload(u, to, payload, false, now, wall_ms);
 }
 
 void udp_doubt(struct udp *u, const struct node_id *peer, mono_ms now)

@@ -1,10 +1,10 @@
 /* UDP sessions, in WireGuard's manner: one endpoint holds the sessions with all peers. Sans-I/O; owned by the
  * control loop.
  *
- *   INITIATION  u8 type=1 | u8 cipher | be16 0 | be32 sender | Noise IK message 1 (1192) | mac1 16 | mac2 16
- *                 payload: be64 milliseconds since 1970 | be16 length | credential | zeros       1232 bytes
+ *   INITIATION  u8 type=1 | u8 cipher | u8 version-1 | u8 0 | be32 sender | Noise IK message 1 (1192) | mac1 16 | mac2 16
+ *                 payload: be64 timestamp | [version 2: be64 clock] | be16 length | credential | zeros    1232 bytes
  *   RESPONSE    u8 type=2 | 3 bytes 0 | be32 sender | be32 receiver | Noise IK message 2 | mac1 16
- *                 payload: credential                                                 76 bytes + credential
+ *                 payload: [version 2: be64 clock] | credential                                  76 bytes + payload
  *   COOKIE      u8 type=3 | 3 bytes 0 | be32 receiver | nonce 24 | sealed cookie 32                64 bytes
  *   TRANSPORT   u8 type=4 | 3 bytes 0 | be32 receiver | be64 counter | sealed payload    32 bytes + payload
  *
@@ -17,6 +17,10 @@
  * it something (udp_send(); what udp_tell() carries expects no answer) and hears nothing for a second, or has another
  * reason to doubt (udp_doubt()), makes a new one with its next packet, which then goes both ways (so a payload may
  * come twice). A peer's address follows its newest authentic packet.
+ *
+ * The timestamp rises with each initiation of a host, whatever its clock does; the clock, in milliseconds since 1970 as the other
+ * is, is what its clock says, for information (udp_clocks_each()). The initiator picks the version (link_version_with()), the
+ * prologue binds it, the responder answers in it.
  *
  * The WireGuard paper (Donenfeld 2017), sections 5 and 6; RFC 6479 for the window. */
 #ifndef LINK_UDP_H
@@ -34,7 +38,7 @@ enum {
     UDP_HANDSHAKES_MAX = 4096,   /* half-open responses; oldest dropped */
     UDP_QUEUE_MAX = 4096,        /* datagrams not yet polled, each way; newest dropped */
     UDP_INITIATION_BYTES = 1232, /* 1280 (IPv6 minimum MTU) - 40 - 8 */
-    UDP_CREDENTIAL_MAX = UDP_INITIATION_BYTES - 8 - (32 + 48 + 16) - 10 - 32, /* what fits */
+    UDP_CREDENTIAL_MAX = UDP_INITIATION_BYTES - 8 - (32 + 48 + 16) - 18 - 32, /* what fits */
     UDP_SESSION_MS = 3600 * 1000,    /* a session's life, from the handshake on */
     UDP_REKEY_MS = 3300 * 1000,      /* its initiator makes a new one after that, when there is traffic */
     UDP_REKEY_LATE_MS = 3480 * 1000, /* its responder, if the initiator has not */
@@ -54,6 +58,7 @@ struct udp_setup {
     struct link_verify verify;   /* copied */
     uint64_t timestamp_floor;    /* milliseconds since 1970: no initiation of ours is older (persisted by the
                                  caller) */
+    uint8_t version;             /* the newest that is answered; 0: all of this build */
 };
 
 struct udp;
@@ -77,17 +82,14 @@ uint64_t udp_timestamp(const struct udp *u);
  * what is not authentic is dropped. `wall_ms` stamps handshakes. */
 void udp_receive(struct udp *u, const struct addr *from, uint8_t *in, size_t len, mono_ms now,
                  uint64_t wall_ms);
-/* Sends payload to a peer, starting a handshake when there is no session. `noise_key` and `addr` come from
- * its record; an authentic newer address overrides `addr` while the session lives. ERR_LIMIT: payload >
- * UDP_PAYLOAD_MAX, or our credential > UDP_CREDENTIAL_MAX; ERR_INVALID: noise_key is ours or of small order;
- * ERR_FULL, ERR_NOMEM. */
-must_check enum err udp_send(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
-                             const struct addr *addr, enum noise_cipher cipher, struct bytes payload,
-                             mono_ms now, uint64_t wall_ms);
+/* Sends payload to a peer, starting a handshake when there is no session. An authentic newer address overrides
+ * `to->addr` while the session lives. ERR_LIMIT: payload > UDP_PAYLOAD_MAX, or our credential > UDP_CREDENTIAL_MAX;
+ * ERR_INVALID: the Noise key is ours or of small order; ERR_FULL, ERR_NOMEM. */
+must_check enum err udp_send(struct udp *u, const struct link_to *to, struct bytes payload, mono_ms now,
+                             uint64_t wall_ms);
 /* The same, for what the peer does not answer: that it stays silent casts no doubt on the session. */
-must_check enum err udp_tell(struct udp *u, const struct node_id *to, const uint8_t noise_key[32],
-                             const struct addr *addr, enum noise_cipher cipher, struct bytes payload,
-                             mono_ms now, uint64_t wall_ms);
+must_check enum err udp_tell(struct udp *u, const struct link_to *to, struct bytes payload, mono_ms now,
+                             uint64_t wall_ms);
 /* What was asked under this session should have been answered by now: the next packet goes by a new one too. */
 void udp_doubt(struct udp *u, const struct node_id *peer, mono_ms now);
 void udp_forget(struct udp *u,
@@ -96,6 +98,14 @@ void udp_forget(struct udp *u,
 void udp_retain(struct udp *u, bool (*keep)(void *arg, const struct node_id *peer), void *arg);
 void udp_tick(struct udp *u, mono_ms now, uint64_t wall_ms);
 mono_ms udp_deadline(const struct udp *u);
+
+/* What each peer's clock said when a session with it was last made, for those of whom that is known (from version 2 on): at `at`
+ * by our monotonic clock it said `clock_ms`. Its own word. `each` may not call back. */
+void udp_clocks_each(const struct udp *u,
+                     void (*each)(void *arg, const struct node_id *peer, uint64_t clock_ms, mono_ms at),
+                     void *arg);
+/* Our own clock was set: each session is made anew with its next packet, so that peers learn what it says now. */
+void udp_renew_all(struct udp *u, mono_ms now);
 
 size_t udp_session_count(const struct udp *u, const struct node_id *peer); /* current and previous ones */
 

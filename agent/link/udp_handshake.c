@@ -11,17 +11,25 @@ enum {
     INITIATION_PAYLOAD = MAC1_AT - NOISE_AT - (32 + 48 + NOISE_TAG_BYTES),
     PROLOGUE_MAX = 16 + 255,
 };
-static_assert(INITIATION_PAYLOAD == 10 + UDP_CREDENTIAL_MAX, "the credential's room is what is left");
-static_assert(UDP_RESPONSE_MIN + UDP_CREDENTIAL_MAX <= UDP_INITIATION_BYTES,
+static_assert(INITIATION_PAYLOAD == 18 + UDP_CREDENTIAL_MAX, "the credential's room is what is left");
+static_assert(UDP_RESPONSE_MIN + 8 + UDP_CREDENTIAL_MAX <= UDP_INITIATION_BYTES,
               "no answer is longer than what it answers (D7)");
 
-/* "starling" | u8 version=1 | "udp" | u8 cipher | u8 length | mesh name. Another mesh fails at the first AEAD
- * (N9). */
-static struct bytes prologue(const struct udp *u, enum noise_cipher cipher, uint8_t space[PROLOGUE_MAX])
+/* How both ends of a handshake speak. */
+struct manner {
+    enum noise_cipher cipher;
+    uint8_t version;
+};
+
+/* "starling" | u8 version | "udp" | u8 cipher | u8 length | mesh name. Another mesh, an edited version or cipher fail at the
+ * first AEAD (N9, N28). */
+static struct bytes prologue(const struct udp *u, struct manner m, uint8_t space[PROLOGUE_MAX])
 {
     struct wr w = wr_init(space, PROLOGUE_MAX);
-    wr_bytes(&w, "starling\1udp", 12);
-    wr_u8(&w, (uint8_t)cipher);
+    wr_bytes(&w, "starling", 8);
+    wr_u8(&w, m.version);
+    wr_bytes(&w, "udp", 3);
+    wr_u8(&w, (uint8_t)m.cipher);
     wr_u8(&w, (uint8_t)u->mesh.len);
     wr_bytes(&w, u->mesh.at, u->mesh.len);
     assert(wr_ok(&w));
@@ -29,14 +37,14 @@ static struct bytes prologue(const struct udp *u, enum noise_cipher cipher, uint
 }
 
 static enum err noise_begin(struct udp *u, struct noise_handshake *hs, const struct udp_own *own,
-                            enum noise_cipher cipher, const uint8_t *remote_key)
+                            struct manner m, const uint8_t *remote_key)
 {
     uint8_t space[PROLOGUE_MAX];
     struct noise_setup setup = {
         .pattern = &noise_ik,
-        .cipher = cipher,
+        .cipher = m.cipher,
         .initiator = remote_key != NULL,
-        .prologue = prologue(u, cipher, space),
+        .prologue = prologue(u, m, space),
         .s_sec = own->secret,
         .s_pub = own->public_key,
         .rs = remote_key,
@@ -69,11 +77,14 @@ static void timestamp_answered(struct udp *u, uint64_t timestamp)
         u->timestamp = timestamp;
 }
 
-static void initiation_payload(struct udp *u, uint8_t out[INITIATION_PAYLOAD], uint64_t timestamp)
+static void initiation_payload(struct udp *u, uint8_t out[INITIATION_PAYLOAD], const struct udp_handshake *hs,
+                               uint64_t wall_ms)
 {
     struct wr w = wr_init(out, INITIATION_PAYLOAD);
     memset(out, 0, INITIATION_PAYLOAD);
-    wr_be64(&w, timestamp);
+    wr_be64(&w, hs->timestamp);
+    if (hs->version >= 2)
+        wr_be64(&w, wall_ms);
     wr_lv16(&w, u->own[0].credential);
     assert(wr_ok(&w));
 }
@@ -95,16 +106,19 @@ static enum err initiation_write(struct udp *u, struct udp_peer *p, uint8_t at[U
     uint8_t payload[INITIATION_PAYLOAD];
     size_t len;
     struct wr w = wr_init(at, UDP_INITIATION_BYTES);
+    hs->version = p->version; /* what its newest record says, also while we repeat */
     wr_u8(&w, UDP_INITIATION);
     wr_u8(&w, hs->cipher);
-    wr_be16(&w, 0);
+    wr_u8(&w, (uint8_t)(hs->version - 1));
+    wr_u8(&w, 0);
     wr_be32(&w, hs->index.node.key);
     noise_handshake_fini(&hs->noise);
-    enum err e = noise_begin(u, &hs->noise, &u->own[0], (enum noise_cipher)hs->cipher, p->noise_key);
+    struct manner manner = {(enum noise_cipher)hs->cipher, hs->version};
+    enum err e = noise_begin(u, &hs->noise, &u->own[0], manner, p->noise_key);
     if (e != ERR_OK)
         return e;
     hs->timestamp = initiation_timestamp(u, wall_ms, hs->attempt);
-    initiation_payload(u, payload, hs->timestamp);
+    initiation_payload(u, payload, hs, wall_ms);
     e = noise_handshake_write(&hs->noise, bytes_of(payload, sizeof payload), at + NOISE_AT,
                               MAC1_AT - NOISE_AT, &len);
     assert(e != ERR_OK || len == MAC1_AT - NOISE_AT);
@@ -188,10 +202,10 @@ void handshake_end(struct udp *u, struct udp_peer *p)
 
 struct initiation { /* what an authentic one says */
     uint32_t sender;
-    uint64_t timestamp;
+    uint64_t timestamp, clock_ms; /* the clock: 0, it does not say (version 1) */
     struct node_id id;
     uint8_t noise_key[32];
-    uint8_t cipher;
+    struct manner manner;
 };
 
 static void cookie_send(struct udp *u, const struct udp_own *own, const struct addr *to, struct bytes in,
@@ -245,9 +259,9 @@ static bool initiation_open(struct udp *u, const struct udp_own *own, struct noi
 {
     uint8_t payload[UDP_INITIATION_BYTES];
     size_t len;
-    out->cipher = in.at[1];
+    out->manner = (struct manner){(enum noise_cipher)in.at[1], (uint8_t)(in.at[2] + 1)};
     out->sender = load_be32(in.at + 4);
-    if (noise_begin(u, hs, own, (enum noise_cipher)out->cipher, NULL) != ERR_OK ||
+    if (noise_begin(u, hs, own, out->manner, NULL) != ERR_OK ||
         noise_handshake_read(hs, bytes_of(in.at + NOISE_AT, MAC1_AT - NOISE_AT), payload, sizeof payload,
                              &len) != ERR_OK ||
         own_key_is(u, hs->rs)) { /* our own, sent back to us (N16) */
@@ -256,6 +270,7 @@ static bool initiation_open(struct udp *u, const struct udp_own *own, struct noi
     }
     struct rd r = rd_init(bytes_of(payload, len));
     out->timestamp = rd_be64(&r);
+    out->clock_ms = out->manner.version >= 2 ? rd_be64(&r) : 0;
     struct bytes credential = rd_lv16(&r);
     /* Too far ahead would lock its owner out until then, once its clock is right again (CVE-2021-46873). */
     if (!rd_ok(&r) || out->timestamp > wall_ms + UDP_CLOCK_AHEAD_MS) {
@@ -300,33 +315,48 @@ static bool is_acceptable(struct udp *u, const struct udp_peer *p, const struct 
     return true;
 }
 
-static enum err response_write(struct udp *u, const struct udp_own *own, struct udp_peer *p,
-                               struct noise_handshake *hs, uint32_t receiver, struct datagram *d, mono_ms now)
+/* What the responder sends with its Noise message. ERR_LIMIT: its credential is too long. */
+static enum err response_payload(struct wr *w, const struct udp_own *own, uint8_t version, uint64_t wall_ms)
 {
-    size_t len;
-    uint8_t *noise = d->at + 12;
     if (own->credential.len > UDP_CREDENTIAL_MAX)
         return ERR_LIMIT;
-    enum err e =
-        noise_handshake_write(hs, own->credential, noise, UDP_INITIATION_BYTES - 12 - PRIM_MAC_BYTES, &len);
+    if (version >= 2)
+        wr_be64(w, wall_ms);
+    wr_bytes(w, own->credential.at, own->credential.len);
+    return ERR_OK;
+}
+
+static enum err response_write(struct udp *u, const struct udp_own *own, struct udp_peer *p,
+                               struct noise_handshake *hs, const struct initiation *init, struct datagram *d,
+                               mono_ms now, uint64_t wall_ms)
+{
+    size_t len;
+    uint8_t *noise = d->at + 12, payload[8 + UDP_CREDENTIAL_MAX];
+    struct wr w = wr_init(payload, sizeof payload);
+    enum err e = response_payload(&w, own, init->manner.version, wall_ms);
+    if (e == ERR_OK)
+        e = noise_handshake_write(hs, wr_done(&w), noise, UDP_INITIATION_BYTES - 12 - PRIM_MAC_BYTES, &len);
     if (e != ERR_OK)
         return e;
-    struct udp_session *s = session_new(u, p, hs, index_random(u), receiver, now);
+    struct udp_session *s = session_new(u, p, hs, index_random(u), init->sender, now);
     if (!s)
         return ERR_NOMEM;
+    s->clock_ms = init->clock_ms;
+    s->clock_at = now;
     session_install_theirs(u, p, s);
     wake_at(u, now + UDP_GIVE_UP_MS);
     memset(d->at, 0, 4);
     d->at[0] = UDP_RESPONSE;
     store_be32(d->at + 4, s->index.node.key);
-    store_be32(d->at + 8, receiver);
+    store_be32(d->at + 8, init->sender);
     cookie_mac1(noise + len, &p->cookie_keys, bytes_of(d->at, 12 + len));
     d->len = 12 + len + PRIM_MAC_BYTES;
     return ERR_OK;
 }
 
 static void initiation_answer(struct udp *u, const struct udp_own *own, const struct addr *to,
-                              struct noise_handshake *hs, const struct initiation *init, mono_ms now)
+                              struct noise_handshake *hs, const struct initiation *init, mono_ms now,
+                              uint64_t wall_ms)
 {
     struct udp_peer *p;
     struct datagram *d = datagram_new(u);
@@ -338,7 +368,7 @@ static void initiation_answer(struct udp *u, const struct udp_own *own, const st
     bool is_good = is_acceptable(u, p, init, now);
     if (is_good)
         peer_key_set(p, init->noise_key);
-    if (!is_good || response_write(u, own, p, hs, init->sender, d, now) != ERR_OK) {
+    if (!is_good || response_write(u, own, p, hs, init, d, now, wall_ms) != ERR_OK) {
         datagram_free(u, d);
         return;
     }
@@ -353,7 +383,7 @@ void initiation_receive(struct udp *u, const struct addr *from, struct bytes in,
 {
     struct noise_handshake hs;
     struct initiation init;
-    if (in.len != UDP_INITIATION_BYTES || load_be16(in.at + 2) != 0 || in.at[1] > NOISE_AESGCM) {
+    if (in.len != UDP_INITIATION_BYTES || in.at[1] > NOISE_AESGCM || in.at[2] >= u->version || in.at[3]) {
         u->stats.drop_malformed++;
         return;
     }
@@ -362,23 +392,26 @@ void initiation_receive(struct udp *u, const struct addr *from, struct bytes in,
         return;
     memset(&hs, 0, sizeof hs);
     if (initiation_open(u, own, &hs, in, &init, wall_ms))
-        initiation_answer(u, own, from, &hs, &init, now);
+        initiation_answer(u, own, from, &hs, &init, now, wall_ms);
     noise_handshake_fini(&hs);
 }
 
 /* Initiator again. */
 
 static bool response_open(struct udp *u, const struct udp_peer *p, struct noise_handshake *trial,
-                          struct bytes noise)
+                          struct bytes noise, uint64_t *clock_ms)
 {
-    uint8_t credential[UDP_INITIATION_BYTES];
+    uint8_t payload[UDP_INITIATION_BYTES];
     size_t len;
     struct node_id id;
-    if (noise_handshake_read(trial, noise, credential, sizeof credential, &len) != ERR_OK) {
+    if (noise_handshake_read(trial, noise, payload, sizeof payload, &len) != ERR_OK) {
         u->stats.drop_handshake++;
         return false;
     }
-    if (u->verify.credential(u->verify.arg, bytes_of(credential, len), trial->rs, &id) != ERR_OK ||
+    struct rd r = rd_init(bytes_of(payload, len));
+    *clock_ms = p->handshake->version >= 2 ? rd_be64(&r) : 0;
+    struct bytes credential = rd_bytes(&r, rd_left(&r));
+    if (!rd_done(&r) || u->verify.credential(u->verify.arg, credential, trial->rs, &id) != ERR_OK ||
         !node_id_eq(&id, &p->id)) {
         u->stats.drop_credential++;
         return false;
@@ -386,8 +419,14 @@ static bool response_open(struct udp *u, const struct udp_peer *p, struct noise_
     return true;
 }
 
+void clock_take(struct udp_peer *p, const struct udp_session *s)
+{
+    p->clock_ms = s->clock_ms;
+    p->clock_at = s->clock_at;
+}
+
 static void response_accept(struct udp *u, struct udp_peer *p, struct noise_handshake *trial,
-                            const struct addr *from, uint32_t sender, mono_ms now)
+                            const struct addr *from, uint32_t sender, uint64_t clock_ms, mono_ms now)
 {
     uint32_t index =
         p->handshake->index.node.key; /* the session inherits the name that the peer has learnt */
@@ -398,6 +437,9 @@ static void response_accept(struct udp *u, struct udp_peer *p, struct noise_hand
         u->stats.drop_full++; /* the next udp_send() starts anew */
         return;
     }
+    s->clock_ms = clock_ms;
+    s->clock_at = now;
+    clock_take(p, s);
     session_install_ours(u, p, s, now);
     wake_at(u, now + UDP_SESSION_MS);
     p->addr = *from;
@@ -424,8 +466,9 @@ void response_receive(struct udp *u, const struct addr *from, struct bytes in, m
     }
     struct udp_peer *p = index->peer;
     struct noise_handshake trial = p->handshake->noise; /* a forged response may not end the real one */
-    if (response_open(u, p, &trial, bytes_of(in.at + 12, mac1_at - 12)))
-        response_accept(u, p, &trial, from, load_be32(in.at + 4), now);
+    uint64_t clock_ms;
+    if (response_open(u, p, &trial, bytes_of(in.at + 12, mac1_at - 12), &clock_ms))
+        response_accept(u, p, &trial, from, load_be32(in.at + 4), clock_ms, now);
     noise_handshake_fini(&trial);
 }
 

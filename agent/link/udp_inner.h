@@ -54,6 +54,8 @@ struct udp_session {
     uint32_t remote_index;
     bool is_initiator, is_half_open;
     mono_ms born_at;
+    uint64_t clock_ms; /* what the peer's clock said when it was made; 0: not said */
+    mono_ms clock_at;  /* when we heard it */
     struct replay replay;
 };
 TAILQ_HEAD(session_list, udp_session);
@@ -67,7 +69,7 @@ struct udp_handshake { /* an initiation of ours that waits for its response */
     unsigned attempt;     /* 1 after the first initiation */
     uint64_t timestamp;   /* of the last one */
     bool has_used_cookie; /* a cookie has made it repeat at once; only the first does */
-    uint8_t cipher;
+    uint8_t cipher, version;
 };
 TAILQ_HEAD(handshake_list, udp_handshake);
 
@@ -87,7 +89,9 @@ struct udp_peer {
     mono_ms initiated_at; /* when the last of them came */
     mono_ms
         unanswered_at; /* when we first asked it something since we last heard from it; NEVER: not since */
-    uint8_t cipher;
+    uint8_t cipher, version; /* in which we call it */
+    uint64_t clock_ms;       /* of the newest session that has proved itself */
+    mono_ms clock_at;
 };
 TAILQ_HEAD(peer_list, udp_peer);
 
@@ -111,6 +115,8 @@ struct udp {
     struct rate rate;
     struct rate_total load[2]; /* initiations of sources that have not, and that have proved their address */
     mono_ms next_tick;
+    mono_ms renew_before; /* sessions born before are made anew */
+    uint8_t version;      /* the newest that we answer */
     struct map by_id, by_index;
     struct peer_list peers;
     struct session_list sessions, half_open;
@@ -171,6 +177,8 @@ void handshake_end(struct udp *u, struct udp_peer *p);
 void initiation_receive(struct udp *u, const struct addr *from, struct bytes in, mono_ms now,
                         uint64_t wall_ms);
 void response_receive(struct udp *u, const struct addr *from, struct bytes in, mono_ms now);
+/* A session has proved itself: what the peer's clock said with it counts. */
+void clock_take(struct udp_peer *p, const struct udp_session *s);
 void cookie_receive(struct udp *u, struct bytes in, mono_ms now, uint64_t wall_ms);
 
 #endif

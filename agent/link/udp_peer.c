@@ -72,6 +72,7 @@ enum err peer_get(struct udp *u, const struct node_id *id, const uint8_t noise_k
     }
     p->id = *id;
     p->unanswered_at = NEVER;
+    p->version = LINK_VERSION_OLDEST;
     memcpy(p->noise_key, noise_key, 32);
     cookie_keys_init(&p->cookie_keys, noise_key);
     TAILQ_INIT(&p->staged.list);
@@ -202,6 +203,7 @@ void session_install_theirs(struct udp *u, struct udp_peer *p, struct udp_sessio
 void session_promote(struct udp *u, struct udp_peer *p, mono_ms now)
 {
     confirm(u, p->next, now);
+    clock_take(p, p->next);
     session_free(u, &p->previous);
     p->previous = p->current;
     p->current = p->next;

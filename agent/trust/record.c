@@ -2,7 +2,8 @@
  *   body       [credential, incarnation, version, left, draining, [addr, ...], features, policy, [service, ...]], and in
  *              layout 2 [..., coordinate, root epoch, failed, parts, rollout, overlay, and whatever later versions add]
  *   addr       6 bytes (IPv4, be16 port) or 18 bytes (IPv6, be16 port); a mapped IPv4 address takes the short form
- *   features   bits 8 to 15: protocol_min - 1, 16 to 23: protocol_max - 1, so that layout 1 can say it
+ *   features   bits 8 to 15: protocol_min - 1, 16 to 23: protocol_max - 1, 24 to 27: link_min - 1, 28 to 31: link_max - 1, so that
+ *              layout 1 can say it
  *   policy     [] when none is in force, else [epoch, version, hash]
  *   service    [name, port, protocol, healthy, {label}]      rising by name
  *   coordinate empty, or 11 bytes that are not all zero
@@ -25,7 +26,8 @@ enum {
     ROLLOUT_ELEMENTS = 11,
     PROTOCOL_MIN_SHIFT = 8,
     PROTOCOL_MAX_SHIFT = 16,
-    PROTOCOL_BITS = 0xff,
+    LINK_MIN_SHIFT = 24,
+    LINK_MAX_SHIFT = 28,
 };
 
 static void put_addr(struct buf *out, const struct addr *a)
@@ -133,27 +135,39 @@ static void read_services(struct codec *c, struct record *r)
     }
 }
 
-/* What record_decode() finds: 1..256. */
-static uint32_t protocol_bits(uint16_t version, unsigned shift)
+enum { PROTOCOL_MASK = 0xff, LINK_MASK = 0xf };
+static const uint32_t version_bits =
+    (uint32_t)PROTOCOL_MASK << PROTOCOL_MIN_SHIFT | (uint32_t)PROTOCOL_MASK << PROTOCOL_MAX_SHIFT |
+    (uint32_t)LINK_MASK << LINK_MIN_SHIFT | (uint32_t)LINK_MASK << LINK_MAX_SHIFT;
+
+/* A version, from 1 on, among the features; and back. */
+static uint32_t bits_of_version(unsigned version, uint32_t mask, unsigned shift)
 {
-    return version > 1 ? (uint32_t)((version - 1) & PROTOCOL_BITS) << shift : 0;
+    return version > 1 ? ((version - 1) & mask) << shift : 0;
+}
+
+static unsigned version_of_bits(uint32_t bits, uint32_t mask, unsigned shift)
+{
+    return (bits >> shift & mask) + 1;
 }
 
 static void put_features(struct buf *out, const struct record *r)
 {
-    uint32_t versions = (uint32_t)PROTOCOL_BITS << PROTOCOL_MIN_SHIFT | (uint32_t)PROTOCOL_BITS
-                                                                            << PROTOCOL_MAX_SHIFT;
-    codec_put_u64(out, (r->features & ~versions) | protocol_bits(r->protocol_min, PROTOCOL_MIN_SHIFT) |
-                           protocol_bits(r->protocol_max, PROTOCOL_MAX_SHIFT));
+    codec_put_u64(out, (r->features & ~version_bits) |
+                           bits_of_version(r->protocol_min, PROTOCOL_MASK, PROTOCOL_MIN_SHIFT) |
+                           bits_of_version(r->protocol_max, PROTOCOL_MASK, PROTOCOL_MAX_SHIFT) |
+                           bits_of_version(r->link_min, LINK_MASK, LINK_MIN_SHIFT) |
+                           bits_of_version(r->link_max, LINK_MASK, LINK_MAX_SHIFT));
 }
 
 static void read_features(struct codec *c, struct record *r)
 {
     uint32_t bits = (uint32_t)codec_u64(c, "record.features", UINT32_MAX);
-    r->protocol_min = (uint16_t)((bits >> PROTOCOL_MIN_SHIFT & PROTOCOL_BITS) + 1);
-    r->protocol_max = (uint16_t)((bits >> PROTOCOL_MAX_SHIFT & PROTOCOL_BITS) + 1);
-    r->features = bits & ~((uint32_t)PROTOCOL_BITS << PROTOCOL_MIN_SHIFT | (uint32_t)PROTOCOL_BITS
-                                                                               << PROTOCOL_MAX_SHIFT);
+    r->protocol_min = (uint16_t)version_of_bits(bits, PROTOCOL_MASK, PROTOCOL_MIN_SHIFT);
+    r->protocol_max = (uint16_t)version_of_bits(bits, PROTOCOL_MASK, PROTOCOL_MAX_SHIFT);
+    r->link_min = (uint8_t)version_of_bits(bits, LINK_MASK, LINK_MIN_SHIFT);
+    r->link_max = (uint8_t)version_of_bits(bits, LINK_MASK, LINK_MAX_SHIFT);
+    r->features = bits & ~version_bits;
 }
 
 static bool has_coordinate(const struct record *r)

@@ -267,6 +267,7 @@ struct record {
     struct addr addr[RECORD_ADDRS_MAX];    /* dialable; loopback is for the caller to judge */
     uint32_t features;                     /* FEATURE_ bits; unknown ones are kept */
     uint16_t protocol_min, protocol_max;   /* versions that the host speaks, 1..256; 0 is written as 1 */
+    uint8_t link_min, link_max;            /* of its links and sessions, 1..16; 0 is written as 1 */
     uint64_t policy_epoch, policy_version; /* in force; 0,0 = none, and then the hash is zeros */
     struct hash policy_hash;
     size_t service_count;

@@ -437,6 +437,7 @@ struct link_peer *link_dial(struct worker *w, const struct view_node *node)
     struct link_setup s = setup_of(l);
     bool aes = (node->features & FEATURE_AESGCM) && noise_cipher_is_available(NOISE_AESGCM);
     s.cipher = aes ? NOISE_AESGCM : NOISE_CHACHAPOLY;
+    s.version = link_version_with(node->link_newest);
     s.remote_key = node->noise_key;
     s.remote_id = &node->id;
     l->id = node->id;

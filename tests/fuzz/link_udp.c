@@ -51,7 +51,8 @@ static struct udp *endpoint(int i)
 static void say(struct udp *u, int to)
 {
     enum err e =
-        udp_send(u, &id[to], key[to], &address[to], NOISE_CHACHAPOLY, bytes_str("payload"), 1000, 1000);
+        udp_send(u, &(struct link_to){&id[to], key[to], &address[to], NOISE_CHACHAPOLY, LINK_VERSION_NEWEST},
+                 bytes_str("payload"), 1000, 1000);
     assert(e == ERR_OK);
 }
 

@@ -117,10 +117,11 @@ static struct bytes first_message(const struct noise_pattern *pattern, struct by
 static void put_link(const char *name, bool knows_b)
 {
     uint8_t space[256], message[4096], out[4096];
-    uint8_t preface[LINK_PREFACE_BYTES] = {'s', 't', 'r', 'l', LINK_VERSION, LINK_BULK, knows_b ? 2 : 1, 1};
+    uint8_t version = link_version_with(knows_b ? LINK_VERSION_NEWEST : 0);
+    uint8_t preface[LINK_PREFACE_BYTES] = {'s', 't', 'r', 'l', version, LINK_BULK, knows_b ? 2 : 1, 1};
     struct wr prologue = wr_init(space, sizeof space), w = wr_init(out, sizeof out);
     wr_bytes(&prologue, "starling", 8);
-    wr_u8(&prologue, LINK_VERSION);
+    wr_u8(&prologue, version);
     wr_bytes(&prologue, "tcp", 3);
     wr_lv16(&prologue, bytes_str(RECORDING_MESH));
     wr_bytes(&prologue, preface, sizeof preface);

@@ -135,7 +135,10 @@ static int end(void **state)
 
 static void send_to(struct end *from, struct end *to, struct bytes msg)
 {
-    bulk_send(from->bulk, &to->host.sign.pub, to->host.noise.pub, NOISE_CHACHAPOLY, &to->at, msg, lane_now());
+    bulk_send(from->bulk,
+              &(struct link_to){&to->host.sign.pub, to->host.noise.pub, &to->at, NOISE_CHACHAPOLY,
+                                LINK_VERSION_NEWEST},
+              msg, lane_now());
 }
 
 static struct buf large_message(size_t len)
@@ -188,7 +191,8 @@ static void a_seed_is_known_by_its_address_only(void **state)
 {
     (void)state;
     static const struct node_id nobody;
-    bulk_send(a.bulk, &nobody, NULL, NOISE_CHACHAPOLY, &b.at, STR("who are you"), lane_now());
+    bulk_send(a.bulk, &(struct link_to){&nobody, NULL, &b.at, NOISE_CHACHAPOLY, LINK_VERSION_NEWEST},
+              STR("who are you"), lane_now());
     turn_until(&turning, b_has_one);
     assert_true(node_id_eq(&b.last_from, &a.host.sign.pub));
 }
@@ -243,7 +247,9 @@ static void another_than_the_one_addressed_gets_nothing(void **state)
 {
     (void)state;
     struct host c = host_from(3, "c", NOW);
-    bulk_send(a.bulk, &c.sign.pub, c.noise.pub, NOISE_CHACHAPOLY, &b.at, STR("for c"), lane_now());
+    bulk_send(a.bulk,
+              &(struct link_to){&c.sign.pub, c.noise.pub, &b.at, NOISE_CHACHAPOLY, LINK_VERSION_NEWEST},
+              STR("for c"), lane_now());
     turn_until(&turning, a_failed);
     assert_int_equal(b.messages, 0);
     host_end(&c);
@@ -479,7 +485,9 @@ static void a_member_that_never_reads_loses_its_link_and_the_loop_does_not_spin(
     members_dial(&c, 1);
     size_t refused = 0;
     for (int i = 0; i < 12; i++) {
-        bulk_send(b.bulk, &c.sign.pub, c.noise.pub, NOISE_CHACHAPOLY, &a.at, buf_bytes(&large), lane_now());
+        bulk_send(b.bulk,
+                  &(struct link_to){&c.sign.pub, c.noise.pub, &a.at, NOISE_CHACHAPOLY, LINK_VERSION_NEWEST},
+                  buf_bytes(&large), lane_now());
         refused = b.undelivered;
     }
     assert_true(refused > 0); /* the queue has a cap */

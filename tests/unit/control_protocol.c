@@ -71,7 +71,9 @@ static void make_initiation(struct buf *out)
     struct udp *u = udp_new(&setup, 1000);
     assert_true(u && addr_parse(&addr, "10.0.0.2:7400", 0));
     prim_dh_public(key, their_secret);
-    assert_int_equal(udp_send(u, &to, key, &addr, NOISE_CHACHAPOLY, bytes_str("x"), 1000, 1000), ERR_OK);
+    assert_int_equal(udp_send(u, &(struct link_to){&to, key, &addr, NOISE_CHACHAPOLY, LINK_VERSION_NEWEST},
+                              bytes_str("x"), 1000, 1000),
+                     ERR_OK);
     assert_true(udp_poll_send(u, &via, &datagram));
     assert_int_equal(datagram.len, UDP_INITIATION_BYTES);
     buf_add(out, datagram.at, 8);

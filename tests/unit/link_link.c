@@ -705,13 +705,43 @@ static void n28_an_edited_preface_ends_the_link(void **state)
     assert_int_equal(edited_preface(0, 's'), ERR_OK); /* unedited */
     assert_int_equal(edited_preface(0, 'S'), ERR_MALFORMED);
     assert_int_equal(edited_preface(4, 0), ERR_UNSUPPORTED);
-    assert_int_equal(edited_preface(4, 2), ERR_UNSUPPORTED);
+    assert_int_equal(edited_preface(4, LINK_VERSION_NEWEST), ERR_AUTH); /* another version that is spoken */
+    assert_int_equal(edited_preface(4, LINK_VERSION_NEWEST + 1), ERR_UNSUPPORTED);
     assert_int_equal(edited_preface(5, LINK_BULK), ERR_AUTH); /* another purpose */
     assert_int_equal(edited_preface(5, 3), ERR_MALFORMED);
     assert_int_equal(edited_preface(6, 3), ERR_UNSUPPORTED);
     assert_int_equal(edited_preface(6, 1), ERR_MALFORMED); /* XX's first message is shorter */
     assert_int_equal(edited_preface(7, 1), ERR_AUTH);      /* another cipher */
     assert_int_equal(edited_preface(7, 0), ERR_UNSUPPORTED);
+}
+
+/* Who dials takes what the other has signed that it speaks; each of the two may be the older one. */
+static void two_versions_interoperate(void **state)
+{
+    static const struct {
+        uint8_t dialled, answered; /* 0: what a build of today takes of itself */
+        enum err outcome;
+    } rows[] = {{1, 0, ERR_OK}, {2, 0, ERR_OK}, {0, 1, ERR_OK}, {1, 1, ERR_OK}, {2, 1, ERR_UNSUPPORTED}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int known = 0; known < 2; known++) {
+            struct link_setup s = known ? ik_setup() : xx_setup(), accept = setup_of(&bob);
+            s.version = rows[i].dialled;
+            accept.version = rows[i].answered;
+            struct pair p = {.a = link_connect(&s, START), .b = link_accept(&accept, START)};
+            assert_int_equal(talk(&p), rows[i].outcome);
+            assert_int_equal(link_is_up(p.a) && link_is_up(p.b), rows[i].outcome == ERR_OK);
+            pair_fini(&p);
+        }
+}
+
+static void the_version_is_the_newest_that_both_speak(void **state)
+{
+    (void)state;
+    assert_int_equal(link_version_with(0), LINK_VERSION_OLDEST); /* nothing is known of it: a seed */
+    assert_int_equal(link_version_with(1), 1);
+    assert_int_equal(link_version_with(2), 2);
+    assert_int_equal(link_version_with(16), LINK_VERSION_NEWEST);
 }
 
 static void the_kind_is_read_from_the_preface_alone(void **state)
@@ -1007,6 +1037,8 @@ int main(void)
         cmocka_unit_test(after_its_close_a_side_only_reads),
         cmocka_unit_test(before_it_is_up_there_is_nothing_to_close),
         cmocka_unit_test(a_peer_other_than_the_wanted_one_is_denied),
+        cmocka_unit_test(two_versions_interoperate),
+        cmocka_unit_test(the_version_is_the_newest_that_both_speak),
         cmocka_unit_test(the_kind_is_read_from_the_preface_alone),
         cmocka_unit_test(records_lost_doubled_or_swapped_end_the_link),
         cmocka_unit_test(bytes_out_of_turn_end_the_handshake),

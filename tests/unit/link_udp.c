@@ -4,9 +4,8 @@
 /* Says what expects no answer. */
 static void tell(int from, int to, const char *text)
 {
-    struct node *n = &w.node[from], *d = &w.node[to];
-    assert_int_equal(
-        udp_tell(n->u, &d->id, d->key, &d->addr, NOISE_CHACHAPOLY, bytes_str(text), w.now, w.wall), ERR_OK);
+    struct link_to there = way(from, to);
+    assert_int_equal(udp_tell(w.node[from].u, &there, bytes_str(text), w.now, w.wall), ERR_OK);
 }
 
 static void N20_the_previous_session_still_opens_what_is_under_way(void **state)

@@ -52,13 +52,10 @@ static void limits_of_payload_and_credential_are_told(void **state)
 {
     (void)state;
     static uint8_t big[UDP_PAYLOAD_MAX + 1];
-    struct node *n = &w.node[0], *d = &w.node[1];
-    assert_int_equal(
-        udp_send(n->u, &d->id, d->key, &d->addr, NOISE_CHACHAPOLY, bytes_of(big, sizeof big), w.now, w.wall),
-        ERR_LIMIT);
-    assert_int_equal(udp_send(n->u, &d->id, d->key, &d->addr, NOISE_CHACHAPOLY, bytes_of(big, sizeof big - 1),
-                              w.now, w.wall),
-                     ERR_OK);
+    struct node *n = &w.node[0];
+    struct link_to there = way(0, 1);
+    assert_int_equal(udp_send(n->u, &there, bytes_of(big, sizeof big), w.now, w.wall), ERR_LIMIT);
+    assert_int_equal(udp_send(n->u, &there, bytes_of(big, sizeof big - 1), w.now, w.wall), ERR_OK);
     reboot(0, UDP_CREDENTIAL_MAX + 1, 0);
     assert_int_equal(send_as(0, 1, "x", NOISE_CHACHAPOLY), ERR_LIMIT);
     reboot(0, UDP_CREDENTIAL_MAX, 0);
@@ -69,17 +66,21 @@ static void limits_of_payload_and_credential_are_told(void **state)
     assert_true(UDP_CREDENTIAL_MAX >= 900 && UDP_INITIATION_BYTES <= 1280 - 48);
 }
 
+/* way() by another key, as by an older record. */
+static struct link_to way_by(int from, int to, const uint8_t key[32])
+{
+    struct link_to there = way(from, to);
+    there.noise_key = key;
+    return there;
+}
+
 static void N14_N16_keys_that_cannot_be_a_peers_are_refused(void **state)
 {
     (void)state;
-    struct node *n = &w.node[0];
     static const uint8_t zero[32];
-    assert_int_equal(
-        udp_send(n->u, &w.node[1].id, zero, &n->addr, NOISE_CHACHAPOLY, bytes_str("x"), w.now, w.wall),
-        ERR_INVALID);
-    assert_int_equal(
-        udp_send(n->u, &w.node[1].id, n->key, &n->addr, NOISE_CHACHAPOLY, bytes_str("x"), w.now, w.wall),
-        ERR_INVALID);
+    struct link_to nobody = way_by(0, 1, zero), ourselves = way_by(0, 1, w.node[0].key);
+    assert_int_equal(send_by(0, &nobody, "x"), ERR_INVALID);
+    assert_int_equal(send_by(0, &ourselves, "x"), ERR_INVALID);
 }
 
 static void N16_what_we_sent_is_refused_when_it_comes_back(void **state)
@@ -117,15 +118,14 @@ static void a_noise_key_is_rolled_with_an_overlap(void **state)
     memcpy(n->credential + 34, n->key, 32);
     struct udp_keys now = {bytes_of(n->credential, CREDENTIAL), n->secret},
                     before = {bytes_of(old_credential, CREDENTIAL), old_secret};
+    struct link_to old_way = way_by(2, 1, old_key);
     udp_keys_set(n->u, &now, &before);
     uint64_t handshakes = stats(1)->handshakes_done;
     say(0, 1, "the session goes on");
     pump();
     assert_string_equal(n->last, "1:the session goes on");
     assert_int_equal(stats(1)->handshakes_done, handshakes);
-    assert_int_equal(udp_send(w.node[2].u, &n->id, old_key, &n->addr, NOISE_CHACHAPOLY,
-                              bytes_str("by the old key"), w.now, w.wall),
-                     ERR_OK);
+    assert_int_equal(send_by(2, &old_way, "by the old key"), ERR_OK);
     pump();
     assert_string_equal(n->last, "3:by the old key");
     say(1, 2, "back");
@@ -139,15 +139,12 @@ static void a_noise_key_is_rolled_with_an_overlap(void **state)
     udp_keys_set(n->u, &now, NULL);
     reboot(2, CREDENTIAL, w.wall + 5000);
     uint64_t dropped = stats(1)->drop_mac1;
-    assert_int_equal(udp_send(w.node[2].u, &n->id, old_key, &n->addr, NOISE_CHACHAPOLY, bytes_str("too late"),
-                              w.now, w.wall),
-                     ERR_OK);
+    assert_int_equal(send_by(2, &old_way, "too late"), ERR_OK);
     pump();
     assert_int_equal(stats(1)->drop_mac1, dropped + 1);
     assert_string_equal(n->last, "3:by the new key");
-    assert_int_equal(udp_send(n->u, &w.node[2].id, old_key, &w.node[2].addr, NOISE_CHACHAPOLY, bytes_str("x"),
-                              w.now, w.wall),
-                     ERR_OK); /* what was ours once may be anybody's now */
+    struct link_to anybody = way_by(1, 2, old_key);
+    assert_int_equal(send_by(1, &anybody, "x"), ERR_OK); /* what was ours once may be anybody's now */
 }
 
 static void N9_another_mesh_is_not_answered(void **state)
@@ -373,8 +370,8 @@ static void N29_a_clock_far_ahead_is_not_believed(void **state)
 static void try_until_heard(const char *text, const char *heard, uint64_t wall)
 {
     struct node *n = &w.node[0], *d = &w.node[1];
-    assert_int_equal(udp_send(n->u, &d->id, d->key, &d->addr, NOISE_CHACHAPOLY, bytes_str(text), w.now, wall),
-                     ERR_OK);
+    struct link_to there = way(0, 1);
+    assert_int_equal(udp_send(n->u, &there, bytes_str(text), w.now, wall), ERR_OK);
     pump();
     for (int i = 0; i < 2 && strcmp(d->last, heard) != 0; i++) {
         w.now += 2 * UDP_RETRY_FIRST_MS;
@@ -453,6 +450,179 @@ static void initiations_are_repeated_and_given_up_after_90_seconds(void **state)
     assert_true(udp_deadline(w.node[0].u) == NEVER);
 }
 
+/* ---- versions ---- */
+
+static void versions_are(uint8_t a, uint8_t b)
+{
+    w.node[0].version = a;
+    w.node[1].version = b;
+    reboot(0, CREDENTIAL, 0);
+    reboot(1, CREDENTIAL, 0);
+}
+
+/* Whoever of the two is older, and whoever begins, by what the records say. */
+static void two_versions_interoperate(void **state)
+{
+    (void)state;
+    for (uint8_t a = 1; a <= LINK_VERSION_NEWEST; a++)
+        for (uint8_t b = 1; b <= LINK_VERSION_NEWEST; b++) {
+            versions_are(a, b);
+            w.node[0].received = w.node[1].received = 0;
+            say(0, 1, "well?");
+            pump();
+            say(1, 0, "well");
+            pump();
+            assert_int_equal(w.node[1].received, 1);
+            assert_int_equal(w.node[0].received, 1);
+            assert_int_equal(sessions(0, 1), 1);
+        }
+}
+
+/* Its record still says what it spoke yesterday: it answers nothing of that, and no guess of ours talks it down. What it says
+ * itself, in the older version, makes a session at once; and when its new record is here, so does what we repeat. */
+static void who_goes_back_to_an_older_version_is_reached_when_its_record_is_here(void **state)
+{
+    struct held h;
+    (void)state;
+    versions_are(LINK_VERSION_NEWEST, 1);
+    w.node[1].version = LINK_VERSION_NEWEST; /* the old record */
+    say(0, 1, "are you there");
+    pump();
+    assert_int_equal(stats(1)->drop_malformed, 1);
+    assert_int_equal(w.node[1].received, 0);
+    w.node[1].version = 1; /* the new record */
+    say(0, 1, "in your words");
+    expect_silence(0);
+    pass(UDP_RETRY_FIRST_MS * 4 / 3);
+    assert_true(take(0, &h));
+    assert_int_equal(h.at[2], 0);
+    give(&h, 1);
+    pump();
+    assert_string_equal(w.node[1].last, "1:in your words");
+
+    versions_are(LINK_VERSION_NEWEST, 1);
+    w.node[1].version = LINK_VERSION_NEWEST;
+    say(0, 1, "lost");
+    assert_true(take(0, &h));
+    pass(UDP_RETRY_FIRST_MS * 4 / 3);
+    w.node[1].version = 1;
+    say(1, 0, "here I am");
+    pump();
+    assert_string_equal(w.node[0].last, "2:here I am");
+    say(0, 1, "so I see");
+    pump();
+    assert_string_equal(w.node[1].last, "1:so I see");
+}
+
+/* N28: the version is bound by the prologue, and one that is not spoken is dropped unread. */
+static void an_edited_version_is_not_answered(void **state)
+{
+    struct held h;
+    (void)state;
+    for (unsigned version = 0; version < 256; version++) {
+        versions_are(LINK_VERSION_NEWEST, LINK_VERSION_NEWEST);
+        say(0, 1, "x");
+        assert_true(take(0, &h));
+        if (h.at[2] == version)
+            continue;
+        h.at[2] = (uint8_t)version;
+        cookie_mac1(h.at + UDP_INITIATION_BYTES - 2 * PRIM_MAC_BYTES,
+                    &peer_find(w.node[0].u, &w.node[1].id)->cookie_keys,
+                    bytes_of(h.at, UDP_INITIATION_BYTES - 2 * PRIM_MAC_BYTES));
+        give(&h, 1);
+        expect_silence(1);
+        bool is_spoken = version < LINK_VERSION_NEWEST;
+        assert_int_equal(stats(1)->drop_handshake, is_spoken);
+        assert_int_equal(stats(1)->drop_malformed, !is_spoken);
+    }
+}
+
+/* ---- what the others' clocks say ---- */
+
+struct heard {
+    int count;
+    struct node_id peer;
+    uint64_t clock_ms;
+    mono_ms at;
+};
+
+static void hear(void *arg, const struct node_id *peer, uint64_t clock_ms, mono_ms at)
+{
+    *(struct heard *)arg = (struct heard){((struct heard *)arg)->count + 1, *peer, clock_ms, at};
+}
+
+static struct heard heard_at(int i)
+{
+    struct heard h = {0};
+    udp_clocks_each(w.node[i].u, hear, &h);
+    return h;
+}
+
+/* Delivers as pump() does, while the clock of node 1 is so far ahead of that of node 0. */
+static void pump_with_clocks(uint64_t ahead)
+{
+    struct held h;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = 0; i < 2; i++)
+            while (take(i, &h)) {
+                moved = true;
+                w.wall += i == 0 ? ahead : 0;
+                give(&h, !i);
+                w.wall -= i == 0 ? ahead : 0;
+            }
+    }
+}
+
+/* G26: both ends of a session know what the other's clock said, once the other has proved itself; an older one does not say. */
+static void a_session_tells_both_what_the_others_clock_says(void **state)
+{
+    enum { AHEAD = 86400000 };
+    struct held h;
+    (void)state;
+    say(0, 1, "x");
+    assert_true(take(0, &h));
+    w.wall += AHEAD;
+    give(&h, 1);
+    w.wall -= AHEAD;
+    assert_int_equal(heard_at(1).count, 0); /* it may be a replay */
+    pump_with_clocks(AHEAD);
+    struct heard at0 = heard_at(0), at1 = heard_at(1);
+    assert_int_equal(at0.count, 1);
+    assert_true(node_id_eq(&at0.peer, &w.node[1].id) && at0.at == w.now);
+    assert_int_equal(at0.clock_ms, w.wall + AHEAD);
+    assert_int_equal(at1.count, 1);
+    assert_int_equal(at1.clock_ms, w.wall);
+
+    versions_are(LINK_VERSION_NEWEST, 1);
+    say(0, 1, "x");
+    pump();
+    assert_int_equal(heard_at(0).count + heard_at(1).count, 0);
+}
+
+/* Who has set its clock makes its sessions anew, so that the others hear of it; what is said meanwhile goes under the old ones. */
+static void a_clock_that_was_set_is_told(void **state)
+{
+    (void)state;
+    say(0, 1, "x");
+    pump();
+    w.now += 60000;
+    w.wall += 60000;
+    say(0, 1, "y");
+    pump();
+    assert_int_equal(stats(0)->handshakes_started, 1);
+    udp_renew_all(w.node[0].u, w.now);
+    w.wall += 5000;
+    say(0, 1, "z");
+    pump();
+    assert_string_equal(w.node[1].last, "1:z");
+    assert_int_equal(stats(0)->handshakes_started, 2);
+    assert_int_equal(heard_at(1).clock_ms, w.wall);
+    say(0, 1, "and once only");
+    pump();
+    assert_int_equal(stats(0)->handshakes_started, 2);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, world_new, world_free)
@@ -478,6 +648,11 @@ int main(void)
         CASE(N29_a_clock_that_is_fast_now_connects),
         CASE(N30_a_clock_at_1970_still_connects),
         CASE(initiations_are_repeated_and_given_up_after_90_seconds),
+        CASE(two_versions_interoperate),
+        CASE(who_goes_back_to_an_older_version_is_reached_when_its_record_is_here),
+        CASE(an_edited_version_is_not_answered),
+        CASE(a_session_tells_both_what_the_others_clock_says),
+        CASE(a_clock_that_was_set_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@ enum { NODES = 3, CREDENTIAL = 700, HELD_MAX = 256 };
 
 struct node {
     struct udp *u;
+    uint8_t version; /* of links, the newest that it speaks: as its record says */
     struct node_id id;
     uint8_t secret[32], key[32], credential[2000];
     struct addr addr;
@@ -59,13 +60,14 @@ static struct udp *endpoint(struct node *n, size_t credential, uint64_t floor, c
         .noise_secret = n->secret,
         .verify = {verify, NULL, NULL},
         .timestamp_floor = floor,
+        .version = n->version,
     };
     return udp_new(&setup, w.now);
 }
 
 static void node_init(struct node *n, uint8_t name)
 {
-    *n = (struct node){0};
+    *n = (struct node){.version = LINK_VERSION_NEWEST};
     memset(n->id.b, name, ID_BYTES);
     memset(n->secret, name, 32);
     prim_dh_public(n->key, n->secret);
@@ -104,10 +106,24 @@ static void reboot(int i, size_t credential, uint64_t floor)
     w.node[i].u = endpoint(&w.node[i], credential, floor, "shop");
 }
 
-static enum err send_as(int from, int to, const char *text, enum noise_cipher cipher)
+/* As the record of `to` says it is reached, in the newest version that both speak. */
+static struct link_to way(int from, int to)
 {
     struct node *n = &w.node[from], *d = &w.node[to];
-    return udp_send(n->u, &d->id, d->key, &d->addr, cipher, bytes_str(text), w.now, w.wall);
+    uint8_t version = n->version < d->version ? n->version : d->version;
+    return (struct link_to){&d->id, d->key, &d->addr, NOISE_CHACHAPOLY, version};
+}
+
+static enum err send_by(int from, const struct link_to *there, const char *text)
+{
+    return udp_send(w.node[from].u, there, bytes_str(text), w.now, w.wall);
+}
+
+static enum err send_as(int from, int to, const char *text, enum noise_cipher cipher)
+{
+    struct link_to there = way(from, to);
+    there.cipher = cipher;
+    return send_by(from, &there, text);
 }
 
 static void say(int from, int to, const char *text)

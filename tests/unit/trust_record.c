@@ -80,6 +80,8 @@ static struct record record_of(void)
                        .draining = true,
                        .addr_count = 2,
                        .features = FEATURE_AESGCM,
+                       .protocol_max = 2,
+                       .link_max = 2,
                        .policy_epoch = 1,
                        .policy_version = 42,
                        .policy_hash = {{1, 2, 3}},
@@ -117,6 +119,7 @@ static void what_a_node_says_is_what_others_read(void **state)
     assert_int_equal(out.addr_count, 2);
     assert_true(addr_eq(&out.addr[0], &r.addr[0]) && addr_eq(&out.addr[1], &r.addr[1]));
     assert_int_equal(out.features, FEATURE_AESGCM);
+    assert_true(out.protocol_min == 1 && out.protocol_max == 2 && out.link_min == 1 && out.link_max == 2);
     assert_int_equal(out.policy_epoch, 1);
     assert_int_equal(out.policy_version, 42);
     assert_true(hash_eq(&out.policy_hash, &r.policy_hash));
