@@ -4,9 +4,11 @@
  *
  *   recorder > tests/vectors/protocol-N.txt */
 #include "gossip/message.h"
+#include "http/message.h"
 #include "link/cookie.h"
 #include "link/link.h"
 #include "link/udp.h"
+#include "mux/frame.h"
 #include "noise/noise.h"
 #include "tests/unit/recording.h"
 
@@ -62,6 +64,13 @@ static void make_record(int h)
                        .addr_count = 2,
                        .addr = {host[h].addr},
                        .features = FEATURE_AESGCM,
+                       .protocol_min = GOSSIP_PROTOCOL_MIN,
+                       .protocol_max = GOSSIP_PROTOCOL_MAX,
+                       .link_min = LINK_VERSION_OLDEST,
+                       .link_max = LINK_VERSION_NEWEST,
+                       .layout = 2,
+                       .coordinate = {0, 1, 0xff, 0xff, 0, 0, 0, 2, 0, 15, 17},
+                       .root_epoch = 1,
                        .policy_epoch = 1,
                        .policy_version = 9,
                        .policy_hash = document_hash,
@@ -136,21 +145,87 @@ static void put_initiation(void)
 {
     enum { PAYLOAD = UDP_INITIATION_BYTES - 8 - (32 + 48 + 16) - 2 * PRIM_MAC_BYTES };
     uint8_t payload[PAYLOAD] = {0}, message[UDP_INITIATION_BYTES], out[UDP_INITIATION_BYTES] = {0};
-    static const char start[] = "starling\1udp\0\14" RECORDING_MESH; /* cipher 0, 12 bytes of name */
+    uint8_t space[64];
     struct cookie_keys keys;
-    struct wr p = wr_init(payload, sizeof payload), w = wr_init(out, sizeof out);
+    struct wr p = wr_init(payload, sizeof payload), w = wr_init(out, sizeof out),
+              start = wr_init(space, sizeof space);
+    wr_bytes(&start, "starling", 8);
+    wr_u8(&start, LINK_VERSION_NEWEST);
+    wr_bytes(&start, "udp\0\14" RECORDING_MESH, 17); /* cipher 0, 12 bytes of name */
     wr_be64(&p, (uint64_t)RECORDING_WALL * 1000);
+    wr_be64(&p, (uint64_t)RECORDING_WALL * 1000 + 5);
     wr_lv16(&p, buf_bytes(&credential[0]));
-    wr_be32(&w, 0x01000000);
+    wr_be32(&w, 0x01000000 | (LINK_VERSION_NEWEST - 1) << 8);
     wr_be32(&w, 0x0a0b0c0d); /* a's index */
-    wr_bytes(&w, message,
-             first_message(&noise_ik, bytes_of(start, sizeof start - 1), bytes_of(payload, sizeof payload),
-                           message, sizeof message)
-                 .len);
+    wr_bytes(
+        &w, message,
+        first_message(&noise_ik, wr_done(&start), bytes_of(payload, sizeof payload), message, sizeof message)
+            .len);
     cookie_keys_init(&keys, host[1].noise.pub);
     struct bytes so_far = wr_done(&w);
     cookie_mac1(out + so_far.len, &keys, so_far);
     put("udp initiation", bytes_of(out, sizeof out));
+}
+
+/* ---- streams, and what they carry ---- */
+
+static void put_payload(struct wr *w, enum mux_frame type, uint32_t stream, struct bytes part, size_t rest)
+{
+    memcpy(frame_encode_payload(w, type, stream, part.len, rest), part.at, part.len);
+}
+
+/* A whole exchange on a's stream 1, its HEAD in two parts, and another that a gives up; then b's side of it. */
+static void put_frames(void)
+{
+    uint8_t space[256];
+    struct wr w = wr_init(space, sizeof space);
+    put_payload(&w, MUX_HEAD, 1, bytes_str("abc"), 2);
+    put_payload(&w, MUX_HEAD, 1, bytes_str("de"), 0);
+    put_payload(&w, MUX_DATA, 1, bytes_str("hello"), 0);
+    put_payload(&w, MUX_TRAILERS, 1, bytes_str("t"), 0);
+    frame_encode_end(&w, 1);
+    put_payload(&w, MUX_HEAD, 3, bytes_str("other"), 0);
+    frame_encode_reset(&w, 3, MUX_CODE_CANCEL);
+    frame_encode_ping(&w, MUX_PING, 0x0102030405060708);
+    put("frames of a", wr_done(&w));
+    w = wr_init(space, sizeof space);
+    put_payload(&w, MUX_HEAD, 1, bytes_str("answer"), 0);
+    put_payload(&w, MUX_DATA, 1, bytes_str("world"), 0);
+    frame_encode_window(&w, 1, 5);
+    frame_encode_link_credit(&w, 5);
+    frame_encode_end(&w, 1);
+    frame_encode_goaway(&w);
+    put("frames of b", wr_done(&w));
+}
+
+static void put_mesh(void)
+{
+    struct buf out = {0};
+    struct mesh_call call = {.protocol = PROTOCOL_HTTP,
+                             .caller = bytes_str("web"),
+                             .service = bytes_str("cart"),
+                             .subset = bytes_str("v1"),
+                             .deadline_ms = 15000,
+                             .hops = 1};
+    struct http_head ask = {.method = bytes_str("GET"),
+                            .authority = bytes_str("cart"),
+                            .path = bytes_str("/items/7"),
+                            .query = bytes_str("q=1"),
+                            .minor = 1};
+    struct http_head answer = {
+        .is_response = true, .status = 200, .minor = 1, .body = HTTP_BODY_LENGTH, .content_length = 5};
+    struct http_header header = {bytes_str("accept"), bytes_str("*/*")};
+    struct mesh_verdict good = {0};
+    ask.header[ask.header_count++] = header;
+    recording_must(mesh_request_encode(&out, &call, &ask) == ERR_OK);
+    put("request", buf_bytes(&out));
+    out.len = 0;
+    recording_must(mesh_response_encode(&out, &good, &answer) == ERR_OK);
+    put("response", buf_bytes(&out));
+    out.len = 0;
+    recording_must(mesh_trailers_encode(&out, &header, 1) == ERR_OK);
+    put("trailers", buf_bytes(&out));
+    buf_fini(&out);
 }
 
 /* ---- gossip ---- */
@@ -160,6 +235,8 @@ static const struct doc_version doc = {.kind = 1, .epoch = 1, .version = 9, .has
 static struct rumor_item opinion(enum rumor_type type)
 {
     return (struct rumor_item){.type = type,
+                               .layout = GOSSIP_PROTOCOL_MAX,
+                               .reason = REASON_REFUSED,
                                .subject = host[2].sign.pub,
                                .accuser = host[0].sign.pub,
                                .incarnation = 7,
@@ -176,7 +253,9 @@ static struct wr message_begin(uint8_t *space, size_t cap, const struct datagram
 static void put_datagram(const char *name, const struct datagram *d, const struct rumor_item *rumor_or_null)
 {
     uint8_t space[1100];
-    struct wr w = message_begin(space, sizeof space, d);
+    struct datagram now = *d;
+    now.version = d->type == MSG_ACK || rumor_or_null ? GOSSIP_PROTOCOL_MAX : GOSSIP_PROTOCOL_MIN;
+    struct wr w = message_begin(space, sizeof space, &now);
     if (rumor_or_null)
         rumor_item_encode(&w, rumor_or_null);
     put(name, wr_done(&w));
@@ -184,7 +263,10 @@ static void put_datagram(const char *name, const struct datagram *d, const struc
 
 static void put_probes(void)
 {
-    struct datagram d = {.nonce = 0x0102030405060708, .target = host[2].sign.pub, .ms = 250};
+    struct datagram d = {.nonce = 0x0102030405060708,
+                         .target = host[2].sign.pub,
+                         .ms = 250,
+                         .coordinate = {{0, 1, 0xff, 0xff, 0, 0, 0, 2, 0, 15, 17}}};
     struct rumor_item own = {.type = RUMOR_RECORD, .hops = 255, .record = buf_bytes(&record[0])},
                       suspect = opinion(RUMOR_SUSPECT);
     static const struct {
@@ -321,15 +403,19 @@ int main(void)
 {
     uint8_t docs[DOC_BYTES];
     recording_must(trust_init() == ERR_OK && prim_init() == ERR_OK);
-    printf("# Protocol version %d, written by tests/tools/recorder.c; how to read it is said in "
+    printf("# Protocol version %d, links of version %d, written by tests/tools/recorder.c; how to read it is "
+           "said in "
            "tests/unit/recording.h.\n",
-           GOSSIP_PROTOCOL_MAX);
+           GOSSIP_PROTOCOL_MAX, LINK_VERSION_NEWEST);
     puts("\n# Signed things.");
     put_signed();
     puts("\n# How a begins a link to b, and a session. The ephemeral key is in tests/unit/recording.h.");
     put_link("tcp xx", false);
     put_link("tcp ik", true);
     put_initiation();
+    puts("\n# Streams, and messages on them.");
+    put_frames();
+    put_mesh();
     puts("\n# Gossip, datagrams.");
     put_probes();
     put_pushes();
