@@ -25,6 +25,7 @@ static bool know(struct gossip *g, struct record_blob *record)
 
 static enum err know_all(struct gossip *g, struct gossip *const *all, size_t count, const uint64_t *sum)
 {
+    assert(is_fresh(g) && g->cfg.pool && g->cfg.pool == all[0]->cfg.pool);
     for (size_t i = 0; i < count; i++)
         if (all[i] != g && !know(g, all[i]->self->record))
             return ERR_NOMEM;
@@ -38,17 +39,18 @@ static enum err know_all(struct gossip *g, struct gossip *const *all, size_t cou
     return ERR_OK;
 }
 
-enum err gossip_acquaint(struct gossip *const *all, size_t count)
+enum err gossip_acquaint(struct gossip *const *learner, size_t learners, struct gossip *const *all,
+                         size_t count)
 {
     uint64_t sum[SUM_LANES] = {0};
     if (count > GOSSIP_MEMBERS_MAX)
         return ERR_FULL;
     for (size_t i = 0; i < count; i++) {
-        assert(is_fresh(all[i]) && all[i]->cfg.pool == all[0]->cfg.pool && all[i]->cfg.pool);
+        assert(all[i]->self);
         sum_add(sum, &all[i]->self->record->hash, true);
     }
-    for (size_t i = 0; i < count; i++) {
-        enum err e = know_all(all[i], all, count, sum);
+    for (size_t i = 0; i < learners; i++) {
+        enum err e = know_all(learner[i], all, count, sum);
         if (e)
             return e;
     }

@@ -42,10 +42,12 @@ enum {
     ACKS_WAITING_MAX = 2,   /* to one member, while acks wait for the byte budget; one more is dropped */
     WANTS_MAX = 512,        /* records being pulled; one more waits for anti-entropy */
     WANTS_PER_SOURCE = 128, /* ... of them announced by one member */
-    WANT_TRIES = 4,
+    WANT_TRIES = 8,
     WANT_WAIT_MS =
-        100,       /* for a record in a datagram, doubling twice: then another who announced it is asked */
-    JOBS_MAX = 64, /* bulk transfers under way; one more is dropped, and the other side asks again */
+        100, /* for a record in a datagram, of one to whom no round trip is known; at most, at first */
+    WANT_SLACK_MS = 20,     /* ... beyond the round trip */
+    WANT_WAIT_MAX_MS = 200, /* doubling up to this: then another who announced it is asked */
+    JOBS_MAX = 64,          /* bulk transfers under way; one more is dropped, and the other side asks again */
     JOBS_PER_MEMBER = 4,
     SEEDS_MAX = 64,         /* addresses beyond are ignored */
     DOC_KINDS_MAX = 8,      /* kinds of documents; further kinds are ignored */
@@ -63,6 +65,7 @@ enum {
     DIGEST_BACKOFF_MAX =
         7, /* ... doubling so often while they do not bring agreement: we refuse what others hold */
     DIGESTS_WAITING_MAX = 16, /* digests and ranges to be sent; one more is dropped, and begun anew */
+    DIGEST_ANSWERS_MAX = 6,   /* packets in answer to one DIGEST; what else differs is found by the next */
     RANGE_GIVE_MAX = 16,      /* records given in answer to one RANGE (ADVERSARY G19) */
     NEWS_FLOOD = 64,          /* rumors that owe pushes at once; more records are left to syncs */
     CATCH_UP_MS = 50,         /* at least between the syncs of one who catches up; as much again at random */
@@ -514,6 +517,8 @@ void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struc
 
 /* detect.c */
 void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason);
+/* A round trip to it, with room for its variance: measured, foretold, or else as to the slowest that we watch. 0: unknown. */
+uint32_t detect_rtt_ms(const struct gossip *g, const struct member *m);
 void detect_hear(struct gossip *g,
                  struct member *m); /* it is alive, and accused: the same, and suspect it if it is silent */
 bool detect_may_look(
@@ -664,7 +669,7 @@ bool jobs_sync(struct gossip *g,
 /* Begins a FETCH or RECORDS of these ids; nothing if there are none. */
 void jobs_begin(struct gossip *g, enum job_type type, const struct node_id *to, const struct addr *via,
                 struct buf *ids_take);
-void jobs_expect(struct gossip *g, uint64_t salt); /* answers to this will come */
+void jobs_expect(struct gossip *g, uint64_t salt, uint32_t messages); /* so many answers to this may come */
 struct bytes jobs_docs(const struct gossip *g, uint8_t wire[DOCS_MAX * DOC_BYTES]); /* what we hold */
 uint32_t jobs_age_s(const struct gossip *g, const struct member *m);                /* of its state */
 void jobs_encode_entry(const struct gossip *g, struct wr *w, const struct member *m);

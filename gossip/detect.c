@@ -122,6 +122,12 @@ static uint32_t slowest_rtt(const struct gossip *g)
     return slowest;
 }
 
+uint32_t detect_rtt_ms(const struct gossip *g, const struct member *m)
+{
+    uint32_t rtt = rtt_of(g, m);
+    return rtt > 0 || m->rtt_var_4ths == RTT_WAS_WRONG ? rtt : 2 * slowest_rtt(g);
+}
+
 /* It has become slower than what was measured says, and would be taken for silent at every turn: the longest times hold
  * until an answer to a first ping measures it anew, as TCP backs off (RFC 6298, section 5). */
 static void rtt_forget(struct member *m)
@@ -196,9 +202,7 @@ void detect_hear(struct gossip *g, struct member *m)
     if (!p)
         return;
     p->is_direct = true;
-    uint32_t rtt = rtt_of(g, m);
-    bool is_like_others = rtt == 0 && m->rtt_var_4ths != RTT_WAS_WRONG;
-    struct probe_times t = times_of_rtt(g, is_like_others ? 2 * slowest_rtt(g) : rtt);
+    struct probe_times t = times_of_rtt(g, detect_rtt_ms(g, m));
     p->again_at = p->sent_at + t.direct_ms / 2; /* its accuser has waited already */
     p->deadline = p->sent_at + t.total_ms - 2 * (t.direct_ms / 2);
 }

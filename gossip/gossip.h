@@ -120,11 +120,13 @@ enum gossip_part {
 struct gossip_pool *gossip_pool_new(void);
 void gossip_pool_free(struct gossip_pool *p);
 
-/* Instances of one pool met long ago: each holds every other's own record, alive, and there is nothing left to tell. So a
- * simulator begins with a large mesh that is at rest, without a hundred million joins. Each has its own record set,
- * says no good-bye, and knows nobody yet. No event tells the embedder, which named them itself.
+/* Instances of one pool met long ago: each learner holds the present record of all of these, alive, and there is nothing
+ * left to tell. So a simulator begins with a large mesh that is at rest, without a hundred million joins; who learns before
+ * another publishes anew is one who has missed that. All have their own record set and say no good-bye; learners are
+ * among them and know nobody yet. No event tells the embedder, which named them itself.
  * ERR_FULL: more than GOSSIP_MEMBERS_MAX, nothing happened. ERR_NOMEM: some know some; free them all. */
-must_check enum err gossip_acquaint(struct gossip *const *all, size_t count);
+must_check enum err gossip_acquaint(struct gossip *const *learner, size_t learners, struct gossip *const *all,
+                                    size_t count);
 
 /* Creates an instance at time `now`. `verify` is copied; what its arg points to must outlive the instance. NULL: no memory. */
 struct gossip *gossip_new(const struct gossip_config *config, const struct gossip_verify *verify,

@@ -1,7 +1,7 @@
 /* range.c: differences found and repaired in datagrams. When the summaries of two members differ (and now and
  * then with a random member, in case the summary overlooked something), one sends digests of its places,
  * divided into up to 64 parts; the other answers for the parts that differ, dividing them further while they
- * hold much, listing their members when these fit a packet; and who gets the list pulls what it lacks and gives
+ * hold much and listing their members when they hold little; and who gets the list pulls what it lacks and gives
  * what the other lacks:
  *
  *   a                                                      b
@@ -14,17 +14,19 @@
  * Where more than DIFFER_MANY parts of 64 differ (or as great a share, if they hold much), a sync over the bulk lane is cheaper.
  *
  * Places and digests follow from a fresh salt, so nobody can prepare records that hide behind one another, or
- * crowd a range. Nothing is remembered but the salt. One packet answers one packet, and a member gets only so
- * many answers a second (ADVERSARY G19); what was lost or left out is found when the summaries differ again. */
+ * crowd a range. Nothing is remembered but the salt. A digest is answered by DIGEST_ANSWERS_MAX packets at most, and a member
+ * gets only so many answers a second (ADVERSARY G19); what was lost or left out is found when the summaries differ again. */
 #include "gossip/core.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 enum {
-    DIFFER_MANY = 24,    /* parts of the first division, or as great a share of fewer parts ... */
+    DIFFER_MANY = 40,    /* parts of the first division, or as great a share of fewer parts ... */
     DIFFER_MEMBERS = 64, /* ... that hold more members than this */
     DEEPER_WIDTH = 4,    /* later divisions */
+    LISTED_MEMBERS =
+        6, /* a part of more is divided: 132 bytes and a list of one or two are less than this many entries */
     PARTS_MAX = RANGES_MAX << RANGE_WIDTH_MAX,
 };
 
@@ -145,7 +147,7 @@ bool range_poll(struct gossip *g, struct gossip_packet *out)
     datagram_encode(&w, &d);
     if (o.width > 0) {
         encode_digests(g, &w, &o);
-        jobs_expect(g, o.salt);
+        jobs_expect(g, o.salt, DIGEST_ANSWERS_MAX);
     } else {
         encode_entries(g, &w, &o);
     }
@@ -188,37 +190,55 @@ static bool is_much(const struct differing *d, uint32_t of_parts)
     return d->parts > DIFFER_MANY || (d->parts * 64 > of_parts * DIFFER_MANY && members > DIFFER_MEMBERS);
 }
 
-static size_t room_for(const struct gossip *g, size_t docs)
+/* An answer being made: at most DIGEST_ANSWERS_MAX packets, of lists and of further digests. */
+struct answer {
+    struct range_out list, deeper;
+    size_t room, list_left, deeper_left; /* bytes for ranges: in an empty packet, and in these two */
+    uint32_t packets;
+};
+
+/* The first packet was paid for when the digest came. */
+static void answer_put(struct gossip *g, struct answer *a, struct range_out *o, size_t *left)
 {
-    return g->cfg.packet_bytes_max - MESSAGE_HEADER - 8 - 1 - docs - 2;
+    bool is_allowed = a->packets == 0 || (a->packets < DIGEST_ANSWERS_MAX && bulk_allow_answer(g, o->to, 1));
+    if (o->ranges > 0 && is_allowed && put(g, o))
+        a->packets++;
+    o->ranges = 0;
+    *left = a->room;
 }
 
-/* The parts that a list in one packet can show; else those that are to be divided further. Begins anywhere, so
- * that repeated exchanges get to all. False: neither is possible. */
-static bool choose(struct gossip *g, const struct differing *differ, struct range_out *o)
+static void answer_add(struct gossip *g, struct answer *a, struct range_out *o, size_t *left, uint32_t prefix,
+                       size_t bytes)
+{
+    if (o->ranges == RANGES_MAX || bytes > *left)
+        answer_put(g, a, o, left);
+    o->prefix[o->ranges++] = prefix;
+    *left -= bytes;
+}
+
+/* Lists the parts that hold little and divides those that hold much. Begins anywhere, so that repeated exchanges get to
+ * all. `asked`: the digest that it answers. */
+static void answer(struct gossip *g, const struct differing *differ, const struct range_out *asked)
 {
     uint8_t docs[DOCS_MAX * DOC_BYTES];
-    size_t room = room_for(g, jobs_docs(g, docs).len), left = room;
+    struct answer a = {.list = *asked, .deeper = *asked};
+    a.room = g->cfg.packet_bytes_max - MESSAGE_HEADER - 8 - 1 - jobs_docs(g, docs).len - 2;
+    a.list_left = a.deeper_left = a.room;
+    a.list.depth = a.deeper.depth = (uint8_t)(asked->depth + asked->width);
+    a.list.width = a.list.ranges = a.deeper.ranges = 0;
+    a.deeper.width = DEEPER_WIDTH;
     uint32_t from = rng_below(&g->rng, differ->parts);
-    o->depth = (uint8_t)(o->depth + o->width);
-    o->width = o->ranges = 0;
-    for (uint32_t i = 0; i < differ->parts && o->ranges < RANGES_MAX; i++) {
+    for (uint32_t i = 0; i < differ->parts; i++) {
         uint32_t at = (from + i) % differ->parts;
         size_t bytes = 4 + (size_t)differ->count[at] * LIST_ENTRY_BYTES;
-        if (bytes > left)
-            continue;
-        left -= bytes;
-        o->prefix[o->ranges++] = differ->prefix[at];
+        bool is_deepest = a.deeper.depth + DEEPER_WIDTH > RANGE_DEPTH_MAX;
+        if (differ->count[at] > LISTED_MEMBERS && !is_deepest)
+            answer_add(g, &a, &a.deeper, &a.deeper_left, differ->prefix[at], 4 + ((size_t)8 << DEEPER_WIDTH));
+        else if (bytes <= a.room)
+            answer_add(g, &a, &a.list, &a.list_left, differ->prefix[at], bytes);
     }
-    if (o->ranges > 0)
-        return true;
-    o->width = DEEPER_WIDTH;
-    for (uint32_t i = 0; i < differ->parts && o->ranges < RANGES_MAX; i++) {
-        if ((o->ranges + 1u) * (4 + (8u << DEEPER_WIDTH)) > room)
-            break;
-        o->prefix[o->ranges++] = differ->prefix[(from + i) % differ->parts];
-    }
-    return o->ranges > 0 && o->depth + o->width <= RANGE_DEPTH_MAX;
+    answer_put(g, &a, &a.deeper, &a.deeper_left);
+    answer_put(g, &a, &a.list, &a.list_left);
 }
 
 static bool holds_other_docs(const struct gossip *g, struct bytes docs)
@@ -249,8 +269,7 @@ void range_on_digest(struct gossip *g, struct member *m, const struct addr *via,
             put(g, &o);
         return;
     }
-    if (choose(g, &differ, &o))
-        put(g, &o);
+    answer(g, &differ, &o);
 }
 
 void range_on_list(struct gossip *g, struct member *m, const struct addr *via, const struct datagram *d)
@@ -258,7 +277,7 @@ void range_on_list(struct gossip *g, struct member *m, const struct addr *via, c
     struct sync_sent *s = bulk_find_sync(g, d->nonce);
     if (!s)
         return; /* no question of ours; nobody else can know the salt */
-    s->messages_left = 0;
+    s->messages_left--;
     bulk_docs(g, member_id(m), d->docs);
     const struct listing l = {d->nonce, d->depth, {NULL, 0}, d->prefixes, d->entries, true};
     enum err e = differ_apply(g, member_id(m), via, &l);

@@ -2,8 +2,21 @@
  * applied. */
 #include "gossip/core.h"
 
+/* It asks again because the answer waits for the byte budget. */
+static bool is_answer_waiting(const struct gossip *g, const struct member *to, const struct member *about)
+{
+    for (uint32_t i = 0; i < g->answers.count; i++) {
+        const struct out *o = &g->answers.ring[(g->answers.head + i) % g->answers.cap];
+        if (o->type == OUT_RECORD && !o->is_rival && o->to == to && o->about == about)
+            return true;
+    }
+    return false;
+}
+
 static void answer_record(struct gossip *g, struct member *to, const struct addr *via, struct member *about)
 {
+    if (is_answer_waiting(g, to, about))
+        return;
     uint8_t hops = member_fresh(about) ? member_fresh(about)->hops : UINT8_MAX;
     outbox_put(&g->answers,
                &(struct out){.type = OUT_RECORD, .to = to, .about = about, .via = *via, .hops = hops});

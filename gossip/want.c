@@ -57,9 +57,10 @@ static void want_again(struct want *want, struct member *source, const struct ru
     bool is_newer = notice->incarnation > want->incarnation ||
                     (notice->incarnation == want->incarnation && notice->version > want->version);
     bool is_same = notice->incarnation == want->incarnation && notice->version == want->version;
+    bool was_asked_in_vain = want->tries >= 2; /* source[1] was, while source[0] is being asked */
     if (is_newer && want->source[0] != source && want->tries == 0)
         want_fill(want, source, notice);
-    else if ((is_newer || is_same) && want->source[0] != source && !want->source[1])
+    else if ((is_newer || is_same) && want->source[0] != source && (!want->source[1] || was_asked_in_vain))
         want->source[1] = source;
 }
 
@@ -147,6 +148,16 @@ static bool is_bulky(const struct gossip *g, const struct want *want)
     return want->record_bytes + 4u + MESSAGE_HEADER > g->cfg.packet_bytes_max;
 }
 
+/* Asking once too often costs one record; waiting too long, when the question or the answer was lost, costs time. */
+static uint32_t patience_ms(const struct gossip *g, const struct member *source, uint8_t tries)
+{
+    uint32_t rtt = detect_rtt_ms(g, source), wait = rtt ? rtt + WANT_SLACK_MS : WANT_WAIT_MS;
+    wait = wait < WANT_WAIT_MS ? wait : WANT_WAIT_MS;
+    while (tries-- > 0 && wait < WANT_WAIT_MAX_MS)
+        wait *= 2;
+    return wait < WANT_WAIT_MAX_MS ? wait : WANT_WAIT_MAX_MS;
+}
+
 /* All that is wanted of the source of `first` and fits a datagram, into one GET. */
 static bool poll_get(struct gossip *g, const struct want *first, const struct addr *addr,
                      struct gossip_packet *out)
@@ -159,7 +170,7 @@ static bool poll_get(struct gossip *g, const struct want *first, const struct ad
         if (want->is_asked || want->source[0] != source || is_bulky(g, want))
             continue;
         memcpy(ids + count++ * ID_BYTES, want->id.b, ID_BYTES);
-        asked(g, want, WANT_WAIT_MS << (want->tries < 2 ? want->tries : 2));
+        asked(g, want, patience_ms(g, source, want->tries));
     }
     assert(count > 0);
     struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);

@@ -408,13 +408,23 @@ static void count_payload(struct world *w, struct bytes msg)
         w->figures.payloads++;
 }
 
+/* Of a probe, or an answer to one, only the news that rides on it. */
 static void count_repair(struct world *w, uint32_t from, uint32_t to, const struct gossip_packet *p)
 {
-    bool is_probe = p->lane == GOSSIP_DATAGRAM && p->msg.at[1] <= MSG_NACK;
-    if ((from != w->repaired && to != w->repaired) || is_probe || p->msg.len < MESSAGE_HEADER)
+    struct figures *f = &w->figures;
+    struct datagram d;
+    if ((from != w->repaired && to != w->repaired) || p->msg.len < MESSAGE_HEADER)
         return;
-    w->figures.repairs++;
-    w->figures.repair_bytes += p->msg.len + (p->lane == GOSSIP_DATAGRAM ? WIRE_OVERHEAD_BYTES : 0);
+    if (p->lane == GOSSIP_BULK) {
+        f->repairs++;
+        f->repair_bytes += p->msg.len;
+    } else if (datagram_decode(&d, p->msg) == ERR_OK && d.type <= MSG_NACK) {
+        f->repair_bytes += d.rumors.len;
+    } else {
+        f->repairs++;
+        f->repair_bytes += p->msg.len + WIRE_OVERHEAD_BYTES;
+        f->repair_rounds += p->msg.at[1] == MSG_DIGEST;
+    }
 }
 
 static void send_packet(struct host *h, const struct gossip_packet *given)
@@ -660,6 +670,11 @@ void host_begin(struct world *w, uint32_t host)
     awake(h);
     publish(h, false);
     set_seeds(h);
+}
+
+void host_publish(struct world *w, uint32_t host)
+{
+    publish(&w->host[host], false);
 }
 
 void host_start(struct world *w, uint32_t host)

@@ -69,42 +69,68 @@ int measure_document(const struct study_options *o)
 
 /* ---- repair ---- */
 
-enum { MISSED_MS = 2500, REPAIR_S = 10 };
-static const uint32_t differences[] = {0, 1, 4, 16,
-                                       64}; /* 0: what it costs to have been deaf, taken off the others */
+enum { REPAIR_S = 10 };
+static const uint32_t differences[] = {0,  1,  4,
+                                       16, 64, 256}; /* 0: what there is anyway, taken off the others */
 
 struct repair {
     struct samples took;
-    double datagrams,
-        bytes; /* to and from the member, once it hears again, probes and their answers left out */
+    double datagrams, digests, bytes; /* to and from the member, probes and their answers left out */
     uint32_t runs;
 };
 
-/* One member hears nothing for a moment, too short to be buried, in which `missed` others publish. That it is suspected meanwhile costs the whole
- * mesh a thousand times what repairs it, and never the same: so only what is said to it and by it is counted. */
+/* All know one another; of `missed` records one member has the version before, and nothing is under way to it. So nobody suspects
+ * anybody, and what is counted is finding the difference, giving the records, and what the member then tells others. */
 static bool repair_once(const struct study_options *o, uint32_t nodes, uint32_t missed, uint64_t seed,
                         struct repair *sum)
 {
-    struct world *w = study_old_mesh(o, nodes, seed, SEC(SETTLE_S));
-    uint32_t deaf = nodes - 1;
-    w->wire.host[deaf].lost_in_ppm = 1000000;
-    for (uint32_t h = 0; h < missed && h < deaf; h++)
-        host_update(w, h);
-    world_run(w, MS(MISSED_MS));
-    w->wire.host[deaf].lost_in_ppm = 0;
-    w->network_since = w->now;
-    w->repaired = deaf;
+    struct world *w = study_old_mesh_but(o, nodes, seed, missed);
+    w->repaired = nodes - 1;
     mono_us began = w->now;
-    if (world_agree(w, SEC(REPAIR_S), "a member was deaf for a moment"))
+    if (world_agree(w, SEC(REPAIR_S), "a member has missed some records"))
         samples_add(&sum->took, w->now - began);
-    mono_us left = SEC(REPAIR_S) - (w->now - began);
-    world_run(w, left);
+    world_run(w, SEC(REPAIR_S) - (w->now - began));
     sum->datagrams += (double)w->figures.repairs;
+    sum->digests += (double)w->figures.repair_rounds;
     sum->bytes += (double)w->figures.repair_bytes;
     sum->runs++;
     bool is_well = measure_is_well(w, nodes);
     world_free(w);
     return is_well;
+}
+
+static struct repair repair_mean(const struct study_options *o, uint32_t nodes, uint32_t missed,
+                                 uint32_t *failed)
+{
+    struct repair sum = {0};
+    for (uint32_t r = 0; r < (o->runs ? o->runs : 3); r++)
+        *failed += !repair_once(o, nodes, missed, o->seed + r, &sum);
+    sum.datagrams /= sum.runs;
+    sum.digests /= sum.runs;
+    sum.bytes /= sum.runs;
+    return sum;
+}
+
+static void repair_row(const struct study_options *o, uint32_t nodes, struct plot_series *line,
+                       uint32_t *failed)
+{
+    struct repair rest = {0};
+    for (size_t d = 0; d < sizeof differences / sizeof *differences && differences[d] < nodes; d++) {
+        uint32_t missed = differences[d];
+        struct repair mean = repair_mean(o, nodes, missed, failed);
+        double bytes = mean.bytes - rest.bytes, digests = mean.digests - rest.digests;
+        printf("%5u %6u %10.1f %7.1f %9.1f %10.1f %10.0f", nodes, missed, measure_ms(&mean.took, 500),
+               measure_ms(&mean.took, 1000), digests, mean.datagrams - rest.datagrams, bytes);
+        if (missed == 0) {
+            rest = mean;
+            puts("    (at rest)");
+        } else {
+            printf(" %18.0f\n", bytes / missed);
+            plot_point(line, missed, bytes / 1024);
+        }
+        fflush(stdout);
+        samples_fini(&mean.took);
+    }
 }
 
 int measure_repair(const struct study_options *o)
@@ -114,34 +140,14 @@ int measure_repair(const struct study_options *o)
     struct plot *p =
         plot_new("What one member has missed is repaired", "records that it missed", "KiB to and from it");
     char names[STUDY_LIST_MAX][48];
-    int failed = 0;
+    uint32_t failed = 0;
     p->is_x_log = p->is_y_log = true;
     printf("               agreed after, ms:    to and from it in %d s, but for probes\n"
-           "nodes missed     median     all     datagrams      bytes   bytes per record\n",
+           "nodes missed     median     all   digests  datagrams      bytes   bytes per record\n",
            REPAIR_S);
-    for (size_t i = 0; i < nodes.count; i++) {
-        struct plot_series *line = plot_add(p, measure_label(names[i], sizeof names[0], nodes.at[i], "sent"));
-        double deaf_bytes = 0, deaf_datagrams = 0;
-        for (size_t d = 0; d < sizeof differences / sizeof *differences; d++) {
-            struct repair sum = {0};
-            for (uint32_t r = 0; r < (o->runs ? o->runs : 3); r++)
-                failed += !repair_once(o, nodes.at[i], differences[d], o->seed + r, &sum);
-            double bytes = sum.bytes / sum.runs - deaf_bytes,
-                   datagrams = sum.datagrams / sum.runs - deaf_datagrams;
-            printf("%5u %6u %10.1f %7.1f %13.1f %10.0f", nodes.at[i], differences[d],
-                   measure_ms(&sum.took, 500), measure_ms(&sum.took, 1000), datagrams, bytes);
-            if (differences[d] == 0) {
-                deaf_bytes = bytes;
-                deaf_datagrams = datagrams;
-                puts("    (having been deaf)");
-            } else {
-                printf(" %18.0f\n", bytes / differences[d]);
-                plot_point(line, differences[d], bytes / 1024);
-            }
-            fflush(stdout);
-            samples_fini(&sum.took);
-        }
-    }
+    for (size_t i = 0; i < nodes.count; i++)
+        repair_row(o, nodes.at[i], plot_add(p, measure_label(names[i], sizeof names[0], nodes.at[i], "sent")),
+                   &failed);
     int status = study_plot(o, p);
     plot_free(p);
     return failed ? 1 : status;

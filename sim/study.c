@@ -105,6 +105,14 @@ struct world *study_old_mesh(const struct study_options *o, uint32_t hosts, uint
     return w;
 }
 
+struct world *study_old_mesh_but(const struct study_options *o, uint32_t hosts, uint64_t seed,
+                                 uint32_t missed)
+{
+    struct world *w = new_world(o, hosts, seed);
+    world_acquaint_but(w, missed);
+    return w;
+}
+
 struct world *study_mesh(const struct study_options *o, uint32_t hosts, uint64_t seed, mono_us settled)
 {
     struct world *w = new_world(o, hosts, seed);

@@ -53,6 +53,9 @@ bool study_read_parts(const char *text, uint32_t *out);
 struct world *study_mesh(const struct study_options *o, uint32_t hosts, uint64_t seed, mono_us settled);
 /* The same without the join: its hosts know one another since long. */
 struct world *study_old_mesh(const struct study_options *o, uint32_t hosts, uint64_t seed, mono_us settled);
+/* The same from its first moment, and its last host has missed the newest record of so many others. */
+struct world *study_old_mesh_but(const struct study_options *o, uint32_t hosts, uint64_t seed,
+                                 uint32_t missed);
 /* Writes the plot where the options say, if they do. Returns the exit status. */
 struct plot;
 int study_plot(const struct study_options *o, const struct plot *p);

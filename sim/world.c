@@ -87,23 +87,41 @@ bool world_is_well(const struct world *w)
     return !*w->failure;
 }
 
-void world_acquaint(struct world *w)
+/* Host `first` and those after it learn what the hosts say now. */
+static void acquaint(struct world *w, struct gossip **all, uint32_t first, uint32_t count)
+{
+    uint32_t hosts = w->config.hosts;
+    if (gossip_acquaint(all + first, count, all, hosts) != ERR_OK)
+        abort(); /* a simulation that is out of memory has no result */
+    for (uint32_t h = first; h < first + count; h++)
+        for (uint32_t m = 0; m < hosts; m++)
+            w->host[h].disk.member[m] = w->host[m].own->number;
+}
+
+void world_acquaint_but(struct world *w, uint32_t missed)
 {
     uint32_t hosts = w->config.hosts;
     struct gossip **all = must_zero(hosts, sizeof(struct gossip *));
+    assert(missed < hosts);
     for (uint32_t h = 0; h < hosts; h++) {
         assert(w->host[h].state == HOST_NEW);
         host_begin(w, h);
         all[h] = w->host[h].gossip;
     }
-    if (gossip_acquaint(all, hosts) != ERR_OK)
-        abort(); /* a simulation that is out of memory has no result */
-    free(all);
-    for (uint32_t h = 0; h < hosts; h++) {
-        for (uint32_t m = 0; m < hosts; m++)
-            w->host[h].disk.member[m] = w->host[m].own->number;
-        host_pump(&w->host[h]);
+    if (missed > 0) {
+        acquaint(w, all, hosts - 1, 1);
+        for (uint32_t h = 0; h < missed; h++)
+            host_publish(w, h);
     }
+    acquaint(w, all, 0, missed > 0 ? hosts - 1 : hosts);
+    free(all);
+    for (uint32_t h = 0; h < hosts; h++)
+        host_pump(&w->host[h]);
+}
+
+void world_acquaint(struct world *w)
+{
+    world_acquaint_but(w, 0);
 }
 
 /* ---- time ---- */

@@ -86,8 +86,9 @@ struct figures {
     uint64_t datagrams, datagram_bytes, bulk, bulk_bytes, events;
     uint64_t false_deaths; /* a host held dead that ran, unpaused, in a whole network */
     uint64_t documents;    /* sent whole to somebody who asked */
-    uint64_t repairs,
-        repair_bytes;  /* messages to and from `repaired` that are no probe and no answer to one */
+    uint64_t repairs, repair_rounds,
+        repair_bytes; /* messages to and from `repaired` that are no probe and no answer to one; of these digests; bytes
+                          of all, and of the news that rode on probes */
     uint64_t payloads; /* messages that carry the record published last by host_update() */
     uint64_t suspicions, equivocations, forged, forged_seen;
     uint64_t rest_bytes_per_s;  /* per host, when nothing happens; scenario rest */
@@ -163,6 +164,9 @@ bool world_is_well(const struct world *w);
 /* All hosts, none of which has ever started, run and know one another since long (gossip_acquaint): a mesh at rest,
  * without its join. */
 void world_acquaint(struct world *w);
+/* The same, but the first `missed` hosts have each published a newer record of which only the last host has not heard. Nothing
+ * is on its way to it: what it lacks is found by summaries. */
+void world_acquaint_but(struct world *w, uint32_t missed);
 
 /* The network changes: `cut` from group a to group b. */
 void world_cut(struct world *w, uint32_t a, uint32_t b, bool is_cut);
@@ -180,7 +184,9 @@ void host_fini(struct host *h);
 void host_start(struct world *w, uint32_t host); /* NEW, STOPPED, DOWN -> UP, from its disk; UP: nothing */
 /* As if it had started long ago, for world_acquaint(): it has its record and asks nobody what it was. */
 void host_begin(struct world *w, uint32_t host);
-void host_pump(struct host *h); /* takes events and packets, and sets its timer */
+void host_publish(struct world *w,
+                  uint32_t host); /* its next version, of which it tells nobody before host_pump() */
+void host_pump(struct host *h);   /* takes events and packets, and sets its timer */
 /* What is on its disk about this member; NULL: nothing. */
 const struct signed_record *host_remembers(const struct host *h, uint32_t member);
 void host_crash(struct world *w, uint32_t host); /* memory and network gone, disk kept */

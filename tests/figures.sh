@@ -47,7 +47,7 @@ study swim --scenario swim --nodes 50,100,200,400,1000 --runs 1
 study swim-loss --scenario swim-loss --runs 1
 study rest --scenario rest-cost --nodes 50,100,200,400,1000,2000
 study join-all --scenario join-all --nodes 50,100,200,400,1000 --runs 1
-study repair --scenario repair --runs 3
+study repair --scenario repair --nodes 100,1000,3000 --runs 3
 study mass-failure --scenario mass-failure --nodes 200
 study lifeguard-interval --scenario lifeguard --interval --compare --quiet --runs 1 \
     --paused 4,16,32 --on-ms 2048,16384 --off-ms 64
