@@ -348,8 +348,8 @@ static void transport_accepted(struct udp *u, struct udp_peer *p, struct udp_ses
                                const struct addr *from, bool is_newest, mono_ms now)
 {
     p->unanswered_at = NEVER;
-    if (s == p->next) {
-        session_promote(u, p, now);
+    if (s == p->next || s == p->former) {
+        session_promote(u, p, s, now);
         handshake_end(u, p);
         wake_at(u, now + UDP_SESSION_MS);
         u->stats.handshakes_done++;
@@ -458,17 +458,11 @@ mono_ms udp_deadline(const struct udp *u)
     return u->next_tick;
 }
 
-static struct udp_session **place_of(struct udp_session *s)
-{
-    struct udp_peer *p = s->index.peer;
-    return s == p->current ? &p->current : s == p->previous ? &p->previous : &p->next;
-}
-
 static void expire(struct udp *u, struct session_list *list, mono_ms life, mono_ms now)
 {
     struct udp_session *s;
     while ((s = TAILQ_FIRST(list)) && now - s->born_at >= life)
-        session_free(u, place_of(s));
+        session_free(u, session_place(s));
     if (s)
         wake_at(u, s->born_at + life);
 }

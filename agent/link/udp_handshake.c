@@ -82,8 +82,8 @@ static void initiation_payload(struct udp *u, uint8_t out[INITIATION_PAYLOAD], c
 {
     struct wr w = wr_init(out, INITIATION_PAYLOAD);
     memset(out, 0, INITIATION_PAYLOAD);
-    wr_be64(&w, hs->timestamp);
-    if (hs->version >= 2)
+    wr_be64(&w, hs->last.timestamp);
+    if (hs->last.version >= 2)
         wr_be64(&w, wall_ms);
     wr_lv16(&w, u->own[0].credential);
     assert(wr_ok(&w));
@@ -106,20 +106,21 @@ static enum err initiation_write(struct udp *u, struct udp_peer *p, uint8_t at[U
     uint8_t payload[INITIATION_PAYLOAD];
     size_t len;
     struct wr w = wr_init(at, UDP_INITIATION_BYTES);
-    hs->version = p->version; /* what its newest record says, also while we repeat */
+    noise_handshake_fini(&hs->before.noise);
+    hs->before = hs->last;
+    hs->last.version = p->version; /* what its newest record says, also while we repeat */
     wr_u8(&w, UDP_INITIATION);
     wr_u8(&w, hs->cipher);
-    wr_u8(&w, (uint8_t)(hs->version - 1));
+    wr_u8(&w, (uint8_t)(hs->last.version - 1));
     wr_u8(&w, 0);
     wr_be32(&w, hs->index.node.key);
-    noise_handshake_fini(&hs->noise);
-    struct manner manner = {(enum noise_cipher)hs->cipher, hs->version};
-    enum err e = noise_begin(u, &hs->noise, &u->own[0], manner, p->noise_key);
+    struct manner manner = {(enum noise_cipher)hs->cipher, hs->last.version};
+    enum err e = noise_begin(u, &hs->last.noise, &u->own[0], manner, p->noise_key);
     if (e != ERR_OK)
         return e;
-    hs->timestamp = initiation_timestamp(u, wall_ms, hs->attempt);
+    hs->last.timestamp = initiation_timestamp(u, wall_ms, hs->attempt);
     initiation_payload(u, payload, hs, wall_ms);
-    e = noise_handshake_write(&hs->noise, bytes_of(payload, sizeof payload), at + NOISE_AT,
+    e = noise_handshake_write(&hs->last.noise, bytes_of(payload, sizeof payload), at + NOISE_AT,
                               MAC1_AT - NOISE_AT, &len);
     assert(e != ERR_OK || len == MAC1_AT - NOISE_AT);
     initiation_macs(p, at, now);
@@ -398,20 +399,20 @@ void initiation_receive(struct udp *u, const struct addr *from, struct bytes in,
 
 /* Initiator again. */
 
-static bool response_open(struct udp *u, const struct udp_peer *p, struct noise_handshake *trial,
+static bool response_open(struct udp *u, const struct udp_peer *p, struct udp_attempt *trial,
                           struct bytes noise, uint64_t *clock_ms)
 {
     uint8_t payload[UDP_INITIATION_BYTES];
     size_t len;
     struct node_id id;
-    if (noise_handshake_read(trial, noise, payload, sizeof payload, &len) != ERR_OK) {
+    if (noise_handshake_read(&trial->noise, noise, payload, sizeof payload, &len) != ERR_OK) {
         u->stats.drop_handshake++;
         return false;
     }
     struct rd r = rd_init(bytes_of(payload, len));
-    *clock_ms = p->handshake->version >= 2 ? rd_be64(&r) : 0;
+    *clock_ms = trial->version >= 2 ? rd_be64(&r) : 0;
     struct bytes credential = rd_bytes(&r, rd_left(&r));
-    if (!rd_done(&r) || u->verify.credential(u->verify.arg, credential, trial->rs, &id) != ERR_OK ||
+    if (!rd_done(&r) || u->verify.credential(u->verify.arg, credential, trial->noise.rs, &id) != ERR_OK ||
         !node_id_eq(&id, &p->id)) {
         u->stats.drop_credential++;
         return false;
@@ -425,14 +426,15 @@ void clock_take(struct udp_peer *p, const struct udp_session *s)
     p->clock_at = s->clock_at;
 }
 
-static void response_accept(struct udp *u, struct udp_peer *p, struct noise_handshake *trial,
+/* `trial`: a copy of the attempt that it answers. */
+static void response_accept(struct udp *u, struct udp_peer *p, struct udp_attempt *trial,
                             const struct addr *from, uint32_t sender, uint64_t clock_ms, mono_ms now)
 {
     uint32_t index =
         p->handshake->index.node.key; /* the session inherits the name that the peer has learnt */
-    timestamp_answered(u, p->handshake->timestamp);
+    timestamp_answered(u, trial->timestamp);
     handshake_end(u, p);
-    struct udp_session *s = session_new(u, p, trial, index, sender, now);
+    struct udp_session *s = session_new(u, p, &trial->noise, index, sender, now);
     if (!s) {
         u->stats.drop_full++; /* the next udp_send() starts anew */
         return;
@@ -465,11 +467,17 @@ void response_receive(struct udp *u, const struct addr *from, struct bytes in, m
         return;
     }
     struct udp_peer *p = index->peer;
-    struct noise_handshake trial = p->handshake->noise; /* a forged response may not end the real one */
+    struct bytes noise = bytes_of(in.at + 12, mac1_at - 12);
+    struct udp_attempt trial = p->handshake->last; /* a forged response may not end the real one */
     uint64_t clock_ms;
-    if (response_open(u, p, &trial, bytes_of(in.at + 12, mac1_at - 12), &clock_ms))
+    bool is_open = response_open(u, p, &trial, noise, &clock_ms);
+    if (!is_open && p->handshake->attempt > 1) {
+        trial = p->handshake->before;
+        is_open = response_open(u, p, &trial, noise, &clock_ms);
+    }
+    if (is_open)
         response_accept(u, p, &trial, from, load_be32(in.at + 4), clock_ms, now);
-    noise_handshake_fini(&trial);
+    noise_handshake_fini(&trial.noise);
 }
 
 void cookie_receive(struct udp *u, struct bytes in, mono_ms now, uint64_t wall_ms)

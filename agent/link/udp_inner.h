@@ -63,13 +63,17 @@ TAILQ_HEAD(session_list, udp_session);
 struct udp_handshake { /* an initiation of ours that waits for its response */
     struct udp_index index;
     TAILQ_ENTRY(udp_handshake) link;
-    struct noise_handshake noise;
+    struct udp_attempt {
+        struct noise_handshake noise;
+        uint64_t timestamp;
+        uint8_t version;
+    } last,
+        before; /* two initiations may be answered: a slow host's answer to one comes when the next is out */
     struct addr addr; /* where the initiations go */
     mono_ms started_at, retry_at;
     unsigned attempt;     /* 1 after the first initiation */
-    uint64_t timestamp;   /* of the last one */
     bool has_used_cookie; /* a cookie has made it repeat at once; only the first does */
-    uint8_t cipher, version;
+    uint8_t cipher;
 };
 TAILQ_HEAD(handshake_list, udp_handshake);
 
@@ -83,6 +87,7 @@ struct udp_peer {
     struct addr
         addr; /* where its newest authentic packet came from; meaningful while there is a current session */
     struct udp_session *previous, *current, *next;
+    struct udp_session *former; /* was next when another initiation came; its initiator may choose either */
     struct udp_handshake *handshake;
     struct datagram_queue staged;
     uint64_t timestamp;   /* greatest of its initiations */
@@ -165,8 +170,9 @@ void session_install_ours(struct udp *u, struct udp_peer *p, struct udp_session 
                           mono_ms now); /* we initiated: it is current */
 void session_install_theirs(struct udp *u, struct udp_peer *p,
                             struct udp_session *s); /* we responded: it is next */
-void session_promote(struct udp *u, struct udp_peer *p,
-                     mono_ms now); /* next has proved itself: it is current */
+void session_promote(struct udp *u, struct udp_peer *p, struct udp_session *s,
+                     mono_ms now);                         /* next or former has spoken: it is current */
+struct udp_session **session_place(struct udp_session *s); /* where its peer points at it */
 bool session_is_usable(const struct udp_session *s, mono_ms now);
 
 /* udp_handshake.c */

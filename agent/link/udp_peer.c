@@ -3,7 +3,8 @@
  *   we initiated:  a response makes a session that is current at once; what was next (or else what was
  *                  current) becomes previous
  *   we responded:  an initiation makes one that is next (half-open); its first authentic packet makes it
- *                  current, and what was current becomes previous */
+ *                  current, and what was current becomes previous. Another initiation before that makes what was
+ *                  next the former: whichever its initiator speaks under becomes current, and the other ends */
 #include <stdlib.h>
 
 #include "link/udp_inner.h"
@@ -31,7 +32,7 @@ struct udp_peer *peer_find(struct udp *u, const struct node_id *id)
 
 static bool is_busy(const struct udp_peer *p)
 {
-    return p->current || p->next || p->previous || p->handshake;
+    return p->current || p->next || p->former || p->previous || p->handshake;
 }
 
 /* Room for one more: the one unused longest that has nothing under way. Looks at few, so that a flood costs
@@ -87,6 +88,7 @@ void peer_free(struct udp *u, struct udp_peer *p)
     session_free(u, &p->previous);
     session_free(u, &p->current);
     session_free(u, &p->next);
+    session_free(u, &p->former);
     handshake_end(u, p);
     queue_clear(u, &p->staged);
     map_remove(&u->by_id, &p->node);
@@ -154,6 +156,14 @@ void session_free(struct udp *u, struct udp_session **at)
     *at = NULL;
 }
 
+struct udp_session **session_place(struct udp_session *s)
+{
+    struct udp_peer *p = s->index.peer;
+    if (s == p->current)
+        return &p->current;
+    return s == p->previous ? &p->previous : s == p->next ? &p->next : &p->former;
+}
+
 /* From half-open to in use. It counts as born now, so that the list stays in the order of age; the initiator
  * counts from the response, which is earlier, so that it is the one to make the next session. */
 static void confirm(struct udp *u, struct udp_session *s, mono_ms now)
@@ -184,14 +194,15 @@ void session_install_ours(struct udp *u, struct udp_peer *p, struct udp_session 
 
 static void drop_oldest_half_open(struct udp *u)
 {
-    struct udp_peer *p = TAILQ_FIRST(&u->half_open)->index.peer;
-    session_free(u, &p->next);
+    session_free(u, session_place(TAILQ_FIRST(&u->half_open)));
     u->stats.drop_full++;
 }
 
 void session_install_theirs(struct udp *u, struct udp_peer *p, struct udp_session *s)
 {
-    session_free(u, &p->next);
+    session_free(u, &p->former);
+    p->former = p->next;
+    p->next = NULL;
     if (u->half_open_count == UDP_HANDSHAKES_MAX)
         drop_oldest_half_open(u);
     p->next = s;
@@ -200,14 +211,16 @@ void session_install_theirs(struct udp *u, struct udp_peer *p, struct udp_sessio
     u->half_open_count++;
 }
 
-void session_promote(struct udp *u, struct udp_peer *p, mono_ms now)
+void session_promote(struct udp *u, struct udp_peer *p, struct udp_session *s, mono_ms now)
 {
-    confirm(u, p->next, now);
-    clock_take(p, p->next);
+    confirm(u, s, now);
+    clock_take(p, s);
+    *session_place(s) = NULL;
+    session_free(u, &p->next); /* or the former: its initiator has chosen */
+    session_free(u, &p->former);
     session_free(u, &p->previous);
     p->previous = p->current;
-    p->current = p->next;
-    p->next = NULL;
+    p->current = s;
 }
 
 bool session_is_usable(const struct udp_session *s, mono_ms now)

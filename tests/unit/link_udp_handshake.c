@@ -424,6 +424,61 @@ static void N30_a_clock_at_1970_still_connects(void **state)
     try_until_heard("rebooted", "1:rebooted", 5);
 }
 
+/* Two initiations and their responses under way, as with hosts that get no CPU for a second: whichever is answered or heard of first
+ * makes the session, and what was said goes through it. */
+static void two_initiations_under_way(struct held first[2], struct held again[2], mono_ms between)
+{
+    reboot(0, CREDENTIAL,
+           w.wall); /* its clock and what it remembers agree: both initiations are by the clock */
+    say(0, 1, "asked");
+    assert_true(take(0, &first[0]));
+    pass(1400);
+    assert_true(take(0, &again[0]));
+    give(&first[0], 1);
+    w.now += between;
+    give(&again[0], 1);
+    assert_true(take(1, &first[1]));
+    if (between >= UDP_INITIATION_GAP_MS)
+        assert_true(take(1, &again[1]));
+    expect_silence(1);
+}
+
+static void expect_one_session(void)
+{
+    pump();
+    assert_int_equal(w.node[1].received, 1);
+    assert_int_equal(sessions(0, 1), 1);
+    assert_int_equal(sessions(1, 0), 1);
+    say(1, 0, "answered");
+    pump();
+    assert_string_equal(w.node[0].last, "2:answered");
+    assert_int_equal(stats(0)->handshakes_started + stats(1)->handshakes_started, 1);
+}
+
+static void an_answer_later_than_the_next_initiation_counts(void **state)
+{
+    (void)state;
+    struct held first[2], again[2];
+    two_initiations_under_way(first, again, 0); /* the responder finds both in its socket and answers one */
+    give(&first[1], 0);
+    expect_one_session();
+}
+
+static void of_two_answers_the_initiator_takes_the_first_it_hears(void **state)
+{
+    struct held first[2], again[2];
+    two_initiations_under_way(first, again, 500);
+    give(&first[1], 0);
+    give(&again[1], 0);
+    expect_one_session();
+    world_free(state);
+    world_new(state);
+    two_initiations_under_way(first, again, 500);
+    give(&again[1], 0);
+    give(&first[1], 0);
+    expect_one_session();
+}
+
 static void initiations_are_repeated_and_given_up_after_90_seconds(void **state)
 {
     (void)state;
@@ -647,6 +702,8 @@ int main(void)
         CASE(N29_a_clock_that_was_fast_once_and_is_right_again_connects),
         CASE(N29_a_clock_that_is_fast_now_connects),
         CASE(N30_a_clock_at_1970_still_connects),
+        CASE(an_answer_later_than_the_next_initiation_counts),
+        CASE(of_two_answers_the_initiator_takes_the_first_it_hears),
         CASE(initiations_are_repeated_and_given_up_after_90_seconds),
         CASE(two_versions_interoperate),
         CASE(who_goes_back_to_an_older_version_is_reached_when_its_record_is_here),
