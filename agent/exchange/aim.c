@@ -1,3 +1,4 @@
+/* From a service, its subset and those that stand in for it to one endpoint. */
 #include "exchange/aim.h"
 
 #include "exchange/inner.h"
@@ -89,8 +90,8 @@ struct aim aim_next(const struct exchange *x)
                           .head = exchange_is_http(x) ? &x->request : NULL,
                           .service = x->asked,
                           .subset = x->wanted_subset,
-                          .tried = &x->tried,
-                          .is_retry = x->retries > 0,
+                          .tried = &x->tries.tried,
+                          .is_retry = x->tries.retries > 0,
                           .now = exchange_now(x)};
     return aim_at(x->traffic, &ask);
 }

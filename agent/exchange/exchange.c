@@ -74,7 +74,7 @@ void exchange_init(struct exchange *x, enum exchange_role role, struct view *vie
     x->front = front;
     x->news_list = news;
     x->now_us = now_us;
-    x->deadline = x->end_by = x->try_by = x->look_at = NEVER;
+    x->times.deadline = x->times.end_by = x->times.try_by = x->times.look_at = NEVER;
     x->facts.role = role;
     x->facts.began_us = now_us;
     x->facts.policy = (struct bundle_id){view->policy_epoch, view->policy_version, view->policy_hash};
@@ -118,13 +118,13 @@ void exchange_finish(struct exchange *x)
     cut_tap(x);
     detach(&x->back, clean);
     detach(&x->front, clean);
-    replay_drop(&x->replay);
+    replay_drop(&x->tries.replay);
     exchange_tell_owner(x);
 }
 
 void exchange_resume(struct exchange *x)
 {
-    if (x->last)
+    if (x->tries.last)
         tries_resume(x);
     else
         fault_over(x); /* nobody has been tried yet */
@@ -144,7 +144,7 @@ void exchange_fini(struct exchange *x)
         detach(&x->back, false);
         detach(&x->front, false);
     }
-    replay_drop(&x->replay);
+    replay_drop(&x->tries.replay);
     list_remove(&x->news);
     http_head_fini(&x->request);
     view_unref(x->view);

@@ -92,11 +92,34 @@ enum exchange_state {
     EXCHANGE_NEW,
     EXCHANGE_SEEKING,   /* wants a back side */
     EXCHANGE_SENDING,   /* has one, which has not answered */
-    EXCHANGE_PAUSING,   /* until resume_at: before a retry, or held up by a fault; no back side */
+    EXCHANGE_PAUSING,   /* until times.resume_at: before a retry, or held up by a fault; no back side */
     EXCHANGE_ANSWERING, /* the answer, or a tcp connection, has begun: nothing is tried again */
     EXCHANGE_OVER
 };
 enum exchange_from { FROM_FRONT, FROM_BACK };
+
+/* Of the near agent; at the far one there is one try, and none of this (tries.c). */
+struct exchange_tries {
+    struct traffic_tried tried;
+    const struct view_endpoint *last; /* just tried; NULL: nobody yet */
+    struct traffic_outcome outcome;   /* of the try that is under way */
+    mono_us began_us;                 /* that one */
+    struct replay replay;
+    unsigned retries; /* made */
+    bool is_probe;    /* of the endpoint, which was ejected until now */
+    bool continued;   /* the client has been told 100 */
+};
+struct exchange_times {  /* times.c; NEVER: none */
+    mono_ms deadline;    /* of the whole request */
+    mono_ms end_by;      /* of the stream, whatever it does */
+    uint64_t per_try_ms; /* 0: as long as all of it */
+    mono_ms try_by;      /* SENDING: when the try has lasted long enough */
+    mono_ms resume_at;   /* PAUSING: when the pause is over */
+    /* Silence: whether anything has stirred since it was last looked at. */
+    uint64_t stirs, looked_stirs; /* heads and pieces of bodies, both ways */
+    mono_ms look_at, stirred_at;
+    uint64_t idle_ms, look_ms;
+};
 
 struct exchange {
     enum exchange_state state;
@@ -104,8 +127,7 @@ struct exchange {
     struct view *view; /* pinned */
     struct side *front, *back;
     struct traffic *traffic; /* of this worker */
-    struct traffic_tried tried;
-    struct list_node news; /* in the owner's list when it wants a back side or is over */
+    struct list_node news;   /* in the owner's list when it wants a back side or is over */
     struct list *news_list;
     char service[SERVICE_NAME_MAX + 1]; /* whose endpoint answers: the route's target */
     char caller[SERVICE_NAME_MAX + 1];  /* as judged */
@@ -123,42 +145,26 @@ struct exchange {
     const struct policy_service *edits_of;
     /* Near: the service that is to get a copy of the request, until the owner has seen to it when SEEKING; NULL: none is */
     const struct policy_service *mirror_to;
+    /* Near, PAUSING before the first try: the fault that answers then; NULL: nothing does */
+    const struct policy_fault *aborts_by;
     struct tap *tap; /* NULL: none listens */
     /* What the owner is to connect to, when SEEKING: */
     const struct view_endpoint *endpoint; /* near; NULL at the far agent */
     struct addr app;                      /* a local application; port 0: the endpoint's node, by a link */
     bool insists;                         /* on this endpoint, though it failed lately: no other is left */
     bool fresh;                           /* not one of the pool's connections: that was stale */
-    bool is_probe;                        /* of the endpoint, which was ejected until now */
     uint8_t entered;                      /* bits of enum breaker_kind: where it is counted in `breaker` */
     struct breaker *breaker;              /* near: of the service that is to answer */
     mono_us now_us;                       /* the newest that was told */
     uint32_t connect_ms;
-    /* Tries; at the far agent there is one, and none of this. */
-    struct replay replay;
-    struct traffic_outcome outcome;   /* of the try that is under way */
-    const struct view_endpoint *last; /* just tried */
-    mono_us try_us;                   /* when it began */
-    uint64_t dice;                    /* for the jitter of pauses */
-    mono_ms resume_at;                /* PAUSING: when the pause is over */
-    const struct policy_fault
-        *aborts_by;      /* ... before the first try: what answers then; NULL: nothing does */
-    uint64_t per_try_ms; /* 0: as long as all of it */
-    mono_ms try_by;      /* SENDING: when it has lasted long enough; NEVER */
-    unsigned retries;    /* made */
-    bool continued;      /* its client has been told 100 */
-    mono_ms deadline;    /* of the whole request; NEVER: none */
-    mono_ms end_by;      /* of the stream, whatever it does; NEVER: none */
-    /* Silence: whether anything has stirred since it was last looked at. */
-    uint64_t stirs, looked_stirs; /* heads and pieces of bodies, both ways */
-    mono_ms look_at, stirred_at;
-    uint64_t idle_ms, look_ms;
+    struct exchange_tries tries;
+    struct exchange_times times;
+    uint64_t dice;      /* for the jitter of pauses */
     bool ended[2];      /* by enum exchange_from */
     bool tunnel;        /* both directions are plain bytes: TCP, or after 101 */
     bool back_answered; /* any byte came */
     struct facts facts;
-    struct http_head
-        request; /* HTTP: kept for the one retry. Last: its headers are not cleared for each exchange */
+    struct http_head request; /* HTTP. Last: its headers are not cleared for each exchange */
 };
 
 /* Takes its own reference to the view. `news` is where it will put itself. */
@@ -171,10 +177,10 @@ void exchange_fini(struct exchange *x);
 void exchange_start(struct exchange *x, const struct exchange_ask *ask, struct http_head *request_take,
                     mono_ms now);
 
-/* From the owner: what was wanted. `why`: ERR_REFUSED, ERR_TIMEOUT, ...; ERR_AGAIN: it failed lately and was not even asked, or
+/* From the owner: what was wanted. exchange_waiting(): it is not there at once, but waited for; it may be refused then, for too many
+ * wait already. exchange_back_failed(): `why` is ERR_REFUSED, ERR_TIMEOUT, ...; ERR_AGAIN: it failed lately and was not even asked, or
  * the network may have lost the question and there is time for another. Another endpoint may be chosen and wanted; if there is
  * none after ERR_AGAIN, the same one, once, with `insists`: then it is to be asked, and waited for within the same connect_ms. */
-/* exchange_waiting(): the wanted one is not there at once, but waited for; it may be refused then, for too many wait already. */
 void exchange_waiting(struct exchange *x);
 void exchange_back_ready(struct exchange *x, struct side *back, mono_us now_us);
 void exchange_back_failed(struct exchange *x, enum err why, mono_us now_us);

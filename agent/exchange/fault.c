@@ -45,7 +45,7 @@ void fault_begin(struct exchange *x, const struct policy_fault *f, uint64_t dice
     if (t.delays) {
         x->facts.delayed = true;
         x->aborts_by = t.aborts ? f : NULL;
-        x->resume_at = exchange_now(x) + f->delay_ms;
+        x->times.resume_at = exchange_now(x) + f->delay_ms;
         exchange_move(x, EXCHANGE_PAUSING);
         exchange_tell_owner(x);
     } else if (t.aborts) {

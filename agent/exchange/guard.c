@@ -1,3 +1,4 @@
+/* What may refuse a request or leave out an endpoint: limits of the head, breakers, rate limits, outliers. */
 #include <assert.h>
 #include <stdio.h>
 
@@ -196,9 +197,9 @@ void guard_chosen(struct exchange *x)
 {
     struct traffic_shared *s = shared_of(x);
     mono_ms now = exchange_now(x);
-    x->is_probe = s && outlier_standing(s->outliers, x->endpoint, now) == OUTLIER_DUE &&
-                  outlier_probe(s->outliers, x->endpoint, now);
-    if (x->is_probe) /* nobody else is to send one */
+    x->tries.is_probe = s && outlier_standing(s->outliers, x->endpoint, now) == OUTLIER_DUE &&
+                        outlier_probe(s->outliers, x->endpoint, now);
+    if (x->tries.is_probe) /* nobody else is to send one */
         atomic_fetch_add(&s->ejections, 1);
 }
 
@@ -232,9 +233,9 @@ void guard_tried(struct exchange *x, const struct traffic_outcome *outcome)
     if (!s || !x->endpoint)
         return; /* at the far agent there is no choice */
     struct outlier_news n = outlier_note(s->outliers, x->view, x->endpoint, rules_of(x), result_of(outcome),
-                                         x->is_probe, exchange_now(x));
-    bool was_probe = x->is_probe;
-    x->is_probe = false;
+                                         x->tries.is_probe, exchange_now(x));
+    bool was_probe = x->tries.is_probe;
+    x->tries.is_probe = false;
     if (n.what != OUTLIER_NO_NEWS)
         tell(x, &n);
     if (n.what != OUTLIER_NO_NEWS || was_probe)

@@ -59,7 +59,7 @@ static bool give_answer(struct exchange *x, const struct http_head *h, const str
 static void begin_tunnel(struct exchange *x)
 {
     x->tunnel = true;
-    x->deadline =
+    x->times.deadline =
         NEVER; /* the request's time is over with its answer; what follows lives as long as its ends */
     x->ended[FROM_FRONT] = false;
     x->front->ops->resume(x->front);
@@ -107,9 +107,9 @@ static void refused_afar(struct exchange *x, const struct mesh_verdict *v)
 /* A second try may be told to go on with a body that is on its way already: its client hears that once. */
 static void pass_interim(struct exchange *x, const struct http_head *h, const struct mesh_verdict *v)
 {
-    if (h->status != 100 || !x->continued)
+    if (h->status != 100 || !x->tries.continued)
         x->front->ops->head(x->front, h, v);
-    x->continued |= h->status == 100;
+    x->tries.continued |= h->status == 100;
 }
 
 /* 101 without having been asked: an application's is refused by its reader (P19), another agent may be stolen. A tunnel has no
@@ -135,7 +135,7 @@ void exchange_head(struct exchange *x, const struct http_head *h, const struct m
         tries_back_lost(x, LOSS_BROKEN);
         return;
     }
-    x->stirs++;
+    x->times.stirs++;
     if (h && h->status < 200 && h->status != 101) {
         pass_interim(x, h, v);
         return;
@@ -158,7 +158,7 @@ void exchange_head(struct exchange *x, const struct http_head *h, const struct m
 size_t exchange_room(const struct exchange *x, enum exchange_from from)
 {
     const struct side *sink = from == FROM_FRONT ? x->back : x->front;
-    if (from == FROM_FRONT && replay_is_due(&x->replay))
+    if (from == FROM_FRONT && replay_is_due(&x->tries.replay))
         return 0; /* what came before goes first; exchange_writable() then says so */
     return sink ? sink->ops->room(sink) : 0;
 }
@@ -168,7 +168,7 @@ void exchange_data(struct exchange *x, enum exchange_from from, struct bytes d)
     struct side *sink = from == FROM_FRONT ? x->back : x->front;
     if (!sink || x->state == EXCHANGE_OVER)
         return;
-    x->stirs++;
+    x->times.stirs++;
     if (from == FROM_FRONT)
         x->facts.bytes_up += d.len;
     else
@@ -177,7 +177,7 @@ void exchange_data(struct exchange *x, enum exchange_from from, struct bytes d)
     if (from == FROM_FRONT && x->tap)
         x->tap->ops->data(x->tap, d);
     if (from == FROM_FRONT && x->state == EXCHANGE_SENDING)
-        replay_data(&x->replay, d);
+        replay_data(&x->tries.replay, d);
 }
 
 /* A request is over when its answer is complete: what of its body has not been read by then is of no use to
@@ -207,10 +207,10 @@ void exchange_end(struct exchange *x, enum exchange_from from, const struct http
         end_tap(x, trailers_or_null);
     if (from == FROM_FRONT && times_request_sent(x))
         exchange_tell_owner(x);
-    if (from == FROM_FRONT && (!sink || tries_hold_end(x) || replay_is_due(&x->replay)))
+    if (from == FROM_FRONT && (!sink || tries_hold_end(x) || replay_is_due(&x->tries.replay)))
         return; /* told to the back side when there is one, and it has what came before */
     if (from == FROM_FRONT && trailers_or_null && x->state == EXCHANGE_SENDING)
-        replay_trailers(&x->replay, trailers_or_null);
+        replay_trailers(&x->tries.replay, trailers_or_null);
     sink->ops->end(sink, trailers_or_null);
     if (x->state != EXCHANGE_OVER && is_complete(x))
         exchange_finish(x);
@@ -219,7 +219,7 @@ void exchange_end(struct exchange *x, enum exchange_from from, const struct http
 void exchange_writable(struct exchange *x, enum exchange_from sink)
 {
     struct side *source = sink == FROM_FRONT ? x->back : x->front;
-    if (sink == FROM_BACK && x->back && replay_is_due(&x->replay) && !tries_send_kept(x))
+    if (sink == FROM_BACK && x->back && replay_is_due(&x->tries.replay) && !tries_send_kept(x))
         return;
     if (source && x->state != EXCHANGE_OVER)
         source->ops->resume(source);

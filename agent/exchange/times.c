@@ -9,14 +9,15 @@ void times_begin_near(struct exchange *x, mono_ms now)
     const struct policy_timeouts *t = &x->route->timeouts;
     bool is_http = exchange_is_http(x);
     if (is_http && t->request_ms)
-        x->deadline = now + t->request_ms;
+        x->times.deadline = now + t->request_ms;
     if (t->stream_ms)
-        x->end_by = now + t->stream_ms;
-    x->per_try_ms = is_http ? t->per_try_ms : 0;
-    x->idle_ms = t->idle_ms;
-    x->look_ms = t->idle_ms / IDLE_LOOKS > IDLE_LOOK_MS_MIN ? t->idle_ms / IDLE_LOOKS : IDLE_LOOK_MS_MIN;
-    x->look_at = t->idle_ms ? now + x->look_ms : NEVER;
-    x->stirred_at = now;
+        x->times.end_by = now + t->stream_ms;
+    x->times.per_try_ms = is_http ? t->per_try_ms : 0;
+    x->times.idle_ms = t->idle_ms;
+    x->times.look_ms =
+        t->idle_ms / IDLE_LOOKS > IDLE_LOOK_MS_MIN ? t->idle_ms / IDLE_LOOKS : IDLE_LOOK_MS_MIN;
+    x->times.look_at = t->idle_ms ? now + x->times.look_ms : NEVER;
+    x->times.stirred_at = now;
 }
 
 /* The near agent decides; what it keeps open for its caller is not ours to end. But it may be gone in a way that nobody told, or not
@@ -24,18 +25,18 @@ void times_begin_near(struct exchange *x, mono_ms now)
 void times_begin_far(struct exchange *x, uint32_t deadline_ms, mono_ms now)
 {
     if (exchange_is_http(x) && deadline_ms)
-        x->deadline = now + deadline_ms;
-    x->idle_ms = FAR_IDLE_MS;
-    x->look_ms = FAR_IDLE_MS / IDLE_LOOKS;
-    x->look_at = now + x->look_ms;
-    x->stirred_at = now;
+        x->times.deadline = now + deadline_ms;
+    x->times.idle_ms = FAR_IDLE_MS;
+    x->times.look_ms = FAR_IDLE_MS / IDLE_LOOKS;
+    x->times.look_at = now + x->times.look_ms;
+    x->times.stirred_at = now;
 }
 
 bool times_request_sent(struct exchange *x)
 {
-    if (x->state != EXCHANGE_SENDING || !x->ended[FROM_FRONT] || x->per_try_ms == 0)
+    if (x->state != EXCHANGE_SENDING || !x->ended[FROM_FRONT] || x->times.per_try_ms == 0)
         return false;
-    x->try_by = exchange_now(x) + x->per_try_ms;
+    x->times.try_by = exchange_now(x) + x->times.per_try_ms;
     return true;
 }
 
@@ -51,29 +52,29 @@ static uint64_t far_idle_ms(const struct exchange *x)
 static void silent_for_too_long(struct exchange *x)
 {
     struct exchange_refusal r = refusal_of(504, FLAG_SI, NULL, "nothing was said to or by %s for %llu s",
-                                           x->service, (unsigned long long)x->idle_ms / 1000);
+                                           x->service, (unsigned long long)x->times.idle_ms / 1000);
     exchange_refuse(x, &r);
 }
 
 static void look_for_silence(struct exchange *x, mono_ms now)
 {
-    if (x->stirs != x->looked_stirs)
-        x->stirred_at = now;
-    x->looked_stirs = x->stirs;
-    if (x->role == EXCHANGE_FAR && x->stirred_at != now)
-        x->idle_ms = far_idle_ms(x);
-    if (x->idle_ms == 0)
-        x->look_at = NEVER;
-    else if (now - x->stirred_at >= x->idle_ms)
+    if (x->times.stirs != x->times.looked_stirs)
+        x->times.stirred_at = now;
+    x->times.looked_stirs = x->times.stirs;
+    if (x->role == EXCHANGE_FAR && x->times.stirred_at != now)
+        x->times.idle_ms = far_idle_ms(x);
+    if (x->times.idle_ms == 0)
+        x->times.look_at = NEVER;
+    else if (now - x->times.stirred_at >= x->times.idle_ms)
         silent_for_too_long(x);
     else
-        x->look_at = mono_min(now + x->look_ms, x->stirred_at + x->idle_ms);
+        x->times.look_at = mono_min(now + x->times.look_ms, x->times.stirred_at + x->times.idle_ms);
 }
 
 /* Who was held up from its beginning on has asked nobody who could be late. */
 static struct exchange_refusal late(const struct exchange *x)
 {
-    if (x->facts.delayed && !x->last)
+    if (x->facts.delayed && !x->tries.last)
         return fault_late(x);
     return refusal_of(504, FLAG_UT, NULL, "%s did not answer in time", x->service);
 }
@@ -97,30 +98,30 @@ void exchange_tick(struct exchange *x, mono_ms now)
     if (x->state == EXCHANGE_OVER)
         return;
     exchange_heard(x, now * 1000);
-    if (now >= x->deadline)
+    if (now >= x->times.deadline)
         refuse_late(x);
-    else if (now >= x->end_by)
+    else if (now >= x->times.end_by)
         refuse_long(x);
-    else if (x->state == EXCHANGE_PAUSING && now >= x->resume_at)
+    else if (x->state == EXCHANGE_PAUSING && now >= x->times.resume_at)
         exchange_resume(x);
-    else if (x->state == EXCHANGE_SENDING && now >= x->try_by)
+    else if (x->state == EXCHANGE_SENDING && now >= x->times.try_by)
         tries_timed_out(x);
-    else if (now >= x->look_at)
+    else if (now >= x->times.look_at)
         look_for_silence(x, now);
 }
 
 mono_ms exchange_tick_at(const struct exchange *x)
 {
-    mono_ms at = mono_min(mono_min(x->deadline, x->end_by), x->look_at);
+    mono_ms at = mono_min(mono_min(x->times.deadline, x->times.end_by), x->times.look_at);
     if (x->state == EXCHANGE_PAUSING)
-        return mono_min(at, x->resume_at);
-    return x->state == EXCHANGE_SENDING ? mono_min(at, x->try_by) : at;
+        return mono_min(at, x->times.resume_at);
+    return x->state == EXCHANGE_SENDING ? mono_min(at, x->times.try_by) : at;
 }
 
 uint32_t exchange_left_ms(const struct exchange *x, mono_ms now)
 {
-    if (x->deadline == NEVER)
+    if (x->times.deadline == NEVER)
         return 0;
-    uint64_t left = x->deadline > now ? x->deadline - now : 1;
+    uint64_t left = x->times.deadline > now ? x->times.deadline - now : 1;
     return left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
 }

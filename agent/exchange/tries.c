@@ -14,20 +14,20 @@
 
 void tries_note(struct exchange *x, enum traffic_end_kind kind, uint16_t status)
 {
-    uint64_t us = x->now_us - x->try_us;
-    if (x->outcome.kind != TRY_CANCELLED)
+    uint64_t us = x->now_us - x->tries.began_us;
+    if (x->tries.outcome.kind != TRY_CANCELLED)
         return; /* what was first known of it counts */
-    x->outcome = (struct traffic_outcome){kind, status, us < UINT32_MAX ? (uint32_t)us : UINT32_MAX};
-    guard_tried(x, &x->outcome); /* now: what has begun may last for hours */
+    x->tries.outcome = (struct traffic_outcome){kind, status, us < UINT32_MAX ? (uint32_t)us : UINT32_MAX};
+    guard_tried(x, &x->tries.outcome); /* now: what has begun may last for hours */
 }
 
 void tries_leave(struct exchange *x)
 {
     if (x->endpoint) {
         guard_waited(x);
-        traffic_end(x->traffic, x->endpoint, &x->outcome, exchange_now(x));
-        if (x->outcome.kind == TRY_CANCELLED)
-            guard_tried(x, &x->outcome);
+        traffic_end(x->traffic, x->endpoint, &x->tries.outcome, exchange_now(x));
+        if (x->tries.outcome.kind == TRY_CANCELLED)
+            guard_tried(x, &x->tries.outcome);
     }
     x->endpoint = NULL;
 }
@@ -65,12 +65,12 @@ static void take(struct exchange *x, const struct aim *aim)
     exchange_copy_name(x->service, sizeof x->service, bytes_str(e->service));
     x->facts.failover = aim->service != x->asked;
     x->facts.panic |= aim->panic;
-    traffic_tried_add(&x->tried, e);
+    traffic_tried_add(&x->tries.tried, e);
     traffic_begin(x->traffic, e);
-    x->outcome = (struct traffic_outcome){.kind = TRY_CANCELLED};
-    x->try_us = x->now_us;
+    x->tries.outcome = (struct traffic_outcome){.kind = TRY_CANCELLED};
+    x->tries.began_us = x->now_us;
     x->insists = x->fresh = false;
-    x->endpoint = x->last = e;
+    x->endpoint = x->tries.last = e;
     guard_chosen(x);
     x->app = e->node ? (struct addr){0} : e->local;
     x->facts.local = !e->node;
@@ -81,12 +81,12 @@ static void take(struct exchange *x, const struct aim *aim)
 static struct aim pick_once_more(struct exchange *x)
 {
     struct aim aim = aim_next(x);
-    if (!aim.endpoint && aim.why == TRAFFIC_ALL_TRIED && x->last) {
-        x->tried = (struct traffic_tried){.count = 1, .at = {x->last}};
+    if (!aim.endpoint && aim.why == TRAFFIC_ALL_TRIED && x->tries.last) {
+        x->tries.tried = (struct traffic_tried){.count = 1, .at = {x->tries.last}};
         aim = aim_next(x);
     }
     if (!aim.endpoint && aim.why == TRAFFIC_ALL_TRIED) {
-        x->tried.count = 0;
+        x->tries.tried.count = 0;
         aim = aim_next(x);
     }
     return aim;
@@ -127,7 +127,7 @@ void tries_begin_near(struct exchange *x)
         return;
     if (x->route->retry.attempts > 0 && !x->facts.mirrored)
         budget_count(&shared->budgets, policy_service_name(x->asked), &x->route->retry, exchange_now(x));
-    replay_begin(&x->replay, replay_max(x), &shared->replay_bytes);
+    replay_begin(&x->tries.replay, replay_max(x), &shared->replay_bytes);
     choose(x);
 }
 
@@ -146,9 +146,9 @@ static enum retry_outcome may_retry(const struct exchange *x, const struct retry
     enum retry_outcome o = retry_decide(rules, c);
     if (o != RETRY_MADE)
         return o;
-    struct rng rng = rng_seeded(x->dice + x->retries);
-    *wait_ms = retry_backoff_ms(rules, x->retries, rng_u64(&rng));
-    if (exchange_now(x) + *wait_ms >= x->deadline)
+    struct rng rng = rng_seeded(x->dice + x->tries.retries);
+    *wait_ms = retry_backoff_ms(rules, x->tries.retries, rng_u64(&rng));
+    if (exchange_now(x) + *wait_ms >= x->times.deadline)
         return RETRY_LATE;
     struct budgets *budgets = &traffic_shared_of(x->traffic)->budgets;
     bool granted = budget_take(budgets, policy_service_name(x->asked), rules, exchange_now(x));
@@ -159,9 +159,9 @@ static void pause_for(struct exchange *x, uint64_t wait_ms)
 {
     exchange_drop_back(x);
     tries_leave(x);
-    replay_rewind(&x->replay);
+    replay_rewind(&x->tries.replay);
     exchange_move(x, EXCHANGE_PAUSING);
-    x->resume_at = exchange_now(x) + wait_ms;
+    x->times.resume_at = exchange_now(x) + wait_ms;
     exchange_tell_owner(x);
 }
 
@@ -173,8 +173,8 @@ bool tries_again(struct exchange *x, enum retry_cause cause, uint16_t status)
     struct retry_case c = {.cause = cause,
                            .status = is_http ? status : 0,
                            .is_idempotent = is_http && decide_idempotent(&x->request),
-                           .is_whole = replay_is_whole(&x->replay),
-                           .retries = x->retries};
+                           .is_whole = replay_is_whole(&x->tries.replay),
+                           .retries = x->tries.retries};
     uint64_t wait_ms = 0;
     enum retry_outcome o = may_retry(x, &c, &wait_ms);
     if (o != RETRY_MADE) {
@@ -182,7 +182,7 @@ bool tries_again(struct exchange *x, enum retry_cause cause, uint16_t status)
         x->facts.wish_cause = cause;
         return false;
     }
-    x->retries++;
+    x->tries.retries++;
     x->facts.retries[cause]++;
     pause_for(x, wait_ms);
     return true;
@@ -202,29 +202,29 @@ bool tries_hold_end(const struct exchange *x)
 
 void tries_let_go(struct exchange *x)
 {
-    bool is_last = x->role == EXCHANGE_NEAR && x->retries >= x->route->retry.attempts;
-    if ((is_last || x->state == EXCHANGE_ANSWERING) && !replay_is_due(&x->replay))
-        replay_drop(&x->replay);
+    bool is_last = x->role == EXCHANGE_NEAR && x->tries.retries >= x->route->retry.attempts;
+    if ((is_last || x->state == EXCHANGE_ANSWERING) && !replay_is_due(&x->tries.replay))
+        replay_drop(&x->tries.replay);
 }
 
 static void end_with_kept(struct exchange *x)
 {
     struct http_head trailers; /* 3 KiB: not on the way of those that have none */
-    replay_trailers_of(&x->replay, &trailers);
+    replay_trailers_of(&x->tries.replay, &trailers);
     x->back->ops->end(x->back, &trailers);
     http_head_fini(&trailers);
 }
 
 bool tries_send_kept(struct exchange *x)
 {
-    while (replay_is_due(&x->replay)) {
+    while (replay_is_due(&x->tries.replay)) {
         size_t room = x->back->ops->room(x->back);
         if (room == 0)
             return false;
-        x->back->ops->data(x->back, replay_next(&x->replay, room));
+        x->back->ops->data(x->back, replay_next(&x->tries.replay, room));
     }
     if (x->ended[FROM_FRONT] && !tries_hold_end(x)) {
-        if (x->replay.has_trailers)
+        if (x->tries.replay.has_trailers)
             end_with_kept(x);
         else
             x->back->ops->end(x->back, NULL);
@@ -272,7 +272,7 @@ static void name_of_instance(const struct exchange *x, char *out, size_t cap)
 
 enum exchange_flag tries_flag(const struct exchange *x, enum exchange_flag f)
 {
-    return x->facts.wish == RETRY_ATTEMPTS && x->retries > 0 ? FLAG_URX : f;
+    return x->facts.wish == RETRY_ATTEMPTS && x->tries.retries > 0 ? FLAG_URX : f;
 }
 
 static void give_up_on(struct exchange *x, const char *who, enum exchange_flag flag, uint16_t status,
@@ -297,7 +297,7 @@ static bool pass_over(struct exchange *x)
 {
     if (!x->endpoint || x->insists)
         return false;
-    struct aim aim = x->tried.count < TRAFFIC_TRIED_MAX ? aim_next(x) : (struct aim){0};
+    struct aim aim = x->tries.tried.count < TRAFFIC_TRIED_MAX ? aim_next(x) : (struct aim){0};
     if (!aim.endpoint) {
         x->insists = true;
         seek(x);
@@ -369,6 +369,6 @@ void tries_timed_out(struct exchange *x)
         return;
     name_of_instance(x, who, sizeof who);
     snprintf(what, sizeof what, "did not answer within %llu ms (timeouts.perTry)",
-             (unsigned long long)x->per_try_ms);
+             (unsigned long long)x->times.per_try_ms);
     give_up_on(x, who, FLAG_UT, 504, what);
 }

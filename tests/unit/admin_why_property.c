@@ -152,7 +152,7 @@ static void play(struct world *w, const struct question *q, uint64_t dice, struc
     exchange_init(&o->near, EXCHANGE_NEAR, w->near, w->traffic, &front[0], &w->news, 0);
     exchange_start(&o->near, &ask, http ? &head[0] : NULL, NOW);
     if (o->near.state == EXCHANGE_PAUSING)
-        exchange_tick(&o->near, o->near.resume_at);
+        exchange_tick(&o->near, o->near.times.resume_at);
     o->near_over = o->near.state == EXCHANGE_OVER;
     play_copy(w, ask, o);
     exchange_init(&o->far, EXCHANGE_FAR, w->far, w->traffic, &front[1], &w->news, 0);
@@ -219,9 +219,9 @@ static void compare_route(const json_t *o, const struct outcome *is)
         assert_int_equal(json_is_integer(json_object_get(o, "status")), is->near_over);
     }
     assert_int_equal(is->near.connect_ms, json_integer_value(json_object_get(timeouts, "connect_ms")));
-    assert_true(is->near.deadline == (request ? NOW + (mono_ms)request : NEVER));
+    assert_true(is->near.times.deadline == (request ? NOW + (mono_ms)request : NEVER));
     if (request) {
-        words_duration(&text, (uint64_t)(is->near.deadline - NOW));
+        words_duration(&text, (uint64_t)(is->near.times.deadline - NOW));
         assert_string_equal(
             said_of(json_object_get(json_object_get(o, "settings"), "timeouts.request"), "value"),
             buf_str(&text));

@@ -247,7 +247,7 @@ static void the_deadline_covers_all_of_it(void **state)
 {
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 1, "GET", "/");
-    assert_int_equal(t->x.deadline, 11000);
+    assert_int_equal(t->x.times.deadline, 11000);
     assert_int_equal(exchange_left_ms(&t->x, 4000), 7000);
     assert_int_equal(exchange_left_ms(&t->x, 12000), 1);
     exchange_back_ready(&t->x, &t->back.side, t->now_us);
@@ -314,7 +314,7 @@ static void a_deadline_is_all_there_is_to_wait_for(void **state)
 {
     struct story *t = *state;
     begin(t, EXCHANGE_NEAR, 1, "GET", "/");
-    assert_int_equal(exchange_tick_at(&t->x), t->x.deadline);
+    assert_int_equal(exchange_tick_at(&t->x), t->x.times.deadline);
 }
 
 static void the_deadline_travels(void **state)
@@ -324,7 +324,7 @@ static void the_deadline_travels(void **state)
     struct http_head h = request("GET", "/");
     ask.deadline_ms = 250;
     begin_with(t, EXCHANGE_FAR, 0, &ask, &h);
-    assert_int_equal(t->x.deadline, 1250);
+    assert_int_equal(t->x.times.deadline, 1250);
 }
 
 static void an_early_answer_ends_the_exchange_although_the_request_has_not(void **state)
@@ -372,7 +372,7 @@ static void an_upgrade_that_is_granted_is_a_tunnel_without_deadline(void **state
     expect_log(t, "back head GET /ws\nfront resume\n"); /* its end is held: the direction may go on */
     exchange_head(&t->x, &yes, NULL, t->now_us);
     assert_true(t->x.tunnel);
-    assert_true(t->x.deadline == NEVER);
+    assert_true(t->x.times.deadline == NEVER);
     exchange_data(&t->x, FROM_FRONT, bytes_str("frame"));
     exchange_end(&t->x, FROM_BACK, NULL, t->now_us);
     assert_int_equal(t->x.state, EXCHANGE_ANSWERING); /* each direction ends by itself */
@@ -417,7 +417,7 @@ static void tcp_is_bytes_and_each_direction_ends_by_itself(void **state)
     ask.protocol = PROTOCOL_TCP;
     ask.service = bytes_str("db");
     begin_with(t, EXCHANGE_NEAR, 1, &ask, NULL);
-    assert_true(t->x.deadline == NEVER);
+    assert_true(t->x.times.deadline == NEVER);
     exchange_back_ready(&t->x, &t->back.side, t->now_us);
     exchange_data(&t->x, FROM_FRONT, bytes_str("select"));
     exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);

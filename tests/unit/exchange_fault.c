@@ -65,7 +65,7 @@ static void an_aborted_request_goes_nowhere_and_names_the_fault(void **state)
         assert_true(t->x.facts.aborted && !t->x.facts.delayed);
         assert_int_equal(t->x.facts.flag, FLAG_FI);
         assert_int_equal(t->x.facts.status, 418);
-        assert_null(t->x.last);
+        assert_null(t->x.tries.last);
         again(t);
     }
 }

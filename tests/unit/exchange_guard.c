@@ -267,7 +267,7 @@ static void who_answers_badly_is_ejected_and_returns_by_a_probe(void **state)
     assert_int_equal(t->x.facts.ejections[OUTLIER_CONSECUTIVE], 1);
     assert_int_equal(t->shared->ejections, 1);
     assert_true(traffic_ejected_until(t->shared, a, 1000) == 31000);
-    for (asked = 0; !t->x.is_probe && t->x.facts.returns == 0 && asked < 100; asked++)
+    for (asked = 0; !t->x.tries.is_probe && t->x.facts.returns == 0 && asked < 100; asked++)
         ask_and_answer(t, 31000, true);
     assert_in_range(asked, 1, 99);
     assert_int_equal(t->x.facts.returns, 1);
@@ -294,10 +294,10 @@ static void a_probe_without_an_answer_is_made_again(void **state)
         exchange_init(&t->x, EXCHANGE_NEAR, again, t->traffic, &t->front.side, &t->news, 31000 * 1000);
         view_unref(again);
         exchange_start(&t->x, &ask, &h, 31000);
-        if (t->x.is_probe)
+        if (t->x.tries.is_probe)
             break;
     }
-    assert_true(t->x.is_probe);
+    assert_true(t->x.tries.is_probe);
     assert_int_equal(outlier_standing(t->shared->outliers, a, 31000), OUTLIER_PROBING);
     exchange_lost(&t->x, FROM_FRONT, LOSS_CUT, 31000 * 1000);
     assert_int_equal(outlier_standing(t->shared->outliers, a, 31000), OUTLIER_DUE);

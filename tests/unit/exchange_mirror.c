@@ -131,7 +131,7 @@ static void the_copy_hears_each_byte_once(void **state)
     exchange_data(&t->x, FROM_FRONT, bytes_str("one"));
     exchange_lost(&t->x, FROM_BACK, LOSS_CUT, t->now_us);
     assert_int_equal(t->x.state, EXCHANGE_PAUSING);
-    exchange_tick(&t->x, t->x.resume_at);
+    exchange_tick(&t->x, t->x.times.resume_at);
     (void)has_news(t);
     exchange_back_ready(&t->x, &t->other.side, t->now_us);
     exchange_data(&t->x, FROM_FRONT, bytes_str("two"));

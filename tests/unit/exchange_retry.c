@@ -71,7 +71,7 @@ static void a_503_is_dropped_and_another_agent_answers(void **state)
     answer(t, 503);
     assert_int_equal(t->x.state, EXCHANGE_PAUSING);
     assert_null(t->back.side.x); /* its body has nobody to go to */
-    assert_true(t->x.resume_at - t->now_us / 1000 <= 20);
+    assert_true(t->x.times.resume_at - t->now_us / 1000 <= 20);
     assert_int_equal(traffic_outstanding(t->traffic, first), 0);
     expect_log(t, "back finish cut\n");
     assert_true(has_news(t));
@@ -448,12 +448,12 @@ static void the_deadline_covers_all_tries_and_what_is_left_travels(void **state)
 {
     struct story *t = *state;
     begin_get(t, 1);
-    assert_int_equal(t->x.deadline, 11000);
+    assert_int_equal(t->x.times.deadline, 11000);
     t->now_us = 2500 * 1000;
     answer(t, 503);
     wait_for_retry(t);
-    assert_int_equal(t->x.deadline, 11000);
-    assert_int_equal(exchange_left_ms(&t->x, t->x.resume_at), 11000 - t->x.resume_at);
+    assert_int_equal(t->x.times.deadline, 11000);
+    assert_int_equal(exchange_left_ms(&t->x, t->x.times.resume_at), 11000 - t->x.times.resume_at);
     exchange_tick(&t->x, 11000);
     assert_int_equal(t->x.facts.status, 504);
     assert_int_equal(t->x.facts.flag, FLAG_UT);
@@ -510,14 +510,14 @@ static void the_time_for_a_try_begins_when_all_of_the_request_is_said(void **sta
     struct story *t = *state;
     begin_request(t, 2, "PUT", "/");
     ready(t);
-    assert_int_equal(exchange_tick_at(&t->x), t->x.deadline);
+    assert_int_equal(exchange_tick_at(&t->x), t->x.times.deadline);
     exchange_data(&t->x, FROM_FRONT, bytes_str("slow"));
     t->now_us = 5000 * 1000;
     exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
     assert_true(has_news(t)); /* for its timer */
     assert_int_equal(exchange_tick_at(&t->x), 7000);
     answer(t, 200);
-    assert_int_equal(exchange_tick_at(&t->x), t->x.deadline);
+    assert_int_equal(exchange_tick_at(&t->x), t->x.times.deadline);
 }
 
 static void a_refusal_says_why_it_was_not_tried_again(void **state)
@@ -542,7 +542,7 @@ static void a_try_that_was_too_slow_names_the_instance_and_its_time(void **state
         begin_request(t, agents, "GET", "/once");
         exchange_end(&t->x, FROM_FRONT, NULL, t->now_us);
         ready(t);
-        exchange_tick(&t->x, t->x.try_by);
+        exchange_tick(&t->x, t->x.times.try_by);
         assert_int_equal(t->x.facts.flag, FLAG_UT);
         const char *want = agents
                                ? "504 0 - cart on host-a did not answer within 2000 ms (timeouts.perTry)"

@@ -156,9 +156,9 @@ static inline void begin(struct story *t, enum exchange_role role, size_t agents
 __attribute__((unused)) static void wait_for_retry(struct story *t)
 {
     if (t->x.state == EXCHANGE_PAUSING) {
-        assert_int_equal(exchange_tick_at(&t->x), t->x.resume_at);
-        t->now_us = t->x.resume_at * 1000;
-        exchange_tick(&t->x, t->x.resume_at);
+        assert_int_equal(exchange_tick_at(&t->x), t->x.times.resume_at);
+        t->now_us = t->x.times.resume_at * 1000;
+        exchange_tick(&t->x, t->x.times.resume_at);
     }
     assert_int_equal(t->x.state, EXCHANGE_SEEKING);
 }
