@@ -174,7 +174,8 @@ static void judge_members(struct group *g, const struct traffic_ask *ask)
         struct load *l = g->member[i].load;
         enum traffic_standing s = standing_by_view(g->member[i].endpoint);
         l->decay_ms = lb->decay_ms;
-        load_judge(l, s == TRAFFIC_CANDIDATE || s == TRAFFIC_SPARE, !g->is_counted, ask->now);
+        if (!g->is_elder) /* who was well then has not become so now */
+            load_judge(l, s == TRAFFIC_CANDIDATE || s == TRAFFIC_SPARE, !g->is_counted, ask->now);
         if (l->well_since && l->well_since + lb->slow_start_ms > g->cold_until)
             g->cold_until = l->well_since + lb->slow_start_ms;
     }
@@ -272,7 +273,7 @@ size_t group_stand_ins(struct groups *all, const struct traffic_ask *ask, struct
 static void note_panic(struct groups *all, struct group *g)
 {
     bool panics = g->spread.panics != 0;
-    if (panics == g->panics)
+    if (panics == g->panics || g->is_elder)
         return;
     g->panics = panics;
     all->untold += panics != g->was_told ? 1 : (size_t)-1;
@@ -360,7 +361,8 @@ static uint64_t hash_of_names(const char *service, const char *subset)
     return h ^ h >> 29;
 }
 
-static struct group *make(struct groups *all, uint64_t hash, const char *service, const char *subset)
+static struct group *make(struct groups *all, uint64_t hash, const char *service, const char *subset,
+                          bool is_elder)
 {
     struct group *g = all->count >= GROUPS_MAX ? oldest(all, is_calm) : NULL;
     if (all->count >= GROUPS_MAX && !g)
@@ -373,6 +375,7 @@ static struct group *make(struct groups *all, uint64_t hash, const char *service
     if (!g)
         return NULL;
     g->hash = hash;
+    g->is_elder = is_elder;
     g->only = -1;
     snprintf(g->service, sizeof g->service, "%s", service);
     snprintf(g->subset, sizeof g->subset, "%s", subset);
@@ -388,13 +391,14 @@ static struct group *make(struct groups *all, uint64_t hash, const char *service
 static struct group *find_or_make(struct groups *all, const struct traffic_ask *ask)
 {
     const char *subset = ask->subset ? ask->subset->name : "";
-    uint64_t hash = hash_of_names(ask->service->name, subset);
+    bool is_elder = ask->view->serial < all->newest;
+    uint64_t hash = hash_of_names(ask->service->name, subset) ^ is_elder;
     struct group *g = all->bucket[hash % GROUP_BUCKETS];
-    while (g && !(g->hash == hash && strcmp(g->service, ask->service->name) == 0 &&
+    while (g && !(g->hash == hash && g->is_elder == is_elder && strcmp(g->service, ask->service->name) == 0 &&
                   strcmp(g->subset, subset) == 0))
         g = g->next;
     if (!g)
-        g = make(all, hash, ask->service->name, subset);
+        g = make(all, hash, ask->service->name, subset, is_elder);
     if (g)
         g->used_at = ++all->tick;
     return g;
@@ -411,6 +415,11 @@ static struct group_recent *recent_of(struct groups *all, const struct traffic_a
 struct group *group_of(struct groups *all, const struct traffic_ask *ask)
 {
     struct group_recent *r = recent_of(all, ask);
+    if (ask->view->serial > all->newest) {
+        all->newest = ask->view->serial;
+        memset(all->recent, 0,
+               sizeof all->recent); /* who goes on under an older one has another group from now on */
+    }
     struct group *g = r->group;
     if (!g || r->serial != ask->view->serial || r->service != ask->service || r->subset != ask->subset)
         g = find_or_make(all, ask);

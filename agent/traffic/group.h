@@ -1,5 +1,7 @@
 /* The instances of one service, or of one subset of it, as one worker chooses among them: by how near they are, and which may be
- * used now. Counted once per view and once per ejection, when the next request asks, so that a choice walks over nobody.
+ * used now. Counted once per view and once per ejection, when the next request asks, so that a choice walks over nobody. A request that
+ * asks again under the view it began with, when there is a newer one, has a group of its own: what all others ask by is not counted back
+ * and forth for it.
  *
  * Levels are the labels of `locality.prefer`: an instance is in the level of the first one that it shares with the caller's host, if
  * no later one tells them apart; who shares none is in the last. spread.h says how much goes to which. A group that has not
@@ -38,6 +40,7 @@ struct group {
     uint64_t hash, used_at;
     char service[SERVICE_NAME_MAX + 1];
     char subset[SERVICE_NAME_MAX + 1]; /* "": any instance */
+    bool is_elder;                     /* for those who began with an older view than the newest */
     /* By what it was counted; by another view or other ejections, or later, it is counted again. */
     bool is_counted, is_spread;
     uint64_t serial;
@@ -74,6 +77,7 @@ struct groups {
     struct group_recent recent[GROUP_RECENT];
     size_t count, keytable_bytes, untold;
     uint64_t tick;
+    uint64_t newest; /* serial of a view that was asked by */
 };
 
 /* Counted for this ask, whose service is not NULL. NULL: no memory. Lives until the next call. */

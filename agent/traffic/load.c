@@ -129,9 +129,8 @@ double load_latency_us(const struct load *l, mono_ms now)
 
 double load_cost(const struct load *l, mono_ms now)
 {
-    if (l->latency_us == 0)
-        return l->outstanding ? LOAD_UNKNOWN_US * (l->outstanding + 1.0) : 0;
-    return load_latency_us(l, now) * (l->outstanding + 1.0);
+    double us = l->latency_us == 0 ? LOAD_UNKNOWN_US : load_latency_us(l, now);
+    return us * (l->outstanding + 1.0);
 }
 
 /* --- slow start ---------------------------------------------------------------------------- */

@@ -10,7 +10,7 @@
 #include "discovery/view.h"
 
 enum {
-    LOAD_UNKNOWN_US = 30000, /* counted for an endpoint whose first answer has not come yet */
+    LOAD_UNKNOWN_US = 30000, /* counted for an endpoint of which nothing is known (Linkerd's default) */
     LOAD_PENALTY_US =
         1000000, /* counted for a try that was refused (429, 503) or could not be made: being fast at it attracts nothing */
     LOAD_COLD_MIN_PPM = 100000, /* the share at which a slow start begins (Envoy's min_weight_percent) */
@@ -43,9 +43,13 @@ void loads_fini(struct loads *all); /* frees what is still referred to as well *
 /* A try took so long; or is to be counted so. */
 void load_observe(struct load *l, double us, mono_ms now);
 double load_latency_us(const struct load *l, mono_ms now); /* 0: nothing is known */
-/* The cost of one more request: expected latency x (requests in flight + 1). 0 for one that nobody has asked yet, or not for very long: it is worth
- * a try. */
+/* The cost of one more request: expected latency x (requests in flight + 1). */
 double load_cost(const struct load *l, mono_ms now);
+/* Nothing is known of it, and nobody is about to learn: by its cost alone it would wait until all who answer fast had been forgotten. */
+static inline bool load_is_unasked(const struct load *l)
+{
+    return l->latency_us == 0 && l->outstanding == 0;
+}
 /* Whether it is healthy, as a view of `now` says. One that becomes so is new; not so one that was when it was first looked at
  * by somebody who knew nothing of its service (`is_first`). */
 void load_judge(struct load *l, bool is_well, bool is_first, mono_ms now);

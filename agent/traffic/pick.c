@@ -4,7 +4,8 @@
 #include "traffic/group.h"
 
 enum {
-    PROBES = 8, /* random draws before the exact scan: that nearly all have been tried is rare */
+    PROBES = 8,         /* random draws before the exact scan: that nearly all have been tried is rare */
+    KEY_WALK_MAX = 512, /* places of a table that are looked at for one request */
 };
 
 struct traffic {
@@ -183,6 +184,15 @@ static bool is_due(const struct field *f, const struct member *m)
     return s && outlier_standing(s->outliers, m->endpoint, f->ask->now) == OUTLIER_DUE;
 }
 
+static bool is_cheaper(const struct load *a, const struct load *b, bool by_latency, mono_ms now)
+{
+    if (!by_latency)
+        return a->outstanding < b->outstanding;
+    if (load_is_unasked(a) || load_is_unasked(b))
+        return !load_is_unasked(b);
+    return load_cost(a, now) < load_cost(b, now);
+}
+
 static const struct member *better_of_two(const struct field *f, bool by_latency)
 {
     const struct member *two[2];
@@ -191,9 +201,7 @@ static const struct member *better_of_two(const struct field *f, bool by_latency
         return two[0];
     if (is_due(f, two[0]) || is_due(f, two[1]))
         return two[!is_due(f, two[0])];
-    const struct load *a = two[0]->load, *b = two[1]->load;
-    bool second =
-        by_latency ? load_cost(b, f->ask->now) < load_cost(a, f->ask->now) : b->outstanding < a->outstanding;
+    bool second = is_cheaper(two[1]->load, two[0]->load, by_latency, f->ask->now);
     return two[is_too_cold(f, two[second]) ? !second : second];
 }
 
@@ -249,21 +257,29 @@ static bool may_take(const struct field *f, const struct member *m)
     return fits && !was_tried(f, m);
 }
 
+/* Where hardly anybody of a level will do, the places of the table are too many to look at. The key then counts among those who will. */
+static const struct member *by_key_of_few(const struct field *f)
+{
+    uint32_t at = f->count ? (uint32_t)(keytable_mix(f->ask->key) % f->count) : 0;
+    for (uint32_t i = 0; i < f->count; i++, at = at + 1 < f->count ? at + 1 : 0)
+        if (!was_tried(f, member_at(f, at)))
+            return member_at(f, at);
+    return NULL;
+}
+
 /* The first from the key's place on that will do: other keys stay where they are. */
 static const struct member *by_key(const struct field *f, enum keytable_kind kind)
 {
     size_t level = (size_t)(f->level - f->g->level);
-    if (f->ask->tried && f->ask->tried->count > 0 && !draw(f, NULL))
-        return NULL; /* before all places of the table are looked at in vain */
     const struct keytable *table = group_table(&f->t->groups, f->g, level, kind, &f->ask->view->self);
-    size_t place = table && f->count > 0 ? keytable_find(table, f->ask->key) : 0;
-    for (size_t i = 0; table && f->count > 0 && i < keytable_places(table);
-         i++, place = keytable_next(table, place)) {
+    size_t place = table ? keytable_find(table, f->ask->key) : 0;
+    size_t most = table && f->count > 0 ? keytable_places(table) : 0;
+    for (size_t i = 0; i < most && i < KEY_WALK_MAX; i++, place = keytable_next(table, place)) {
         const struct member *m = &f->g->member[f->level->begin + keytable_member(table, place)];
         if (may_take(f, m))
             return m;
     }
-    return draw(f, NULL);
+    return by_key_of_few(f);
 }
 
 static const struct member *balance(const struct field *f)

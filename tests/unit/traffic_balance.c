@@ -61,6 +61,32 @@ static void peak_ewma_asks_each_once_before_it_judges(void **state)
 }
 
 /* As fast as a refusal is, it would look like the best of all. */
+/* A request that began with the view before goes on under it (P33). What is known of who has come since is not lost for that. */
+static void who_asks_again_under_an_older_view_changes_nothing_for_others(void **state)
+{
+    (void)state;
+    struct world w;
+    unsigned seen[WORLD_MAX];
+    static const struct server with_slow[WORLD_MAX] = {{1000, 0}, {1000, 0}, {400000, 0}};
+    world_of(&w, 2, "loadBalancer: {policy: peakEwma, slowStart: 0s}");
+    serve(&w, with_slow, 20, 1, seen);
+    struct view *before = view_ref(w.view);
+    add_some(&w, 1, "cart", NULL, NULL);
+    publish(&w);
+    serve(&w, with_slow, 100, 1, seen);
+    assert_int_equal(seen[2], 1);
+    for (int i = 0; i < 50; i++) {
+        struct traffic_ask again = ask_for(&w, "cart");
+        again.view = before;
+        again.service = view_service(before, bytes_str("cart"));
+        assert_non_null(traffic_pick(w.traffic, &again).endpoint);
+        serve(&w, with_slow, 2, 1, seen);
+        assert_int_equal(seen[2], 0);
+    }
+    view_unref(before);
+    tear_down_world(&w);
+}
+
 static void a_fast_refusal_attracts_nothing(void **state)
 {
     (void)state;
@@ -278,6 +304,36 @@ static void the_keys_of_who_fails_move_and_come_back(void **state)
     }
 }
 
+/* Two of two thousand are well: most keys would have to look at a thousand places of the table. They share the two all the same, each
+ * stays with its own, and goes to the other when that was tried. */
+static void where_hardly_anybody_is_well_a_key_stays_too(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        struct world w;
+        char said[120];
+        unsigned seen[2] = {0};
+        snprintf(said, sizeof said, "%s, locality: {panicBelow: 0%%}", hashes[k]);
+        world_of(&w, 2000, said);
+        for (size_t i = 0; i < 2000; i++)
+            w.at[i].unwell = i != 700 && i != 1300;
+        publish(&w);
+        for (uint64_t key = 0; key < 1000; key++) {
+            struct traffic_tried tried = {0};
+            size_t is = choose_by_key(&w, key, NULL);
+            assert_true(is == 700 || is == 1300);
+            seen[is == 1300]++;
+            assert_int_equal(choose_by_key(&w, key, NULL), is);
+            for (size_t e = 0; e < 2000; e++)
+                if (place_of(&w, w.view->service[0].endpoint[e]) == is)
+                    traffic_tried_add(&tried, w.view->service[0].endpoint[e]);
+            assert_int_equal(choose_by_key(&w, key, &tried), is == 700 ? 1300 : 700);
+        }
+        assert_in_range(seen[0], 300, 700);
+        tear_down_world(&w);
+    }
+}
+
 static void a_retry_goes_to_the_next_on_the_ring(void **state)
 {
     (void)state;
@@ -319,6 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peak_ewma_keeps_away_from_who_is_slow),
         cmocka_unit_test(peak_ewma_asks_each_once_before_it_judges),
+        cmocka_unit_test(who_asks_again_under_an_older_view_changes_nothing_for_others),
         cmocka_unit_test(a_fast_refusal_attracts_nothing),
         cmocka_unit_test(who_cannot_be_reached_or_is_late_attracts_nothing_either),
         cmocka_unit_test(a_client_that_leaves_at_once_is_no_fast_answer),
@@ -328,6 +385,7 @@ int main(void)
         cmocka_unit_test(all_new_ones_share_as_all_old_ones_do),
         cmocka_unit_test(a_key_stays_where_it_is_and_on_every_agent),
         cmocka_unit_test(the_keys_of_who_fails_move_and_come_back),
+        cmocka_unit_test(where_hardly_anybody_is_well_a_key_stays_too),
         cmocka_unit_test(a_retry_goes_to_the_next_on_the_ring),
         cmocka_unit_test(without_its_key_a_request_goes_where_few_are_in_flight),
     };

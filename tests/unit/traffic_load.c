@@ -60,9 +60,11 @@ static void cost_is_latency_times_requests_in_flight_and_one_more(void **state)
 {
     (void)state;
     struct load l = fresh();
-    assert_true(load_cost(&l, 0) == 0); /* nobody asked it yet: worth a try */
+    expect_near(load_cost(&l, 0), 30000); /* nothing is known */
+    assert_true(load_is_unasked(&l));
     l.outstanding = 1;
-    expect_near(load_cost(&l, 0), 30000 * 2); /* its first answer is awaited: 30 ms */
+    expect_near(load_cost(&l, 0), 30000 * 2); /* its first answer is awaited */
+    assert_false(load_is_unasked(&l));
     l.outstanding = 3;
     expect_near(load_cost(&l, 99999), 30000 * 4);
     load_observe(&l, 5000, 7);

@@ -13,7 +13,7 @@
 #include "base/rng.h"
 #include "traffic/pick.h"
 
-enum { WORLD_MAX = 64 };
+enum { WORLD_MAX = 2048 };
 
 struct instance {
     const char *service, *zone, *region; /* of its host; NULL: it has no such label */
@@ -38,14 +38,15 @@ static inline void add_label(struct labels *l, const char *key, const char *valu
         assert_int_equal(labels_add(l, bytes_str(key), bytes_str(value)), ERR_OK);
 }
 
-static inline void add_instance(struct view_builder *b, const struct instance *i, uint8_t id)
+static inline void add_instance(struct view_builder *b, const struct instance *i, uint16_t id)
 {
     char name[16];
     struct addr at;
     snprintf(name, sizeof name, "host-%u", id);
     struct record r = {.credential = {.node = bytes_str(name)}, .service_count = 1, .draining = i->draining};
     r.credential.id.b[0] = (uint8_t)(id * 37); /* ids are uniform: not in the order of the list */
-    r.credential.id.b[1] = id;
+    r.credential.id.b[1] = (uint8_t)id;
+    r.credential.id.b[2] = (uint8_t)(id >> 8);
     r.policy_version = i->unready ? 0 : 1;
     r.service[0] = (struct record_service){.name = bytes_str(i->service),
                                            .port = 80,
@@ -68,7 +69,7 @@ static inline void publish(struct world *w)
     add_label(&own, "region", w->region);
     assert_int_equal(view_builder_own(b, &own), ERR_OK);
     for (size_t i = 0; i < w->count; i++)
-        add_instance(b, &w->at[i], w->at[i].id ? w->at[i].id : (uint8_t)(i + 1));
+        add_instance(b, &w->at[i], w->at[i].id ? w->at[i].id : (uint16_t)(i + 1));
     view_unref(w->view);
     assert_non_null(w->view = view_builder_finish(b, w->policy, 1, ++w->serial));
 }
@@ -120,10 +121,11 @@ static inline struct traffic_ask ask_for(const struct world *w, const char *serv
 /* Its place in the list. */
 static inline size_t place_of(const struct world *w, const struct view_endpoint *e)
 {
+    size_t id = e->node->id.b[1] | (size_t)e->node->id.b[2] << 8;
     for (size_t i = 0; i < w->count; i++)
-        if ((w->at[i].id ? w->at[i].id : i + 1) == e->node->id.b[1])
+        if ((w->at[i].id ? w->at[i].id : i + 1) == id)
             return i;
-    fail_msg("unknown instance %u", e->node->id.b[1]);
+    fail_msg("unknown instance %zu", id);
     return 0;
 }
 
