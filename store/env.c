@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "store/fault.h"
 #include "store/file.h"
 #include "store/store.h"
 
@@ -248,6 +249,30 @@ static enum err check_lock_file(const char *file, struct buf *why)
     return e;
 }
 
+static void on_lmdb_assertion(MDB_env *mdb, const char *words)
+{
+    (void)mdb;
+    (void)words; /* a place in LMDB's source */
+    fault_exit();
+}
+
+/* Where LMDB has mapped the file, which it does not say. A page begins with its number. */
+static void watch_map(struct env *e)
+{
+    MDB_txn *txn;
+    MDB_stat st;
+    struct bytes value;
+    if (mdb_env_stat(e->mdb, &st) || mdb_txn_begin(e->mdb, NULL, MDB_RDONLY, &txn))
+        return; /* no memory: SIGBUS stays as it was */
+    if (table_get(txn, e->dbi, TABLE_META, bytes_str("schema"), &value) == 0) {
+        const uint8_t *page = value.at - (uintptr_t)value.at % st.ms_psize;
+        size_t number;
+        memcpy(&number, page, sizeof number);
+        fault_watch(e->file, page - number * st.ms_psize, e->map_bytes);
+    }
+    mdb_txn_abort(txn);
+}
+
 static int map_file(struct env *e)
 {
     MDB_txn *txn;
@@ -259,6 +284,8 @@ static int map_file(struct env *e)
     rc = mdb_env_set_maxdbs(e->mdb, TABLES);
     if (!rc)
         rc = mdb_env_set_mapsize(e->mdb, e->map_bytes);
+    if (!rc)
+        rc = mdb_env_set_assert(e->mdb, on_lmdb_assertion);
     if (!rc)
         rc = mdb_env_open(e->mdb, e->file, MDB_NOSUBDIR, 0600);
     if (!rc)
@@ -273,6 +300,8 @@ static int map_file(struct env *e)
     if (rc) {
         mdb_env_close(e->mdb);
         e->mdb = NULL;
+    } else {
+        watch_map(e);
     }
     return rc;
 }
@@ -318,10 +347,19 @@ enum err env_open(struct env *e, const char *dir, size_t map_bytes_max, struct b
     return err;
 }
 
+/* LMDB looks at the map while it unmaps it. */
+static void unmap_file(struct env *e)
+{
+    if (!e->mdb)
+        return;
+    mdb_env_close(e->mdb);
+    fault_forget();
+    e->mdb = NULL;
+}
+
 void env_close(struct env *e)
 {
-    if (e->mdb)
-        mdb_env_close(e->mdb);
+    unmap_file(e);
     if (e->lock_fd >= 0)
         close(e->lock_fd);
     pthread_rwlock_destroy(&e->map_lock);
@@ -343,8 +381,10 @@ static enum err grow(struct env *e)
         return file_err(bad);
     pthread_rwlock_wrlock(&e->map_lock);
     int rc = mdb_env_set_mapsize(e->mdb, bytes);
-    if (!rc)
+    if (!rc) {
         e->map_bytes = bytes;
+        watch_map(e);
+    }
     pthread_rwlock_unlock(&e->map_lock);
     return env_err(rc);
 }
@@ -355,8 +395,10 @@ static enum err adopt_size(struct env *e)
     MDB_envinfo info;
     pthread_rwlock_wrlock(&e->map_lock);
     int rc = mdb_env_set_mapsize(e->mdb, 0);
-    if (!rc && (rc = mdb_env_info(e->mdb, &info)) == 0)
+    if (!rc && (rc = mdb_env_info(e->mdb, &info)) == 0) {
         e->map_bytes = info.me_mapsize;
+        watch_map(e);
+    }
     pthread_rwlock_unlock(&e->map_lock);
     return env_err(rc);
 }
@@ -367,9 +409,7 @@ static enum err open_again(struct env *e)
 {
     struct buf why = {.max = 1024};
     pthread_rwlock_wrlock(&e->map_lock);
-    if (e->mdb)
-        mdb_env_close(e->mdb);
-    e->mdb = NULL;
+    unmap_file(e);
     enum err err = open_file(e, &why);
     pthread_rwlock_unlock(&e->map_lock);
     buf_fini(&why);

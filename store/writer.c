@@ -159,11 +159,13 @@ static void *run(void *arg)
 
 /* ---- on the owner's ---- */
 
-/* Signals are the owner's: the thread starts with all of them blocked. */
+/* Signals are the owner's: the thread starts with all of them blocked, but the one that says that the map is gone (fault.h); blocked it
+ * would kill without a word. */
 static int start_thread(struct writer *w)
 {
     sigset_t all, before;
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int bad = pthread_create(&w->thread, NULL, run, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

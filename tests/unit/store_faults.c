@@ -500,6 +500,106 @@ static void a_full_disk_fails_the_group_and_is_recovered_from(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* ---- S9: cut while in use ---- */
+
+struct cut {
+    off_t to;       /* bytes that are left */
+    bool is_zeroed; /* instead: its pages are there, and empty */
+};
+
+static void cut_file(const struct cut *c)
+{
+    int fd = open(in_folder("state.mdb"), O_WRONLY | O_CLOEXEC);
+    struct stat st;
+    bool bad = fd < 0 || fstat(fd, &st) < 0 || ftruncate(fd, c->to) < 0;
+    if (bad || (c->is_zeroed && ftruncate(fd, st.st_size) < 0))
+        _exit(9);
+    close(fd);
+}
+
+/* Writes until the cut is met; if it never is, everything that was written must be there. */
+static void write_over_a_cut(const struct cut *c)
+{
+    struct store *s = NULL;
+    struct buf why = {0};
+    uint8_t space[600];
+    if (store_open(&s, folder, NULL, NULL, &why) != ERR_OK)
+        _exit(8);
+    cut_file(c);
+    for (uint32_t i = 1; i <= 300; i++) {
+        struct node_id id = node_numbered(i);
+        if (store_member_put(s, &id, record_of(i + 1, space), 0) != ERR_OK ||
+            store_number_raise(s, "incarnation", 100 + i) != ERR_OK)
+            _exit(7); /* LMDB has noticed and says so */
+    }
+    _exit(6);
+}
+
+/* The status of the child that did it, and what it said. */
+static int status_of_a_cut(const struct cut *c, char said[2048])
+{
+    int ends[2], status = -1;
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        write_over_a_cut(c);
+    }
+    close(ends[1]);
+    ssize_t n, len = 0;
+    while (len < 2047 && (n = read(ends[0], said + len, (size_t)(2047 - len))) > 0)
+        len += n;
+    said[len] = 0;
+    close(ends[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (!WIFEXITED(status))
+        fail_msg("cut to %lld: signal %d reached the process", (long long)c->to, WTERMSIG(status));
+    return WEXITSTATUS(status);
+}
+
+static void S9_cut_while_in_use_it_says_so_and_the_next_start_is_refused(void **state)
+{
+    static const struct cut cuts[] = {{0, false},        {1, false},        {PAGE, false},
+                                      {2 * PAGE, false}, {5 * PAGE, false}, {20 * PAGE + 7, false},
+                                      {40 * PAGE, false}};
+    (void)state;
+    if (UNDER_TSAN)
+        skip();
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        char said[2048];
+        if (i > 0)
+            assert_int_equal(remove(in_folder("state.mdb")), 0);
+        fill_store();
+        int status = status_of_a_cut(&cuts[i], said);
+        if (status != 1)
+            print_error("cut to %lld: status %d: %s\n", (long long)cuts[i].to, status, said);
+        assert_int_equal(status, 1);
+        assert_non_null(strstr(said, in_folder("state.mdb")));
+        assert_non_null(strstr(said, "was cut short"));
+        struct store *s = NULL;
+        struct buf why = {0};
+        assert_int_not_equal(store_open(&s, folder, NULL, NULL, &why), ERR_OK);
+        assert_non_null(strstr(buf_str(&why), "move it away"));
+        buf_fini(&why);
+    }
+}
+
+/* Emptied pages raise no signal: LMDB finds nonsense, and either says so or gives up. */
+static void S9_emptied_while_in_use_no_signal_reaches_the_process(void **state)
+{
+    (void)state;
+    if (UNDER_TSAN)
+        skip();
+    for (off_t left = 0; left <= 40 * PAGE; left += 4 * PAGE) {
+        char said[2048];
+        const struct cut c = {left, true};
+        if (left > 0)
+            assert_int_equal(remove(in_folder("state.mdb")), 0);
+        fill_store();
+        status_of_a_cut(&c, said);
+    }
+}
+
 /* ---- S2: kill -9 ---- */
 
 static void tell(int fd, char kind, uint64_t n)
@@ -622,6 +722,8 @@ int main(void)
         FOLDER_CASE(a_copy_taken_while_writing_opens_and_belongs_to_its_node),
         FOLDER_CASE(a_full_map_grows_to_its_cap_and_then_says_full),
         FOLDER_CASE(a_full_disk_fails_the_group_and_is_recovered_from),
+        FOLDER_CASE(S9_cut_while_in_use_it_says_so_and_the_next_start_is_refused),
+        FOLDER_CASE(S9_emptied_while_in_use_no_signal_reaches_the_process),
         FOLDER_CASE(kill_9_loses_nothing_that_was_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
