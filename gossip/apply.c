@@ -533,8 +533,7 @@ static void defend(struct gossip *g, struct member *m, const struct rumor_item *
     struct member *accuser = members_find(&g->members, &i->accuser);
     struct out warning = {.type = OUT_WARNING, .to = m, .about = accuser ? accuser : source};
     bool is_hearsay = !node_id_eq(member_id(source), &i->accuser);
-    if (g->now >= member_vouched_until(m))
-        hearing_look(g, m, &i->accuser, source);
+    hearing_look(g, m, &i->accuser, source);
     if (g->now < m->busy->warned_at + REFUTE_SPACING_MS || !apply_addr(g, m, &warning.via) ||
         !hearing_tells_accused(g, &i->accuser, is_hearsay))
         return;
@@ -552,7 +551,7 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
         /* An accusation never raises our number beyond what we signed (memberlist#358, ADVERSARY G5). */
         if (g->self && i->incarnation == member_incarnation(g->self) &&
             g->wanted_incarnation <= i->incarnation)
-            hearing_accused(g, i->incarnation, node_id_eq(member_id(source), &i->accuser) ? source : NULL);
+            hearing_accused(g, i->incarnation, &i->accuser);
         return;
     }
     struct member *m = members_find(&g->members, &i->subject);

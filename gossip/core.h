@@ -365,6 +365,7 @@ struct gossip {
     uint64_t overtaken_by;       /* ... by which incarnation, */
     uint8_t overtaken;           /* ... how often */
     mono_ms unheard_since;       /* our first probe since anybody answered us; NEVER: none is unanswered */
+    mono_ms heard_again_at;      /* when we were cut off last: what was asked before counts for nothing */
     mono_ms ask_ok_at;           /* when we may ask again whether we are heard */
     uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
     struct accusers accusers;    /* who were wrong in what they told us themselves */
@@ -523,7 +524,8 @@ void detect_hear(struct gossip *g,
                  struct member *m); /* it is alive, and accused: the same, and suspect it if it is silent */
 bool detect_may_look(
     struct gossip *g); /* room is left for turns, and looks keep to the budget, or their share of it */
-void detect_look(struct gossip *g, struct member *m); /* directly; and whether others hear us meanwhile */
+void detect_look(struct gossip *g,
+                 struct member *m); /* directly; if it does not answer at once, whether others hear us */
 /* Answers to probes of ours; false: it answers none. */
 bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d);
 bool detect_relayed_ack(struct gossip *g, const struct member *from, uint64_t nonce,
@@ -585,6 +587,8 @@ bool hearing_tells_accused(struct gossip *g, const struct node_id *accuser,
                            bool is_hearsay); /* is it warned? */
 bool hearing_tells_hint(struct gossip *g);   /* is the hint of another passed on? */
 bool hearing_may_look(struct gossip *g, const struct node_id *accuser, bool is_hearsay);
+/* It accused others falsely of late, itself: what it says as an observer or a relay may be a lie too. */
+bool hearing_mistrusts(struct gossip *g, const struct member *m);
 /* Looks at one who is alive and accused, if that may be, and lets the accuser answer for what it shows. */
 void hearing_look(struct gossip *g, struct member *m, const struct node_id *accuser,
                   const struct member *source);
@@ -598,8 +602,8 @@ void hearing_refuted(struct gossip *g);           /* a refutation of another cam
 bool hearing_awaits_refutation(struct gossip *g); /* may one be expected, if we are wrong? */
 /* Does a look of ours go through others too, as no refutation would tell us that only our path is broken? */
 bool hearing_asks_relays(struct gossip *g);
-/* We are, under our present incarnation; the accuser, if it told us itself, else NULL. */
-void hearing_accused(struct gossip *g, uint64_t incarnation, const struct member *accuser);
+/* We are, under our present incarnation. */
+void hearing_accused(struct gossip *g, uint64_t incarnation, const struct node_id *accuser);
 
 /* quarantine.c */
 void quarantine_begin(struct gossip *g, struct member *m,

@@ -6,7 +6,11 @@
  * looks for itself (PROBE_VERIFY), and only whose own look failed ever holds it dead (ADVERSARY R3). */
 #include "gossip/core.h"
 
-enum { RTT_WAS_WRONG = 1 }; /* in rtt_var_4ths, while nothing is measured: nor is anything foretold */
+enum {
+    RTT_WAS_WRONG = 1, /* in rtt_var_4ths, while nothing is measured: nor is anything foretold */
+    RELAY_DRAWS = 4,
+    RELAYS_IN_VAIN = 3, /* members for whom one was probed, before we look ourselves */
+};
 
 /* Parts, see gossip.h. */
 
@@ -38,6 +42,7 @@ static void hear(struct gossip *g, const struct member *from)
     if (is_cut_off(g)) {
         send_retract(g);
         hearing_trouble(g);
+        g->heard_again_at = g->now;
     }
     g->unheard_since = NEVER;
     if (g->heard[0].who != from)
@@ -153,11 +158,12 @@ void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason)
     p->again_at = reason == PROBE_RETRY ? NEVER : g->now + t.direct_ms;
     p->deadline = g->now + (reason == PROBE_TURN ? t.total_ms : 2 * with_health(g, g->cfg.probe_timeout_ms));
     send_urgent(g, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
-    g->unheard_since = mono_min(g->unheard_since, g->now);
+    if (m->state != GOSSIP_DEAD) /* whose silence tells nothing of us */
+        g->unheard_since = mono_min(g->unheard_since, g->now);
     g->stats.probes_sent++;
 }
 
-/* Whoever looks at a suspect asks others at the same time whether they hear us. */
+/* Whose look is not answered at the first ping asks others whether they hear us, while it goes on. */
 static void ask_others(struct gossip *g)
 {
     const struct member * not [1 + HEARD_MAX] = {g->self};
@@ -211,7 +217,6 @@ void detect_look(struct gossip *g, struct member *m)
 {
     spend_share(g);
     detect_probe(g, m, PROBE_VERIFY);
-    ask_others(g);
 }
 
 /* Answers. */
@@ -346,13 +351,24 @@ static uint32_t relay_wait_ms(const struct gossip *g, const struct probe *p, con
     return left < UINT16_MAX ? left : UINT16_MAX;
 }
 
+/* Of those who accused others falsely the word would count as much as anybody's: so they are asked only where there are few others. */
+static struct member *pick_relay(struct gossip *g, const struct member *const * not, size_t not_count)
+{
+    struct member *m = NULL;
+    for (int draw = 0; draw < RELAY_DRAWS; draw++) {
+        m = members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, not_count);
+        if (!m || !hearing_mistrusts(g, m))
+            break;
+    }
+    return m;
+}
+
 /* SWIM section 3.1: k others are asked to probe it, in case only the path between us is bad. */
 static void probe_through_others(struct gossip *g, struct probe *p)
 {
     const struct member * not [PROBE_RELAYS_MAX + 2] = {g->self, p->target};
     for (uint32_t tries = 0; tries < g->cfg.indirect_probes && p->relay_count < PROBE_RELAYS_MAX; tries++) {
-        struct member *relay =
-            members_pick(&g->members, &g->rng, state_bit(GOSSIP_ALIVE), not, 2u + p->relay_count);
+        struct member *relay = pick_relay(g, not, 2u + p->relay_count);
         struct addr addr;
         if (!relay)
             return;
@@ -425,7 +441,7 @@ static void probe_again(struct gossip *g, struct probe *p)
         probe_through_others(g, p);
     if (p->reason == PROBE_TURN || (member_suspicion(m) && member_suspicion(m)->refusers > 0))
         knock(g, p);
-    if (is_first && p->is_direct)
+    if (is_first && (p->is_direct || (p->reason == PROBE_VERIFY && may_spend(g))))
         ask_others(g); /* the last thing: it begins probes, and p may move */
 }
 
@@ -549,7 +565,7 @@ static void probe_failed(struct gossip *g, const struct probe *p)
         detect_probe(g, m, p->reason);
         return;
     }
-    bool is_own = hears_others(g, m, p->sent_at);
+    bool is_own = p->sent_at >= g->heard_again_at && hears_others(g, m, p->sent_at);
     if (m->state == GOSSIP_ALIVE && degrade_failed(g, m, p, is_own))
         return;
     if (p->reason == PROBE_TURN && !p->is_direct && !p->is_refused)
@@ -604,6 +620,16 @@ static void ping_for(struct gossip *g, const struct relay *r)
                    .type = OUT_PING, .to = r->target, .via = addr, .nonce = r->nonce, .is_overdue = true});
 }
 
+/* So many do not hear it, nor do we: where liars pass nothing on, the word of a suspicion misses one in some hundred, who is
+ * asked all the same (ADVERSARY G22). One or two may only have lost the path to it, as we may. */
+static void look_too(struct gossip *g, struct member *m)
+{
+    if (m->state == GOSSIP_ALIVE && !probes_has_target(&g->probes, m) &&
+        relays_in_vain(&g->relays, m, g->now) >= RELAYS_IN_VAIN && detect_may_look(g) &&
+        hearing_may_look(g, &g->cfg.self, false))
+        detect_hear(g, m);
+}
+
 /* What we were asked to probe for others and did not answer yet. */
 static void relays_due(struct gossip *g)
 {
@@ -621,6 +647,7 @@ static void relays_due(struct gossip *g)
                                      .about = r->target,
                                      .via = r->origin_via,
                                      .nonce = r->origin_nonce});
+        look_too(g, r->target);
     }
 }
 
@@ -699,8 +726,10 @@ static void turns_due(struct gossip *g)
 
 uint32_t detect_turn_of(struct gossip *g, const struct member *observer)
 {
-    uint32_t ms =
-        has_part(g, GOSSIP_OBSERVERS) ? watch_turn(&g->watch, observer, g->now, g->cfg.probe_interval_ms) : 0;
+    uint32_t ms = has_part(g, GOSSIP_OBSERVERS)
+                      ? watch_turn(&g->watch, observer, hearing_mistrusts(g, observer), g->now,
+                                   g->cfg.probe_interval_ms)
+                      : 0;
     return ms < UINT16_MAX ? ms : UINT16_MAX;
 }
 

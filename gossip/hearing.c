@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 enum {
-    TRUST_BURST = 2, /* accusations believed before our own look */
+    TRUST_BURST = 1, /* accusations believed before our own look */
     TRUST_MS = 60 * 1000,
     LOOKS_BURST = 4, /* looks at the accused */
     LOOKS_MS = 5 * 1000,
@@ -24,15 +24,18 @@ enum {
     WATCHED_MS = 2000,
     LOOKS_AGAIN = 2, /* at one of whom only relays say that it answered */
     FAULTS_MAX = 3,  /* that count, of an accuser */
+    FAULTS_MANY = 2, /* of one that is not relied upon */
     FULL_WEIGHT = 1 << FAULTS_MAX,
     HINTS_BURST = 8, /* passed on: that somebody comes and goes */
     HINTS_MS = 20 * 1000,
     REFUTATIONS_BURST = 2, /* of all members */
     REFUTATIONS_MS = 60 * 1000,
-    REFUTE_SPREAD_MS = 2, /* for each member; so far apart are, in the mean, those who wait at most */
+    REFUTE_SPREAD_MS =
+        8, /* for each member, of the first; so far apart are those who wait, in the mean at least */
     REFUTE_SPREAD_MAX_MS = 2000,
     RELAYS_BURST = 4, /* looks that go through others too */
     RELAYS_MS = 2000,
+    LOOK_ANEW_MS = 1000,   /* after an answer, when somebody says otherwise */
     LOOK_ON_MS = 250,      /* between asking whether there is credit again */
     HEARING_MS = 5 * 1000, /* until a look has shown what it shows */
 };
@@ -159,6 +162,11 @@ static uint8_t faults(struct gossip *g, const struct node_id *accuser, bool is_h
     return (uint8_t)(worst < FAULTS_MAX ? worst : FAULTS_MAX);
 }
 
+bool hearing_mistrusts(struct gossip *g, const struct member *m)
+{
+    return is_rationed(g) && faults(g, member_id(m), false) >= FAULTS_MANY;
+}
+
 /* NULL: all that are there weigh as much. */
 static struct voice *room_for(struct hearing *h, const struct voice *v)
 {
@@ -192,7 +200,9 @@ static void add_voice(struct gossip *g, struct hearing *h, const struct node_id 
 
 static bool is_waiting(const struct gossip *g, const struct hearing *h)
 {
-    return !h->is_looked && h->accused->state == GOSSIP_ALIVE && !probes_has_target(&g->probes, h->accused);
+    return !h->is_looked && h->accused->state == GOSSIP_ALIVE &&
+           g->now + VOUCH_MS >= member_vouched_until(h->accused) + LOOK_ANEW_MS &&
+           !probes_has_target(&g->probes, h->accused);
 }
 
 static uint32_t faults_of(uint32_t weight)
@@ -228,11 +238,19 @@ static void look_on(struct gossip *g)
     }
 }
 
+/* It answered us a moment ago, and may have died since: who says so itself and was never wrong is looked into when that moment is
+ * over. For it says so once, and if all of us had turned a deaf ear then, one in a thousand would not know of a death (ADVERSARY G22). */
+static bool is_heard(struct gossip *g, const struct member *m, const struct node_id *accuser, bool is_hearsay)
+{
+    if (m->state != GOSSIP_ALIVE || accusers_doubt(hearing_account(g, is_hearsay), accuser, g->now))
+        return false;
+    return g->now >= member_vouched_until(m) || faults(g, accuser, is_hearsay) == 0;
+}
+
 void hearing_look(struct gossip *g, struct member *m, const struct node_id *accuser,
                   const struct member *source)
 {
-    if (m->state != GOSSIP_ALIVE ||
-        accusers_doubt(hearing_account(g, !node_id_eq(member_id(source), accuser)), accuser, g->now))
+    if (!is_heard(g, m, accuser, !node_id_eq(member_id(source), accuser)))
         return;
     struct hearing *h = hearing_of(g, m);
     if (!h)
@@ -303,28 +321,34 @@ bool hearing_asks_relays(struct gossip *g)
 }
 
 /* Its turn to probe us failed, if it is honest. */
-static bool is_observer(const struct gossip *g, const struct member *m)
+static bool is_observer(const struct gossip *g, const struct node_id *id)
 {
     for (int k = 0; k < WATCH_RINGS; k++)
-        if (g->watch.ring[k].observer == m)
+        if (g->watch.ring[k].observer && node_id_eq(member_id(g->watch.ring[k].observer), id))
             return true;
     return false;
 }
 
-/* The first whose own observer says so refutes at once. Else, or when there was one lately, many may be accused in the same
- * moment: each waits a random while, longer where there are more of them, and whoever's is over when the others have
- * spent the credit leaves it to looks. Those who look wait as long. */
-void hearing_accused(struct gossip *g, uint64_t incarnation, const struct member *accuser)
+/* Many may be accused in the same moment, and a record takes some milliseconds to be stored, signed and told: so that few of them begin
+ * one meanwhile, all wait a random while, longer where there are more of them, and as long as can be for the last refutation that there
+ * is credit for. Whoever's is over when the others have spent it leaves it to looks, which are made meanwhile. */
+static uint32_t refute_wait_ms(struct gossip *g)
+{
+    uint32_t spread = REFUTE_SPREAD_MS * live_count(g);
+    bool is_first = credit_is_full(&g->refutations, g->now);
+    return rng_below(&g->rng, is_first && spread < REFUTE_SPREAD_MAX_MS ? spread : REFUTE_SPREAD_MAX_MS);
+}
+
+/* The first whose own observer says so refutes at once. */
+void hearing_accused(struct gossip *g, uint64_t incarnation, const struct node_id *accuser)
 {
     if (!is_rationed(g) || g->now < g->troubled_until || g->now < g->many_silent_until ||
-        (accuser && is_observer(g, accuser) && credit_is_full(&g->refutations, g->now))) {
+        (is_observer(g, accuser) && credit_is_full(&g->refutations, g->now))) {
         g->accused_at = NEVER;
         hearing_refuted(g);
         apply_refute(g, incarnation);
     } else if (g->accused_at == NEVER && credit_has(&g->refutations, g->now)) {
-        uint32_t spread = REFUTE_SPREAD_MS * live_count(g);
-        g->accused_at =
-            g->now + rng_below(&g->rng, spread < REFUTE_SPREAD_MAX_MS ? spread : REFUTE_SPREAD_MAX_MS);
+        g->accused_at = g->now + refute_wait_ms(g);
     }
 }
 

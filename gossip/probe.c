@@ -139,6 +139,23 @@ void relays_forget(struct relays *p, const struct member *m)
     }
 }
 
+static bool is_in_vain(const struct relay *r, const struct member *target, mono_ms now)
+{
+    return r->target == target && r->nack_at == NEVER && r->deadline > now;
+}
+
+uint32_t relays_in_vain(const struct relays *p, const struct member *target, mono_ms now)
+{
+    uint32_t origins = 0;
+    for (uint32_t i = 0; i < p->count; i++) {
+        bool is_new = is_in_vain(&p->list[i], target, now);
+        for (uint32_t k = 0; is_new && k < i; k++)
+            is_new = !is_in_vain(&p->list[k], target, now) || p->list[k].origin != p->list[i].origin;
+        origins += is_new;
+    }
+    return origins;
+}
+
 mono_ms relays_deadline(const struct relays *p)
 {
     mono_ms at = NEVER;

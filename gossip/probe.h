@@ -83,6 +83,8 @@ struct relay *relays_add(struct relays *p, const struct member *origin, mono_ms 
 /* Takes out the relay with this nonce if `target` is whom it probed. False: there is none. */
 bool relays_take(struct relays *p, uint64_t nonce, const struct member *target, struct relay *out);
 void relays_forget(struct relays *p, const struct member *m);
+/* For how many members we have probed it in vain within the last interval, and told them so. */
+uint32_t relays_in_vain(const struct relays *p, const struct member *target, mono_ms now);
 mono_ms relays_deadline(const struct relays *p); /* of the next ping or nack */
 void relays_delay(struct relays *p, uint32_t late_ms);
 

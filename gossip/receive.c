@@ -159,10 +159,12 @@ static void on_voice_of_dead(struct gossip *g, struct member *from)
         detect_probe(g, from, PROBE_RETRY);
 }
 
-/* Each is probed once an interval: who heard nothing from anybody for two was deaf, and what is said of it is right. */
+/* Each is probed once an interval: who heard nothing from anybody for two, and asked somebody in vain meanwhile, was deaf, and what
+ * is said of it is right. */
 static void note_hearing(struct gossip *g)
 {
-    if (g->received_at != 0 && g->now - g->received_at > 2 * (mono_ms)g->cfg.probe_interval_ms)
+    bool has_asked = g->unheard_since < g->now && g->now - g->unheard_since >= g->cfg.probe_timeout_ms;
+    if (g->received_at != 0 && g->now - g->received_at > 2 * (mono_ms)g->cfg.probe_interval_ms && has_asked)
         hearing_trouble(g);
     g->received_at = g->now;
 }

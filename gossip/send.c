@@ -443,6 +443,13 @@ static bool is_too_late(const struct gossip *g, const struct out *o)
     return is_answer && g->now - o->since > g->cfg.probe_timeout_ms;
 }
 
+/* Until a look of ours has failed too it is the word of another. */
+static const struct node_id *accuser_of(const struct gossip *g, const struct member *m)
+{
+    const struct suspicion *s = member_suspicion(m);
+    return s && !s->is_own && s->accusers > 0 ? &s->accuser[0] : &g->cfg.self;
+}
+
 /* False: there is none that may go. */
 static bool take_urgent(struct gossip *g, struct out *o)
 {
@@ -491,7 +498,7 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
     if (!(g->cfg.without & GOSSIP_TELL_SUSPECT) && room(&w) >= OPINION_BYTES &&
         ((o.to->state == GOSSIP_SUSPECT && !member_suspicion(o.to)->is_unsure) ||
          o.to->state == GOSSIP_DEAD)) {
-        struct rumor_item i = opinion_of(o.to, &g->cfg.self, REASON_SILENT, d.version);
+        struct rumor_item i = opinion_of(o.to, accuser_of(g, o.to), REASON_SILENT, d.version);
         rumor_item_encode(&w, &i);
     }
     /* Who is suspected is likely to hear nothing: rumors told to it would be spent for nothing. */

@@ -152,7 +152,8 @@ uint32_t watch_subjects(const struct watch *w)
     return n;
 }
 
-uint32_t watch_turn(struct watch *w, const struct member *observer, mono_ms now, uint32_t interval_ms)
+uint32_t watch_turn(struct watch *w, const struct member *observer, bool is_extra, mono_ms now,
+                    uint32_t interval_ms)
 {
     for (uint32_t k = 0; k < WATCH_RINGS; k++) {
         struct watch_ring *ring = &w->ring[k];
@@ -163,7 +164,8 @@ uint32_t watch_turn(struct watch *w, const struct member *observer, mono_ms now,
         if (ring->turn_at >= now + interval_ms / 2)
             return (uint32_t)(ring->turn_at - now);
         mono_ms after = w->last_turn > now ? w->last_turn : now;
-        w->last_turn = ring->turn_at = after + interval_ms;
+        ring->turn_at = is_extra ? now + (mono_ms)WATCH_RINGS * interval_ms : after + interval_ms;
+        w->last_turn = is_extra ? w->last_turn : ring->turn_at;
         return (uint32_t)(ring->turn_at - now);
     }
     return 0;

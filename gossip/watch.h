@@ -69,7 +69,9 @@ static inline mono_ms watch_deadline(const struct watch *w)
     return w->due_at;
 }
 
-/* An observer probed us: milliseconds until its next turn, 0 if it is no observer of ours. */
-uint32_t watch_turn(struct watch *w, const struct member *observer, mono_ms now, uint32_t interval_ms);
+/* An observer probed us: milliseconds until its next turn, 0 if it is no observer of ours. One that is extra, as it might not
+ * say what it sees, has its turn beside those of the others: so theirs are one interval apart all the same. */
+uint32_t watch_turn(struct watch *w, const struct member *observer, bool is_extra, mono_ms now,
+                    uint32_t interval_ms);
 
 #endif

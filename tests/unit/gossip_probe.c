@@ -82,6 +82,28 @@ static void a_relay_serves_one_origin_a_little_and_answers_to_its_target_only(vo
     relays_fini(&p);
 }
 
+/* One origin that asks three times is one that does not hear it. */
+static void who_asked_in_vain_is_counted_once(void **state)
+{
+    struct relays p = {0};
+    struct member origin[3] = {0}, target = {0}, other = {0};
+    (void)state;
+    for (int i = 0; i < 9; i++) {
+        struct relay *relay = relays_add(&p, &origin[i / 3], 0);
+        assert_non_null(relay);
+        *relay = (struct relay){.origin = &origin[i / 3],
+                                .target = i == 8 ? &other : &target,
+                                .nack_at = i == 7 ? 500 : NEVER,
+                                .again_at = NEVER,
+                                .deadline = i == 6 ? 600 : 1000};
+    }
+    assert_int_equal(relays_in_vain(&p, &target, 400), 3); /* the third by its first alone */
+    assert_int_equal(relays_in_vain(&p, &target, 600), 2);
+    assert_int_equal(relays_in_vain(&p, &other, 600), 1);
+    assert_int_equal(relays_in_vain(&p, &target, 1000), 0);
+    relays_fini(&p);
+}
+
 static void the_budget_refills_and_debt_is_bounded(void **state)
 {
     struct budget b;
@@ -208,6 +230,7 @@ int main(void)
         cmocka_unit_test(every_slot_has_its_turn_once_a_round),
         cmocka_unit_test(probes_are_bounded_and_forgotten_with_their_member),
         cmocka_unit_test(a_relay_serves_one_origin_a_little_and_answers_to_its_target_only),
+        cmocka_unit_test(who_asked_in_vain_is_counted_once),
         cmocka_unit_test(the_budget_refills_and_debt_is_bounded),
         cmocka_unit_test(probes_may_owe_a_little),
         cmocka_unit_test(no_second_exceeds_the_budget),

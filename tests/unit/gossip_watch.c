@@ -134,9 +134,10 @@ static void turns_are_one_interval_apart(void **state)
         for (int k = 0; k < observers; k++) {
             if (next[k] != now || (k == 3 && now > 30000))
                 continue;
-            uint32_t turn = watch_turn(w, observer[k], now, 1000);
+            uint32_t turn = watch_turn(w, observer[k], false, now, 1000);
             assert_in_range(turn, 500, 1000 * (WATCH_RINGS + 1));
-            assert_int_equal(turn, watch_turn(w, observer[k], now, 1000)); /* asked twice: not two turns */
+            assert_int_equal(turn,
+                             watch_turn(w, observer[k], false, now, 1000)); /* asked twice: not two turns */
             next[k] = now + turn;
             if (now > 15000 && now < 30000)
                 assert_int_equal(now - last, 1000);
@@ -146,8 +147,39 @@ static void turns_are_one_interval_apart(void **state)
         }
     assert_int_equal(longest, 2000);
     struct member other = {0};
-    assert_int_equal(watch_turn(w, &other, 60000, 1000), 0);
+    assert_int_equal(watch_turn(w, &other, false, 60000, 1000), 0);
     views_fini(&v);
+}
+
+/* G22: some of the observers lie, and may say nothing when their turn fails. So theirs come beside those of the others, which stay
+ * one interval apart; and if all are extra, one comes each interval all the same. */
+static void who_is_not_relied_upon_takes_no_turn_from_others(void **state)
+{
+    (void)state;
+    for (int honest = 0; honest < 4; honest += 3) {
+        static struct views v;
+        views_init(&v);
+        struct watch *w = &v.w[0];
+        mono_ms next[WATCH_RINGS] = {0}, last = 0;
+        uint32_t extra = 0;
+        for (int k = 0; k < WATCH_RINGS; k++)
+            next[k] = 1 + 313u * (mono_ms)k;
+        for (mono_ms now = 1; now < 60000; now++)
+            for (int k = 0; k < WATCH_RINGS; k++) {
+                struct member *m = w->ring[k].observer;
+                bool is_honest = m == w->ring[0].observer || m == w->ring[1].observer;
+                if (next[k] != now)
+                    continue;
+                next[k] = now + watch_turn(w, m, honest == 0 || !is_honest, now, 1000);
+                if (honest == 0 || !is_honest)
+                    extra += now > 20000;
+                else if (now > 20000 && now != last)
+                    assert_int_equal(now - last, 1000);
+                last = honest > 0 && is_honest ? now : last;
+            }
+        assert_in_range(extra, 20, 40 * 1 + 10);
+        views_fini(&v);
+    }
 }
 
 static void assert_deadline(const struct watch *w)
@@ -231,6 +263,7 @@ int main(void)
         cmocka_unit_test(observers_and_subjects_agree),
         cmocka_unit_test(nobody_is_watched_alone),
         cmocka_unit_test(turns_are_one_interval_apart),
+        cmocka_unit_test(who_is_not_relied_upon_takes_no_turn_from_others),
         cmocka_unit_test(the_deadline_is_that_of_the_next_turn),
         cmocka_unit_test(who_follows_a_silent_one_is_probed_at_once),
     };
