@@ -1,0 +1,43 @@
+# Real agents that stand still (SIGSTOP): a third of them for ten seconds, then one for a minute. The others bury them and nobody else; the
+# returned bury nobody, and all agree again within half a minute (ADVERSARY G27; ten minutes are the simulator's, scenario `paused`).
+. tests/e2e/lib.sh
+
+agents="a b c d e f"
+port() { echo $((7001 + 100 * $(printf %d "'$1") - 9700)); }
+mesh
+for n in $agents; do agent "$n" $(($(port "$n") - 1)) --seed 127.0.0.1:7000 --seed 127.0.0.1:7100; done
+eventually 20 all_alive 6 $agents
+
+deaths() { curl -s "http://127.0.0.1:$(port "$1")/metrics" | sed -n 's/^starling_gossip_deaths_total //p'; }
+state_is() { is "$1" members "[m['state'] for m in o if m['name']=='$2']" "['$3']"; }
+number_of() { json a members "[m['incarnation'] for m in o if m['name']=='$1'][0]"; }
+# What each has buried before the pause; afterwards $1 more at the others, and none more at those who stood still.
+note_deaths() { for n in $agents; do eval "before_$n=$(deaths "$n")"; done; }
+more_deaths() { eval "echo \$((\$(deaths $1) - before_$1))"; }
+
+pause() { # SECONDS AGENT...
+    seconds=$1; shift
+    note_deaths
+    for n in "$@"; do kill -STOP "$(pid_of "$n")"; done
+    end=$(($(date +%s%N) + seconds * 1000000000))
+    for n in "$@"; do eventually 30 state_is a "$n" dead; done
+    while [ "$(date +%s%N)" -lt "$end" ]; do read -rt 0.2 <> <(:) || true; done
+    for n in "$@"; do kill -CONT "$(pid_of "$n")"; done
+    eventually 30 all_alive 6 $agents || fail "they do not agree again within half a minute"
+    for n in $agents; do
+        case " $* " in *" $n "*) most=0 ;; *) most=$# ;; esac
+        [ "$(more_deaths "$n")" -le "$most" ] || fail "$n has buried $(more_deaths "$n") while $# stood still"
+    done
+}
+
+echo "- a third stand still for ten seconds"
+pause 10 e f
+echo "- one stands still for a minute"
+was=$(number_of f)
+pause 60 f
+[ "$(number_of f)" -gt "$was" ] || fail "f did not refute: it is $(number_of f), and was $was"
+echo "- and it lasts: nobody is doubted in the next ten seconds"
+note_deaths
+end=$(($(date +%s) + 10))
+while [ "$(date +%s)" -lt "$end" ]; do all_alive 6 $agents || fail "it does not last"; done
+for n in $agents; do [ "$(more_deaths "$n")" = 0 ] || fail "$n has buried somebody afterwards"; done
