@@ -275,6 +275,9 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
     if (ev->after != GOSSIP_ALIVE)
         m->reach =
             (struct reach){.said_at = m->reach.said_at}; /* it is not only its TCP port that is silent */
+    if (ev->before != ev->after && (ev->after == GOSSIP_DEAD || ev->after == GOSSIP_LEFT))
+        udp_give_up(c->udp,
+                    &ev->id); /* gossip tries the dead, one of them in ten seconds; each try begins anew */
     c->expiry_at = mono_min(c->expiry_at, expiry_of(c, m));
     c->view_dirty = true;
 }

@@ -296,6 +296,13 @@ void udp_doubt(struct udp *u, const struct node_id *peer, mono_ms now)
         p->unanswered_at = mono_min(p->unanswered_at, now > UDP_DOUBT_MS ? now - UDP_DOUBT_MS : 0);
 }
 
+void udp_give_up(struct udp *u, const struct node_id *peer)
+{
+    struct udp_peer *p = peer_find(u, peer);
+    if (p)
+        handshake_give_up(u, p);
+}
+
 static void forget_queued(struct udp *u, struct datagram_queue *q, const struct node_id *peer)
 {
     struct datagram *d, *next;

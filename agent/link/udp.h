@@ -42,8 +42,10 @@ enum {
     UDP_SESSION_MS = 3600 * 1000,    /* a session's life, from the handshake on */
     UDP_REKEY_MS = 3300 * 1000,      /* its initiator makes a new one after that, when there is traffic */
     UDP_REKEY_LATE_MS = 3480 * 1000, /* its responder, if the initiator has not */
-    UDP_RETRY_FIRST_MS = 1000, /* an initiation is repeated after that and up to a third more, doubling ... */
-    UDP_RETRY_MAX_MS = 5000,   /* ... up to that, */
+    UDP_RETRY_FIRST_MS = 300, /* an initiation is repeated after that and up to a third more, doubling ... */
+    UDP_RETRY_MAX_MS = 5000,  /* ... up to that, */
+    UDP_CROSSING_MS =
+        1000, /* for so long after it a session's initiator drops the other's initiations: they crossed it */
     UDP_GIVE_UP_MS = 90 * 1000, /* and for so long; then what is staged is dropped */
     UDP_DOUBT_MS = 1000, /* nothing heard for so long after we asked: the next packet makes a new session */
     UDP_CLOCK_AHEAD_MS = 600 * 1000, /* how far an initiation's time may be ahead of ours (ADVERSARY N29) */
@@ -92,6 +94,9 @@ must_check enum err udp_tell(struct udp *u, const struct link_to *to, struct byt
                              uint64_t wall_ms);
 /* What was asked under this session should have been answered by now: the next packet goes by a new one too. */
 void udp_doubt(struct udp *u, const struct node_id *peer, mono_ms now);
+/* Whoever it is does not answer, or is gone: a handshake with it that is under way ends, with what waited for it. The next packet begins
+ * another one. */
+void udp_give_up(struct udp *u, const struct node_id *peer);
 void udp_forget(struct udp *u,
                 const struct node_id *peer); /* revoked or forgotten: sessions are wiped at once */
 /* Forgets every peer that `keep` does not want kept (it may not call back): after a change of who is believed. */
@@ -134,7 +139,7 @@ bool udp_poll_packet(struct udp *u, struct node_id *from, struct addr *via, stru
     X(drop_crossed, "Initiations dropped because both sides began at once and ours stands.") \
     X(handshakes_started, "Handshakes begun by this agent.") \
     X(handshakes_done, "Handshakes completed, whoever began them.") \
-    X(handshakes_given_up, "Handshakes given up: no answer for 90 seconds.") \
+    X(handshakes_given_up, "Handshakes given up: no answer for 90 seconds, or the peer is dead or has left.") \
     X(cookies_sent, "Cookies sent to sources over the rates.")
 /* clang-format on */
 struct udp_stats {

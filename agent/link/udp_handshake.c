@@ -139,7 +139,7 @@ static enum err initiation_send(struct udp *u, struct udp_peer *p, mono_ms now, 
     d->addr = hs->addr;
     d->len = UDP_INITIATION_BYTES;
     queue_put(u, &u->out, d, UDP_QUEUE_MAX);
-    uint32_t wait = hs->attempt < 3 ? (uint32_t)UDP_RETRY_FIRST_MS << hs->attempt : UDP_RETRY_MAX_MS;
+    uint32_t wait = hs->attempt < 5 ? (uint32_t)UDP_RETRY_FIRST_MS << hs->attempt : UDP_RETRY_MAX_MS;
     hs->attempt++;
     hs->retry_at = now + wait + rng_below(&u->rng, wait / 3);
     wake_at(u, hs->retry_at);
@@ -182,7 +182,12 @@ void handshake_retry(struct udp *u, struct udp_peer *p, mono_ms now, uint64_t wa
     if (!over && u->own[0].credential.len <= UDP_CREDENTIAL_MAX &&
         initiation_send(u, p, now, wall_ms) == ERR_OK)
         return;
-    u->stats.handshakes_given_up++;
+    handshake_give_up(u, p);
+}
+
+void handshake_give_up(struct udp *u, struct udp_peer *p)
+{
+    u->stats.handshakes_given_up += p->handshake != NULL;
     handshake_end(u, p);
     queue_clear(u, &p->staged);
 }
@@ -293,7 +298,7 @@ static bool ours_stands(const struct udp *u, const struct udp_peer *p, const str
                         mono_ms now)
 {
     const struct udp_session *s = p->current;
-    if (s && s->is_initiator && now - s->born_at < UDP_RETRY_FIRST_MS)
+    if (s && s->is_initiator && now - s->born_at < UDP_CROSSING_MS)
         return true;
     return p->handshake && p->handshake->attempt == 1 &&
            memcmp(u->own[0].public_key, init->noise_key, 32) < 0;

@@ -180,6 +180,7 @@ must_check enum err handshake_start(struct udp *u, struct udp_peer *p, const str
                                     uint64_t wall_ms);
 void handshake_retry(struct udp *u, struct udp_peer *p, mono_ms now, uint64_t wall_ms);
 void handshake_end(struct udp *u, struct udp_peer *p);
+void handshake_give_up(struct udp *u, struct udp_peer *p); /* ends it, and drops what is staged */
 void initiation_receive(struct udp *u, const struct addr *from, struct bytes in, mono_ms now,
                         uint64_t wall_ms);
 void response_receive(struct udp *u, const struct addr *from, struct bytes in, mono_ms now);
