@@ -67,6 +67,7 @@ mangled         9 20 100 2
 paused          9 6  -   -
 sluggish        9 12 -   -
 moved           9 20 -   -
+versions        8 12 -   -
 restarts        7 4  -   -
 in-phase        9 20 200 1
 capture         8 12 -   -
@@ -107,7 +108,7 @@ long_run() {
     trap 'kill "$playing" 2>/dev/null; finish; exit' INT TERM
     while [ "$(date +%s)" -lt "$until" ] && [ "$failed" = 0 ]; do
         play swarm - "$seed" 500
-        [ "$failed" != 0 ] || scenarios "$seed" >"$out/scenarios"
+        [ "$failed" != 0 ] || { scenarios "$seed" && play day 8 "$seed" 1; } >"$out/scenarios"
         [ "$failed" = 0 ] || grep -hA 1 '^FAILED: ' "$out/scenarios"
         seed=$((seed + 500))
     done

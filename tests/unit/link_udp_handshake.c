@@ -147,6 +147,22 @@ static void a_noise_key_is_rolled_with_an_overlap(void **state)
     assert_int_equal(send_by(1, &anybody, "x"), ERR_OK); /* what was ours once may be anybody's now */
 }
 
+/* A member says in its record that it is where another is: that one is called by a key that is not its own, and is silent. */
+static void G16_a_key_at_anothers_address_is_not_answered(void **state)
+{
+    (void)state;
+    struct link_to claimed = way(0, 1);
+    claimed.addr = &w.node[2].addr;
+    assert_int_equal(send_by(0, &claimed, "are you who you say"), ERR_OK);
+    pump();
+    assert_int_equal(stats(2)->drop_mac1, 1);
+    assert_int_equal(stats(2)->packets_out, 0);
+    assert_int_equal(sessions(0, 1) + sessions(0, 2), 0);
+    say(0, 2, "and you are still there");
+    pump();
+    assert_string_equal(w.node[2].last, "1:and you are still there");
+}
+
 static void N9_another_mesh_is_not_answered(void **state)
 {
     (void)state;
@@ -713,6 +729,7 @@ int main(void)
         CASE(limits_of_payload_and_credential_are_told),
         CASE(N14_N16_keys_that_cannot_be_a_peers_are_refused),
         CASE(N16_what_we_sent_is_refused_when_it_comes_back),
+        CASE(G16_a_key_at_anothers_address_is_not_answered),
         CASE(N9_another_mesh_is_not_answered),
         CASE(a_noise_key_is_rolled_with_an_overlap),
         CASE(N3_no_flipped_bit_of_a_handshake_completes_it),

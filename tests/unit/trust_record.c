@@ -211,8 +211,20 @@ static void a_record_beyond_its_limits_is_not_made_G11_G16(void **state)
     static const char *const undialable[] = {"0.0.0.0:7400",   "224.0.0.1:7400",       "169.254.169.254:80",
                                              "10.0.0.1:0",     "255.255.255.255:7400", "[::]:7400",
                                              "[ff02::1]:7400", "[fe80::1]:7400"};
-    static const char *const names[] = {
-        "", "Cart", "cart.", "-cart", "ca rt", "cart\n", "\x1b[31m", "cart\xe2\x80\xae", "\xff", "a..b"};
+    static const char *const names[] = {"",
+                                        "Cart",
+                                        "cart.",
+                                        "-cart",
+                                        "ca rt",
+                                        "cart\n",
+                                        "\x1b[31m",
+                                        "cart\xe2\x80\xae",
+                                        "\xd1\x81"
+                                        "art",
+                                        "\xff",
+                                        "a..b",
+                                        "xn--caf-dma.", /* U+0441; a dot at its end */
+                                        "a-name-of-sixty-four-bytes-is-one-byte-longer-than-a-name-may-be"};
     struct buf b = {0};
     (void)state;
     for (size_t i = 0; i < sizeof undialable / sizeof *undialable; i++) {
@@ -226,6 +238,9 @@ static void a_record_beyond_its_limits_is_not_made_G11_G16(void **state)
         EXPECT_REFUSED(ERR_INVALID, "record.services.name", record_create_why(&b, &r, &identity, &why));
     }
     struct record r = record_of();
+    r.service[0].name = bytes_of("ca\0t", 4);
+    EXPECT_REFUSED(ERR_INVALID, "record.services.name", record_create_why(&b, &r, &identity, &why));
+    r = record_of();
     r.service[0].name = r.service[1].name;
     EXPECT_REFUSED(ERR_INVALID, "record.services.name", record_create_why(&b, &r, &identity, &why));
     r = record_of();
