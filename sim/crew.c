@@ -1,13 +1,19 @@
 #include "sim/crew.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#ifndef MADV_COLLAPSE /* older C libraries than kernels */
+#define MADV_COLLAPSE 25
+#endif
 
 enum { NOTHING = UINT32_MAX, BEGUN = UINT32_MAX };
 
@@ -218,12 +224,35 @@ static void run_shift(struct shift *s)
 
 /* ---- aside ---- */
 
+/* What it shares with its origin would become its own page by page, as it writes to them, and small pages where the origin has
+ * large ones. It is going to write to most of them: so it takes the heap as a whole now, and makes its pages large again. Where
+ * the kernel cannot (before Linux 6.1), that only takes longer. */
+static void take_memory(void)
+{
+    const uintptr_t large = (uintptr_t)2 << 20;
+    char line[512];
+    uintptr_t from, to;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps && fgets(line, sizeof line, maps)) {
+        if (!strstr(line, "[heap]") || sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &from, &to) != 2)
+            continue;
+        madvise((void *)from, to - from, MADV_POPULATE_WRITE);
+        from = (from + large - 1) / large * large;
+        to = to / large * large;
+        if (from < to)
+            madvise((void *)from, to - from, MADV_COLLAPSE);
+    }
+    if (maps)
+        fclose(maps);
+}
+
 static _Noreturn void be_copy(void (*work)(void *arg, struct buf *result), void *arg, int to, pid_t origin)
 {
     struct buf result = {0};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != origin)
         _exit(1); /* it ended before we asked to end with it */
+    take_memory();
     work(arg, &result);
     if (!buf_ok(&result))
         abort(); /* a simulation that is out of memory has no result */

@@ -190,37 +190,48 @@ enum { VARIANTS = sizeof variants / sizeof *variants };
 
 /* ---- all of it: variants, then how many are paused, D, I, and repeats of each ---- */
 
-/* A seed's mesh joins alike in every cell: it does so once in the life of a process, and its cells are played in copies. */
-enum { JOINED_MAX = REPEATS }; /* meshes kept, in case there are more repeats each takes another's place */
-struct joined {
-    uint64_t seed;
-    uint32_t without;
-    struct world *world; /* NULL: none yet */
-};
-
 struct grid {
     const struct study_options *o;
     struct study_list paused, on, off;
     uint32_t first, repeats; /* the variant that is played first */
-    struct joined joined[JOINED_MAX];
     struct plot_series *line[VARIANTS];
-    struct outcome cell, row, all;
+    struct outcome *cell; /* [cells] of the variant that is played */
+    struct outcome row, all;
     uint32_t failed;
+    struct world *joined; /* of the runs that are played now; NULL: none yet */
+    uint32_t joined_of;   /* run_of_mesh() of these */
 };
 
-static uint32_t row_runs(const struct grid *g)
+static uint32_t row_cells(const struct grid *g)
 {
-    return (uint32_t)(g->on.count * g->off.count) * g->repeats;
+    return (uint32_t)(g->on.count * g->off.count);
+}
+
+static uint32_t cells(const struct grid *g)
+{
+    return (uint32_t)g->paused.count * row_cells(g);
 }
 
 static uint32_t variant_runs(const struct grid *g)
 {
-    return (uint32_t)g->paused.count * row_runs(g);
+    return cells(g) * g->repeats;
+}
+
+/* A seed's mesh joins alike in every cell: it does so once in the life of a process, and its cells are played in copies. So runs
+ * are counted through all cells, then seeds, then variants. */
+static uint32_t run_of_mesh(const struct grid *g, uint32_t run)
+{
+    return run / cells(g);
+}
+
+static uint64_t seed_of(const struct grid *g, uint32_t run)
+{
+    return g->o->seed + run_of_mesh(g, run) % g->repeats;
 }
 
 static struct cell cell_of(const struct grid *g, uint32_t run)
 {
-    uint32_t n = run % variant_runs(g) / g->repeats, off = (uint32_t)g->off.count, on = (uint32_t)g->on.count;
+    uint32_t n = run % cells(g), off = (uint32_t)g->off.count, on = (uint32_t)g->on.count;
     return (struct cell){g->paused.at[n / off / on], g->on.at[n / off % on], g->off.at[n % off]};
 }
 
@@ -229,14 +240,13 @@ static uint32_t variant_of(const struct grid *g, uint32_t run)
     return g->first + run / variant_runs(g);
 }
 
-static struct world *joined(struct grid *g, const struct study_options *o, uint64_t seed)
+static void join(struct grid *g, const struct study_options *o, uint32_t run)
 {
-    struct joined *j = &g->joined[seed % JOINED_MAX];
-    if (!j->world || j->seed != seed || j->without != o->gossip.without) {
-        world_free(j->world);
-        *j = (struct joined){seed, o->gossip.without, study_mesh(o, MEMBERS, seed, SEC(QUIET_S - 1))};
-    }
-    return j->world;
+    if (g->joined && g->joined_of == run_of_mesh(g, run))
+        return;
+    world_free(g->joined);
+    g->joined = study_mesh(o, MEMBERS, seed_of(g, run), SEC(QUIET_S - 1));
+    g->joined_of = run_of_mesh(g, run);
 }
 
 static void play_nth(void *arg, uint32_t run, struct buf *result)
@@ -244,33 +254,38 @@ static void play_nth(void *arg, uint32_t run, struct buf *result)
     struct grid *g = arg;
     struct study_options o = *g->o;
     o.gossip.without |= variants[variant_of(g, run)].without;
-    struct play p = {&o, cell_of(g, run), joined(g, &o, o.seed + run % g->repeats)};
-    crew_aside(play, &p, result);
+    join(g, &o, run);
+    crew_aside(play, &(struct play){&o, cell_of(g, run), g->joined}, result);
+}
+
+static void end_cell(struct grid *g, const struct cell *c, struct outcome *cell)
+{
+    char name[64];
+    int len = snprintf(name, sizeof name, "C %u D %u ms", c->paused, c->on_ms);
+    snprintf(name + len, sizeof name - (size_t)len, g->o->is_interval ? " I %u ms" : " once", c->off_ms);
+    if (!g->o->is_quiet)
+        print(name, cell);
+    add(&g->row, cell);
+    fini(cell);
+    *cell = (struct outcome){0};
 }
 
 /* The cell, the row and the variant are printed or drawn when their last run is there. */
 static void sum_up(struct grid *g, uint32_t run)
 {
     const struct cell c = cell_of(g, run);
-    uint32_t variant = variant_of(g, run);
-    char name[64];
-    if ((run + 1) % g->repeats == 0) {
-        int len = snprintf(name, sizeof name, "C %u D %u ms", c.paused, c.on_ms);
-        snprintf(name + len, sizeof name - (size_t)len, g->o->is_interval ? " I %u ms" : " once", c.off_ms);
-        if (!g->o->is_quiet)
-            print(name, &g->cell);
-        add(&g->row, &g->cell);
-        fini(&g->cell);
-        g->cell = (struct outcome){0};
-    }
-    if ((run + 1) % row_runs(g) == 0) {
+    uint32_t variant = variant_of(g, run), n = run % cells(g);
+    if (seed_of(g, run) - g->o->seed + 1 < g->repeats)
+        return;
+    end_cell(g, &c, &g->cell[n]);
+    if ((n + 1) % row_cells(g) == 0) {
         plot_point(g->line[variant], c.paused,
                    (double)g->row.false_positives / (g->row.runs ? g->row.runs : 1));
         add(&g->all, &g->row);
         fini(&g->row);
         g->row = (struct outcome){0};
     }
-    if ((run + 1) % variant_runs(g) == 0) {
+    if (n + 1 == cells(g)) {
         print(g->o->is_compared ? variants[variant].name : "all", &g->all);
         fini(&g->all);
         g->all = (struct outcome){0};
@@ -281,7 +296,7 @@ static void note_failure(struct grid *g, uint32_t run, const char *failure)
 {
     const struct cell c = cell_of(g, run);
     printf("FAILED: C %u D %u ms I %u ms seed %llu: %s\n", c.paused, c.on_ms, c.off_ms,
-           (unsigned long long)g->o->seed + run % g->repeats, failure);
+           (unsigned long long)seed_of(g, run), failure);
     g->failed++;
 }
 
@@ -297,7 +312,7 @@ static void take_nth(void *arg, uint32_t run, struct bytes result)
     samples_read(&out.full, &rest);
     if (out.failed)
         note_failure(g, run, out.failure);
-    add(&g->cell, &out);
+    add(&g->cell[run % cells(g)], &out);
     fini(&out);
     sum_up(g, run);
 }
@@ -320,6 +335,9 @@ int lifeguard_run(const struct study_options *o)
                      .first = o->is_compared ? 0 : VARIANTS - 1,
                      .repeats = o->runs ? o->runs : REPEATS};
     const struct crew crew = {play_nth, take_nth, lose_nth, &g};
+    g.cell = calloc(cells(&g), sizeof *g.cell);
+    if (!g.cell)
+        abort(); /* a study that is out of memory has no result */
     p->is_y_log = true;
     for (size_t v = g.first; v < VARIANTS; v++)
         g.line[v] = plot_add(p, variants[v].name);
@@ -331,7 +349,7 @@ int lifeguard_run(const struct study_options *o)
             p->series[i].y[k] += 0.1; /* a logarithmic axis has no zero */
     int status = study_plot(o, p);
     plot_free(p);
-    for (size_t i = 0; i < JOINED_MAX; i++)
-        world_free(g.joined[i].world);
+    world_free(g.joined);
+    free(g.cell);
     return g.failed > 0 ? 1 : status;
 }
