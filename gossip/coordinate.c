@@ -50,17 +50,20 @@ static int64_t length(const int64_t v[COORDINATE_DIMS])
     return (int64_t)root(sum);
 }
 
+/* By rank, for which of so few is how much smaller is chance: sorting them would be a guess at every step. */
 static uint32_t median(const uint32_t *list, uint32_t count)
 {
-    uint32_t sorted[COORDINATE_USUAL];
+    uint32_t rank = (count - 1) / 2;
     assert(count > 0 && count <= COORDINATE_USUAL);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t at = i;
-        for (; at > 0 && sorted[at - 1] > list[i]; at--)
-            sorted[at] = sorted[at - 1];
-        sorted[at] = list[i];
+    for (uint32_t i = 0;; i++) {
+        uint32_t less = 0, more = 0;
+        for (uint32_t k = 0; k < count; k++) {
+            less += list[k] < list[i];
+            more += list[k] > list[i];
+        }
+        if (less <= rank && more < count - rank)
+            return list[i]; /* there is always one */
     }
-    return sorted[(count - 1) / 2];
 }
 
 /* As it travels:  DIMS * (be16, two's complement, 8 us) | be16 height, 8 us | u8 error
