@@ -90,27 +90,33 @@ enum {
     OPT_WIRE,
 };
 
-static const struct option own_options[] = {
-    {"scenario", required_argument, NULL, OPT_SCENARIO},
-    {"nodes", required_argument, NULL, OPT_NODES},
-    {"seed", required_argument, NULL, OPT_SEED},
-    {"runs", required_argument, NULL, OPT_RUNS},
-    {"jobs", required_argument, NULL, OPT_JOBS},
-    {"trace", no_argument, NULL, OPT_TRACE},
-    {"quiet", no_argument, NULL, OPT_QUIET},
-    {"svg", required_argument, NULL, OPT_SVG},
-    {"refused", no_argument, NULL, OPT_REFUSED},
-    {"rack", required_argument, NULL, OPT_RACK},
-    {"interval", no_argument, NULL, OPT_INTERVAL},
-    {"compare", no_argument, NULL, OPT_COMPARE},
-    {"paused", required_argument, NULL, OPT_PAUSED},
-    {"on-ms", required_argument, NULL, OPT_ON},
-    {"off-ms", required_argument, NULL, OPT_OFF},
-    {"without", required_argument, NULL, OPT_WITHOUT},
-    {"list", no_argument, NULL, OPT_LIST},
-    {"help", no_argument, NULL, OPT_HELP},
+/* In the order of their numbers. `use`: of enum study_use, any of which makes it mean something; 0: it always does. */
+static const struct {
+    const char *name;
+    int has_arg;
+    unsigned use;
+} own_options[] = {
+    [OPT_SCENARIO - OPT_SCENARIO] = {"scenario", required_argument, 0},
+    [OPT_NODES - OPT_SCENARIO] = {"nodes", required_argument, USES_SIZE | USES_SIZES},
+    [OPT_SEED - OPT_SCENARIO] = {"seed", required_argument, 0},
+    [OPT_RUNS - OPT_SCENARIO] = {"runs", required_argument, USES_RUNS},
+    [OPT_JOBS - OPT_SCENARIO] = {"jobs", required_argument, USES_JOBS},
+    [OPT_TRACE - OPT_SCENARIO] = {"trace", no_argument, USES_TRACE},
+    [OPT_QUIET - OPT_SCENARIO] = {"quiet", no_argument, USES_QUIET},
+    [OPT_SVG - OPT_SCENARIO] = {"svg", required_argument, USES_SVG},
+    [OPT_REFUSED - OPT_SCENARIO] = {"refused", no_argument, USES_DEATHS},
+    [OPT_RACK - OPT_SCENARIO] = {"rack", required_argument, USES_DEATHS},
+    [OPT_INTERVAL - OPT_SCENARIO] = {"interval", no_argument, USES_GRID},
+    [OPT_COMPARE - OPT_SCENARIO] = {"compare", no_argument, USES_GRID},
+    [OPT_PAUSED - OPT_SCENARIO] = {"paused", required_argument, USES_GRID},
+    [OPT_ON - OPT_SCENARIO] = {"on-ms", required_argument, USES_GRID},
+    [OPT_OFF - OPT_SCENARIO] = {"off-ms", required_argument, USES_GRID},
+    [OPT_WITHOUT - OPT_SCENARIO] = {"without", required_argument, 0},
+    [OPT_LIST - OPT_SCENARIO] = {"list", no_argument, 0},
+    [OPT_HELP - OPT_SCENARIO] = {"help", no_argument, 0},
 };
 enum { OWN_OPTIONS = sizeof own_options / sizeof *own_options };
+enum { SCENARIO_USES = USES_SIZE | USES_RUNS | USES_JOBS | USES_QUIET | USES_TRACE };
 
 static void list(void)
 {
@@ -197,6 +203,7 @@ static bool take_value(struct options *o, int option, const char *text)
     case OPT_OFF:
         return read_list(text, 1, 600000, &o->ask.off_ms);
     case OPT_WITHOUT:
+        o->without = text;
         return study_read_parts(text, &o->ask.gossip.without);
     default:
         return option >= OPT_WIRE && take_wire(o, (size_t)(option - OPT_WIRE), text);
@@ -242,10 +249,28 @@ static int take_word(struct options *o, int option, const char *text)
 
 static void all_options(struct option out[OWN_OPTIONS + WIRE_OPTIONS + 1])
 {
-    memcpy(out, own_options, sizeof own_options);
+    for (int i = 0; i < OWN_OPTIONS; i++)
+        out[i] = (struct option){own_options[i].name, own_options[i].has_arg, NULL, OPT_SCENARIO + i};
     for (int i = 0; i < WIRE_OPTIONS; i++)
         out[OWN_OPTIONS + i] = (struct option){wire_options[i].name, required_argument, NULL, OPT_WIRE + i};
     out[OWN_OPTIONS + WIRE_OPTIONS] = (struct option){0};
+}
+
+/* Whatever is given means something, or is refused. */
+static int check_uses(const struct options *o)
+{
+    unsigned uses = o->scenario ? SCENARIO_USES : o->study->uses;
+    for (int i = 0; i < OWN_OPTIONS; i++)
+        if (o->given >> i & 1 && own_options[i].use != 0 && !(own_options[i].use & uses))
+            return refuse("of no use to this scenario or study", own_options[i].name);
+    if (o->ask.nodes.count > 1 && !(uses & USES_SIZES))
+        return refuse("only some studies take several sizes", "nodes");
+    if (o->ask.off_ms.count > 0 && !o->ask.is_interval)
+        return refuse("only of use with --interval", "off-ms");
+    for (size_t i = 0; i < WIRE_OPTIONS && o->scenario && o->scenario->draw; i++)
+        if (o->wire[i] != UINT32_MAX)
+            return refuse("this scenario draws its network from the seed", wire_options[i].name);
+    return -1;
 }
 
 int options_read(struct options *o, int argc, char **argv)
@@ -259,16 +284,16 @@ int options_read(struct options *o, int argc, char **argv)
         int status = c == '?' ? 2 : take_word(o, c, optarg);
         if (status >= 0)
             return status;
+        if (c < OPT_WIRE)
+            o->given |= UINT32_C(1) << (c - OPT_SCENARIO);
     }
     if (optind < argc)
         return refuse("not an option", argv[optind]);
     if (!o->scenario && !o->study)
         return refuse("missing", "--scenario");
-    if (o->scenario && o->ask.nodes.count > 1)
-        return refuse("only a study takes several sizes", "--nodes");
-    for (size_t i = 0; i < WIRE_OPTIONS && o->scenario && o->scenario->draw; i++)
-        if (o->wire[i] != UINT32_MAX)
-            return refuse("this scenario draws its network from the seed", wire_options[i].name);
+    int status = check_uses(o);
+    if (status >= 0)
+        return status;
     o->ask.runs = o->runs;
     o->ask.seed = o->seed;
     o->ask.wire = options_wire(o, lan);
@@ -292,6 +317,8 @@ void options_print_replay(const struct options *o, uint64_t seed)
     printf("  replay: starling-sim --scenario %s --seed %llu", o->scenario->name, (unsigned long long)seed);
     if (o->hosts)
         printf(" --nodes %u", o->hosts);
+    if (o->without)
+        printf(" --without %s", o->without);
     for (size_t i = 0; i < WIRE_OPTIONS; i++)
         if (o->wire[i] != UINT32_MAX)
             printf(" --%s %u", wire_options[i].name, o->wire[i]);

@@ -13,6 +13,8 @@ struct options {
     uint32_t hosts, runs;
     uint64_t seed;
     bool is_printed, is_quiet;
+    const char *without; /* as given; NULL: not */
+    uint32_t given;      /* a bit for each option that is not of the network, in the table's order */
     uint32_t wire[OPTIONS_WIRE_MAX]; /* as given, in the option's unit; UINT32_MAX: not given */
     struct study_options ask;        /* of the study */
 };
