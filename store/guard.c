@@ -25,6 +25,7 @@ enum {
     AT_FREE_ROOT = 16 + 24 + 40,
     AT_MAIN_ROOT = 16 + 72 + 40,
     AT_LAST_PAGE = 16 + 120,
+    AT_TRANSACTION = 16 + 128,
     FLAG_META = 8,
     DATA_VERSION = 1,
     PAGE_BYTES_MIN = 512,
@@ -59,16 +60,22 @@ static bool root_is_sound(uint64_t root, uint64_t last_page)
     return root == no_page || (root >= 2 && root <= last_page);
 }
 
-/* NULL if this meta page can be believed, else what is wrong with it. */
-static const char *meta_flaw(const uint8_t *m, uint64_t file_bytes)
+/* NULL if this can be a meta page, else what is wrong with it. */
+static const char *form_flaw(const uint8_t *m)
 {
     uint32_t page = native32(m + AT_PAGE_SIZE);
-    uint64_t last = native64(m + AT_LAST_PAGE);
     if (native32(m + AT_MAGIC) != magic || !(native16(m + AT_FLAGS) & FLAG_META))
         return "its header is not that of a state file";
     if (page < PAGE_BYTES_MIN || page > PAGE_BYTES_MAX || (page & (page - 1)) != 0)
         return "its header names an impossible page size";
-    if (last >= file_bytes / page)
+    return NULL;
+}
+
+/* NULL if what it points at can be there. */
+static const char *reach_flaw(const uint8_t *m, uint64_t file_bytes)
+{
+    uint64_t last = native64(m + AT_LAST_PAGE);
+    if (last >= file_bytes / native32(m + AT_PAGE_SIZE))
         return "it is shorter than its header says";
     if (!root_is_sound(native64(m + AT_FREE_ROOT), last) || !root_is_sound(native64(m + AT_MAIN_ROOT), last))
         return "its header points outside of it";
@@ -97,7 +104,7 @@ enum err guard_damaged(const char *file, const char *what, struct buf *why)
 
 static enum err check_metas(int fd, const char *file, uint64_t file_bytes, struct buf *why)
 {
-    uint8_t m[META_BYTES];
+    uint8_t m[META_BYTES], second[META_BYTES];
     if (file_bytes == 0)
         return guard_damaged(file, "it is empty", why);
     if (!read_meta(fd, 0, m))
@@ -108,14 +115,19 @@ static enum err check_metas(int fd, const char *file, uint64_t file_bytes, struc
                  file, native32(m + AT_VERSION), (unsigned)DATA_VERSION);
         return ERR_FOREIGN;
     }
-    const char *flaw = meta_flaw(m, file_bytes);
+    const char *flaw = form_flaw(m);
     uint32_t page = native32(m + AT_PAGE_SIZE);
-    if (!flaw && !read_meta(fd, page, m))
+    if (!flaw && !read_meta(fd, page, second))
         flaw = "its second header cannot be read";
     if (!flaw)
-        flaw = meta_flaw(m, file_bytes);
-    if (!flaw && (native32(m + AT_PAGE_SIZE) != page || native32(m + AT_VERSION) != DATA_VERSION))
+        flaw = form_flaw(second);
+    if (!flaw && (native32(second + AT_PAGE_SIZE) != page || native32(second + AT_VERSION) != DATA_VERSION))
         flaw = "its two headers contradict each other";
+    /* Only the newest is used. When writing one fails, LMDB puts the old number back into it, and leaves the rest: where that points nobody
+     * goes, and the next transaction writes over it (ADVERSARY S5). */
+    if (!flaw)
+        flaw = reach_flaw(native64(second + AT_TRANSACTION) > native64(m + AT_TRANSACTION) ? second : m,
+                          file_bytes);
     return flaw ? guard_damaged(file, flaw, why) : ERR_OK;
 }
 
