@@ -122,8 +122,9 @@ void story_sluggish(struct world *w)
         w->network_since = w->now;
         world_run(w, SEC(LASTS_S));
         double changes = (double)j.changes * 60 / LASTS_S / 3 / (w->config.hosts - 3);
-        trace_line(&w->trace, w->now, "of each slow one each other one changes its mind %.2f times a minute",
-                   changes);
+        trace_line(&w->trace, w->now,
+                   "of each slow one each other one changes its mind %u times in 100 minutes",
+                   (unsigned)(100 * changes));
         if (changes > CHANGES_MAX)
             world_fail(w, "of each slow one each other one changes its mind %.2f times a minute", changes);
         wire_heal(&w->wire);

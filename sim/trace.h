@@ -13,7 +13,8 @@ struct trace {
 };
 
 void trace_init(struct trace *t, bool is_printed);
-/* A line of text: goes into the hash, and to standard output when printed, as "[ms.us] ...". */
+/* A line of text: goes into the hash, and to standard output when printed, as "[ms.us] ...". Cut at 255 bytes. Of printf's conversions
+ * only %s, %u, %llu and %zu. */
 __attribute__((format(printf, 3, 4))) void trace_line(struct trace *t, mono_us now, const char *fmt, ...);
 /* A message; its text is made only when printed. Each printed message ends with the upper half of the hash so far, so
  * that `diff` shows where two runs part even if that is within a message. */

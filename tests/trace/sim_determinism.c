@@ -164,9 +164,38 @@ static void the_replay_line_plays_the_same_run(void **state)
     assert_int_equal(one.loss_ppm, 70000);
 }
 
+static uint64_t hash_of_text(const char *text)
+{
+    struct trace t;
+    trace_init(&t, false);
+    trace_line(&t, 7, "%s", text);
+    return t.hash;
+}
+
+/* Lines are not made by printf, but as it would make them; a long one is cut. */
+static void a_line_is_what_printf_makes_of_it(void **state)
+{
+    char text[512];
+    struct trace t;
+    (void)state;
+    trace_init(&t, false);
+    snprintf(text, sizeof text, "%u of %llu, %zu%s: %s.", 4294967295u, 18446744073709551615ull, (size_t)0, "",
+             "a b");
+    trace_line(&t, 7, "%u of %llu, %zu%s: %s.", 4294967295u, 18446744073709551615ull, (size_t)0, "", "a b");
+    assert_true(t.hash == hash_of_text(text));
+    trace_init(&t, false);
+    memset(text, 'x', sizeof text);
+    text[300] = 0;
+    trace_line(&t, 7, "%u%s", 12, text);
+    memcpy(text, "12", 2);
+    text[255] = 0;
+    assert_true(t.hash == hash_of_text(text));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_is_what_printf_makes_of_it),
         cmocka_unit_test(the_same_seed_gives_the_same_trace_in_every_scenario),
         cmocka_unit_test(printed_traces_are_byte_for_byte_the_same),
         cmocka_unit_test(traces_part_at_the_first_line_that_differs),
