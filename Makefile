@@ -73,7 +73,7 @@ help:
 ## make check      format, layering, static analysis, unit tests
 ## make unit       unit and trace tests only
 ## make e2e        end-to-end tests only (needs the packages that `make deps` installs)
-## make sim        simulation: the swarm and every scenario over many seeds, a minute
+## make sim        simulation: the swarm and scenarios over many seeds, a minute
 ## make sim-long   the swarm with ever new seeds for SIM_SECONDS (an hour), until a run fails
 ## make sim-compilers  the same seeds, built by two compilers: the same runs
 ## make asan       unit, trace and end-to-end tests under AddressSanitizer and UBSan

@@ -2,18 +2,7 @@
 # on whatever a wall clock says, and who is kept out for it is told which clock to look at. ADVERSARY N11, N29, S13.
 . tests/e2e/lib.sh
 
-fake=$(dpkg -L libfaketime 2>/dev/null | grep '/libfaketime\.so\.1$') || { echo "needs libfaketime"; exit 77; }
-# The runtime of a sanitizer, if there is one, must come before libfaketime.
-runtime=$(ldd "$starling" | awk '/lib[at]san/ {print $3}')
-# clocked OFFSET NAME PORT-BASE FLAGS...: agent() with a clock that is wrong by that
-clocked() {
-    name=$2 base=$3
-    FAKETIME=$1 FAKETIME_DONT_FAKE_MONOTONIC=1 LD_PRELOAD="$runtime:$fake" \
-        "$starling" agent --data "$T/$name/data" --node "$name" --port-base "$base" --listen "127.0.0.1:$base" "${@:4}" >>"$T/$name/log" 2>&1 &
-    pid=$!
-    pids="$pids $pid"
-    echo "$pid" >"$T/$name/pid"
-}
+needs_faketime
 mesh
 "$starling" token create --ca "$T/ca" --service '*' --node '*' --ttl 7d --credential-life 30d --force -o "$T/token" >/dev/null
 for n in a b c; do agent "$n" $((7000 + 100 * $(printf %d "'$n") - 9700)) --seed 127.0.0.1:7000 --seed 127.0.0.1:7100; done
@@ -24,7 +13,7 @@ deaths() { curl -s "http://127.0.0.1:$1/metrics" | sed -n 's/^starling_gossip_de
 echo "- a day fast: a member like any other, seen and seeing"
 crash b
 eventually 30 state_is a b dead
-clocked +1d b 7100 --seed 127.0.0.1:7000
+with_clock +1d agent b 7100 --seed 127.0.0.1:7000
 eventually 15 all_alive 3 a b c
 before=$(deaths 7001)
 crash c
@@ -45,7 +34,7 @@ refused() {
     crash b
     eventually 30 state_is a b dead
     : >"$T/b/log"
-    clocked "$1" b 7100 --seed 127.0.0.1:7000
+    with_clock "$1" agent b 7100 --seed 127.0.0.1:7000
     eventually 10 grep -q "$2" "$T/b/log"
     state_is a b dead || fail "b is $(json a members "[m['state'] for m in o if m['name']=='b']") at a"
 }
@@ -57,10 +46,9 @@ refused +365d "credential has expired, by the clock of this host, at [0-9TZ:-]*:
 echo "- what its store says after a year raises nobody: who is gone stays gone, and it is back with a new token"
 crash c
 eventually 30 state_is a c dead
-FAKETIME=+365d FAKETIME_DONT_FAKE_MONOTONIC=1 LD_PRELOAD="$runtime:$fake" \
-    "$starling" token create --ca "$T/ca" --service '*' --node '*' --ttl 7d --credential-life 30d --force -o "$T/later" >/dev/null
+with_clock +365d "$starling" token create --ca "$T/ca" --service '*' --node '*' --ttl 7d --credential-life 30d --force -o "$T/later" >/dev/null
 : >"$T/b/log"
-clocked +365d b 7100 --seed 127.0.0.1:7000 --token "$T/later"
+with_clock +365d agent b 7100 --seed 127.0.0.1:7000 --token "$T/later"
 running() { is b status 'o["state"]' running; }
 eventually 15 running
 raised() { grep -q "member [ac] .* is alive" "$T/b/log"; }

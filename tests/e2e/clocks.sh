@@ -2,18 +2,7 @@
 # (ADVERSARY G26; libfaketime, monotonic time is left alone). Membership goes on whatever clocks say: that is away.sh.
 . tests/e2e/lib.sh
 
-fake=$(dpkg -L libfaketime 2>/dev/null | grep '/libfaketime\.so\.1$') || { echo "needs libfaketime"; exit 77; }
-# The runtime of a sanitizer, if there is one, must come before libfaketime.
-runtime=$(ldd "$starling" | awk '/lib[at]san/ {print $3}')
-# clocked NAME PORT-BASE FLAGS...: agent() whose clock is off by what is in $T/NAME.clock, at any time
-clocked() {
-    name=$1 base=$2; shift 2
-    FAKETIME_TIMESTAMP_FILE="$T/$name.clock" FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 LD_PRELOAD="$runtime:$fake" \
-        "$starling" agent --data "$T/$name/data" --node "$name" --port-base "$base" --listen "127.0.0.1:$base" "$@" >>"$T/$name/log" 2>&1 &
-    pid=$!
-    pids="$pids $pid"
-    echo "$pid" >"$T/$name/pid"
-}
+needs_faketime
 mesh
 "$starling" token create --ca "$T/ca" --service '*' --node '*' --ttl 7d --credential-life 30d --force -o "$T/token" >/dev/null
 for n in a b c d; do agent "$n" $((7000 + 100 * $(printf %d "'$n") - 9700)) --seed 127.0.0.1:7000 --seed 127.0.0.1:7100; done
@@ -31,7 +20,7 @@ for n in a b c d; do wrong_are "$n" "[]" && ! grep -q ' clock ' "$T/$n/log" || f
 echo "- one is a day fast since its start: it is told so, and the others tell of it by name"
 crash b
 echo +1d >"$T/b.clock"
-clocked b 7100 --seed 127.0.0.1:7000
+with_clock "@$T/b.clock" agent b 7100 --seed 127.0.0.1:7000
 eventually 15 all_alive 4 a b c d
 eventually 20 verdict_is b wrong
 for n in a c d; do eventually 20 wrong_are "$n" "['b']"; done

@@ -1,6 +1,7 @@
 # Kept out: an agent of another mesh, an expired credential, a record altered by a member, a record signed by the wrong key, and a
 # service that the credential does not allow, both asked for honestly and claimed by a hostile host.
 . tests/e2e/lib.sh
+needs_faketime
 
 mesh
 http_app 9001 app
@@ -24,15 +25,10 @@ is stranger status 'o["members"]["alive"]' 1 || fail "a stranger learned of memb
 crash stranger
 
 echo "- an expired credential: its host's clock is two hours slow, so it does not notice"
-# The runtime of a sanitizer, if there is one, must come before libfaketime.
-runtime=$(ldd "$starling" | awk '/lib[at]san/ {print $3}')
-slow_clock="env FAKETIME=-2h FAKETIME_DONT_FAKE_MONOTONIC=1 LD_PRELOAD=$runtime:$(dpkg -L libfaketime | grep '/libfaketime\.so\.1$')"
-# shellcheck disable=SC2086
-$slow_clock "$starling" token create --ca "$T/ca" --service '*' --node '*' --ttl 24h --credential-life 1h -o "$T/token3" >/dev/null
+with_clock -2h "$starling" token create --ca "$T/ca" --service '*' --node '*' --ttl 24h --credential-life 1h -o "$T/token3" >/dev/null
 refused=$(metric starling_bulk_handshakes_failed_total)
 mkdir -p "$T/late"
-# shellcheck disable=SC2086
-$slow_clock "$starling" agent --data "$T/late/data" --node late --token "$T/token3" --port-base 7300 --listen 127.0.0.1:7300 --seed 127.0.0.1:7000 >>"$T/late/log" 2>&1 &
+with_clock -2h exec "$starling" agent --data "$T/late/data" --node late --token "$T/token3" --port-base 7300 --listen 127.0.0.1:7300 --seed 127.0.0.1:7000 >>"$T/late/log" 2>&1 &
 late=$!
 pids="$pids $late"
 eventually 10 rises starling_bulk_handshakes_failed_total "$refused"

@@ -86,6 +86,18 @@ agent() {
 pid_of() { cat "$T/$1/pid"; }
 crash() { end "$(pid_of "$1")"; }
 
+needs_faketime() { fake=$(dpkg -L libfaketime 2>/dev/null | grep '/libfaketime\.so\.1$') || { echo "needs libfaketime"; exit 77; }; }
+# with_clock OFFSET COMMAND...: by a wall clock that is off by that; @FILE: by what the file says at any time. Monotonic time is left
+# alone. COMMAND may be agent().
+with_clock() {
+    # The runtime of a sanitizer, if there is one, must come before libfaketime.
+    preload="$(ldd "$starling" | awk '/lib[at]san/ {print $3}'):$fake"
+    case "$1" in
+    @*) FAKETIME_TIMESTAMP_FILE=${1#@} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 LD_PRELOAD=$preload "${@:2}" ;;
+    *) FAKETIME=$1 FAKETIME_DONT_FAKE_MONOTONIC=1 LD_PRELOAD=$preload "${@:2}" ;;
+    esac
+}
+
 # Hosts of their own: network namespaces. The I-th has 10.77.0.I, and fd77::I where it is on a bridge.
 make_host() { # NAME
     [ -n "$made_hosts" ] || mount -t tmpfs none /run/netns 2>/dev/null || { mkdir -p /run/netns && mount -t tmpfs none /run/netns; }
