@@ -118,6 +118,7 @@ static enum err initiation_write(struct udp *u, struct udp_peer *p, uint8_t at[U
     enum err e = noise_begin(u, &hs->last.noise, &u->own[0], manner, p->noise_key);
     if (e != ERR_OK)
         return e;
+    hs->last.sent_at = now;
     hs->last.timestamp = initiation_timestamp(u, wall_ms, hs->attempt);
     initiation_payload(u, payload, hs, wall_ms);
     e = noise_handshake_write(&hs->last.noise, bytes_of(payload, sizeof payload), at + NOISE_AT,
@@ -425,8 +426,10 @@ static bool response_open(struct udp *u, const struct udp_peer *p, struct udp_at
     return true;
 }
 
-void clock_take(struct udp_peer *p, const struct udp_session *s)
+void clock_take(struct udp_peer *p, const struct udp_session *s, mono_ms waited)
 {
+    if (s->clock_ms == 0 || waited > UDP_CLOCK_WAIT_MS)
+        return;
     p->clock_ms = s->clock_ms;
     p->clock_at = s->clock_at;
 }
@@ -446,7 +449,7 @@ static void response_accept(struct udp *u, struct udp_peer *p, struct udp_attemp
     }
     s->clock_ms = clock_ms;
     s->clock_at = now;
-    clock_take(p, s);
+    clock_take(p, s, now - trial->sent_at);
     session_install_ours(u, p, s, now);
     wake_at(u, now + UDP_SESSION_MS);
     p->addr = *from;

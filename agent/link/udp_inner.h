@@ -66,6 +66,7 @@ struct udp_handshake { /* an initiation of ours that waits for its response */
     struct udp_attempt {
         struct noise_handshake noise;
         uint64_t timestamp;
+        mono_ms sent_at;
         uint8_t version;
     } last,
         before; /* two initiations may be answered: a slow host's answer to one comes when the next is out */
@@ -184,8 +185,9 @@ void handshake_give_up(struct udp *u, struct udp_peer *p); /* ends it, and drops
 void initiation_receive(struct udp *u, const struct addr *from, struct bytes in, mono_ms now,
                         uint64_t wall_ms);
 void response_receive(struct udp *u, const struct addr *from, struct bytes in, mono_ms now);
-/* A session has proved itself: what the peer's clock said with it counts. */
-void clock_take(struct udp_peer *p, const struct udp_session *s);
+/* A session has proved itself: what the peer's clock said with it counts, unless the handshake took `waited` too long (we were
+ * stopped, say: the peer's clock was heard when we read it, and not when it was said). */
+void clock_take(struct udp_peer *p, const struct udp_session *s, mono_ms waited);
 void cookie_receive(struct udp *u, struct bytes in, mono_ms now, uint64_t wall_ms);
 
 #endif

@@ -214,7 +214,7 @@ void session_install_theirs(struct udp *u, struct udp_peer *p, struct udp_sessio
 void session_promote(struct udp *u, struct udp_peer *p, struct udp_session *s, mono_ms now)
 {
     confirm(u, s, now);
-    clock_take(p, s);
+    clock_take(p, s, now - s->clock_at);
     *session_place(s) = NULL;
     session_free(u, &p->next); /* or the former: its initiator has chosen */
     session_free(u, &p->former);

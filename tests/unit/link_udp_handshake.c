@@ -696,6 +696,28 @@ static void a_session_tells_both_what_the_others_clock_says(void **state)
     assert_int_equal(heard_at(0).count + heard_at(1).count, 0);
 }
 
+/* G27: who stood still for a minute reads then what was said to it before, and calls nobody's clock a minute slow for it. */
+static void what_lay_in_a_socket_tells_nothing_of_clocks(void **state)
+{
+    enum { PAUSE = 60000 };
+    struct held response, first;
+    (void)state;
+    say(0, 1, "x");
+    assert_true(take(0, &first));
+    give(&first, 1);
+    assert_true(take(1, &response));
+    w.now += PAUSE;
+    w.wall += PAUSE;
+    give(&response, 0); /* the initiator was stopped, */
+    pump();
+    assert_string_equal(w.node[1].last, "1:x");
+    assert_int_equal(heard_at(0).count, 0);
+    assert_int_equal(heard_at(1).count, 0); /* and so what the responder has heard is old, too */
+    say(1, 2, "y");
+    pump();
+    assert_int_equal(heard_at(2).count, 1);
+}
+
 /* Who has set its clock makes its sessions anew, so that the others hear of it; what is said meanwhile goes under the old ones. */
 static void a_clock_that_was_set_is_told(void **state)
 {
@@ -752,6 +774,7 @@ int main(void)
         CASE(who_goes_back_to_an_older_version_is_reached_when_its_record_is_here),
         CASE(an_edited_version_is_not_answered),
         CASE(a_session_tells_both_what_the_others_clock_says),
+        CASE(what_lay_in_a_socket_tells_nothing_of_clocks),
         CASE(a_clock_that_was_set_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
