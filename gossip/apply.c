@@ -551,7 +551,7 @@ void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *
         /* An accusation never raises our number beyond what we signed (memberlist#358, ADVERSARY G5). */
         if (g->self && i->incarnation == member_incarnation(g->self) &&
             g->wanted_incarnation <= i->incarnation)
-            hearing_accused(g, i->incarnation, &i->accuser);
+            hearing_accused(g, i->incarnation, &i->accuser, i->type == RUMOR_DEAD);
         return;
     }
     struct member *m = members_find(&g->members, &i->subject);
@@ -675,6 +675,7 @@ void apply_evidence(struct gossip *g, struct member *m)
     degrade_returns(g, m);
     move(g, m, GOSSIP_ALIVE);
     event_member(g, m, before, false, false);
+    detect_returned(g, before == GOSSIP_DEAD);
     if (before == GOSSIP_DEAD && g->now >= g->sync_ok_at)
         jobs_sync(g, m); /* it may have lived in another partition */
 }

@@ -377,6 +377,7 @@ struct gossip {
     mono_ms hearing_at;     /* while there is one: when it is next seen to */
     mono_ms accused_at;     /* when we refute, if we still may; NEVER */
     mono_ms troubled_until; /* we were late or cut off */
+    mono_ms rise_ok_at;     /* when we may refute our own death whatever the credit */
     uint8_t sync_backoff;
     struct catch_up catch_up;
     struct recall recall;
@@ -524,6 +525,9 @@ void detect_hear(struct gossip *g,
                  struct member *m); /* it is alive, and accused: the same, and suspect it if it is silent */
 bool detect_may_look(
     struct gossip *g); /* room is left for turns, and looks keep to the budget, or their share of it */
+/* It is silent, and may be back: a question of which nothing depends, or once more that which is under way and may have been lost. */
+void detect_retry(struct gossip *g, struct member *m);
+void detect_returned(struct gossip *g, bool was_dead); /* one who was silent answered: perhaps others do */
 void detect_look(struct gossip *g,
                  struct member *m); /* directly; if it does not answer at once, whether others hear us */
 /* Answers to probes of ours; false: it answers none. */
@@ -560,6 +564,7 @@ mono_ms locate_deadline(const struct gossip *g);
 
 /* degrade.c */
 bool degrade_is(const struct member *m);
+bool degrade_many_silent(struct gossip *g);              /* a quarter of all are silent, or were just now */
 void degrade_speaks(struct gossip *g, struct member *m); /* a datagram of its own came, whatever is in it */
 bool degrade_is_heard(const struct gossip *g, const struct member *m); /* it is marked, and spoke just now */
 void degrade_returns(struct gossip *g, struct member *m);              /* it is about to become alive */
@@ -602,8 +607,8 @@ void hearing_refuted(struct gossip *g);           /* a refutation of another cam
 bool hearing_awaits_refutation(struct gossip *g); /* may one be expected, if we are wrong? */
 /* Does a look of ours go through others too, as no refutation would tell us that only our path is broken? */
 bool hearing_asks_relays(struct gossip *g);
-/* We are, under our present incarnation. */
-void hearing_accused(struct gossip *g, uint64_t incarnation, const struct node_id *accuser);
+/* We are, under our present incarnation; is_buried: of being dead. */
+void hearing_accused(struct gossip *g, uint64_t incarnation, const struct node_id *accuser, bool is_buried);
 
 /* quarantine.c */
 void quarantine_begin(struct gossip *g, struct member *m,

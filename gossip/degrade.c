@@ -117,12 +117,17 @@ void degrade_asked(struct gossip *g, struct member *m, const struct node_id *by,
         degrade_look(g, m, g->now + detect_verify_jitter(g));
 }
 
-/* It is not they: many are silent (and do not return in one instant either), or we lose much with everybody. */
-static bool is_network(struct gossip *g)
+bool degrade_many_silent(struct gossip *g)
 {
     if (are_many_silent(g))
         g->many_silent_until = g->now + MANY_RETURN_MS;
-    return g->now < g->many_silent_until || g->loss >= LOSS_NETWORK;
+    return g->now < g->many_silent_until;
+}
+
+/* It is not they: many are silent (and do not return in one instant either), or we lose much with everybody. */
+static bool is_network(struct gossip *g)
+{
+    return degrade_many_silent(g) || g->loss >= LOSS_NETWORK;
 }
 
 static void count_bout(const struct gossip *g, struct member_busy *b)

@@ -9,7 +9,9 @@
 enum {
     RTT_WAS_WRONG = 1, /* in rtt_var_4ths, while nothing is measured: nor is anything foretold */
     RELAY_DRAWS = 4,
-    RELAYS_IN_VAIN = 3, /* members for whom one was probed, before we look ourselves */
+    RELAYS_IN_VAIN = 3,      /* members for whom one was probed, before we look ourselves */
+    RETURNED_TRY = 2,        /* others of the silent, when one of them answers */
+    RETURNED_RETRY_MS = 200, /* within which that is done again, if there was no budget */
 };
 
 /* Parts, see gossip.h. */
@@ -163,6 +165,17 @@ void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason)
     g->stats.probes_sent++;
 }
 
+void detect_retry(struct gossip *g, struct member *m)
+{
+    struct probe *p = probes_of(&g->probes, m);
+    if (!p) {
+        detect_probe(g, m, PROBE_RETRY);
+    } else if (p->reason == PROBE_RETRY && p->pings == 1) {
+        mono_ms answered = p->sent_at + times_for(g, m).direct_ms;
+        p->again_at = answered > g->now ? answered : g->now;
+    }
+}
+
 /* Whose look is not answered at the first ping asks others whether they hear us, while it goes on. */
 static void ask_others(struct gossip *g)
 {
@@ -217,6 +230,27 @@ void detect_look(struct gossip *g, struct member *m)
 {
     spend_share(g);
     detect_probe(g, m, PROBE_VERIFY);
+}
+
+/* When a cut has healed, all that were silent answer, and each would be asked when its own time comes: the next of its looks, or
+ * of the dead one in ten seconds. So each answer makes us try two more, as TCP opens its window, at once or as soon as there is
+ * budget: all are found within some round trips, and nobody has to publish a refutation for it. Those who are gone end that. */
+void detect_returned(struct gossip *g, bool was_dead)
+{
+    if (!degrade_many_silent(g) && !was_dead)
+        return;
+    for (int i = 0; i < RETURNED_TRY; i++) {
+        struct member *m =
+            members_pick(&g->members, &g->rng, state_bit(GOSSIP_DEAD) | state_bit(GOSSIP_SUSPECT), NULL, 0);
+        if (!m)
+            return;
+        if (!detect_may_look(g) || !budget_has(&g->look_share)) {
+            g->dead_retry_at = mono_min(g->dead_retry_at, g->now + 1 + rng_below(&g->rng, RETURNED_RETRY_MS));
+            return;
+        }
+        spend_share(g);
+        detect_retry(g, m);
+    }
 }
 
 /* Answers. */

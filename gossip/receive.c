@@ -155,8 +155,8 @@ static void dispatch(struct gossip *g, struct member *from, const struct addr *v
 /* We hold it dead, yet it speaks: look, and our probe tells it what is said of it. */
 static void on_voice_of_dead(struct gossip *g, struct member *from)
 {
-    if (from->state == GOSSIP_DEAD && !probes_has_target(&g->probes, from))
-        detect_probe(g, from, PROBE_RETRY);
+    if (from->state == GOSSIP_DEAD)
+        detect_retry(g, from);
 }
 
 /* Each is probed once an interval: who heard nothing from anybody for two, and asked somebody in vain meanwhile, was deaf, and what

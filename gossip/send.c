@@ -104,7 +104,7 @@ static void make_eager(struct gossip *g, struct rumor *r, uint32_t eager)
         eager = 0;
     uint32_t others = g->members.by_state[GOSSIP_ALIVE] - (g->self && g->self->state == GOSSIP_ALIVE);
     rumors_eager(&g->rumors, r, (uint8_t)(eager < others ? eager : others));
-    r->owes_wave = eager > 0 && others > eager;
+    r->owes_wave = eager > 0 && others > eager && !(r->class == RUMORS_OPINION && are_many_silent(g));
     if (r->owes_wave && g->wave_at == NEVER)
         g->wave_at = g->now + WAVE_MS;
 }

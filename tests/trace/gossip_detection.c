@@ -293,6 +293,29 @@ static void who_finds_a_member_silent_tells_its_observers(void **state)
     world_free(w);
 }
 
+/* Halves that were apart for half a minute hold each other dead. When they hear each other again each answer makes its hearer try
+ * two more, so all are found within seconds, where one of the dead is asked in ten; and for that hardly anybody has to publish a
+ * refutation, which is a new record to everybody. */
+static void halves_find_each_other_by_trying_on(void **state)
+{
+    enum { NODES = 24 };
+    struct world *w = several(NODES, 40000, 0);
+    uint64_t refutations = 0;
+    (void)state;
+    world_cut(w, "abcdefghijkl", "mnopqrstuvwx", true);
+    world_run(w, w->now + 30000);
+    for (int n = 0; n < NODES; n++)
+        assert_int_equal(gossip_counts(w->node[n].g).dead, NODES / 2);
+    world_cut(w, "abcdefghijkl", "mnopqrstuvwx", false);
+    world_run(w, w->now + 3000);
+    for (int n = 0; n < NODES; n++) {
+        assert_int_equal(gossip_counts(w->node[n].g).alive, NODES);
+        refutations += gossip_stats(w->node[n].g)->refutations;
+    }
+    assert_in_range(refutations, 0, NODES / 2);
+    world_free(w);
+}
+
 /* Deaf for two and a half seconds, it accused others, who refuted and so spent the credit of all; it hears that it is suspect itself, and knows that this is
  * right: so it refutes at once. Else those who do not happen to look once more would bury it when the pause is over. */
 static void who_was_deaf_refutes_whatever_credit_is_left(void **state)
@@ -326,6 +349,7 @@ static void who_was_deaf_refutes_whatever_credit_is_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(halves_find_each_other_by_trying_on),
         cmocka_unit_test(who_finds_a_member_silent_tells_its_observers),
         cmocka_unit_test(a_member_is_probed_once_an_interval_whoever_does_it),
         cmocka_unit_test(every_silent_death_is_suspected_soon_and_dead_after_the_pause),
