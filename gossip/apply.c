@@ -279,7 +279,7 @@ static enum err equivocate(struct gossip *g, struct member *m, struct record_blo
         g->stats.equivocations++;
         quarantine_begin(g, m, is_ours ? blob : held);
     }
-    if (is_first && is_ours && m->state != GOSSIP_DEAD)
+    if (is_first && is_ours && m->state != GOSSIP_DEAD && is_worth_telling(g, news))
         send_tell(g, RUMORS_RECORD, m, NULL, NULL, UINT8_MAX, (uint8_t)g->cfg.eager_fanout);
     record_blob_unref(held);
     return is_ours ? ERR_STALE : ERR_OK;

@@ -7,7 +7,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { LIST_BYTES_MAX = 1024 * 1024 }; /* one LIST; a bucket that would not fit is sent as records instead */
+enum {
+    LIST_BYTES_MAX = 1024 * 1024, /* one LIST; a bucket that would not fit is sent as records instead */
+    PROVEN_MAX = 16,              /* in quarantine, shown with each answer; of more some are shown */
+};
 
 static void job_free(struct job *job)
 {
@@ -145,10 +148,39 @@ uint32_t jobs_age_s(const struct gossip *g, const struct member *m)
     return age < 0 ? 0 : age > UINT32_MAX ? UINT32_MAX : (uint32_t)age;
 }
 
+static void encode_entry(const struct gossip *g, struct wr *w, const struct member *m,
+                         const struct record_blob *record)
+{
+    struct state_entry e = {(enum gossip_state)m->state, jobs_age_s(g, m), record_blob_bytes(record)};
+    state_entry_encode(w, &e);
+}
+
+static bool is_proven(const struct member *m)
+{
+    return m->busy && m->busy->proof[0] && m->busy->proof[1];
+}
+
+/* Of one in quarantine the proof first: after a newer record it would be old. */
 static void encode_state(const struct gossip *g, struct wr *w, const struct member *m)
 {
-    struct state_entry e = {(enum gossip_state)m->state, jobs_age_s(g, m), record_blob_bytes(m->record)};
-    state_entry_encode(w, &e);
+    for (int i = 0; is_proven(m) && i < 2; i++)
+        if (m->busy->proof[i] != m->record)
+            encode_entry(g, w, m, m->busy->proof[i]);
+    encode_entry(g, w, m, m->record);
+}
+
+/* Those in quarantine, whether the asker lacks their records or not: who remembers one of the two from before its start, say, knows
+ * of no second. */
+static void answer_proven(struct gossip *g, const struct job *job, struct wr *w)
+{
+    uint32_t given = 0;
+    for (uint32_t i = 0; i < g->members.count && given < PROVEN_MAX && wr_len(w) < CHUNK_BYTES; i++) {
+        const struct member *m = members_at(&g->members, i);
+        if (!is_proven(m) || node_id_eq(member_id(m), &job->to))
+            continue;
+        encode_state(g, w, m);
+        given++;
+    }
 }
 
 void jobs_encode_entry(const struct gossip *g, struct wr *w, const struct member *m)
@@ -191,6 +223,7 @@ static bool answer_sample(struct gossip *g, const struct job *job, struct wr *w)
     b.docs = jobs_docs(g, docs);
     bulk_encode(w, &b);
     encode_state(g, w, g->self);
+    answer_proven(g, job, w);
     for (uint32_t i = 0, given = 0; i < g->members.count && given < SAMPLE_RECORDS && wr_len(w) < CHUNK_BYTES;
          i++) {
         const struct member *m = members_at(&g->members, (from + i) % g->members.count);
@@ -210,6 +243,8 @@ static bool answer_records(struct gossip *g, struct job *job, struct wr *w)
         b.docs = jobs_docs(g, docs);
     uint8_t *flags = w->at + MESSAGE_HEADER + 8 + 1 + b.docs.len;
     bulk_encode(w, &b);
+    if (job->cursor == 0)
+        answer_proven(g, job, w);
     for (; job->cursor < g->members.count && wr_len(w) < CHUNK_BYTES; job->cursor++)
         if (jobs_is_answered(job, members_at(&g->members, job->cursor), job->send))
             encode_state(g, w, members_at(&g->members, job->cursor));
@@ -305,7 +340,7 @@ static size_t space_for(const struct job *job)
         return GOSSIP_DOC_MAX + 128;
     if (job->type == JOB_ANSWER && job->is_listing)
         return LIST_BYTES_MAX + 128;
-    return CHUNK_BYTES + GOSSIP_RECORD_MAX + 128;
+    return CHUNK_BYTES + 3 * (STATE_ENTRY_BYTES + GOSSIP_RECORD_MAX) + 128; /* a member, and its proof */
 }
 
 static bool encode(struct gossip *g, struct job *job, struct wr *w)

@@ -33,8 +33,11 @@ void members_init(struct members *t, uint64_t key)
 
 static void busy_free(struct member_busy *b)
 {
-    if (b)
-        record_blob_unref(b->rival);
+    if (!b)
+        return;
+    record_blob_unref(b->rival);
+    record_blob_unref(b->proof[0]);
+    record_blob_unref(b->proof[1]);
     free(b);
 }
 

@@ -54,6 +54,8 @@ enum member_flag {
 struct member_busy {
     struct suspicion *suspicion; /* while suspect */
     struct record_blob *rival;   /* while it is EQUIVOCAL: the other record with its number */
+    struct record_blob
+        *proof[2]; /* in quarantine: the two that it signed with one number, which joiners are shown */
     mono_ms
         quarantine_at; /* in quarantine: when it ends; while it is EQUIVOCAL: when its owners are shown that again */
     struct rumor *fresh, *opinion; /* what is still to be told about it */

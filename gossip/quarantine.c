@@ -4,7 +4,10 @@
  * Both records are the proof, and whoever sees them passes both on, so all know within a few round trips: with the news of the
  * one that counts goes a notice of the other, and who asks is given both. The quarantine ends when a newer record of its
  * owner's has stood undisputed for QUARANTINE_MS: an owner that is told that another uses its key signs anew when all have had time to see the
- * proof (PROOF_FIRST_MS), the other is silent by then (own_heard() in apply.c), and who goes on with two faces stays in it. */
+ * proof (PROOF_FIRST_MS), the other is silent by then (own_heard() in apply.c), and who goes on with two faces stays in it. *
+ * Who joins meanwhile is shown both with the states that it asks for (jobs.c), before the newer one if there is one, and so begins
+ * the same quarantine itself: the owner's signatures are the proof. What is older than what is held proves nothing any more, so
+ * nobody's old pair does harm to one that has long signed anew. */
 #include "gossip/core.h"
 
 enum {
@@ -37,6 +40,16 @@ static void show_owners(struct gossip *g, struct member *m)
     }
 }
 
+/* Either may be NULL: there is nothing to prove any more. */
+static void prove(struct member_busy *busy, struct record_blob *a, struct record_blob *b)
+{
+    struct record_blob *before[2] = {busy->proof[0], busy->proof[1]};
+    busy->proof[0] = a ? record_blob_ref(a) : NULL;
+    busy->proof[1] = b ? record_blob_ref(b) : NULL;
+    record_blob_unref(before[0]);
+    record_blob_unref(before[1]);
+}
+
 void quarantine_begin(struct gossip *g, struct member *m, struct record_blob *rival)
 {
     struct member_busy *busy = member_busy(m);
@@ -45,6 +58,7 @@ void quarantine_begin(struct gossip *g, struct member *m, struct record_blob *ri
         struct record_blob *before = busy->rival;
         busy->rival = record_blob_ref(rival);
         record_blob_unref(before);
+        prove(busy, m->record, rival);
         show_owners(g, m);
     }
     note(g, m);
@@ -66,6 +80,7 @@ static void end(struct gossip *g, struct member *m)
 {
     m->flags &= (uint16_t)~MEMBER_QUARANTINED;
     m->busy->quarantine_at = 0;
+    prove(m->busy, NULL, NULL);
     member_settle(m);
     note(g, m);
 }

@@ -254,6 +254,42 @@ static void who_signs_two_records_with_one_number_is_quarantined_everywhere(void
     world_free(w);
 }
 
+/* G7: who starts while two records of one number are disputed, or after a newer one within the half minute, is shown the proof by
+ * whoever it asks for states; so it shuns their owner too, and pushes that to nobody, who all know. */
+static void who_joins_meanwhile_is_shown_the_proof(void **state)
+{
+    (void)state;
+    for (int is_newer = 0; is_newer < 2; is_newer++) {
+        struct world *w = world_new(0);
+        for (int i = 0; i < 8; i++)
+            world_start(w, i, i == 0 ? "" : "a");
+        world_run(w, 10000);
+        struct world_record r = {.id = world_id(7),
+                                 .incarnation = w->node[7].incarnation + 1,
+                                 .version = 1,
+                                 .addr = world_addr(7),
+                                 .padding = 8,
+                                 .filler = '1'};
+        world_cut(w, "abcdefgi", "h", true); /* its owner does not hear of it */
+        hear_record(w, 0, 1, &r);
+        r.filler = '2';
+        hear_record(w, 3, 1, &r);
+        world_run(w, w->now + 500);
+        r.version++;
+        if (is_newer)
+            hear_record(w, 0, 1, &r);
+        world_run(w, w->now + 1500);
+        world_start(w, 8, "a");
+        world_run(w, w->now + 1000);
+        assert_true(member(w, 8, 7).is_quarantined);
+        assert_int_equal(member(w, 8, 7).version, is_newer ? 2 : 1);
+        world_run(w, w->now + 35000);
+        assert_int_equal(member(w, 8, 7).is_quarantined, !is_newer);
+        assert_int_equal(member(w, 0, 7).is_quarantined, !is_newer);
+        world_free(w);
+    }
+}
+
 /* G7, G19: who signs one pair after another is shown them no oftener: both, every two seconds, by each observer. */
 static void an_owner_of_pairs_is_shown_them_now_and_then(void **state)
 {
@@ -744,6 +780,7 @@ int main(void)
         cmocka_unit_test(our_own_record_from_elsewhere_is_another_agents),
         cmocka_unit_test(of_two_records_with_one_number_the_smaller_hash_wins_everywhere),
         cmocka_unit_test(who_signs_two_records_with_one_number_is_quarantined_everywhere),
+        cmocka_unit_test(who_joins_meanwhile_is_shown_the_proof),
         cmocka_unit_test(an_owner_of_pairs_is_shown_them_now_and_then),
         cmocka_unit_test(whose_key_signed_a_second_record_hears_of_it_in_the_end),
         cmocka_unit_test(a_flood_of_accusations_moves_nobody),
