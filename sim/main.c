@@ -39,6 +39,7 @@ static void play_one(void *arg, uint32_t i, struct buf *out)
     struct world_config config = {.hosts = o->hosts,
                                   .seed = o->seed + i,
                                   .is_printed = o->is_printed,
+                                  .minutes = o->minutes,
                                   .wire = options_wire(o, o->scenario->wire),
                                   .gossip = o->ask.gossip};
     double start = seconds_now();

@@ -28,6 +28,7 @@ static const char usage[] =
     "                    hosts lie in K zones, with further delay and loss between them\n"
     "  --line-kbps N, --queue-us N\n"
     "                    the bandwidth of each host and the longest wait in front of it\n"
+    "  --minutes N       byzantine: so long, at least; else six rounds (40 from 100 hosts on)\n"
     "  --list            the scenarios and studies\n"
     "\n"
     "A study measures over many runs and prints a table:\n"
@@ -79,6 +80,7 @@ enum {
     OPT_SVG,
     OPT_REFUSED,
     OPT_RACK,
+    OPT_MINUTES,
     OPT_INTERVAL,
     OPT_COMPARE,
     OPT_PAUSED,
@@ -106,6 +108,7 @@ static const struct {
     [OPT_SVG - OPT_SCENARIO] = {"svg", required_argument, USES_SVG},
     [OPT_REFUSED - OPT_SCENARIO] = {"refused", no_argument, USES_DEATHS},
     [OPT_RACK - OPT_SCENARIO] = {"rack", required_argument, USES_DEATHS},
+    [OPT_MINUTES - OPT_SCENARIO] = {"minutes", required_argument, USES_MINUTES},
     [OPT_INTERVAL - OPT_SCENARIO] = {"interval", no_argument, USES_GRID},
     [OPT_COMPARE - OPT_SCENARIO] = {"compare", no_argument, USES_GRID},
     [OPT_PAUSED - OPT_SCENARIO] = {"paused", required_argument, USES_GRID},
@@ -196,6 +199,8 @@ static bool take_value(struct options *o, int option, const char *text)
         return read_number(text, 1, CREW_WORKERS_MAX, &v) && (o->ask.jobs = (uint32_t)v, true);
     case OPT_RACK:
         return read_number(text, 1, GOSSIP_MEMBERS_MAX / 4, &v) && (o->ask.rack = (uint32_t)v, true);
+    case OPT_MINUTES:
+        return read_number(text, 1, 1440, &v) && (o->minutes = (uint32_t)v, true);
     case OPT_PAUSED:
         return read_list(text, 1, 127, &o->ask.paused);
     case OPT_ON:
@@ -260,6 +265,8 @@ static void all_options(struct option out[OWN_OPTIONS + WIRE_OPTIONS + 1])
 static int check_uses(const struct options *o)
 {
     unsigned uses = o->scenario ? SCENARIO_USES : o->study->uses;
+    if (o->scenario && scenario_goes_on(o->scenario))
+        uses |= USES_MINUTES;
     for (int i = 0; i < OWN_OPTIONS; i++)
         if (o->given >> i & 1 && own_options[i].use != 0 && !(own_options[i].use & uses))
             return refuse("of no use to this scenario or study", own_options[i].name);
@@ -319,6 +326,8 @@ void options_print_replay(const struct options *o, uint64_t seed)
         printf(" --nodes %u", o->hosts);
     if (o->without)
         printf(" --without %s", o->without);
+    if (o->minutes)
+        printf(" --minutes %u", o->minutes);
     for (size_t i = 0; i < WIRE_OPTIONS; i++)
         if (o->wire[i] != UINT32_MAX)
             printf(" --%s %u", wire_options[i].name, o->wire[i]);

@@ -10,7 +10,7 @@ enum { OPTIONS_WIRE_MAX = 16 };
 struct options {
     const struct scenario *scenario; /* one of the two */
     const struct study *study;
-    uint32_t hosts, runs;
+    uint32_t hosts, runs, minutes; /* 0: not given */
     uint64_t seed;
     bool is_printed, is_quiet;
     const char *without; /* as given; NULL: not */

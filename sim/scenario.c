@@ -105,6 +105,11 @@ const struct scenario *scenario_find(const char *name)
     return NULL;
 }
 
+bool scenario_goes_on(const struct scenario *s)
+{
+    return s->play == story_byzantine;
+}
+
 struct world *scenario_play(const struct scenario *s, const struct world_config *config)
 {
     struct world_config own = *config;

@@ -17,6 +17,9 @@ struct scenario {
 const struct scenario *scenario_find(const char *name); /* NULL: none of that name */
 const struct scenario *scenario_get(size_t i);          /* NULL: past the last */
 
+/* It lasts for as many minutes as are asked for (world_config.minutes). */
+bool scenario_goes_on(const struct scenario *s);
+
 /* Plays it and judges the end. The caller frees the world. `config->wire` is taken as given unless the scenario
  * draws it. */
 struct world *scenario_play(const struct scenario *s, const struct world_config *config);

@@ -190,24 +190,59 @@ void story_eclipse(struct world *w)
         world_agree(w, acts_agree_bound(w), "a restart among liars");
 }
 
-/* G47: one host in twenty does all of it at once: lies, forges, replays. An update crosses the mesh all the same. */
-void story_byzantine(struct world *w)
+/* ---- G47: one host in twenty does all of it at once: lies, forges, replays ---- */
+
+static bool all_hold_alive(const struct world *w, uint32_t host)
+{
+    struct gossip_member m;
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        if (h != host && host_is_running(&w->host[h]) && !liars_has(w, h) &&
+            (!gossip_member_get(w->host[h].gossip, signer_id(w->signer, host), &m) ||
+             m.state != GOSSIP_ALIVE || m.incarnation < w->host[host].disk.incarnation))
+            return false;
+    return true;
+}
+
+/* It dies, at times is forgotten by its own disk, and comes back: which all the honest know within ten seconds. */
+static bool comes_back(struct world *w, uint32_t host)
+{
+    uint64_t before = w->host[host].disk.incarnation;
+    host_crash(w, host);
+    world_run(w, SEC(3) + acts_pick(w, (uint32_t)SEC(20)));
+    if (acts_pick(w, 4) == 0)
+        host_wipe(w, host);
+    mono_us start = w->now;
+    host_start(w, host);
+    while (w->host[host].disk.incarnation == before || !w->host[host].own || !all_hold_alive(w, host)) {
+        if (w->now - start > SEC(10))
+            return world_fail(w, "10 s after its start host %u is not held alive by all the honest", host);
+        if (!world_run(w, MS(20)))
+            return false;
+    }
+    samples_add(&w->figures.convergence, w->now - start);
+    return world_run(w, SEC(8) - (w->now - start < SEC(8) ? w->now - start : SEC(8)));
+}
+
+static bool is_over(const struct world *w, int round, mono_us began)
 {
     enum { LARGE = 100 };
+    if (w->config.minutes > 0)
+        return w->now - began >= SEC(60) * w->config.minutes;
+    return round >= (w->config.hosts < LARGE ? 6 : 40); /* a quarter of an hour of it */
+}
+
+void story_byzantine(struct world *w)
+{
     if (!acts_start_all(w) || !world_run(w, SEC(35)))
         return;
-    begin_lying(w, HOSTS_WITH_SEEDS, w->config.hosts - HOSTS_WITH_SEEDS, acts_some_of(w, 20), LIARS_ALL,
-                MS(100));
+    begin_lying(w, HOSTS_WITH_SEEDS, w->config.hosts - HOSTS_WITH_SEEDS, acts_some_of(w, 20),
+                LIARS_ALL | LIARS_COORDINATE, MS(100));
     forger_start(w, w->config.hosts - 1, MS(50));
-    int rounds = w->config.hosts < LARGE ? 6 : 40; /* a quarter of an hour of it */
-    for (int round = 0; round < rounds && world_is_well(w); round++) {
+    mono_us began = w->now;
+    for (int round = 0; !is_over(w, round, began) && world_is_well(w); round++) {
         uint32_t h = acts_other_host(w);
-        if (w->host[h].state != HOST_UP || liars_has(w, h))
-            continue;
-        host_crash(w, h);
-        world_run(w, SEC(3) + acts_pick(w, (uint32_t)SEC(20)));
-        host_start(w, h);
-        world_run(w, SEC(8));
+        if (w->host[h].state == HOST_UP && !liars_has(w, h) && !comes_back(w, h))
+            return;
     }
     liars_end(w);
     forger_stop(w);

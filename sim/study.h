@@ -33,15 +33,16 @@ struct study_options {
 
 /* Options that not every study has a use for; one that is given in vain is refused. All take --seed, --without and a network. */
 enum study_use {
-    USES_SIZE = 1,     /* --nodes, one */
-    USES_SIZES = 2,    /* --nodes, several */
-    USES_RUNS = 4,     /* --runs */
-    USES_JOBS = 8,     /* --jobs */
-    USES_QUIET = 16,   /* --quiet */
-    USES_SVG = 32,     /* --svg */
-    USES_TRACE = 64,   /* --trace */
-    USES_DEATHS = 128, /* --refused, --rack */
-    USES_GRID = 256,   /* --interval, --compare, --paused, --on-ms, --off-ms */
+    USES_SIZE = 1,      /* --nodes, one */
+    USES_SIZES = 2,     /* --nodes, several */
+    USES_RUNS = 4,      /* --runs */
+    USES_JOBS = 8,      /* --jobs */
+    USES_QUIET = 16,    /* --quiet */
+    USES_SVG = 32,      /* --svg */
+    USES_TRACE = 64,    /* --trace */
+    USES_DEATHS = 128,  /* --refused, --rack */
+    USES_GRID = 256,    /* --interval, --compare, --paused, --on-ms, --off-ms */
+    USES_MINUTES = 512, /* --minutes: a scenario that goes on */
 };
 
 struct study {

@@ -101,7 +101,8 @@ struct world_config {
     uint32_t hosts;
     uint64_t seed;
     bool is_printed;
-    uint32_t seeds; /* the first so many hosts are everybody's seeds; 0: three */
+    uint32_t seeds;   /* the first so many hosts are everybody's seeds; 0: three */
+    uint32_t minutes; /* of a story that goes on and on (byzantine); 0: its own short form */
     struct wire_config wire;
     struct gossip_config gossip; /* zeros: the defaults that the agent runs with */
 };
