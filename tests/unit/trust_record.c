@@ -219,8 +219,7 @@ static void a_record_beyond_its_limits_is_not_made_G11_G16(void **state)
                                         "cart\n",
                                         "\x1b[31m",
                                         "cart\xe2\x80\xae",
-                                        "\xd1\x81"
-                                        "art",
+                                        "\321\201art",
                                         "\xff",
                                         "a..b",
                                         "xn--caf-dma.", /* U+0441; a dot at its end */
