@@ -1,6 +1,5 @@
 #include "sim/crew.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -230,12 +229,12 @@ static void run_shift(struct shift *s)
 static void take_memory(void)
 {
     const uintptr_t large = (uintptr_t)2 << 20;
-    char line[512];
-    uintptr_t from, to;
+    char line[512], *rest;
     FILE *maps = fopen("/proc/self/maps", "r");
     while (maps && fgets(line, sizeof line, maps)) {
-        if (!strstr(line, "[heap]") || sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &from, &to) != 2)
+        if (!strstr(line, "[heap]"))
             continue;
+        uintptr_t from = strtoul(line, &rest, 16), to = strtoul(rest + 1, NULL, 16); /* "from-to ..." */
         madvise((void *)from, to - from, MADV_POPULATE_WRITE);
         from = (from + large - 1) / large * large;
         to = to / large * large;

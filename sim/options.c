@@ -98,27 +98,28 @@ static const struct {
     int has_arg;
     unsigned use;
 } own_options[] = {
-    [OPT_SCENARIO - OPT_SCENARIO] = {"scenario", required_argument, 0},
-    [OPT_NODES - OPT_SCENARIO] = {"nodes", required_argument, USES_SIZE | USES_SIZES},
-    [OPT_SEED - OPT_SCENARIO] = {"seed", required_argument, 0},
-    [OPT_RUNS - OPT_SCENARIO] = {"runs", required_argument, USES_RUNS},
-    [OPT_JOBS - OPT_SCENARIO] = {"jobs", required_argument, USES_JOBS},
-    [OPT_TRACE - OPT_SCENARIO] = {"trace", no_argument, USES_TRACE},
-    [OPT_QUIET - OPT_SCENARIO] = {"quiet", no_argument, USES_QUIET},
-    [OPT_SVG - OPT_SCENARIO] = {"svg", required_argument, USES_SVG},
-    [OPT_REFUSED - OPT_SCENARIO] = {"refused", no_argument, USES_DEATHS},
-    [OPT_RACK - OPT_SCENARIO] = {"rack", required_argument, USES_DEATHS},
-    [OPT_MINUTES - OPT_SCENARIO] = {"minutes", required_argument, USES_MINUTES},
-    [OPT_INTERVAL - OPT_SCENARIO] = {"interval", no_argument, USES_GRID},
-    [OPT_COMPARE - OPT_SCENARIO] = {"compare", no_argument, USES_GRID},
-    [OPT_PAUSED - OPT_SCENARIO] = {"paused", required_argument, USES_GRID},
-    [OPT_ON - OPT_SCENARIO] = {"on-ms", required_argument, USES_GRID},
-    [OPT_OFF - OPT_SCENARIO] = {"off-ms", required_argument, USES_GRID},
-    [OPT_WITHOUT - OPT_SCENARIO] = {"without", required_argument, 0},
-    [OPT_LIST - OPT_SCENARIO] = {"list", no_argument, 0},
-    [OPT_HELP - OPT_SCENARIO] = {"help", no_argument, 0},
+    {"scenario", required_argument, 0},
+    {"nodes", required_argument, USES_SIZE | USES_SIZES},
+    {"seed", required_argument, 0},
+    {"runs", required_argument, USES_RUNS},
+    {"jobs", required_argument, USES_JOBS},
+    {"trace", no_argument, USES_TRACE},
+    {"quiet", no_argument, USES_QUIET},
+    {"svg", required_argument, USES_SVG},
+    {"refused", no_argument, USES_DEATHS},
+    {"rack", required_argument, USES_DEATHS},
+    {"minutes", required_argument, USES_MINUTES},
+    {"interval", no_argument, USES_GRID},
+    {"compare", no_argument, USES_GRID},
+    {"paused", required_argument, USES_GRID},
+    {"on-ms", required_argument, USES_GRID},
+    {"off-ms", required_argument, USES_GRID},
+    {"without", required_argument, 0},
+    {"list", no_argument, 0},
+    {"help", no_argument, 0},
 };
 enum { OWN_OPTIONS = sizeof own_options / sizeof *own_options };
+static_assert((int)OWN_OPTIONS == OPT_HELP - OPT_SCENARIO + 1, "each has its number");
 enum { SCENARIO_USES = USES_SIZE | USES_RUNS | USES_JOBS | USES_QUIET | USES_TRACE };
 
 static void list(void)
