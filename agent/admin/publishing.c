@@ -145,11 +145,26 @@ static json_t *policy_in_force(const struct control *c)
     return o;
 }
 
+/* What is in force here once its step has begun. */
+static json_t *policy_rolled_out(const struct control *c)
+{
+    const struct staged *g = control_staged(c);
+    if (!g->on || g->entered)
+        return g->on ? policy_in_force(c) : json_null();
+    struct bytes bundle = buf_bytes(&g->other.bundle);
+    json_t *o = head_of(g->other.epoch, g->other.version, &g->other.hash);
+    add_bundle(o, bundle, true);
+    json_object_set_new(o, "parts", parts_in_force(c, bundle_text(bundle)));
+    return o;
+}
+
 json_t *publishing_policy(const struct control *c, const json_t *request, struct buf *why)
 {
     const struct enforced *f = control_policy(c);
     json_int_t version = json_integer_value(json_object_get(request, "version"));
     struct buf bundle = {0};
+    if (json_is_true(json_object_get(request, "rollout")))
+        return policy_rolled_out(c);
     if (!json_object_get(request, "version"))
         return policy_in_force(c);
     const struct history_entry *at = find(f, version, json_integer_value(json_object_get(request, "epoch")));

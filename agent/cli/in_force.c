@@ -47,10 +47,21 @@ static struct policy *compile(const json_t *o)
     return policy_compile_sources(&p, k.src, k.count, NULL) == ERR_OK ? p : NULL;
 }
 
-bool in_force_ask(const struct args_command *cmd, const struct ask *a, struct policy **p)
+static bool ask_for(const struct args_command *cmd, const struct ask *a, json_t *request_take,
+                    struct policy **p)
 {
-    json_t *o = ask_agent(cmd, a, json_pack("{s:s}", "command", "policy"), 0);
+    json_t *o = ask_agent(cmd, a, request_take, 0);
     *p = o ? compile(o) : NULL;
     json_decref(o);
     return o != NULL;
+}
+
+bool in_force_ask(const struct args_command *cmd, const struct ask *a, struct policy **p)
+{
+    return ask_for(cmd, a, json_pack("{s:s}", "command", "policy"), p);
+}
+
+bool in_force_ask_staged(const struct args_command *cmd, const struct ask *a, struct policy **p)
+{
+    return ask_for(cmd, a, json_pack("{s:s,s:b}", "command", "policy", "rollout", 1), p);
 }

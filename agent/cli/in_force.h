@@ -9,5 +9,7 @@
 /* *p: a reference for the caller; NULL: nothing is in force, or what this version cannot read. False: no answer, and a complaint
  * was printed. */
 bool in_force_ask(const struct args_command *cmd, const struct ask *a, struct policy **p);
+/* Likewise what is being rolled out, whether it is in force there yet or not; NULL: nothing is. */
+bool in_force_ask_staged(const struct args_command *cmd, const struct ask *a, struct policy **p);
 
 #endif

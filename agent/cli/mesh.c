@@ -56,6 +56,7 @@ struct made {
     size_t count[ROLES], threshold[ROLES];
     struct sign_key key[ROLES][ROLE_KEYS_MAX];
     wall_s expires;
+    char file_hash[HASH_TEXT_MAX], root_hash[HASH_TEXT_MAX]; /* of the root of trust */
 };
 
 /* "root" when it is the only one, else "root-1", "root-2" ... */
@@ -158,15 +159,16 @@ static json_t *json_of_keys(const struct made *m, size_t role)
     return list;
 }
 
-static void report_json(const struct made *m, const char *fingerprint, bool sealed)
+static void report_json(const struct made *m, bool sealed)
 {
     json_t *keys = json_object(), *thresholds = json_object();
     for (size_t role = 0; role < ROLES; role++) {
         json_object_set_new(keys, role_name[role], json_of_keys(m, role));
         json_object_set_new(thresholds, role_name[role], json_integer((json_int_t)m->threshold[role]));
     }
-    json_t *all = json_pack("{s:s, s:s, s:o, s:o, s:s, s:b}", "mesh", name, "dir", dir, "keys", keys,
-                            "thresholds", thresholds, "root_sha256", fingerprint, "sealed", sealed);
+    json_t *all =
+        json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:b}", "mesh", name, "dir", dir, "keys", keys, "thresholds",
+                  thresholds, "root_hash", m->root_hash, "root_sha256", m->file_hash, "sealed", sealed);
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);
@@ -187,7 +189,7 @@ static void report_role(const struct made *m, const char *folder, size_t role)
                m->count[role]);
 }
 
-static void report_text(const struct made *m, const char *fingerprint, bool sealed)
+static void report_text(const struct made *m, bool sealed)
 {
     char folder[KEYS_PATH_MAX];
     snprintf(folder, sizeof folder, "%s", dir);
@@ -196,7 +198,9 @@ static void report_text(const struct made *m, const char *fingerprint, bool seal
     printf("Made the mesh %s in %s.\n\n", name, folder);
     for (size_t role = 0; role < ROLES; role++)
         report_role(m, folder, role);
-    printf("  %s/root.trust    public; sha256 %s\n\n", folder, fingerprint);
+    printf("  %s/root.trust    public; sha256 of the file %s\n", folder, m->file_hash);
+    printf("  %*sthe root in it, as `starling status` shows it: %s\n\n", (int)strlen(folder) + 15, "",
+           m->root_hash);
     if (!sealed)
         printf("The keys are not sealed: who can read these files can sign. --passphrase seals them.\n\n");
     if (m->count[ROOT] > 1 || m->count[POLICY] > 1)
@@ -216,7 +220,7 @@ static enum err passphrase_wanted(struct buf *out, bool *sealed, struct buf *why
 }
 
 /* Makes everything in memory, then writes it. */
-static enum err make(struct made *m, const char *passphrase, char fingerprint[HASH_TEXT_MAX], struct buf *why)
+static enum err make(struct made *m, const char *passphrase, struct buf *why)
 {
     struct buf root = {0};
     for (size_t role = 0; role < ROLES; role++)
@@ -227,7 +231,8 @@ static enum err make(struct made *m, const char *passphrase, char fingerprint[HA
         buf_addf(why, "the root of trust could not be signed: %s", err_text(err));
     else
         err = write_all(m, buf_bytes(&root), passphrase, why);
-    hex_encode(hash_of(buf_bytes(&root)).b, HASH_BYTES, fingerprint);
+    hex_encode(hash_of(buf_bytes(&root)).b, HASH_BYTES, m->file_hash);
+    hex_encode(root_hash(buf_bytes(&root)).b, HASH_BYTES, m->root_hash);
     buf_fini(&root);
     return err;
 }
@@ -235,15 +240,14 @@ static enum err make(struct made *m, const char *passphrase, char fingerprint[HA
 static int init(struct made *m)
 {
     struct buf passphrase = {0}, why = {0};
-    char fingerprint[HASH_TEXT_MAX];
     bool sealed = false;
     enum err err = check_folder(m, &why);
     if (!err)
         err = passphrase_wanted(&passphrase, &sealed, &why);
     if (!err)
-        err = make(m, sealed ? (const char *)passphrase.at : NULL, fingerprint, &why);
+        err = make(m, sealed ? (const char *)passphrase.at : NULL, &why);
     if (!err)
-        (json ? report_json : report_text)(m, fingerprint, sealed);
+        (json ? report_json : report_text)(m, sealed);
     secret_wipe(m->key, sizeof m->key);
     secret_fini(&passphrase);
     return args_end(&command, err, &why);

@@ -318,8 +318,8 @@ static json_t *publish_request(const struct args_command *cmd, const char *path)
     return o;
 }
 
-/* What publishing has changed at the agent that was asked, in the policy or in a delegate's part of it. */
-static void add_changes(json_t *o, struct buf *out, const struct policy *before, const struct policy *after)
+/* What publishing has changed at the agent that was asked, in the policy or in a delegate's part of it. False: nothing. */
+static bool add_changes(json_t *o, struct buf *out, const struct policy *before, const struct policy *after)
 {
     struct diff *d = diff_new(before, after);
     bool is_news =
@@ -329,31 +329,42 @@ static void add_changes(json_t *o, struct buf *out, const struct policy *before,
     else if (is_news)
         diff_report_text(out, d);
     diff_free(d);
+    return is_news;
+}
+
+/* Of a version in steps, before its step has begun here: what it is going to change. */
+static void tell_changes(const struct args_command *cmd, const struct ask *a, json_t *o, struct buf *out,
+                         const struct policy *before)
+{
+    struct policy *after = NULL, *staged = NULL;
+    if (!in_force_ask(cmd, a, &after))
+        return;
+    if ((!after || !add_changes(o, out, before, after)) && in_force_ask_staged(cmd, a, &staged) && staged)
+        (void)add_changes(o, out, before, staged);
+    policy_unref(after);
+    policy_unref(staged);
 }
 
 /* A bundle or a root: the agent sees which. */
 static int publish(const struct args_command *cmd, const struct ask *a, const char *file, bool is_policy)
 {
     struct buf out = {0};
-    struct policy *before = NULL, *after = NULL;
+    struct policy *before = NULL;
     json_t *result = NULL, *request = publish_request(cmd, file);
     if (request && is_policy && !in_force_ask(cmd, a, &before))
         json_decref(request);
     else if (request)
         result = ask_agent(cmd, a, request, 0);
-    if (result && is_policy)
-        (void)in_force_ask(cmd, a, &after);
     if (result) {
         json_t *o = a->json ? json_pack("{s:O}", "published", result) : NULL;
-        if (after)
-            add_changes(o, &out, before, after);
+        if (is_policy)
+            tell_changes(cmd, a, o, &out, before);
         if (!o)
             printf("%s%s\n", buf_str(&out), json_string_value(result));
         else
             (void)print_json(o);
     }
     policy_unref(before);
-    policy_unref(after);
     buf_fini(&out);
     json_decref(result);
     return result ? EXIT_GOOD : EXIT_REFUSED;
@@ -381,7 +392,8 @@ int cli_policy_publish(int argc, char **argv)
     return publish_command(
         argc, argv, "policy publish", "FILE.bundle",
         "Hands a signed bundle to this agent, which checks, stores and enforces it; gossip takes it to all "
-        "others.\nTells what that has changed here.",
+        "others.\nTells what that has changed here; of a version in steps, what it changes when its step "
+        "begins.",
         true);
 }
 

@@ -100,7 +100,7 @@ static void print_levels(const json_t *target)
             print_place("level", n > 1 || *text(p, "locality") ? name : "all", p);
     }
     json_array_foreach(json_object_get(target, "standins"), i, p)
-        print_place("failover", text(p, "service"), p);
+        print_place("stand-in", text(p, "service"), p);
 }
 
 static void print_targets(const json_t *o)

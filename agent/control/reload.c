@@ -65,7 +65,7 @@ enum err control_reload(struct control *c, struct buf *told)
         take_over(c, now, told);
         c->renew_at = net_now(c->loop); /* a fresh token may have come */
         if (c->flags->config)
-            buf_addf(told, "%s was read again", c->flags->config);
+            buf_addf(told, "%s was read again, under the flags of the start", c->flags->config);
         else
             buf_add_str(told,
                         "there is no agent.yaml to read again: this agent was started without --config");

@@ -92,7 +92,7 @@ must_check enum err h1_write_end(struct buf *out, enum http_body body,
 /* A whole small answer of our own: status, text/plain reason, and headers such as "x-starling-rule". */
 must_check enum err h1_write_simple(struct buf *out, uint16_t status, const struct http_header *extra,
                                     size_t extra_count, struct bytes text, bool close, bool is_head_request);
-const char *http_status_text(uint16_t status);
+const char *http_status_text(uint16_t status); /* "" for one that has no words */
 
 /* The one spelling of a path that is judged, routed and sent. Collapses '//', resolves dot segments, decodes
  * unreserved characters, makes escapes upper case; decodes once only. Writes at most raw.len bytes; out may

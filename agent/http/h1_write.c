@@ -17,12 +17,14 @@ const char *http_status_text(uint16_t status)
         {200, "OK"},
         {100, "Continue"},
         {101, "Switching Protocols"},
+        {103, "Early Hints"},
         {201, "Created"},
         {202, "Accepted"},
         {203, "Non-Authoritative Information"},
         {204, "No Content"},
         {205, "Reset Content"},
         {206, "Partial Content"},
+        {207, "Multi-Status"},
         {300, "Multiple Choices"},
         {301, "Moved Permanently"},
         {302, "Found"},
@@ -32,10 +34,12 @@ const char *http_status_text(uint16_t status)
         {308, "Permanent Redirect"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
+        {402, "Payment Required"},
         {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {406, "Not Acceptable"},
+        {407, "Proxy Authentication Required"},
         {408, "Request Timeout"},
         {409, "Conflict"},
         {410, "Gone"},
@@ -46,8 +50,11 @@ const char *http_status_text(uint16_t status)
         {415, "Unsupported Media Type"},
         {416, "Range Not Satisfiable"},
         {417, "Expectation Failed"},
+        {418, "I'm a teapot"}, /* RFC 2324; reserved as unused, and used */
         {421, "Misdirected Request"},
         {422, "Unprocessable Content"},
+        {423, "Locked"},
+        {424, "Failed Dependency"},
         {425, "Too Early"},
         {426, "Upgrade Required"},
         {428, "Precondition Required"},
@@ -60,13 +67,14 @@ const char *http_status_text(uint16_t status)
         {503, "Service Unavailable"},
         {504, "Gateway Timeout"},
         {505, "HTTP Version Not Supported"},
+        {507, "Insufficient Storage"},
         {508, "Loop Detected"},
         {511, "Network Authentication Required"},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].status == status)
             return texts[i].text;
-    return "Unknown";
+    return ""; /* as RFC 9112 (section 4) lets it be */
 }
 
 /* ---- checking ---- */

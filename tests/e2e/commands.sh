@@ -60,7 +60,7 @@ ends() {
 at_a="--data $T/a/data"
 
 echo "- offline"
-has 'mesh dir keys root_sha256 sealed' 'set(o["keys"]) == {"root", "policy", "enrol"} and o["sealed"] is False' mesh init --name x.example --dir "$T/x"
+has 'mesh dir keys root_hash root_sha256 sealed' 'set(o["keys"]) == {"root", "policy", "enrol"} and o["sealed"] is False' mesh init --name x.example --dir "$T/x"
 has 'file mesh key node services labels expires credential_seconds' 'o["services"] == ["cart"] and o["credential_seconds"] == 3600' \
     token create --ca "$T/x" --service cart --node c --credential-life 1h -o "$T/x.token"
 has 'file good mesh version services tests failed features errors warnings complaints' 'o[0]["good"] and o[0]["services"] == 3 and o[0]["errors"] == 0 and o[0]["features"] == []' policy check "$T/p.yaml"

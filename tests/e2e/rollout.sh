@@ -63,7 +63,9 @@ eventually 20 is d status 'o["rollout"]' None
 
 # Refused at the canaries: two thirds and more of them say so, and d is never in.
 policy 3 8s closed
-publish a "$T/v3.yaml"
+"$starling" policy sign "$T/v3.yaml" --ca "$T/ca" --lower -o "$T/v3.yaml.bundle" >/dev/null
+ask d policy publish "$T/v3.yaml.bundle" >"$T/told"
+grep -q '^- web -> cart .* allowed (rule front) -> denied (rule closed)$' "$T/told" || { cat "$T/told"; fail "publish is silent about what the steps bring"; }
 eventually 5 in_force 3 a b c early
 eventually 20 is a status 'o["rollout"]["halted"]' denied
 for n in a b c d early late; do
