@@ -31,6 +31,7 @@ faults:
 P
 publish a "$T/policy.yaml"
 eventually 5 in_force 1 a b
+eventually 5 all_healthy 2 a b
 ask a status | grep -q "fault game-day of the policy disturbs calls of cart until $until" || { ask a status; fail "status does not tell of the faults"; }
 
 # call PORT CHAOS: prints the status; the head is in $T/head

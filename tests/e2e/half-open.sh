@@ -17,7 +17,7 @@ agent b 7100 --seed 127.0.0.1:7000 --service cart=9001 --service patient=9001
 eventually 10 all_alive 2 a b
 publish a "$T/p.yaml"
 eventually 5 in_force 1 a b
-eventually 5 is a services '[s["state"] for s in o]' "['healthy', 'healthy']"
+eventually 5 all_healthy 2 a
 is a status 'o["warnings"]' '[]' || fail "a warning without a cause"
 
 code() { curl -s -o /dev/null -w '%{http_code}' -m 12 -H 'Host: cart' http://127.0.0.1:7085/; }

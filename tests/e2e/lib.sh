@@ -133,6 +133,8 @@ json() {
 }
 is() { [ "$(json "$1" "$2" "$3")" = "$4" ]; }
 all_alive() { for n in "${@:2}"; do is "$n" status 'o["members"]["alive"]' "$1" || return 1; done; }
+# Each of these agents knows so many instances, all healthy: a host is so to the others a moment after it has its policy.
+all_healthy() { for n in "${@:2}"; do is "$n" services "[s['state'] for s in o] == ['healthy'] * $1" True || return 1; done; }
 in_force() { for n in "${@:2}"; do is "$n" status 'o["policy"]["version"]' "$1" || return 1; done; }
 
 # publish NAME FILE: signs and publishes at that agent

@@ -48,6 +48,7 @@ intentions:
 P
 publish b "$T/policy.yaml"
 eventually 5 in_force 1 a b
+eventually 5 all_healthy 3 a b
 
 # codes PORT COUNT [CURL ARGS...]: "COUNT CODE" lines
 codes() { port=$1 count=$2; shift 2; curl -s -o /dev/null -w '%{http_code}\n' "$@" "http://127.0.0.1:$port/x?[1-$count]" | sort | uniq -c | awk '{print $1, $2}'; }

@@ -66,6 +66,7 @@ intentions:
 P
 publish a "$T/policy.yaml"
 eventually 5 in_force 1 a b c
+eventually 5 all_healthy 5 a b c
 counted() { curl -sf http://127.0.0.1:7001/metrics | awk -v want="starling_mirrored_total{$1}" 'index($0, want) == 1 { n = $2 } END { print n + 0 }'; }
 at_least() { [ "$(counted "$1")" -ge "$2" ]; }
 seen() { [ "$(grep -c "$1" "$T/shadow.seen")" = "$2" ]; }

@@ -81,7 +81,7 @@ services:
 P
 publish a "$T/p.yaml"
 eventually 5 in_force 1 a b c
-eventually 5 is a services 'len([s for s in o if s["state"] == "healthy"])' 9
+eventually 5 all_healthy 9 a
 
 # get PATH CURL-OPTIONS...: status in $code, body in $T/body, seconds in $took
 get() {

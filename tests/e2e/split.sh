@@ -32,6 +32,7 @@ intentions:
 P
     publish a "$T/policy-$1.yaml"
     eventually 5 in_force "$1" a b c
+    eventually 5 all_healthy 2 a b
 }
 
 # sides PORT FILE: to which side each of 300 users goes, one request each over the agent's entry at PORT

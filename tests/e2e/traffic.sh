@@ -37,6 +37,7 @@ intentions:
 P
 publish b "$T/policy.yaml"
 eventually 5 in_force 1 a b c
+eventually 5 all_healthy 3 a b c
 
 # Weighted split, 10,000 requests, none failed.
 curl -s --no-progress-meter -Z --parallel-max 32 -H 'Host: cart' -w '%{http_code}\n' -o "$T/body-#1" "http://127.0.0.1:7085/[1-10000]" >"$T/codes" 2>"$T/curl.log"
