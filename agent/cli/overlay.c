@@ -10,20 +10,13 @@
 #include "cli/keys.h"
 #include "cli/policy_load.h"
 #include "cli/signed.h"
+#include "cli/verify.h"
 #include "policy/overlay.h"
 #include "store/file.h"
 
 static wall_s now_wall(void)
 {
     return (wall_s)time(NULL);
-}
-
-/* A sentence without the line's end that complaints carry. */
-static const char *sentence(struct buf *why)
-{
-    while (why->len && why->at[why->len - 1] == '\n')
-        why->len--;
-    return buf_str(why);
 }
 
 /* -- reports ----------------------------------------------------------------------------------- */
@@ -133,7 +126,7 @@ static int overlay_check(int argc, char **argv)
     if (e == ERR_OK && policy)
         e = check_beside(policy, files.at[0], ca, root_file, &why);
     if (e != ERR_OK)
-        status = args_refused(&cmd, "%s", why.len ? sentence(&why) : err_text(e));
+        status = args_refused(&cmd, "%s", why.len ? verify_sentence(&why) : err_text(e));
     else
         status = check_alone(files.at[0], buf_bytes(&text)) ? EXIT_GOOD : EXIT_REFUSED;
     buf_fini(&text);
@@ -270,7 +263,7 @@ static int run(const struct args_command *cmd, const struct sign_options *o, con
         e = finish(&s);
     if (e != ERR_OK)
         (void)args_refused(cmd, "%s",
-                           s.why.len ? sentence(&s.why)
+                           s.why.len ? verify_sentence(&s.why)
                            : told    ? "not signed; mend what is said above"
                                      : err_text(e));
     buf_fini(&c.text);
@@ -345,65 +338,32 @@ static int overlay_end(int argc, char **argv)
 
 /* -- verify ------------------------------------------------------------------------------------ */
 
-struct verify_options {
-    const char *ca, *root_file;
-    bool json, text;
-};
-
-/* ERR_DENIED, with nothing in `why`: a draft, of which all was said. */
-static enum err verify(const struct verify_options *w, const char *file, struct buf *why)
+static enum err look(const struct verify_options *w, const struct root *root, struct bytes in,
+                     const char *file, struct complaints *c, bool *is_complete)
 {
-    struct root root;
-    struct buf root_bytes = {0}, in = {0};
     struct overlay o;
-    struct complaints c = {.file = file};
-    enum err e = keys_root(&root, &root_bytes, w->ca, w->root_file, why);
-    if (e == ERR_OK)
-        e = file_read(&in, file, OVERLAY_BYTES_MAX, why);
-    if (e == ERR_OK && (e = overlay_read(&o, &root, buf_bytes(&in), &c)) != ERR_OK)
-        buf_addf(why, "%s%s", e == ERR_MALFORMED ? "no signed overlay, or a damaged one: " : "",
-                 c.text.len ? buf_str(&c.text) : err_text(e));
-    if (e == ERR_OK && w->text)
+    enum err e = overlay_read(&o, root, in, c);
+    if (e != ERR_OK)
+        return e;
+    if (w->text)
         fwrite(o.text.at, 1, o.text.len, stdout);
-    else if (e == ERR_OK)
+    else
         (w->json ? report_json : report)(&o, file);
-    if (e == ERR_OK && o.signer_count < o.signers_wanted)
-        e = ERR_DENIED;
-    buf_fini(&c.text);
-    buf_fini(&in);
-    buf_fini(&root_bytes);
-    return e;
+    *is_complete = o.signer_count >= o.signers_wanted;
+    return ERR_OK;
 }
 
 static int overlay_verify(int argc, char **argv)
 {
-    struct verify_options o = {0};
-    struct args_list files = {0};
-    struct buf why = {0};
-    const struct args_option options[] = {
-        {"root", 0, "FILE", "root of trust", .text = &o.root_file},
-        {"ca", 0, "DIR", "folder of a mesh, instead of --root DIR/root.trust", .text = &o.ca},
-        {"text", 0, NULL, "print the text inside, if it is good", .flag = &o.text},
-        {"json", 0, NULL, "print JSON", .flag = &o.json},
-    };
-    const struct args_command cmd = {
+    static const struct verify_kind kind = {
         .name = "overlay verify",
-        .operands = "FILE",
+        .operand = "FILE",
         .about = "Checks a signed overlay as an agent of that mesh does, and says who signed it.",
-        .option = options,
-        .option_count = sizeof options / sizeof *options,
-        .operands_min = 1,
-        .operands_max = 1};
-    int status = args_parse(&cmd, argc, argv, &files);
-    if (status != ARGS_GO)
-        return status;
-    if (!o.ca && !o.root_file)
-        return args_usage(&cmd, "give --root FILE, the root of trust of the mesh");
-    status = verify(&o, files.at[0], &why) == ERR_OK ? EXIT_GOOD : EXIT_REFUSED;
-    if (status != EXIT_GOOD)
-        (void)args_refused(&cmd, "%s", why.len ? sentence(&why) : "signatures are missing");
-    buf_fini(&why);
-    return status;
+        .text_about = "print the text inside, if it is good",
+        .what = "overlay",
+        .bytes_max = OVERLAY_BYTES_MAX,
+        .look = look};
+    return verify_command(&kind, argc, argv);
 }
 
 static const struct verb {

@@ -13,6 +13,7 @@
 #include "cli/difference.h"
 #include "cli/keys.h"
 #include "cli/signed.h"
+#include "cli/verify.h"
 #include "policy/bundle.h"
 #include "store/file.h"
 
@@ -417,73 +418,32 @@ int cli_policy_sign_text(const struct args_command *cmd, const struct cli_signin
     return sign(cmd, &o, w->out, text, 0);
 }
 
-struct verify_options {
-    const char *ca, *root_file;
-    bool json, text;
-};
-
-/* ERR_DENIED, with nothing in `why`: a draft, of which all was said. */
-static enum err verify(const struct verify_options *o, const char *file, struct buf *why)
+static enum err look(const struct verify_options *o, const struct root *root, struct bytes in,
+                     const char *file, struct complaints *c, bool *is_complete)
 {
-    struct root root;
-    struct buf root_bytes = {0}, in = {0};
     struct bundle b;
     struct policy *p = NULL;
-    struct complaints c = {.file = file};
-    enum err e = keys_root(&root, &root_bytes, o->ca, o->root_file, why);
-    if (e == ERR_OK)
-        e = file_read(&in, file, BUNDLE_BYTES_MAX, why);
-    if (e == ERR_OK && (e = bundle_read(&b, &p, &root, buf_bytes(&in), &c)) != ERR_OK)
-        buf_addf(why, "%s%s", e == ERR_MALFORMED ? "no signed bundle, or a damaged one: " : "",
-                 c.text.len ? buf_str(&c.text) : err_text(e));
-    if (e == ERR_OK && o->text)
+    enum err e = bundle_read(&b, &p, root, in, c);
+    if (e != ERR_OK)
+        return e;
+    if (o->text)
         fwrite(b.text.at, 1, b.text.len, stdout);
-    else if (e == ERR_OK)
+    else
         (o->json ? report_json : report)(&b, p, file, NULL);
-    if (e == ERR_OK && b.signer_count < b.signers_wanted)
-        e = ERR_DENIED;
+    *is_complete = b.signer_count >= b.signers_wanted;
     policy_unref(p);
-    buf_fini(&c.text);
-    buf_fini(&in);
-    buf_fini(&root_bytes);
-    return e;
-}
-
-/* A sentence without the line's end that complaints carry. */
-static const char *without_newline(struct buf *why)
-{
-    while (why->len && why->at[why->len - 1] == '\n')
-        why->len--;
-    return buf_str(why);
+    return ERR_OK;
 }
 
 int cli_policy_verify(int argc, char **argv)
 {
-    struct verify_options o = {0};
-    struct args_list files = {0};
-    struct buf why = {0};
-    const struct args_option options[] = {
-        {"root", 0, "FILE", "root of trust", .text = &o.root_file},
-        {"ca", 0, "DIR", "folder of a mesh, instead of --root DIR/root.trust", .text = &o.ca},
-        {"text", 0, NULL, "print the policy inside, if it is good", .flag = &o.text},
-        {"json", 0, NULL, "print JSON", .flag = &o.json},
-    };
-    const struct args_command command = {
+    static const struct verify_kind kind = {
         .name = "policy verify",
-        .operands = "FILE.bundle",
+        .operand = "FILE.bundle",
         .about = "Checks a bundle as an agent of that mesh does, and says who signed it.",
-        .option = options,
-        .option_count = sizeof options / sizeof *options,
-        .operands_min = 1,
-        .operands_max = 1};
-    int status = args_parse(&command, argc, argv, &files);
-    if (status != ARGS_GO)
-        return status;
-    if (!o.ca && !o.root_file)
-        return args_usage(&command, "give --root FILE, the root of trust of the mesh");
-    status = verify(&o, files.at[0], &why) == ERR_OK ? EXIT_GOOD : EXIT_REFUSED;
-    if (status != EXIT_GOOD)
-        (void)args_refused(&command, "%s", why.len ? without_newline(&why) : "signatures are missing");
-    buf_fini(&why);
-    return status;
+        .text_about = "print the policy inside, if it is good",
+        .what = "bundle",
+        .bytes_max = BUNDLE_BYTES_MAX,
+        .look = look};
+    return verify_command(&kind, argc, argv);
 }
