@@ -69,8 +69,7 @@ static void heads_are_written_afresh(void **state)
     h = response_head(404, HTTP_BODY_CLOSE);
     expect_written(&h, NULL, "HTTP/1.1 404 Not Found\r\ntransfer-encoding: chunked\r\n\r\n");
     h = response_head(299, HTTP_BODY_NONE);
-    expect_written(&h, &(struct h1_write_opts){.close = true},
-                   "HTTP/1.1 299 \r\nconnection: close\r\n\r\n");
+    expect_written(&h, &(struct h1_write_opts){.close = true}, "HTTP/1.1 299 \r\nconnection: close\r\n\r\n");
 }
 
 static void our_headers_replace_those_of_the_same_name(void **state)
