@@ -527,6 +527,8 @@ bool detect_may_look(
     struct gossip *g); /* room is left for turns, and looks keep to the budget, or their share of it */
 /* It is silent, and may be back: a question of which nothing depends, or once more that which is under way and may have been lost. */
 void detect_retry(struct gossip *g, struct member *m);
+void detect_dispute(struct gossip *g, struct member *m,
+                    struct member *other);             /* we hold it dead, the other (may be NULL) alive */
 void detect_returned(struct gossip *g, bool was_dead); /* one who was silent answered: perhaps others do */
 void detect_look(struct gossip *g,
                  struct member *m); /* directly; if it does not answer at once, whether others hear us */

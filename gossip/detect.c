@@ -232,6 +232,23 @@ void detect_look(struct gossip *g, struct member *m)
     detect_probe(g, m, PROBE_VERIFY);
 }
 
+/* The other may reach it: we look again. Or it is the last to hold it alive: nobody speaks of that death any more, and who is no
+ * observer of it would not look for as long as it remembers it. So if we get no answer the other is told, and looks itself. */
+void detect_dispute(struct gossip *g, struct member *m, struct member *other)
+{
+    detect_retry(g, m);
+    struct probe *p = probes_of(&g->probes, m);
+    if (p && p->reason == PROBE_RETRY && other)
+        p->tell = other;
+}
+
+static void tell_disputed(struct gossip *g, const struct probe *p)
+{
+    struct out word = {.type = OUT_WORD, .to = p->tell, .about = p->target};
+    if (p->tell && p->target->state == GOSSIP_DEAD && !is_cut_off(g) && apply_addr(g, p->tell, &word.via))
+        outbox_put(&g->answers, &word);
+}
+
 /* When a cut has healed, all that were silent answer, and each would be asked when its own time comes: the next of its looks, or
  * of the dead one in ten seconds. So each answer makes us try two more, as TCP opens its window, at once or as soon as there is
  * budget: all are found within some round trips, and nobody has to publish a refutation for it. Those who are gone end that. */
@@ -592,6 +609,8 @@ static void probe_failed(struct gossip *g, const struct probe *p)
     struct member *m = p->target;
     g->stats.probes_failed++;
     rtt_forget(m);
+    if (p->reason == PROBE_RETRY && !is_silent(g))
+        tell_disputed(g, p);
     if (p->reason == PROBE_RETRY || is_silent(g))
         return;
     if (m->state == GOSSIP_ALIVE &&

@@ -72,6 +72,8 @@ void probes_forget(struct probes *p, const struct member *m)
         for (int k = 0; k < probe->relay_count; k++)
             if (probe->relay[k] == m)
                 probe->relay[k] = NULL;
+        if (probe->tell == m)
+            probe->tell = NULL;
         if (probe->target == m)
             probes_remove(p, probe);
         else

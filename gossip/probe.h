@@ -43,6 +43,7 @@ struct probe {
     bool is_direct;              /* TURN: nobody else is asked */
     bool is_knocked, is_refused; /* its TCP port was tried too; it refused us */
     struct member *relay[PROBE_RELAYS_MAX];
+    struct member *tell; /* RETRY: holds the target alive, and is told if it does not answer; or NULL */
 };
 
 struct probes {

@@ -536,7 +536,7 @@ static bool poll_answer(struct gossip *g, struct gossip_packet *out)
 {
     struct out o;
     while (outbox_take(&g->answers, &o)) {
-        if (o.type == OUT_WORD && o.about->state != GOSSIP_SUSPECT)
+        if (o.type == OUT_WORD && o.about->state != GOSSIP_SUSPECT && o.about->state != GOSSIP_DEAD)
             continue; /* it answers again */
         struct wr w = wr_init(g->packet, g->cfg.packet_bytes_max);
         struct datagram d = head_of(g, &o);

@@ -17,6 +17,7 @@ struct forger {
     uint32_t member;
     mono_us every;
     bool is_active;
+    mono_us until; /* when it was stopped: what it sent may still be under way */
     struct rng rng;
     size_t heard_count;
     struct heard heard[HEARD_MAX];
@@ -237,4 +238,10 @@ void forger_start(struct world *w, uint32_t member, mono_us every)
 void forger_stop(struct world *w)
 {
     w->forger->is_active = false;
+    w->forger->until = w->now + SEC(1);
+}
+
+bool forger_speaks_for(const struct world *w, uint32_t host)
+{
+    return w->forger && w->forger->member == host && (w->forger->is_active || w->now < w->forger->until);
 }

@@ -15,6 +15,8 @@ struct forger;
 /* Begins; `member` is the hostile one. Sends something every `every` until forger_stop(). */
 void forger_start(struct world *w, uint32_t member, mono_us every);
 void forger_stop(struct world *w);
+/* Has somebody answered in the name of this host of late, who may as well as the host itself (he has its key)? */
+bool forger_speaks_for(const struct world *w, uint32_t host);
 void forger_free(struct forger *f);
 /* Every message sent by anybody. f may be NULL. */
 void forger_overhears(struct forger *f, enum gossip_lane lane, struct bytes msg);

@@ -1,5 +1,6 @@
 #include "sim/oracle.h"
 
+#include "sim/forger.h"
 #include "sim/liars.h"
 #include "trust/sign.h"
 
@@ -46,7 +47,7 @@ static bool is_gone_for_good(const struct world *w, uint32_t by, uint32_t subjec
 {
     const struct host *s = &w->host[subject];
     return !host_is_running(s) && s->state != HOST_NEW && w->now > s->stable_since + MS(GONE_MS) &&
-           w->now > w->host[by].stable_since + MS(GONE_MS);
+           w->now > w->host[by].stable_since + MS(GONE_MS) && !forger_speaks_for(w, subject);
 }
 
 void oracle_changed(struct world *w, uint32_t by, uint32_t subject, const struct gossip_event *ev,

@@ -316,6 +316,35 @@ static void halves_find_each_other_by_trying_on(void **state)
     world_free(w);
 }
 
+/* The last to hold a dead one alive, of whom nobody speaks any more, and whose observer it is not: who compares what both hold with it
+ * tries the dead one again, and says so when it does not answer. */
+static void the_last_to_hold_a_dead_one_alive_is_told(void **state)
+{
+    enum { NODES = 24, GONE = 5 };
+    struct world *w = several(NODES, 40000, 0);
+    struct gossip *g = NULL;
+    struct member *gone;
+    (void)state;
+    world_stop(w, GONE);
+    world_run(w, w->now + 60000);
+    for (int n = 0; !g; n++) {
+        bool is_observer = n == GONE;
+        struct member *observer[WATCH_RINGS];
+        watch_observers(&w->node[0].g->members, members_find(&w->node[0].g->members, &w->node[GONE].id),
+                        observer);
+        for (int k = 0; k < WATCH_RINGS; k++)
+            is_observer |= node_id_eq(member_id(observer[k]), &w->node[n].id);
+        g = is_observer ? NULL : w->node[n].g;
+    }
+    gone = members_find(&g->members, &w->node[GONE].id);
+    assert_int_equal(gone->state, GOSSIP_DEAD);
+    members_set_state(&g->members, gone, GOSSIP_ALIVE, g->now);
+    g->sync_at += 600 * 1000; /* it asks nobody itself */
+    world_run(w, w->now + 150000);
+    assert_int_equal(gone->state, GOSSIP_DEAD);
+    world_free(w);
+}
+
 /* Deaf for two and a half seconds, it accused others, who refuted and so spent the credit of all; it hears that it is suspect itself, and knows that this is
  * right: so it refutes at once. Else those who do not happen to look once more would bury it when the pause is over. */
 static void who_was_deaf_refutes_whatever_credit_is_left(void **state)
@@ -350,6 +379,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves_find_each_other_by_trying_on),
+        cmocka_unit_test(the_last_to_hold_a_dead_one_alive_is_told),
         cmocka_unit_test(who_finds_a_member_silent_tells_its_observers),
         cmocka_unit_test(a_member_is_probed_once_an_interval_whoever_does_it),
         cmocka_unit_test(every_silent_death_is_suspected_soon_and_dead_after_the_pause),
