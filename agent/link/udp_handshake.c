@@ -77,13 +77,13 @@ static void timestamp_answered(struct udp *u, uint64_t timestamp)
         u->timestamp = timestamp;
 }
 
-static void initiation_payload(struct udp *u, uint8_t out[INITIATION_PAYLOAD], const struct udp_handshake *hs,
-                               uint64_t wall_ms)
+static void initiation_payload(struct udp *u, uint8_t out[INITIATION_PAYLOAD],
+                               const struct udp_attempt *attempt, uint64_t wall_ms)
 {
     struct wr w = wr_init(out, INITIATION_PAYLOAD);
     memset(out, 0, INITIATION_PAYLOAD);
-    wr_be64(&w, hs->last.timestamp);
-    if (hs->last.version >= 2)
+    wr_be64(&w, attempt->timestamp);
+    if (attempt->version >= 2)
         wr_be64(&w, wall_ms);
     wr_lv16(&w, u->own[0].credential);
     assert(wr_ok(&w));
@@ -106,22 +106,22 @@ static enum err initiation_write(struct udp *u, struct udp_peer *p, uint8_t at[U
     uint8_t payload[INITIATION_PAYLOAD];
     size_t len;
     struct wr w = wr_init(at, UDP_INITIATION_BYTES);
-    noise_handshake_fini(&hs->before.noise);
-    hs->before = hs->last;
-    hs->last.version = p->version; /* what its newest record says, also while we repeat */
+    struct udp_attempt *attempt = &hs->tried[hs->attempt % UDP_ATTEMPTS_KEPT];
+    noise_handshake_fini(&attempt->noise);
+    attempt->version = p->version; /* what its newest record says, also while we repeat */
     wr_u8(&w, UDP_INITIATION);
     wr_u8(&w, hs->cipher);
-    wr_u8(&w, (uint8_t)(hs->last.version - 1));
+    wr_u8(&w, (uint8_t)(attempt->version - 1));
     wr_u8(&w, 0);
     wr_be32(&w, hs->index.node.key);
-    struct manner manner = {(enum noise_cipher)hs->cipher, hs->last.version};
-    enum err e = noise_begin(u, &hs->last.noise, &u->own[0], manner, p->noise_key);
+    struct manner manner = {(enum noise_cipher)hs->cipher, attempt->version};
+    enum err e = noise_begin(u, &attempt->noise, &u->own[0], manner, p->noise_key);
     if (e != ERR_OK)
         return e;
-    hs->last.sent_at = now;
-    hs->last.timestamp = initiation_timestamp(u, wall_ms, hs->attempt);
-    initiation_payload(u, payload, hs, wall_ms);
-    e = noise_handshake_write(&hs->last.noise, bytes_of(payload, sizeof payload), at + NOISE_AT,
+    attempt->sent_at = now;
+    attempt->timestamp = initiation_timestamp(u, wall_ms, hs->attempt);
+    initiation_payload(u, payload, attempt, wall_ms);
+    e = noise_handshake_write(&attempt->noise, bytes_of(payload, sizeof payload), at + NOISE_AT,
                               MAC1_AT - NOISE_AT, &len);
     assert(e != ERR_OK || len == MAC1_AT - NOISE_AT);
     initiation_macs(p, at, now);
@@ -476,11 +476,12 @@ void response_receive(struct udp *u, const struct addr *from, struct bytes in, m
     }
     struct udp_peer *p = index->peer;
     struct bytes noise = bytes_of(in.at + 12, mac1_at - 12);
-    struct udp_attempt trial = p->handshake->last; /* a forged response may not end the real one */
+    struct udp_attempt trial; /* a copy: a forged response may not end the real one */
     uint64_t clock_ms;
-    bool is_open = response_open(u, p, &trial, noise, &clock_ms);
-    if (!is_open && p->handshake->attempt > 1) {
-        trial = p->handshake->before;
+    bool is_open = false;
+    for (unsigned i = p->handshake->attempt, kept = 0; i > 0 && kept < UDP_ATTEMPTS_KEPT && !is_open;
+         kept++) {
+        trial = p->handshake->tried[--i % UDP_ATTEMPTS_KEPT];
         is_open = response_open(u, p, &trial, noise, &clock_ms);
     }
     if (is_open)

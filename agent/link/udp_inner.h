@@ -19,6 +19,8 @@ enum {
     UDP_TRANSPORT_HEAD = 16,
     UDP_COOKIE_BYTES = 8 + PRIM_XNONCE_BYTES + COOKIE_SEALED_BYTES,
     UDP_RESPONSE_MIN = 12 + 32 + 16 + PRIM_MAC_BYTES,
+    UDP_ATTEMPTS_KEPT =
+        4, /* initiations of ours, one after the other, of which any may be answered: by who is slow the first is when others are out */
     UDP_SPARE_MAX = 64, /* datagrams kept for reuse */
 };
 /* The last counter in use; WireGuard's REJECT_AFTER_MESSAGES. And where a new session is made instead. */
@@ -68,11 +70,10 @@ struct udp_handshake { /* an initiation of ours that waits for its response */
         uint64_t timestamp;
         mono_ms sent_at;
         uint8_t version;
-    } last,
-        before; /* two initiations may be answered: a slow host's answer to one comes when the next is out */
-    struct addr addr; /* where the initiations go */
+    } tried[UDP_ATTEMPTS_KEPT]; /* a ring: the n-th initiation is at n % UDP_ATTEMPTS_KEPT, the first is 0 */
+    struct addr addr;           /* where the initiations go */
     mono_ms started_at, retry_at;
-    unsigned attempt;     /* 1 after the first initiation */
+    unsigned attempt;     /* how many were sent */
     bool has_used_cookie; /* a cookie has made it repeat at once; only the first does */
     uint8_t cipher;
 };

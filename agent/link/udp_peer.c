@@ -4,7 +4,7 @@
  *                  current) becomes previous
  *   we responded:  an initiation makes one that is next (half-open); its first authentic packet makes it
  *                  current, and what was current becomes previous. Another initiation before that makes what was
- *                  next the former: whichever its initiator speaks under becomes current, and the other ends */
+ *                  next the former, and further ones replace the next: whichever its initiator speaks under becomes current, and the other ends */
 #include <stdlib.h>
 
 #include "link/udp_inner.h"
@@ -200,9 +200,13 @@ static void drop_oldest_half_open(struct udp *u)
 
 void session_install_theirs(struct udp *u, struct udp_peer *p, struct udp_session *s)
 {
-    session_free(u, &p->former);
-    p->former = p->next;
-    p->next = NULL;
+    bool is_former_young = p->former && s->born_at - p->former->born_at < UDP_RETRY_MAX_MS;
+    if (!is_former_young) { /* else the first of several is the one whose answer is heard first */
+        session_free(u, &p->former);
+        p->former = p->next;
+        p->next = NULL;
+    }
+    session_free(u, &p->next);
     if (u->half_open_count == UDP_HANDSHAKES_MAX)
         drop_oldest_half_open(u);
     p->next = s;

@@ -20,7 +20,7 @@ grep -q 'state.mdb was cut short' "$T/b/log" || { cat "$T/b/log"; fail "it did n
 
 status=0; "$starling" agent --data "$T/b/data" --node b --port-base 7100 --listen 127.0.0.1:7100 >"$T/again" 2>&1 || status=$?
 [ "$status" = 1 ] || { cat "$T/again"; fail "started on what is left, or ended with $status"; }
-grep -q 'shorter than its header says' "$T/again" && grep -q 'move it away' "$T/again" || { cat "$T/again"; fail "no advice"; }
+grep -q 'state.mdb is damaged' "$T/again" && grep -q 'move it away' "$T/again" || { cat "$T/again"; fail "no advice"; }
 
 mv "$T/b/data/state.mdb" "$T/b/data/state.mdb.cut"
 agent b 7100 --seed 127.0.0.1:7000

@@ -448,7 +448,7 @@ static void two_initiations_under_way(struct held first[2], struct held again[2]
            w.wall); /* its clock and what it remembers agree: both initiations are by the clock */
     say(0, 1, "asked");
     assert_true(take(0, &first[0]));
-    pass(1400);
+    pass(UDP_RETRY_FIRST_MS * 4 / 3);
     assert_true(take(0, &again[0]));
     give(&first[0], 1);
     w.now += between;
@@ -477,6 +477,24 @@ static void an_answer_later_than_the_next_initiation_counts(void **state)
     struct held first[2], again[2];
     two_initiations_under_way(first, again, 0); /* the responder finds both in its socket and answers one */
     give(&first[1], 0);
+    expect_one_session();
+}
+
+static void an_answer_that_took_a_second_counts_when_three_initiations_are_out(void **state)
+{
+    (void)state;
+    struct held h, answer;
+    unsigned sent = 0;
+    reboot(0, CREDENTIAL, w.wall);
+    say(0, 1, "asked");
+    for (int ms = 0; ms < 1300; ms += 10, pass(10))
+        for (; take(0, &h); sent++) {
+            give(&h, 1); /* each is answered as it comes, and the answers to all are under way */
+            if (sent == 0)
+                assert_true(take(1, &answer));
+        }
+    assert_int_equal(sent, 3);
+    give(&answer, 0);
     expect_one_session();
 }
 
@@ -767,6 +785,7 @@ int main(void)
         CASE(N29_a_clock_that_is_fast_now_connects),
         CASE(N30_a_clock_at_1970_still_connects),
         CASE(an_answer_later_than_the_next_initiation_counts),
+        CASE(an_answer_that_took_a_second_counts_when_three_initiations_are_out),
         CASE(of_two_answers_the_initiator_takes_the_first_it_hears),
         CASE(initiations_are_repeated_and_given_up_after_90_seconds),
         CASE(who_is_given_up_is_not_called_again_by_itself),
