@@ -174,6 +174,7 @@ static void judge_members(struct group *g, const struct traffic_ask *ask)
         struct load *l = g->member[i].load;
         enum traffic_standing s = standing_by_view(g->member[i].endpoint);
         l->decay_ms = lb->decay_ms;
+        l->rtt_us = g->member[i].endpoint->rtt_us;
         if (!g->is_elder) /* who was well then has not become so now */
             load_judge(l, s == TRAFFIC_CANDIDATE || s == TRAFFIC_SPARE, !g->is_counted, ask->now);
         if (l->well_since && l->well_since + lb->slow_start_ms > g->cold_until)

@@ -129,8 +129,10 @@ double load_latency_us(const struct load *l, mono_ms now)
 
 double load_cost(const struct load *l, mono_ms now)
 {
-    double us = l->latency_us == 0 ? LOAD_UNKNOWN_US : load_latency_us(l, now);
-    return us * (l->outstanding + 1.0);
+    double us = l->latency_us == 0 ? LOAD_UNKNOWN_US : load_latency_us(l, now), way = l->rtt_us;
+    if (l->latency_us > 0 && way > l->latency_us)
+        way = l->latency_us; /* it answered sooner: that counts more than what is foretold */
+    return (us > way ? us : way) * (l->outstanding + 1.0);
 }
 
 /* --- slow start ---------------------------------------------------------------------------- */

@@ -3,7 +3,8 @@
  *
  * The latency is a Peak EWMA, as in Finagle's PeakEwma: it rises at once to a higher measurement, moves towards lower ones by the share
  * of `decay` that has passed since the last one, and falls to 1/e in `decay` while there are none, so that who was slow is
- * asked again one day. No clock; one worker's. */
+ * asked again one day. Not so for its distance: no answer comes sooner than the round trip that network coordinates foretell (Vivaldi;
+ * view.h), so less than that, as far as it was ever measured, is not counted. No clock; one worker's. */
 #ifndef TRAFFIC_LOAD_H
 #define TRAFFIC_LOAD_H
 
@@ -26,6 +27,7 @@ struct load {
     double latency_us; /* at `stamp`; 0: nothing is known */
     mono_ms stamp;
     uint64_t decay_ms;
+    uint32_t rtt_us;    /* to its host, foretold; 0: unknown, or on this host */
     mono_ms well_since; /* 0: since before it was first looked at, or not well */
     bool is_well;
 };
@@ -43,7 +45,8 @@ void loads_fini(struct loads *all); /* frees what is still referred to as well *
 /* A try took so long; or is to be counted so. */
 void load_observe(struct load *l, double us, mono_ms now);
 double load_latency_us(const struct load *l, mono_ms now); /* 0: nothing is known */
-/* The cost of one more request: expected latency x (requests in flight + 1). */
+/* The cost of one more request: expected latency x (requests in flight + 1). The latency is LOAD_UNKNOWN_US, or the round trip if that
+ * is more, while nothing is known, and at least the lesser of the round trip and of what was known before it decayed. */
 double load_cost(const struct load *l, mono_ms now);
 /* Nothing is known of it, and nobody is about to learn: by its cost alone it would wait until all who answer fast had been forgotten. */
 static inline bool load_is_unasked(const struct load *l)

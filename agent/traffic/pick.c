@@ -188,8 +188,10 @@ static bool is_cheaper(const struct load *a, const struct load *b, bool by_laten
 {
     if (!by_latency)
         return a->outstanding < b->outstanding;
+    if (load_is_unasked(a) && load_is_unasked(b))
+        return a->rtt_us < b->rtt_us;
     if (load_is_unasked(a) || load_is_unasked(b))
-        return !load_is_unasked(b);
+        return load_is_unasked(a);
     return load_cost(a, now) < load_cost(b, now);
 }
 

@@ -46,6 +46,43 @@ static void peak_ewma_keeps_away_from_who_is_slow(void **state)
     tear_down_world(&w);
 }
 
+/* One near, one in another region 80 ms away, and no labels that would say so. As its way is foretold the far one is asked once, at the
+ * beginning; without that again whenever what was measured has faded. */
+static void peak_ewma_does_not_forget_how_far_somebody_is(void **state)
+{
+    static const struct server near_and_far[WORLD_MAX] = {{1000, 0}, {81000, 0}};
+    unsigned foretold[WORLD_MAX], unknown[WORLD_MAX];
+    struct world w;
+    (void)state;
+    world_of(&w, 2, "loadBalancer: {policy: peakEwma}");
+    w.at[0].rtt_us = 600;
+    w.at[1].rtt_us = 80000;
+    publish(&w);
+    serve(&w, near_and_far, 30000, 10, foretold);
+    tear_down_world(&w);
+    world_of(&w, 2, "loadBalancer: {policy: peakEwma}");
+    serve(&w, near_and_far, 30000, 10, unknown);
+    tear_down_world(&w);
+    assert_int_equal(foretold[1], 1);
+    assert_in_range(unknown[1], 5, 10); /* in 300 s, every ln(80) x 10 s */
+}
+
+/* Of those whom nobody has asked yet the nearer is first. */
+static void peak_ewma_begins_with_the_nearest(void **state)
+{
+    struct world w;
+    (void)state;
+    for (size_t nearest = 0; nearest < 2; nearest++) {
+        world_of(&w, 2, "loadBalancer: {policy: peakEwma}");
+        w.at[nearest].rtt_us = 1000;
+        w.at[!nearest].rtt_us = 20000;
+        publish(&w);
+        struct traffic_ask ask = ask_for(&w, "cart");
+        assert_int_equal(place_of(&w, traffic_pick(w.traffic, &ask).endpoint), nearest);
+        tear_down_world(&w);
+    }
+}
+
 static void peak_ewma_asks_each_once_before_it_judges(void **state)
 {
     (void)state;
@@ -374,6 +411,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peak_ewma_keeps_away_from_who_is_slow),
+        cmocka_unit_test(peak_ewma_does_not_forget_how_far_somebody_is),
+        cmocka_unit_test(peak_ewma_begins_with_the_nearest),
         cmocka_unit_test(peak_ewma_asks_each_once_before_it_judges),
         cmocka_unit_test(who_asks_again_under_an_older_view_changes_nothing_for_others),
         cmocka_unit_test(a_fast_refusal_attracts_nothing),

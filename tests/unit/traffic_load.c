@@ -73,6 +73,29 @@ static void cost_is_latency_times_requests_in_flight_and_one_more(void **state)
     expect_near(load_cost(&l, 7), 5000);
 }
 
+/* Ten decays after it was asked, who is 80 ms away still is. */
+static void cost_is_never_below_the_round_trip(void **state)
+{
+    (void)state;
+    struct load l = fresh();
+    l.rtt_us = 80000;
+    expect_near(load_cost(&l, 0), 80000); /* nothing is known but that */
+    load_observe(&l, 95000, 1000);
+    expect_near(load_cost(&l, 1000), 95000);
+    expect_near(load_cost(&l, 101000), 80000);
+    l.outstanding = 1;
+    expect_near(load_cost(&l, 101000), 160000);
+    l = fresh();
+    l.rtt_us = 80000;
+    load_observe(&l, 2000, 1000); /* what is foretold is wrong */
+    expect_near(load_cost(&l, 101000), 2000);
+    l.rtt_us = 500; /* a neighbour that was slow once is asked again */
+    load_observe(&l, 900000, 101000);
+    expect_near(load_cost(&l, 131000), 900000 * exp(-3));
+    l.rtt_us = 0; /* on this host, or unknown */
+    assert_true(load_cost(&l, 999000) < 1);
+}
+
 static void a_slow_start_rises_linearly_from_a_tenth(void **state)
 {
     (void)state;
@@ -146,6 +169,7 @@ int main(void)
         cmocka_unit_test(without_answers_it_falls_to_1_in_e_in_a_decay),
         cmocka_unit_test(many_fast_answers_bring_it_down_as_one_does),
         cmocka_unit_test(cost_is_latency_times_requests_in_flight_and_one_more),
+        cmocka_unit_test(cost_is_never_below_the_round_trip),
         cmocka_unit_test(a_slow_start_rises_linearly_from_a_tenth),
         cmocka_unit_test(who_was_there_before_is_not_new),
         cmocka_unit_test(the_table_equals_plain_counters),

@@ -19,7 +19,8 @@ struct instance {
     const char *service, *zone, *region; /* of its host; NULL: it has no such label */
     const char *own_zone;                /* of the service itself */
     bool unwell, draining, suspect, unready;
-    uint8_t id; /* 0: its place in the list, and 1 */
+    uint8_t id;      /* 0: its place in the list, and 1 */
+    uint32_t rtt_us; /* to its host, foretold; 0: unknown */
 };
 struct world {
     struct policy *policy;
@@ -57,6 +58,7 @@ static inline void add_instance(struct view_builder *b, const struct instance *i
     add_label(&r.service[0].labels, "zone", i->own_zone);
     assert_true(addr_of_ip(&at, "10.0.0.1", 7400));
     assert_int_equal(view_builder_member(b, &r, &at, !i->suspect, i->suspect), ERR_OK);
+    view_builder_rtt(b, i->rtt_us);
 }
 
 /* Another view, of the instances as they are now. */
