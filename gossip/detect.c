@@ -604,13 +604,24 @@ static void tell_observers(struct gossip *g, struct member *m)
     }
 }
 
+/* Who was asked whether it hears us, beside a look at a suspect, said nothing while others did. Of a rack that is lost those whose
+ * observers are lost too would be found last. */
+static void look_as_in_turn(struct gossip *g, const struct probe *p)
+{
+    if (p->target->state == GOSSIP_ALIVE && !is_credulous(g) && hears_others(g, p->target, p->sent_at) &&
+        detect_may_look(g) && !probes_of(&g->probes, p->target))
+        detect_probe(g, p->target, PROBE_TURN);
+}
+
 static void probe_failed(struct gossip *g, const struct probe *p)
 {
     struct member *m = p->target;
     g->stats.probes_failed++;
     rtt_forget(m);
-    if (p->reason == PROBE_RETRY && !is_silent(g))
+    if (p->reason == PROBE_RETRY && !is_silent(g)) {
         tell_disputed(g, p);
+        look_as_in_turn(g, p);
+    }
     if (p->reason == PROBE_RETRY || is_silent(g))
         return;
     if (m->state == GOSSIP_ALIVE &&
