@@ -1,5 +1,5 @@
 /* The conductor's insides, shared by its files only: control.c (the turn), boot.c (putting together, taking
- * apart), judge.c (who is still believed), renewal.c (our own credential), clocks.c (the time), reload.c (signals and SIGHUP), stats.c (metrics and what admin reads). */
+ * apart), events.c (what gossip says has happened), house.c (what is looked at each minute), judge.c (who is still believed), renewal.c (our own credential), clocks.c (the time), reload.c (signals and SIGHUP), stats.c (metrics and what admin reads). */
 #ifndef CONTROL_INNER_H
 #define CONTROL_INNER_H
 
@@ -123,10 +123,6 @@ enum err control_verify_credential(void *arg, struct bytes credential, const uin
                                    struct node_id *id);
 struct view *control_build_view(struct control *c);
 void control_publish_view(struct control *c);
-void control_announce(struct control *c); /* signs and publishes our record */
-void control_take_events(struct control *c);
-void control_forget_member(struct control *c, const struct node_id *id);
-void control_on_health(void *arg, size_t index, bool healthy);
 void control_on_seeds(void *arg, const struct addr *found, size_t count);
 void control_on_datagram(void *arg, const struct addr *from, uint8_t *at, size_t len);
 void control_on_bulk_message(void *arg, const struct node_id *from, const struct addr *via, struct bytes msg);
@@ -135,6 +131,20 @@ void control_on_bulk_link(void *arg, int fd_take, struct buf *read_take);
 void control_on_bulk_lost(void *arg, const struct node_id *peer, bool is_refused);
 void control_on_link(void *arg, const struct node_id *peer, enum worker_link_news news);
 void control_on_store_news(void *arg); /* on the writer thread */
+
+/* Of events.c. */
+void control_announce(struct control *c);                 /* signs and publishes our record */
+void control_raise(struct control *c, uint64_t at_least); /* our incarnation: stored first, then announced */
+void control_incarnation_stored(struct control *c, enum err outcome);
+void control_take_events(struct control *c);
+void control_forget_member(struct control *c, const struct node_id *id);
+void control_on_health(void *arg, size_t index, bool healthy);
+
+/* Of house.c. */
+bool control_is_expired(const struct control *c, const struct member *m); /* its credential */
+mono_ms control_expiry_of(const struct control *c, const struct member *m);
+void control_cut_expired(struct control *c);
+void control_keep_house(struct control *c);
 
 /* Of clocks.c. */
 must_check enum err control_open_clock(struct control *c, struct buf *why); /* once the store is open */
