@@ -258,6 +258,7 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
         degrade_look(g, m, look_at); /* it refuted before we had looked */
     if (is_new && news->origin == FROM_SYNC && (after == GOSSIP_DEAD || after == GOSSIP_LEFT))
         m->since -= (int64_t)news->age_s * 1000;
+    locate_spoken(g, m);
     event_member(g, m, is_new ? after : before, is_new, true);
     g->stats.records_applied++;
     if (is_worth_telling(g, news) && after != GOSSIP_DEAD)

@@ -123,9 +123,10 @@ enum {
     RECALL_AT_ONCE = 3,          /* members asked at once, and seeds */
     RECALL_ASKED_MAX = 16,       /* asked in all; then it is over when they have failed */
     LEAVE_WAIT_MS = 2000,        /* for the left record to be pulled by those it was announced to */
-    LOCATE_MS = 5000,            /* between looks whether our record is to say something else */
-    EXPLORE_MANY = 60,           /* members looked at after our start, to learn where we are; one every ... */
-    EXPLORE_MS = 2000,           /* ... so long, and then ... */
+    DOWNGRADE_MS = 1000, /* within which our record is one that a speaker of an older version can read */
+    LOCATE_MS = 5000,    /* between looks whether our record is to say something else */
+    EXPLORE_MANY = 60,   /* members looked at after our start, to learn where we are; one every ... */
+    EXPLORE_MS = 2000,   /* ... so long, and then ... */
     EXPLORE_LATER_MS = 120 * 1000, /* ... so long */
     WAVE_MS = 100,                 /* from a rumor's first pushes to its second, see send.c */
     WAVE_FANOUT = 3,
@@ -561,6 +562,7 @@ mono_us locate_now_us(const struct gossip *g);
 void locate_sample(struct gossip *g, const struct member *from, const struct datagram *ack, mono_us sent_us);
 void locate_said(struct gossip *g);                                     /* our record was set */
 uint32_t locate_rtt_ms(const struct gossip *g, const struct member *m); /* foretold, rounded up; 0: unknown */
+void locate_spoken(struct gossip *g, const struct member *m);           /* we have a new record of it */
 void locate_tick(struct gossip *g);
 mono_ms locate_deadline(const struct gossip *g);
 

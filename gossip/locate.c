@@ -78,6 +78,15 @@ static void explore(struct gossip *g)
         detect_probe(g, m, PROBE_RETRY);
 }
 
+/* Who went back to an older version reads none of our records that has a coordinate, so it answers us nothing and is silent for us. It is
+ * to have a new one before the pause is over that it is forgiven: once it is dead here it counts for nothing, and neither would
+ * ever hear of the other. */
+void locate_spoken(struct gossip *g, const struct member *m)
+{
+    if (member_protocol(m) < g->said_protocol)
+        g->locate_at = mono_min(g->locate_at, g->now + rng_below(&g->coordinate.rng, DOWNGRADE_MS));
+}
+
 void locate_tick(struct gossip *g)
 {
     explore(g);

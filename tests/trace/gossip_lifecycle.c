@@ -447,6 +447,42 @@ static void eviction_meets_every_state(void **state)
     world_free(w);
 }
 
+/* Who is started with the version before reads no record that has a coordinate: all sign theirs anew within a second, so before any
+ * suspicion is over. */
+static void one_that_goes_back_a_version_is_spoken_to_at_once(void **state)
+{
+    enum { NODES = 8, BACK = 3 };
+    struct world *w = world_new(0);
+    uint64_t moved[NODES];
+    uint8_t space[200];
+    (void)state;
+    world_start(w, 0, "");
+    for (int n = 1; n < NODES; n++)
+        world_start(w, n, "a");
+    world_run(w, 20000);
+    for (int n = 0; n < NODES; n++) { /* as all speak version 2 there is a coordinate in it */
+        w->node[n].version++;
+        assert_int_equal(world_publish(w, n, false), ERR_OK);
+        world_drain(w, n);
+    }
+    world_run(w, 60000);
+    for (int n = 0; n < NODES; n++)
+        moved[n] = gossip_stats(w->node[n].g)->moved;
+    struct world_record r = {.id = world_id(BACK),
+                             .incarnation = 17,
+                             .version = 1,
+                             .addr = world_addr(BACK),
+                             .padding = 1,
+                             .filler = '1'};
+    assert_int_equal(gossip_own_set(w->node[BACK].g, world_record_encode(&r, space, sizeof space), w->now),
+                     ERR_OK);
+    world_drain(w, BACK);
+    world_run(w, w->now + 1200);
+    for (int n = 0; n < NODES; n++)
+        assert_true(n == BACK || gossip_stats(w->node[n].g)->moved == moved[n] + 1);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +501,7 @@ int main(void)
         cmocka_unit_test(who_is_evicted_stays_out),
         cmocka_unit_test(who_was_evicted_and_is_vouched_for_again_comes_back),
         cmocka_unit_test(eviction_meets_every_state),
+        cmocka_unit_test(one_that_goes_back_a_version_is_spoken_to_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,7 @@ struct world_record {
     bool left;
     struct addr addr;
     uint16_t padding; /* bytes */
-    uint8_t filler;   /* what the padding is made of */
+    uint8_t filler;   /* what the padding is made of; '1': by a speaker of version 1 */
 };
 
 struct world_packet {
@@ -147,7 +147,9 @@ static inline enum err world_verify(void *arg, struct bytes record, struct gossi
     rd_addr(&r, &out->addr[0]);
     out->addr_count = 1;
     out->protocol_max = GOSSIP_PROTOCOL_MAX;
-    rd_bytes(&r, rd_be16(&r));
+    struct bytes padding = rd_bytes(&r, rd_be16(&r));
+    if (padding.len > 0 && padding.at[0] == '1')
+        out->protocol_max = 1;
     uint64_t sum = rd_be64(&r);
     if (!rd_done(&r) || !bytes_eq_str(magic, "FAKE"))
         return ERR_MALFORMED;
