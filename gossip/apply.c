@@ -385,7 +385,7 @@ static uint32_t first_look_ms(struct gossip *g, bool is_own, bool is_watched)
 {
     if (is_own)
         return g->cfg.probe_interval_ms;
-    return is_watched ? 0 : detect_verify_jitter(g);
+    return is_watched ? 0 : verdict_jitter(g);
 }
 
 void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, mono_ms since,
@@ -594,7 +594,7 @@ void apply_verify_failed(struct gossip *g, struct member *m, bool is_own)
         return;
     if (!is_own) { /* that look does not count */
         s->tries = 0;
-        s->verify_at = mono_min(s->verify_at, g->now + detect_verify_jitter(g));
+        s->verify_at = mono_min(s->verify_at, g->now + verdict_jitter(g));
         reschedule(g, s);
         return;
     }

@@ -8,7 +8,9 @@
  *   want.c     records heard of and pulled       docs.c   documents offered and pulled
  *   range.c    differences found in datagrams    differ.c what two members hold, side by side
  *   seeds.c    addresses to join by              timers.c what falls due
- *   detect.c   whom to probe, what silence means  watch.c  who watches whom, and when
+ *   detect.c   probes, and what silence means     watch.c  who watches whom, and when
+ *   turns.c    whom to probe next                 ping_req.c  probes that others ask us for
+ *   verdict.c  what becomes of a suspect
  *   degrade.c  who comes and goes                 hearing.c  what the word of others may cost
  *   acquaint.c instances that met long ago        locate.c where we are in the space of round trips
  *   quarantine.c  who signed two records with one number
@@ -411,6 +413,11 @@ static inline bool is_self(const struct gossip *g, const struct node_id *id)
     return node_id_eq(id, &g->cfg.self);
 }
 /* In experiments: as in SWIM, what a member says is believed, and nobody doubts itself. */
+static inline bool has_part(const struct gossip *g, enum gossip_part part)
+{
+    return !(g->cfg.without & (uint32_t)part);
+}
+
 static inline bool is_credulous(const struct gossip *g)
 {
     return g->cfg.without & GOSSIP_VERIFY;
@@ -522,38 +529,56 @@ void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struc
 void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason);
 /* A round trip to it, with room for its variance: measured, foretold, or else as to the slowest that we watch. 0: unknown. */
 uint32_t detect_rtt_ms(const struct gossip *g, const struct member *m);
-void detect_hear(struct gossip *g,
-                 struct member *m); /* it is alive, and accused: the same, and suspect it if it is silent */
-bool detect_may_look(
-    struct gossip *g); /* room is left for turns, and looks keep to the budget, or their share of it */
+/* It is alive, and accused: as detect_look(), and it is suspected if it is silent. */
+void detect_hear(struct gossip *g, struct member *m);
+/* Room is left for turns, and looks keep to the budget, or their share of it. */
+bool detect_may_look(struct gossip *g);
 /* It is silent, and may be back: a question of which nothing depends, or once more that which is under way and may have been lost. */
 void detect_retry(struct gossip *g, struct member *m);
-void detect_dispute(struct gossip *g, struct member *m,
-                    struct member *other);             /* we hold it dead, the other (may be NULL) alive */
-void detect_returned(struct gossip *g, bool was_dead); /* one who was silent answered: perhaps others do */
-void detect_look(struct gossip *g,
-                 struct member *m); /* directly; if it does not answer at once, whether others hear us */
+/* We hold it dead, the other (may be NULL) alive. */
+void detect_dispute(struct gossip *g, struct member *m, struct member *other);
+/* One who was silent answered: perhaps others do. */
+void detect_returned(struct gossip *g, bool was_dead);
+/* Directly; if it does not answer at once, whether others hear us. */
+void detect_look(struct gossip *g, struct member *m);
 /* Answers to probes of ours; false: it answers none. */
 bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d);
 bool detect_relayed_ack(struct gossip *g, const struct member *from, uint64_t nonce,
                         const struct node_id *target);
 bool detect_nack(struct gossip *g, const struct member *from, uint64_t nonce, const struct node_id *target);
-void detect_ping_req(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d);
-uint32_t detect_turn_of(struct gossip *g,
-                        const struct member *observer);               /* it probed us: ms to its next turn */
-bool detect_may_tell(const struct gossip *g, const struct member *m); /* what we think of this suspect */
+/* What we think of this suspect may be told. */
+bool detect_may_tell(const struct gossip *g, const struct member *m);
+/* Two others (all, if there are fewer) answered us since, and we are not cut off: only then is silence another's. */
+bool detect_hears_others(const struct gossip *g, const struct member *m, mono_ms since);
+bool detect_is_without_witness(const struct gossip *g, const struct suspicion *s);
 void detect_health(struct gossip *g, int change);
-uint32_t detect_verify_jitter(struct gossip *g);
+uint32_t detect_with_health(const struct gossip *g, uint32_t ms);
 /* Evidence from traffic, see gossip.h. */
 void detect_link_lost(struct gossip *g, struct member *m, enum gossip_loss how);
 void detect_link_works(struct gossip *g, struct member *m);
-bool detect_is_gone(const struct gossip *g,
-                    const struct suspicion *s); /* its process is: no pause to forgive */
+/* Its process is: there is no pause to forgive. */
+bool detect_is_gone(const struct gossip *g, const struct suspicion *s);
 bool detect_poll_knock(struct gossip *g, struct gossip_packet *out);
 void detect_late(struct gossip *g, uint32_t late_ms);
 void detect_forget(struct gossip *g, const struct member *m);
 void detect_tick(struct gossip *g);
 mono_ms detect_deadline(const struct gossip *g);
+
+/* ping_req.c */
+void ping_req_receive(struct gossip *g, struct member *from, const struct addr *via,
+                      const struct datagram *d);
+void ping_req_due(struct gossip *g);
+
+/* turns.c */
+void turns_due(struct gossip *g);
+/* It probed us: ms until its next turn. */
+uint32_t turns_after(struct gossip *g, const struct member *observer);
+mono_ms turns_deadline(const struct gossip *g);
+
+/* verdict.c */
+void verdict_due(struct gossip *g);
+/* Own looks are spread, more widely the more there are who look: a suspect is not stormed. */
+uint32_t verdict_jitter(struct gossip *g);
 
 /* locate.c */
 void locate_init(struct gossip *g);

@@ -106,7 +106,7 @@ void degrade_heard(struct gossip *g, struct member *m, const struct node_id *by,
     if (!hearing_tells_hint(g))
         degrade_asked(g, m, by, !node_id_eq(member_id(source), by));
     else if (hint(g, m, by, source))
-        look_later(g, m, g->now + detect_verify_jitter(g), HINT_LOOKS);
+        look_later(g, m, g->now + verdict_jitter(g), HINT_LOOKS);
 }
 
 /* Who comes and goes, or hears one answer in five, accuses the well; and of one that is marked and speaks it is known that it
@@ -114,7 +114,7 @@ void degrade_heard(struct gossip *g, struct member *m, const struct node_id *by,
 void degrade_asked(struct gossip *g, struct member *m, const struct node_id *by, bool is_hearsay)
 {
     if (m->state == GOSSIP_ALIVE && hearing_may_look(g, by, is_hearsay))
-        degrade_look(g, m, g->now + detect_verify_jitter(g));
+        degrade_look(g, m, g->now + verdict_jitter(g));
 }
 
 bool degrade_many_silent(struct gossip *g)

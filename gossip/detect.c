@@ -9,17 +9,9 @@
 enum {
     RTT_WAS_WRONG = 1, /* in rtt_var_4ths, while nothing is measured: nor is anything foretold */
     RELAY_DRAWS = 4,
-    RELAYS_IN_VAIN = 3,      /* members for whom one was probed, before we look ourselves */
     RETURNED_TRY = 2,        /* others of the silent, when one of them answers */
     RETURNED_RETRY_MS = 200, /* within which that is done again, if there was no budget */
 };
-
-/* Parts, see gossip.h. */
-
-static bool has_part(const struct gossip *g, enum gossip_part part)
-{
-    return !(g->cfg.without & (uint32_t)part);
-}
 
 /* What our word is worth. */
 
@@ -34,7 +26,7 @@ void detect_health(struct gossip *g, int change)
 }
 
 /* Lifeguard, LHA-Probe: intervals and timeouts are multiplied by (LHM + 1). */
-static uint32_t with_health(const struct gossip *g, uint32_t ms)
+uint32_t detect_with_health(const struct gossip *g, uint32_t ms)
 {
     return ms * (g->health + 1u);
 }
@@ -63,7 +55,7 @@ static uint32_t others_in(const struct gossip *g, const struct member *m, unsign
 
 /* Did two others (all, if there are fewer) answer questions of ours after that moment? An accuser counts only if
  * they did while the accused was silent: who is paused, starved or cut off has no such answers, and so accuses nobody. */
-static bool hears_others(const struct gossip *g, const struct member *m, mono_ms since)
+bool detect_hears_others(const struct gossip *g, const struct member *m, mono_ms since)
 {
     uint32_t need = others_in(g, m, state_bit(GOSSIP_ALIVE)), heard = 0;
     if (is_credulous(g) || others_in(g, m, state_bit(GOSSIP_ALIVE) | state_bit(GOSSIP_SUSPECT)) == 0)
@@ -74,7 +66,7 @@ static bool hears_others(const struct gossip *g, const struct member *m, mono_ms
 }
 
 /* Where many are gone, so are the relays, and somebody has to say it. */
-static bool is_without_witness(const struct gossip *g, const struct suspicion *s)
+bool detect_is_without_witness(const struct gossip *g, const struct suspicion *s)
 {
     return s->is_lonely && !are_many_silent(g);
 }
@@ -82,7 +74,8 @@ static bool is_without_witness(const struct gossip *g, const struct suspicion *s
 bool detect_may_tell(const struct gossip *g, const struct member *m)
 {
     return !(m->flags & MEMBER_QUIET) && !is_silent(g) && (g->loss < LOSS_OWN_FAULT || is_credulous(g)) &&
-           !is_without_witness(g, member_suspicion(m)) && hears_others(g, m, member_suspicion(m)->start);
+           !detect_is_without_witness(g, member_suspicion(m)) &&
+           detect_hears_others(g, m, member_suspicion(m)->start);
 }
 
 /* How long to wait. */
@@ -100,7 +93,7 @@ static struct probe_times times_of_rtt(const struct gossip *g, uint32_t rtt)
         /* through a relay it is two round trips more, of which we know one */
         t.total_ms = 2 * t.direct_ms + rtt < interval ? 2 * t.direct_ms + rtt : interval;
     }
-    return (struct probe_times){with_health(g, t.direct_ms), with_health(g, t.total_ms)};
+    return (struct probe_times){detect_with_health(g, t.direct_ms), detect_with_health(g, t.total_ms)};
 }
 
 /* 0: neither measured nor foretold. */
@@ -158,7 +151,8 @@ void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason)
     p->sent_at = g->now;
     p->pings = 1;
     p->again_at = reason == PROBE_RETRY ? NEVER : g->now + t.direct_ms;
-    p->deadline = g->now + (reason == PROBE_TURN ? t.total_ms : 2 * with_health(g, g->cfg.probe_timeout_ms));
+    p->deadline =
+        g->now + (reason == PROBE_TURN ? t.total_ms : 2 * detect_with_health(g, g->cfg.probe_timeout_ms));
     send_urgent(g, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
     if (m->state != GOSSIP_DEAD) /* whose silence tells nothing of us */
         g->unheard_since = mono_min(g->unheard_since, g->now);
@@ -279,7 +273,10 @@ static void next_turn(struct gossip *g, const struct member *m, mono_ms sent_at,
     uint32_t least = g->cfg.probe_interval_ms / 2, most = WATCH_TURN_MAX * g->cfg.probe_interval_ms;
     if (!ring || ms == 0)
         return;
-    watch_turn_at(&g->watch, ring, sent_at + with_health(g, ms < least ? least : ms > most ? most : ms));
+    watch_turn_at(&g->watch, ring,
+                  sent_at + detect_with_health(g, ms < least  ? least
+                                                  : ms > most ? most
+                                                              : ms));
     ring->is_doubted = false;
 }
 
@@ -345,7 +342,7 @@ static void doubt(struct gossip *g, const struct probe *p)
     if (p->reason != PROBE_TURN || p->is_direct || !ring || ring->is_doubted)
         return;
     ring->is_doubted = true;
-    watch_turn_at(&g->watch, ring, g->now + with_health(g, g->cfg.probe_interval_ms / 4));
+    watch_turn_at(&g->watch, ring, g->now + detect_with_health(g, g->cfg.probe_interval_ms / 4));
 }
 
 static void passed(struct gossip *g, struct probe *p)
@@ -563,7 +560,7 @@ bool detect_is_gone(const struct gossip *g, const struct suspicion *s)
     uint32_t others = others_in(g, s->member, state_bit(GOSSIP_ALIVE));
     return has_part(g, GOSSIP_REFUSAL) && s->is_own && s->is_refused &&
            s->refusers >= (others < REFUSED_OTHERS ? others : REFUSED_OTHERS) &&
-           hears_others(g, s->member, s->start);
+           detect_hears_others(g, s->member, s->start);
 }
 
 /* Failed probes. */
@@ -608,8 +605,9 @@ static void tell_observers(struct gossip *g, struct member *m)
  * observers are lost too would be found last. */
 static void look_as_in_turn(struct gossip *g, const struct probe *p)
 {
-    if (p->target->state == GOSSIP_ALIVE && !is_credulous(g) && hears_others(g, p->target, p->sent_at) &&
-        detect_may_look(g) && !probes_of(&g->probes, p->target))
+    if (p->target->state == GOSSIP_ALIVE && !is_credulous(g) &&
+        detect_hears_others(g, p->target, p->sent_at) && detect_may_look(g) &&
+        !probes_of(&g->probes, p->target))
         detect_probe(g, p->target, PROBE_TURN);
 }
 
@@ -629,7 +627,7 @@ static void probe_failed(struct gossip *g, const struct probe *p)
         detect_probe(g, m, p->reason);
         return;
     }
-    bool is_own = p->sent_at >= g->heard_again_at && hears_others(g, m, p->sent_at);
+    bool is_own = p->sent_at >= g->heard_again_at && detect_hears_others(g, m, p->sent_at);
     if (m->state == GOSSIP_ALIVE && degrade_failed(g, m, p, is_own))
         return;
     if (p->reason == PROBE_TURN && !p->is_direct && !p->is_refused)
@@ -675,212 +673,6 @@ static void probes_due(struct gossip *g)
     }
 }
 
-static void ping_for(struct gossip *g, const struct relay *r)
-{
-    struct addr addr;
-    if (apply_addr(g, r->target, &addr))
-        send_urgent(
-            g, &(struct out){
-                   .type = OUT_PING, .to = r->target, .via = addr, .nonce = r->nonce, .is_overdue = true});
-}
-
-/* So many do not hear it, nor do we: where liars pass nothing on, the word of a suspicion misses one in some hundred, who is
- * asked all the same (ADVERSARY G22). One or two may only have lost the path to it, as we may. */
-static void look_too(struct gossip *g, struct member *m)
-{
-    if (m->state == GOSSIP_ALIVE && !probes_has_target(&g->probes, m) &&
-        relays_in_vain(&g->relays, m, g->now) >= RELAYS_IN_VAIN && detect_may_look(g) &&
-        hearing_may_look(g, &g->cfg.self, false))
-        detect_hear(g, m);
-}
-
-/* What we were asked to probe for others and did not answer yet. */
-static void relays_due(struct gossip *g)
-{
-    for (uint32_t i = 0; i < g->relays.count; i++) {
-        struct relay *r = &g->relays.list[i];
-        if (r->again_at <= g->now) {
-            r->again_at = NEVER;
-            ping_for(g, r);
-        }
-        if (r->nack_at > g->now)
-            continue;
-        r->nack_at = NEVER;
-        send_urgent(g, &(struct out){.type = OUT_NACK,
-                                     .to = r->origin,
-                                     .about = r->target,
-                                     .via = r->origin_via,
-                                     .nonce = r->origin_nonce});
-        look_too(g, r->target);
-    }
-}
-
-/* Only members are probed for others, at their own addresses, a few at a time (ADVERSARY G17). */
-void detect_ping_req(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d)
-{
-    struct member *target = members_find(&g->members, &d->target);
-    struct addr addr;
-    if (!target || target == g->self || target == from || !apply_addr(g, target, &addr))
-        return;
-    struct relay *relay = relays_add(&g->relays, from, g->now);
-    if (!relay)
-        return;
-    /* Lifeguard: the nack goes at four fifths of the time that the asker waits. */
-    *relay = (struct relay){.origin = from,
-                            .target = target,
-                            .origin_via = *via,
-                            .origin_nonce = d->nonce,
-                            .nonce = rng_u64(&g->rng),
-                            .again_at = loss_pings(g->loss) > LOSS_PINGS_MIN ? g->now + d->ms / 2u : NEVER,
-                            .nack_at = has_part(g, GOSSIP_NACK) ? g->now + d->ms * 4u / 5 : NEVER,
-                            .deadline = g->now + g->cfg.probe_interval_ms};
-    ping_for(g, relay);
-}
-
-/* Turns. */
-
-static bool is_probable(const struct gossip *g, const struct member *m)
-{
-    struct addr addr;
-    return m != g->self && (m->state == GOSSIP_ALIVE || m->state == GOSSIP_SUSPECT) &&
-           apply_addr(g, m, &addr) && !probes_has_target(&g->probes, m);
-}
-
-/* SWIM section 4.3: random members in a shuffled round robin; in place of observers, for comparison. */
-static void random_turn(struct gossip *g)
-{
-    if (g->now < g->probe_at)
-        return;
-    g->probe_at = g->now + with_health(g, g->cfg.probe_interval_ms);
-    for (uint32_t tries = 0; tries < g->members.count; tries++) {
-        struct member *m = members_at(&g->members, turns_next(&g->turns, &g->rng, g->members.count));
-        if (is_probable(g, m)) {
-            detect_probe(g, m, PROBE_TURN);
-            return;
-        }
-    }
-}
-
-static void watch_turns(struct gossip *g)
-{
-    uint32_t interval = g->cfg.probe_interval_ms;
-    watch_repair(&g->watch, &g->members, g->self, g->now, interval, g->health <= 1 && !is_cut_off(g));
-    if (watch_deadline(&g->watch) > g->now)
-        return;
-    for (int k = 0; k < WATCH_RINGS; k++) {
-        struct watch_ring *ring = &g->watch.ring[k];
-        if (ring->next_at > g->now || !watch_is_first(&g->watch, ring))
-            continue;
-        /* If no ack names the next turn: every observer of it once in a round. */
-        watch_turn_at(&g->watch, ring, g->now + with_health(g, watch_subjects(&g->watch) * interval));
-        if (is_probable(g, ring->subject))
-            detect_probe(g, ring->subject, PROBE_TURN);
-    }
-}
-
-static void turns_due(struct gossip *g)
-{
-    if (!g->self || is_silent(g))
-        return;
-    if (has_part(g, GOSSIP_OBSERVERS))
-        watch_turns(g);
-    else
-        random_turn(g);
-}
-
-uint32_t detect_turn_of(struct gossip *g, const struct member *observer)
-{
-    uint32_t ms = has_part(g, GOSSIP_OBSERVERS)
-                      ? watch_turn(&g->watch, observer, hearing_mistrusts(g, observer), g->now,
-                                   g->cfg.probe_interval_ms)
-                      : 0;
-    return ms < UINT16_MAX ? ms : UINT16_MAX;
-}
-
-/* Suspicions. */
-
-/* Own looks are spread, more widely the more there are who look: a suspect is not stormed. */
-uint32_t detect_verify_jitter(struct gossip *g)
-{
-    uint32_t spread = live_count(g);
-    spread = spread < VERIFY_JITTER_MS ? VERIFY_JITTER_MS : spread;
-    return rng_below(&g->rng, spread < VERIFY_JITTER_MAX_MS ? spread : VERIFY_JITTER_MAX_MS);
-}
-
-static void verify(struct gossip *g, struct suspicion *s)
-{
-    if (!detect_may_look(g)) {
-        s->verify_at = g->now + g->cfg.probe_timeout_ms / 4 + rng_below(&g->rng, g->cfg.probe_timeout_ms);
-        return;
-    }
-    s->tries++;
-    s->verify_at = s->tries < SUSPECT_VERIFY_TRIES
-                       ? g->now + g->cfg.probe_interval_ms + rng_below(&g->rng, VERIFY_JITTER_MS)
-                       : NEVER;
-    if (probes_has_target(&g->probes, s->member))
-        return;
-    detect_look(g, s->member);
-}
-
-/* May it die now? Nobody dies here without a failed probe of our own (ADVERSARY R3), nor while we hear nobody;
- * but not even then does it stay suspect for ever. */
-static bool is_final(const struct gossip *g, const struct suspicion *s)
-{
-    uint32_t longest = suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), 0);
-    if (is_credulous(g) || (s->is_own && !is_without_witness(g, s) && hears_others(g, s->member, s->start)))
-        return true;
-    return g->now - s->start >= 2 * (mono_ms)longest;
-}
-
-/* Our path to it may be the only one that is broken: nearly all our looks found others who hear it. Who lies can say that of
- * the dead too, but then others accuse it in their own words. */
-static bool is_spared(const struct suspicion *s)
-{
-    return s->spared >= SPARED_ENOUGH && s->spared > 2 * s->doomed &&
-           suspect_confirmations(s) < SUSPECT_CONFIRMS;
-}
-
-/* True: it lives on. */
-static bool deadline_passed(struct gossip *g, struct suspicion *s)
-{
-    if (is_spared(s)) {
-        apply_spared(g, s->member);
-        return false;
-    }
-    if (is_final(g, s)) {
-        apply_death(g, s->member);
-        return false;
-    }
-    s->deadline = g->now + g->cfg.probe_timeout_ms + 1;
-    if (s->verify_at == NEVER && !probes_has_target(&g->probes, s->member))
-        s->verify_at = g->now;
-    return true;
-}
-
-/* Returns when it is due again; NEVER: it is over. */
-static mono_ms suspicion_due(struct gossip *g, struct suspicion *s)
-{
-    if (s->deadline <= g->now && !deadline_passed(g, s))
-        return NEVER;
-    if (s->verify_at <= g->now)
-        verify(g, s);
-    return suspicions_reschedule(&g->suspicions, s);
-}
-
-/* The latest first. Those that begin meanwhile have their turn in the next call. */
-static void suspicions_due(struct gossip *g)
-{
-    struct suspicions *q = &g->suspicions;
-    if (g->now < g->suspicion_at)
-        return;
-    suspicions_tidy(q);
-    g->suspicion_at = NEVER;
-    for (uint32_t i = q->count; i-- > 0;) {
-        mono_ms due = q->due[i] <= g->now ? suspicion_due(g, q->list[i]) : q->due[i];
-        g->suspicion_at = mono_min(g->suspicion_at, due);
-    }
-}
-
 /* Lateness. */
 
 /* A loop that was late has not heard what waits in its sockets: its silence about others is its own. So it takes
@@ -896,7 +688,7 @@ static void accuse_nobody(struct gossip *g)
             continue;
         s->is_own = s->is_told = false;
         s->tries = 0;
-        s->verify_at = g->now + detect_verify_jitter(g);
+        s->verify_at = g->now + verdict_jitter(g);
         suspicions_reschedule(&g->suspicions, s);
         g->suspicion_at = g->now;
     }
@@ -942,20 +734,11 @@ void detect_forget(struct gossip *g, const struct member *m)
 void detect_tick(struct gossip *g)
 {
     probes_due(g);
-    relays_due(g);
-    suspicions_due(g);
+    ping_req_due(g);
+    verdict_due(g);
     hearing_tick(g);
     degrade_tick(g);
     turns_due(g);
-}
-
-static mono_ms turns_deadline(const struct gossip *g)
-{
-    if (!g->self || is_silent(g))
-        return NEVER;
-    if (!has_part(g, GOSSIP_OBSERVERS))
-        return g->probe_at;
-    return g->watch.is_stale ? g->now : watch_deadline(&g->watch);
 }
 
 mono_ms detect_deadline(const struct gossip *g)

@@ -81,7 +81,7 @@ static void on_rumor(struct gossip *g, struct member *from, const struct addr *v
 
 static void on_ping(struct gossip *g, struct member *from, const struct addr *via, const struct datagram *d)
 {
-    uint16_t turn_ms = (uint16_t)detect_turn_of(g, from);
+    uint16_t turn_ms = (uint16_t)turns_after(g, from);
     send_urgent(g, &(struct out){.type = OUT_ACK, .to = from, .via = *via, .nonce = d->nonce, .ms = turn_ms});
     bulk_compare(g, from, d->nonce, &d->summary);
 }
@@ -130,7 +130,7 @@ static void dispatch(struct gossip *g, struct member *from, const struct addr *v
         on_ack(g, from, d);
         break;
     case MSG_PING_REQ:
-        detect_ping_req(g, from, via, d);
+        ping_req_receive(g, from, via, d);
         break;
     case MSG_RELAYED_ACK:
         g->stats.acks_unmatched += !detect_relayed_ack(g, from, d->nonce, &d->target);

@@ -1,0 +1,71 @@
+/* turns.c: who is probed next: those whom the rings give us, or, for comparison, anybody in turn. */
+#include "gossip/core.h"
+
+/* Turns. */
+
+static bool is_probable(const struct gossip *g, const struct member *m)
+{
+    struct addr addr;
+    return m != g->self && (m->state == GOSSIP_ALIVE || m->state == GOSSIP_SUSPECT) &&
+           apply_addr(g, m, &addr) && !probes_has_target(&g->probes, m);
+}
+
+/* SWIM section 4.3: random members in a shuffled round robin; in place of observers, for comparison. */
+static void random_turn(struct gossip *g)
+{
+    if (g->now < g->probe_at)
+        return;
+    g->probe_at = g->now + detect_with_health(g, g->cfg.probe_interval_ms);
+    for (uint32_t tries = 0; tries < g->members.count; tries++) {
+        struct member *m = members_at(&g->members, turns_next(&g->turns, &g->rng, g->members.count));
+        if (is_probable(g, m)) {
+            detect_probe(g, m, PROBE_TURN);
+            return;
+        }
+    }
+}
+
+static void watch_turns(struct gossip *g)
+{
+    uint32_t interval = g->cfg.probe_interval_ms;
+    watch_repair(&g->watch, &g->members, g->self, g->now, interval, g->health <= 1 && !is_cut_off(g));
+    if (watch_deadline(&g->watch) > g->now)
+        return;
+    for (int k = 0; k < WATCH_RINGS; k++) {
+        struct watch_ring *ring = &g->watch.ring[k];
+        if (ring->next_at > g->now || !watch_is_first(&g->watch, ring))
+            continue;
+        /* If no ack names the next turn: every observer of it once in a round. */
+        watch_turn_at(&g->watch, ring, g->now + detect_with_health(g, watch_subjects(&g->watch) * interval));
+        if (is_probable(g, ring->subject))
+            detect_probe(g, ring->subject, PROBE_TURN);
+    }
+}
+
+void turns_due(struct gossip *g)
+{
+    if (!g->self || is_silent(g))
+        return;
+    if (has_part(g, GOSSIP_OBSERVERS))
+        watch_turns(g);
+    else
+        random_turn(g);
+}
+
+uint32_t turns_after(struct gossip *g, const struct member *observer)
+{
+    uint32_t ms = has_part(g, GOSSIP_OBSERVERS)
+                      ? watch_turn(&g->watch, observer, hearing_mistrusts(g, observer), g->now,
+                                   g->cfg.probe_interval_ms)
+                      : 0;
+    return ms < UINT16_MAX ? ms : UINT16_MAX;
+}
+
+mono_ms turns_deadline(const struct gossip *g)
+{
+    if (!g->self || is_silent(g))
+        return NEVER;
+    if (!has_part(g, GOSSIP_OBSERVERS))
+        return g->probe_at;
+    return g->watch.is_stale ? g->now : watch_deadline(&g->watch);
+}
