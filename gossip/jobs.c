@@ -9,8 +9,12 @@
 
 enum {
     LIST_BYTES_MAX = 1024 * 1024, /* one LIST; a bucket that would not fit is sent as records instead */
-    PROVEN_MAX = 16,              /* in quarantine, shown with each answer; of more some are shown */
+    STATE_BYTES_MAX = 3 * (STATE_ENTRY_BYTES + GOSSIP_RECORD_MAX), /* a member, and its proof */
+    PROVEN_MAX = 16,                    /* in quarantine, shown with each answer; of more some are shown */
+    PROVEN_BYTES_MAX = CHUNK_BYTES / 2, /* in a message with these; one more may exceed it */
 };
+static_assert(PROVEN_BYTES_MAX + STATE_BYTES_MAX < CHUNK_BYTES,
+              "however many are proven, an answer goes on (ADVERSARY G7)");
 
 static void job_free(struct job *job)
 {
@@ -174,7 +178,7 @@ static void encode_state(const struct gossip *g, struct wr *w, const struct memb
 static void answer_proven(struct gossip *g, const struct job *job, struct wr *w)
 {
     uint32_t given = 0;
-    for (uint32_t i = 0; i < g->members.count && given < PROVEN_MAX && wr_len(w) < CHUNK_BYTES; i++) {
+    for (uint32_t i = 0; i < g->members.count && given < PROVEN_MAX && wr_len(w) < PROVEN_BYTES_MAX; i++) {
         const struct member *m = members_at(&g->members, i);
         if (!is_proven(m) || node_id_eq(member_id(m), &job->to))
             continue;
@@ -340,7 +344,7 @@ static size_t space_for(const struct job *job)
         return GOSSIP_DOC_MAX + 128;
     if (job->type == JOB_ANSWER && job->is_listing)
         return LIST_BYTES_MAX + 128;
-    return CHUNK_BYTES + 3 * (STATE_ENTRY_BYTES + GOSSIP_RECORD_MAX) + 128; /* a member, and its proof */
+    return CHUNK_BYTES + STATE_BYTES_MAX + 128;
 }
 
 static bool encode(struct gossip *g, struct job *job, struct wr *w)

@@ -732,6 +732,40 @@ static void a_suspect_is_told_who_said_so(void **state)
     world_free(w);
 }
 
+/* G7, G19: five keys in one hand sign two records each, as large as can be. That is more than fits a message; who is asked for its
+ * state shows some of it, and says the rest too. */
+static void large_proofs_do_not_keep_a_state_from_being_told(void **state)
+{
+    enum { FORGERS = 5, RECORD_BYTES = GOSSIP_RECORD_MAX };
+    static uint8_t space[2 * FORGERS * (RECORD_BYTES + 16) + 64], record[RECORD_BYTES];
+    struct world *w = three(0);
+    struct wr wr = wr_init(space, sizeof space);
+    struct addr via = world_addr(1);
+    (void)state;
+    bulk_encode(&wr, &(struct bulk){.type = MSG_STATE});
+    for (int k = 0; k < 2 * FORGERS; k++) {
+        struct world_record r = {.id = world_id(10 + k / 2),
+                                 .incarnation = 1,
+                                 .version = 1,
+                                 .addr = world_addr(10 + k / 2),
+                                 .padding = RECORD_BYTES - 90,
+                                 .filler = (uint8_t)('2' + k % 2)};
+        struct state_entry e = {.record = world_record_encode(&r, record, sizeof record)};
+        state_entry_encode(&wr, &e);
+    }
+    assert_int_equal(gossip_receive(w->node[0].g, GOSSIP_BULK, &w->node[1].id, &via, wr_done(&wr), w->now),
+                     ERR_OK);
+    for (int k = 0; k < FORGERS; k++)
+        assert_true(member(w, 0, 10 + k).is_quarantined);
+    uint64_t sent = gossip_stats(w->node[0].g)->bulk_sent;
+    world_start(w, 8, "a");
+    world_run(w, w->now + 1000);
+    assert_string_equal(world_state(w, 8, 1), "alive");
+    assert_string_equal(world_state(w, 8, 2), "alive");
+    assert_in_range(gossip_stats(w->node[0].g)->bulk_sent - sent, 1, 64);
+    world_free(w);
+}
+
 /* G38: a state that is cut at any place is refused whole, and changes nothing. */
 static void a_state_cut_anywhere_changes_nothing(void **state)
 {
@@ -797,6 +831,7 @@ int main(void)
         cmocka_unit_test(a_look_that_only_relays_answered_is_made_again),
         cmocka_unit_test(a_word_that_comes_just_after_an_answer_is_looked_into_later),
         cmocka_unit_test(a_suspect_is_told_who_said_so),
+        cmocka_unit_test(large_proofs_do_not_keep_a_state_from_being_told),
         cmocka_unit_test(a_state_cut_anywhere_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
