@@ -405,13 +405,20 @@ void initiation_receive(struct udp *u, const struct addr *from, struct bytes in,
 
 /* Initiator again. */
 
+/* *trial: a copy of the attempt that it answers, the newest first (a forged response may not end the real ones). */
 static bool response_open(struct udp *u, const struct udp_peer *p, struct udp_attempt *trial,
                           struct bytes noise, uint64_t *clock_ms)
 {
+    const struct udp_handshake *hs = p->handshake;
     uint8_t payload[UDP_INITIATION_BYTES];
-    size_t len;
+    size_t len = 0;
     struct node_id id;
-    if (noise_handshake_read(&trial->noise, noise, payload, sizeof payload, &len) != ERR_OK) {
+    bool is_answer = false;
+    for (unsigned i = hs->attempt, kept = 0; i > 0 && kept < UDP_ATTEMPTS_KEPT && !is_answer; kept++) {
+        *trial = hs->tried[--i % UDP_ATTEMPTS_KEPT];
+        is_answer = noise_handshake_read(&trial->noise, noise, payload, sizeof payload, &len) == ERR_OK;
+    }
+    if (!is_answer) {
         u->stats.drop_handshake++;
         return false;
     }
@@ -475,16 +482,10 @@ void response_receive(struct udp *u, const struct addr *from, struct bytes in, m
         return;
     }
     struct udp_peer *p = index->peer;
-    struct bytes noise = bytes_of(in.at + 12, mac1_at - 12);
-    struct udp_attempt trial; /* a copy: a forged response may not end the real one */
+    struct udp_attempt trial;
     uint64_t clock_ms;
-    bool is_open = false;
-    for (unsigned i = p->handshake->attempt, kept = 0; i > 0 && kept < UDP_ATTEMPTS_KEPT && !is_open;
-         kept++) {
-        trial = p->handshake->tried[--i % UDP_ATTEMPTS_KEPT];
-        is_open = response_open(u, p, &trial, noise, &clock_ms);
-    }
-    if (is_open)
+    memset(&trial, 0, sizeof trial);
+    if (response_open(u, p, &trial, bytes_of(in.at + 12, mac1_at - 12), &clock_ms))
         response_accept(u, p, &trial, from, load_be32(in.at + 4), clock_ms, now);
     noise_handshake_fini(&trial.noise);
 }

@@ -495,6 +495,7 @@ static void an_answer_that_took_a_second_counts_when_three_initiations_are_out(v
         }
     assert_int_equal(sent, 3);
     give(&answer, 0);
+    assert_int_equal(stats(0)->drop_handshake, 0);
     expect_one_session();
 }
 
