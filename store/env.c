@@ -286,8 +286,10 @@ static int map_file(struct env *e)
         rc = mdb_env_set_mapsize(e->mdb, e->map_bytes);
     if (!rc)
         rc = mdb_env_set_assert(e->mdb, on_lmdb_assertion);
-    if (!rc)
+    if (!rc) {
+        fault_watch(e->file, NULL, 0); /* LMDB may find nonsense before it is known where the map is */
         rc = mdb_env_open(e->mdb, e->file, MDB_NOSUBDIR, 0600);
+    }
     if (!rc)
         rc = mdb_txn_begin(e->mdb, NULL, MDB_RDONLY, &txn);
     if (!rc) {

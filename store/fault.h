@@ -11,7 +11,7 @@
 
 enum { FAULT_STATUS = 1 };
 
-/* `file` (for the message) is mapped there from now on. Takes SIGBUS over; what is not in the map is left to
+/* `file` (for the message) is mapped there from now on; NULL, 0: it is about to be mapped somewhere. Takes SIGBUS over; what is not in the map is left to
  * whoever had it before. A thread that reads the map must not block SIGBUS. */
 void fault_watch(const char *file, const void *map, size_t bytes);
 /* It is not mapped any more, or is about to move. */
