@@ -24,7 +24,8 @@ static void defaults(struct gossip_config *c)
     OR(protocol, GOSSIP_PROTOCOL_MAX);
     OR(tombstone_ms, UINT64_C(7) * 24 * 3600 * 1000);
 #undef OR
-    assert(c->packet_bytes_max >= 512 && c->probe_timeout_ms < c->probe_interval_ms && c->eager_fanout < 64);
+    assert(c->packet_bytes_max >= GOSSIP_PACKET_BYTES_MIN);
+    assert(c->probe_timeout_ms < c->probe_interval_ms && c->eager_fanout < 64);
     assert(c->protocol >= GOSSIP_PROTOCOL_MIN && c->protocol <= GOSSIP_PROTOCOL_MAX);
     assert(c->seed_retry_min_ms <= c->seed_retry_max_ms && !node_id_is_zero(&c->self));
 }

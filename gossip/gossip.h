@@ -31,11 +31,12 @@ struct gossip;
 struct gossip_pool;
 
 enum {
-    GOSSIP_RECORD_MAX = 8 * 1024,  /* bytes of one signed record; larger ones are refused */
-    GOSSIP_BULK_MAX = 1280 * 1024, /* bytes of one bulk message; also the largest document plus its header */
-    GOSSIP_DOC_MAX = 1024 * 1024,  /* bytes of one document */
-    GOSSIP_MEMBERS_MAX = 20000,    /* members known at once; further records are refused, counted */
-    GOSSIP_ADDRS_MAX = 2,          /* addresses of one member: usually one of IPv4 and one of IPv6 */
+    GOSSIP_RECORD_MAX = 8 * 1024,   /* bytes of one signed record; larger ones are refused */
+    GOSSIP_BULK_MAX = 1280 * 1024,  /* bytes of one bulk message; also the largest document plus its header */
+    GOSSIP_DOC_MAX = 1024 * 1024,   /* bytes of one document */
+    GOSSIP_PACKET_BYTES_MIN = 1000, /* every datagram that must fit one does */
+    GOSSIP_MEMBERS_MAX = 20000,     /* members known at once; further records are refused, counted */
+    GOSSIP_ADDRS_MAX = 2,           /* addresses of one member: usually one of IPv4 and one of IPv6 */
     GOSSIP_PROTOCOL_MIN =
         1, /* protocol versions that this code speaks (docs/protocol.md, Versions): the ... */
     GOSSIP_PROTOCOL_MAX = 2, /* ... oldest and the newest */
@@ -79,7 +80,8 @@ struct gossip_config {
     struct node_id self;
     struct gossip_pool *pool;   /* [none] instances of one loop that share it hold each record once */
     uint64_t seed;              /* of every random choice; same seed and inputs -> same outputs */
-    uint32_t packet_bytes_max;  /* [1100] plaintext of a datagram: IPv6's 1280 less headers and sealing */
+    uint32_t packet_bytes_max;  /* [1100] plaintext of a datagram: IPv6's 1280 less headers and sealing; not
+                                   below GOSSIP_PACKET_BYTES_MIN */
     uint32_t probe_interval_ms; /* [1000] each member is probed once per interval (SWIM's period) */
     uint32_t probe_timeout_ms;  /* [300] after which indirect probes start, until round trips are measured */
     uint32_t indirect_probes;   /* [3] SWIM's k */

@@ -28,7 +28,10 @@ enum {
     LISTED_MEMBERS =
         6, /* a part of more is divided: 132 bytes and a list of one or two are less than this many entries */
     PARTS_MAX = RANGES_MAX << RANGE_WIDTH_MAX,
+    DIGEST_BYTES_MAX =
+        MESSAGE_HEADER + 8 + 1 + DOCS_MAX * DOC_BYTES + 2 + 4 + (8 << RANGE_WIDTH_MAX), /* of one range */
 };
+static_assert((int)GOSSIP_PACKET_BYTES_MIN >= (int)DIGEST_BYTES_MAX, "a digest of one range fits a packet");
 
 static bool put(struct gossip *g, const struct range_out *item)
 {
