@@ -412,12 +412,11 @@ static inline bool is_self(const struct gossip *g, const struct node_id *id)
 {
     return node_id_eq(id, &g->cfg.self);
 }
-/* In experiments: as in SWIM, what a member says is believed, and nobody doubts itself. */
 static inline bool has_part(const struct gossip *g, enum gossip_part part)
 {
     return !(g->cfg.without & (uint32_t)part);
 }
-
+/* In experiments: as in SWIM, what a member says is believed, and nobody doubts itself. */
 static inline bool is_credulous(const struct gossip *g)
 {
     return g->cfg.without & GOSSIP_VERIFY;

@@ -1,8 +1,6 @@
 /* turns.c: who is probed next: those whom the rings give us, or, for comparison, anybody in turn. */
 #include "gossip/core.h"
 
-/* Turns. */
-
 static bool is_probable(const struct gossip *g, const struct member *m)
 {
     struct addr addr;

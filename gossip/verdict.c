@@ -8,8 +8,6 @@ uint32_t verdict_jitter(struct gossip *g)
     return rng_below(&g->rng, spread < VERIFY_JITTER_MAX_MS ? spread : VERIFY_JITTER_MAX_MS);
 }
 
-/* Suspicions. */
-
 static void verify(struct gossip *g, struct suspicion *s)
 {
     if (!detect_may_look(g)) {

@@ -28,7 +28,7 @@ void dh_key_fini(struct dh_key *k);
 /* Is it the one canonical encoding of a point of the prime-order subgroup? (Not of small order, no torsion.)
  */
 bool sign_pub_is_sound(const uint8_t pub[32]);
-/* Is it a canonical encoding that is not of small order? Enough for a host's identity, which costs a strangers' record a
+/* Is it a canonical encoding that is not of small order? Enough for a host's identity, which costs a stranger's record a
  * quarter less than the whole of sign_pub_is_sound(); sign.c says why. That it is a point at all shows when a signature is verified by it. */
 bool sign_pub_may_identify(const uint8_t pub[32]);
 /* Is it a canonical u-coordinate (RFC 7748 section 5, below 2^255 - 19, top bit clear) that is not of small
