@@ -5,15 +5,13 @@
 
 #include <stdlib.h>
 
-#include "gossip/message.h"
-#include "sim/capture.h"
-#include "sim/forger.h"
+#include "sim/host_send.h"
 #include "sim/liars.h"
 #include "sim/oracle.h"
 #include "sim/policies.h"
 #include "trust/sign.h"
 
-enum { SEEDS = 3, SEEDS_MAX = 16, NEEDLE_BYTES = 32, EMPTY_DOC_BYTES = 128 };
+enum { SEEDS = 3, SEEDS_MAX = 16 };
 
 bool host_is_running(const struct host *h)
 {
@@ -305,153 +303,6 @@ static void on_event(struct host *h, const struct gossip_event *ev)
     }
 }
 
-/* ---- sending ---- */
-
-/* UINT32_MAX: nobody, or one who has moved away. */
-static uint32_t whoever_is_at(const struct world *w, const struct addr *a)
-{
-    uint8_t door;
-    uint32_t host = signer_host_at(w->signer, a, &door);
-    return host != UINT32_MAX && w->host[host].door == door ? host : UINT32_MAX;
-}
-
-static struct delivery *delivery_of(const struct host *h, const struct gossip_packet *p, uint32_t to)
-{
-    struct delivery header = {.lane = p->lane,
-                              .from = h->index,
-                              .to = to,
-                              .to_id = p->to,
-                              .addr = p->addr,
-                              .to_generation =
-                                  to < h->world->config.hosts ? h->world->host[to].generation : 0};
-    return delivery_new(&header, p->msg);
-}
-
-static void send_datagram(struct host *h, const struct gossip_packet *p, uint32_t to)
-{
-    struct world *w = h->world;
-    mono_us at[2];
-    size_t bytes = p->msg.len + WIRE_OVERHEAD_BYTES;
-    w->figures.datagrams++;
-    w->figures.datagram_bytes += bytes;
-    meter_add(&h->meter, w->now, (uint32_t)p->msg.len);
-    unsigned n = to == UINT32_MAX ? 0 : wire_datagram(&w->wire, h->index, to, bytes, w->now, at);
-    for (unsigned i = 0; i < n; i++)
-        future_push(&w->future, &(struct happening){
-                                    .at = at[i], .kind = HAPPENS_ARRIVAL, .delivery = delivery_of(h, p, to)});
-}
-
-static void fail_bulk(struct world *w, struct delivery *d_take, mono_us after)
-{
-    future_push(&w->future, &(struct happening){.at = w->now + after,
-                                                .kind = HAPPENS_BULK_FAILURE,
-                                                .host = d_take->from,
-                                                .generation = w->host[d_take->from].generation,
-                                                .delivery = d_take});
-}
-
-/* The host runs, its agent does not, or not yet: the kernel refuses connections. */
-static bool refuses(const struct world *w, uint32_t to)
-{
-    return to < w->config.hosts && (w->host[to].state == HOST_STOPPED || w->host[to].state == HOST_NEW);
-}
-
-/* The way to `to` as a connection sees it now: 0, or the time until its failure is known. */
-static mono_us bulk_trouble(struct world *w, uint32_t from, uint32_t to)
-{
-    if (to == UINT32_MAX || wire_is_bulk_cut(&w->wire, from, to))
-        return WIRE_TIMEOUT_US;
-    enum host_state s = w->host[to].state;
-    if (s == HOST_DOWN)
-        return WIRE_TIMEOUT_US;
-    return refuses(w, to) ? wire_round_trip(&w->wire, from, to) : 0;
-}
-
-/* A process that is gone: its kernel says so. One that pauses: its kernel accepts the connection. */
-static void send_knock(struct host *h, const struct gossip_packet *p, uint32_t to)
-{
-    struct world *w = h->world;
-    trace_line(&w->trace, w->now, "%u knocks at %u", h->index, to);
-    if (!refuses(w, to) || wire_is_bulk_cut(&w->wire, h->index, to))
-        return;
-    struct delivery *d = delivery_of(h, p, to);
-    d->is_refused = true;
-    fail_bulk(w, d, wire_round_trip(&w->wire, h->index, to));
-}
-
-static void send_bulk(struct host *h, const struct gossip_packet *p, uint32_t to)
-{
-    struct world *w = h->world;
-    struct delivery *d = delivery_of(h, p, to);
-    w->figures.bulk++;
-    w->figures.bulk_bytes += p->msg.len;
-    w->figures.documents += p->msg.at[1] == MSG_DOC && p->msg.len > EMPTY_DOC_BYTES;
-    mono_us trouble = bulk_trouble(w, h->index, to);
-    bool is_other =
-        !node_id_is_zero(&p->to) && to < w->config.hosts && !node_id_eq(&p->to, signer_id(w->signer, to));
-    if (!trouble && (is_other || to == h->index)) /* somebody else answers, or itself: the handshake fails */
-        trouble = wire_round_trip(&w->wire, h->index, to);
-    if (trouble) {
-        d->is_refused = refuses(w, to);
-        fail_bulk(w, d, trouble);
-        return;
-    }
-    mono_us at = wire_bulk(&w->wire, h->index, h->generation, to, d->to_generation, p->msg.len, w->now);
-    future_push(&w->future, &(struct happening){.at = at, .kind = HAPPENS_ARRIVAL, .delivery = d});
-}
-
-/* A record ends with its signature, which no other message contains. */
-static void count_payload(struct world *w, struct bytes msg)
-{
-    struct bytes record = w->updated->bytes;
-    if (memmem(msg.at, msg.len, record.at + record.len - NEEDLE_BYTES, NEEDLE_BYTES))
-        w->figures.payloads++;
-}
-
-/* Of a probe, or an answer to one, only the news that rides on it. */
-static void count_repair(struct world *w, uint32_t from, uint32_t to, const struct gossip_packet *p)
-{
-    struct figures *f = &w->figures;
-    struct datagram d;
-    if ((from != w->repaired && to != w->repaired) || p->msg.len < MESSAGE_HEADER)
-        return;
-    if (p->lane == GOSSIP_BULK) {
-        f->repairs++;
-        f->repair_bytes += p->msg.len;
-    } else if (datagram_decode(&d, p->msg) == ERR_OK && d.type <= MSG_NACK) {
-        f->repair_bytes += d.rumors.len;
-    } else {
-        f->repairs++;
-        f->repair_bytes += p->msg.len + WIRE_OVERHEAD_BYTES;
-        f->repair_rounds += p->msg.at[1] == MSG_DIGEST;
-    }
-}
-
-static void send_packet(struct host *h, const struct gossip_packet *given)
-{
-    struct world *w = h->world;
-    struct gossip_packet edited = *given, *p = &edited;
-    uint32_t to = whoever_is_at(w, &p->addr);
-    if (p->lane == GOSSIP_KNOCK) {
-        send_knock(h, p, to);
-        return;
-    }
-    if (w->liars && !liars_edit(w, h->index, p->lane, &p->msg))
-        return;
-    if (w->repaired != UINT32_MAX)
-        count_repair(w, h->index, to, p);
-    trace_message(&w->trace, w->now, "sends", h->index, to, p->lane == GOSSIP_BULK ? "bulk" : "datagram",
-                  p->msg);
-    forger_overhears(w->forger, p->lane, p->msg);
-    capture_hears(w, h->index, to, p->lane, p->msg);
-    if (w->updated)
-        count_payload(w, p->msg);
-    if (p->lane == GOSSIP_BULK)
-        send_bulk(h, p, to);
-    else
-        send_datagram(h, p, to);
-}
-
 /* ---- the turn: drain what gossip has to tell and to send, then note when it wants to be called ---- */
 
 static void set_timer(struct host *h)
@@ -487,11 +338,11 @@ void host_pump(struct host *h)
             on_event(h, &ev);
         while (gossip_poll_send(h->gossip, &p)) {
             if (h->is_blocked) { /* the process stands before this send, and with it all the rest */
-                h->held = delivery_of(h, &p, whoever_is_at(h->world, &p.addr));
+                h->held = host_delivery(h, &p, host_at(h->world, &p.addr));
                 change(h, HOST_PAUSED, "blocks before a send");
                 return;
             }
-            send_packet(h, &p);
+            host_send(h, &p);
         }
         any = gossip_poll_event(h->gossip, &ev);
     } while (any);
@@ -557,7 +408,7 @@ static bool is_lost(struct host *h, const struct delivery *d, mono_us *after)
     if (!d->is_outsiders && wire_is_cut(&w->wire, d->from, d->to))
         *after = WIRE_TIMEOUT_US;
     else if (d->lane == GOSSIP_BULK && !d->is_outsiders)
-        *after = bulk_trouble(w, d->from, d->to);
+        *after = host_bulk_trouble(w, d->from, d->to);
     if (*after == 0 && d->lane == GOSSIP_BULK && d->to_generation != h->generation)
         *after = wire_round_trip(&w->wire, d->from, d->to);
     return *after != 0 || !host_is_running(h);
@@ -581,7 +432,7 @@ void host_arrival(struct host *h, struct delivery *d)
         host_pump(h);
     } else if (d->lane == GOSSIP_BULK && !d->is_outsiders) {
         wire_bulk_close(&w->wire, d->from, d->to);
-        fail_bulk(w, d, after ? after : WIRE_TIMEOUT_US);
+        host_bulk_fails(w, d, after ? after : WIRE_TIMEOUT_US);
         return;
     }
     delivery_free(d);
@@ -591,7 +442,7 @@ void host_bulk_failed(struct host *h, const struct delivery *d)
 {
     if (h->state == HOST_PAUSED) { /* told when it runs again; its generation may have changed until then */
         struct delivery *again = delivery_new(d, bytes_of(d->msg, d->len));
-        fail_bulk(h->world, again, MS(10));
+        host_bulk_fails(h->world, again, MS(10));
         return;
     }
     if (h->state != HOST_UP)
@@ -783,7 +634,7 @@ static void send_held(struct host *h)
     if (!d)
         return;
     h->held = NULL;
-    send_packet(
+    host_send(
         h, &(struct gossip_packet){d->lane, d->to_id, d->addr, bytes_of(d->msg, d->len), GOSSIP_NO_ANSWER});
     delivery_free(d);
     host_pump(h);
