@@ -227,6 +227,8 @@ static void on_member(struct host *h, const struct gossip_event *ev)
     trace_line(&w->trace, w->now, "%u holds %u %s (was %s)%s%s", h->index, subject,
                gossip_state_text(ev->after), gossip_state_text(ev->before), ev->is_new ? ", new" : "",
                ev->record_changed ? ", newer record" : "");
+    if (w->policies && ev->is_new)
+        policies_meet(w, h->index);
     if (!r || subject >= w->config.hosts)
         return;
     oracle_changed(w, h->index, subject, ev, r);
@@ -289,6 +291,8 @@ static void on_event(struct host *h, const struct gossip_event *ev)
         break;
     case GOSSIP_EV_JOINED:
         trace_line(&w->trace, w->now, "%u has joined", h->index);
+        if (w->policies)
+            policies_arrive(w, h->index);
         break;
     case GOSSIP_EV_MOVED:
         trace_line(&w->trace, w->now, "%u has moved", h->index);

@@ -458,6 +458,7 @@ static void look(struct world *w, uint32_t host)
     count_requests(w, host);
     struct gathered g = gather(w, host);
     s->state.has_nothing = !policies_in_force(w, host) && count_having(w, host, NULL).other == 0;
+    s->state.is_arriving = !s->now.entered && rollout_is_arriving(&s->arrival, host_ms(h));
     rollout_look(&s->state, g.at, g.count, host_ms(&w->host[host]));
     bool says = report(w, host, &g);
     free(g.at);
@@ -646,6 +647,17 @@ void policies_hold(struct world *w, uint32_t host, const struct sim_bundle *b)
     host_say(w, host);
 }
 
+void policies_arrive(struct world *w, uint32_t host)
+{
+    mono_ms now = host_ms(&w->host[host]);
+    host_of(w, host)->arrival = (struct rollout_arrival){now, now};
+}
+
+void policies_meet(struct world *w, uint32_t host)
+{
+    host_of(w, host)->arrival.news_at = host_ms(&w->host[host]);
+}
+
 void policies_start(struct world *w, uint32_t host)
 {
     struct policies_host *s = host_of(w, host);
@@ -656,6 +668,7 @@ void policies_start(struct world *w, uint32_t host)
     s->said = (struct record_rollout){.version = 0};
     s->counted[0] = s->counted[1] = (struct record_count){.requests = 0};
     s->counted_at = host_ms(&w->host[host]);
+    policies_arrive(w, host);
     if (s->now.staged)
         begin(w, host, s->now.entered, s->now.halted);
 }

@@ -67,6 +67,7 @@ struct policies_host {
     bool next_in_steps;
     uint32_t next_generation;
     struct rollout state; /* while `now.staged` */
+    struct rollout_arrival arrival;
     struct record_rollout said;
     struct record_count counted[2]; /* under `base`, under `staged` */
     mono_ms counted_at, report_at;
@@ -107,7 +108,9 @@ const struct sim_bundle *policies_in_force(const struct world *w, uint32_t host)
 void policies_claim(struct world *w, uint32_t host, enum policies_claim claim, const struct sim_bundle *b);
 
 /* host.c */
-void policies_start(struct world *w, uint32_t host); /* from its disk; its gossip is there */
+void policies_start(struct world *w, uint32_t host);  /* from its disk; its gossip is there */
+void policies_arrive(struct world *w, uint32_t host); /* it has joined the others ... */
+void policies_meet(struct world *w, uint32_t host);   /* ... and holds one who is new to it */
 void policies_announce(struct world *w, uint32_t host);
 void policies_wipe(struct world *w, uint32_t host); /* its disk holds none any more; it must not run */
 void policies_say(const struct world *w, uint32_t host, struct signed_policy *out);

@@ -32,12 +32,24 @@ static void raise_later(struct control *c, enum err why)
     c->raise_at = c->own.wanted ? c->now + RAISE_RETRY_MS : NEVER;
 }
 
+static void arrive(struct control *c)
+{
+    c->arrival = (struct rollout_arrival){c->now, c->now};
+}
+
+static void speak(struct control *c)
+{
+    if (!c->may_speak)
+        arrive(c);
+    c->own_dirty = c->may_speak = true;
+}
+
 void control_raise(struct control *c, uint64_t at_least)
 {
     enum err e = own_raise(&c->own, c->store, at_least, TICKET_INCARNATION);
     c->raise_at = NEVER;
     if (e == ERR_OK)
-        c->own_dirty = c->may_speak = true;
+        speak(c);
     else if (e != ERR_AGAIN)
         raise_later(c, e);
 }
@@ -56,7 +68,7 @@ void control_incarnation_stored(struct control *c, enum err outcome)
 static void recalled(struct control *c, uint64_t highest)
 {
     if (highest < c->own.incarnation) {
-        c->own_dirty = c->may_speak = true;
+        speak(c);
         return;
     }
     log_warn(
@@ -216,6 +228,8 @@ void control_take_events(struct control *c)
     while (gossip_poll_event(c->gossip, &ev)) {
         switch (ev.type) {
         case GOSSIP_EV_MEMBER:
+            if (ev.is_new)
+                c->arrival.news_at = c->now;
             member_changed(c, &ev);
             break;
         case GOSSIP_EV_FORGOTTEN:
@@ -237,6 +251,7 @@ void control_take_events(struct control *c)
             break;
         case GOSSIP_EV_JOINED:
             c->joined = true;
+            arrive(c);
             log_info("gossip", "joined the mesh");
             break;
         case GOSSIP_EV_MOVED:

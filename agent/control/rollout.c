@@ -169,6 +169,7 @@ void control_rollout_step(struct control *c)
     if (!list)
         return; /* at the next look */
     g->state.has_nothing = has_nothing(c);
+    g->state.is_arriving = !g->entered && rollout_is_arriving(&c->arrival, c->now);
     rollout_look(&g->state, list, count, c->now);
     say_change(c, &before);
     say_empty(g);

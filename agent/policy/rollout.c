@@ -408,7 +408,7 @@ void rollout_look(struct rollout *r, const struct rollout_member *m, size_t coun
     r->seen_all = all.live;
     r->seen_new = all.new;
     r->empty = empty_steps(r->rule, m, count);
-    if (r->is_done || r->halted)
+    if (r->is_done || r->halted || r->is_arriving)
         return;
     catch_up(r, m, count);
     if (all.live * 2 < count)
@@ -424,7 +424,12 @@ void rollout_look(struct rollout *r, const struct rollout_member *m, size_t coun
 
 bool rollout_is_in(const struct rollout *r)
 {
-    return !r->halted && r->at >= r->own_step;
+    return !r->halted && !r->is_arriving && r->at >= r->own_step;
+}
+
+bool rollout_is_arriving(const struct rollout_arrival *a, mono_ms now)
+{
+    return now - a->joined_at < ROLLOUT_ARRIVAL_MAX_MS && now - a->news_at < ROLLOUT_QUIET_MS;
 }
 
 const char *rollout_cause_text(enum rollout_cause c)

@@ -4,6 +4,9 @@
  *
  *   step      each member belongs to the first step that takes it in: by a label of its credential, or by a hash of (version,
  *             member), the same on every agent. What a step has taken in stays in.
+ *   arrives   who has joined the mesh, or started again, judges nothing and begins nothing until it has heard what the members
+ *             say: a document may come before the records that tell that it was halted (rollout_is_arriving()). What was in
+ *             force stays so meanwhile; who has stored that the new version is goes on at once.
  *   begins    step 0 at once. Step s + 1 when those of the steps up to s enforce the new version (all but a quarter, who may be
  *             stuck, or lie) and `pause` has passed on this agent's own clock since it saw that. Who comes late, or starts
  *             again, follows a later step once most of its members, and most of all up to it, are seen to enforce the new
@@ -31,6 +34,14 @@
 enum {
     ROLLOUT_QUORUM = 3,         /* reports on a side, before anything is compared */
     ROLLOUT_REPORTERS_MAX = 64, /* half of them those whose turn comes first, half those whose comes last */
+    ROLLOUT_QUIET_MS = 5000, /* who has joined has heard of all when for so long nobody was new to it ... */
+    ROLLOUT_ARRIVAL_MAX_MS = 60000, /* ... or so long after it joined, whoever still comes */
+};
+
+/* When this agent came among the others: it may speak, and the later of that and its first exchange with another; and when it
+ * last heard of a member that was new to it. */
+struct rollout_arrival {
+    mono_ms joined_at, news_at;
 };
 
 struct rollout_member {
@@ -60,7 +71,8 @@ struct rollout {
     bool is_done;
     bool
         has_nothing; /* the caller's word before a look: nothing is in force here, not even the version before */
-    enum rollout_cause halted;   /* ROLLOUT_NONE: it is not */
+    bool is_arriving;          /* likewise: rollout_is_arriving(), and the new version is not in force here */
+    enum rollout_cause halted; /* ROLLOUT_NONE: it is not */
     uint64_t seen_new, seen_all; /* of the last look: live members, and those that enforce the new version */
     bool was_compared;           /* by the last look: both sides had enough */
     uint32_t empty;              /* bit s: to step s no live member belonged at the last look */
@@ -83,6 +95,8 @@ void rollout_sort(struct rollout_member *m, size_t count);
 bool rollout_reports(size_t i, size_t count);
 /* Is the new version in force here? */
 bool rollout_is_in(const struct rollout *r);
+/* Has somebody come too lately to hold what the members say? */
+bool rollout_is_arriving(const struct rollout_arrival *a, mono_ms now);
 /* How often to look. */
 mono_ms rollout_look_every(const struct policy_rollout *rule);
 /* How often a report may change. */

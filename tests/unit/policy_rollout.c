@@ -361,6 +361,47 @@ static void a_late_one_learns_of_a_halt(void **state)
     assert_false(rollout_is_in(&a->r));
 }
 
+/* Its document came before their records: what it knows is itself and one who does not say it yet. */
+static void who_arrives_enters_nothing_before_it_has_heard_of_the_halt(void **state)
+{
+    (void)state;
+    mesh_of(20, 4);
+    w.bad_ppm = 300000;
+    run(2 * PAUSE);
+    assert_int_equal(halted(), 20);
+    struct rollout own;
+    struct rollout_member two[2] = {{.id = id_of(0), .is_live = true}, {.id = id_of(1), .is_live = true}};
+    struct rollout_arrival arrival = {.joined_at = w.now, .news_at = w.now};
+    rollout_init(&own, &rule, two[0].turn, false, ROLLOUT_NONE);
+    own.is_arriving = rollout_is_arriving(&arrival, w.now);
+    rollout_look(&own, two, 2, w.now);
+    assert_false(rollout_is_in(&own));
+    own.is_arriving = rollout_is_arriving(&arrival, w.now + ROLLOUT_QUIET_MS);
+    rollout_look(&own, w.seen, w.count, w.now + ROLLOUT_QUIET_MS);
+    assert_int_not_equal(own.halted, ROLLOUT_NONE);
+    assert_false(rollout_is_in(&own));
+}
+
+static void who_arrives_waits_until_nobody_is_new_to_it_but_not_for_ever(void **state)
+{
+    (void)state;
+    struct rollout_member alone = {.id = id_of(0), .is_live = true};
+    struct rollout own;
+    struct rollout_arrival arrival = {.joined_at = 1000, .news_at = 1000};
+    assert_true(rollout_is_arriving(&arrival, 1000 + ROLLOUT_QUIET_MS - 1));
+    assert_false(rollout_is_arriving(&arrival, 1000 + ROLLOUT_QUIET_MS));
+    arrival.news_at = 1000 + ROLLOUT_ARRIVAL_MAX_MS - 1; /* they come and come */
+    assert_true(rollout_is_arriving(&arrival, arrival.news_at));
+    assert_false(rollout_is_arriving(&arrival, arrival.news_at + 1));
+    rollout_init(&own, &rule, 0, false, ROLLOUT_NONE);
+    own.is_arriving = true;
+    rollout_look(&own, &alone, 1, 0);
+    assert_false(rollout_is_in(&own));
+    own.is_arriving = false;
+    rollout_look(&own, &alone, 1, LOOK);
+    assert_true(rollout_is_in(&own)); /* the first step begins at once */
+}
+
 static void an_island_waits(void **state)
 {
     (void)state;
@@ -517,6 +558,8 @@ int main(void)
         cmocka_unit_test(too_few_requests_are_no_evidence),
         cmocka_unit_test(a_late_one_follows_the_mesh),
         cmocka_unit_test(a_late_one_learns_of_a_halt),
+        cmocka_unit_test(who_arrives_enters_nothing_before_it_has_heard_of_the_halt),
+        cmocka_unit_test(who_arrives_waits_until_nobody_is_new_to_it_but_not_for_ever),
         cmocka_unit_test(an_island_waits),
         cmocka_unit_test(a_liar_with_a_step_of_its_own_hurries_nobody),
         cmocka_unit_test(the_last_who_report_judge_nothing),
