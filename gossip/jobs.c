@@ -121,6 +121,8 @@ void jobs_expect(struct gossip *g, uint64_t salt, uint32_t messages)
     struct sync_sent *s = bulk_find_sync(g, salt);
     if (s) {
         s->messages_left += messages;
+        if (s->messages_left > SYNC_ANSWERS_MAX)
+            s->messages_left = SYNC_ANSWERS_MAX;
         return;
     }
     g->syncs[g->sync_next] = (struct sync_sent){salt, messages};
@@ -174,17 +176,20 @@ static void encode_state(const struct gossip *g, struct wr *w, const struct memb
 }
 
 /* Those in quarantine, whether the asker lacks their records or not: who remembers one of the two from before its start, say, knows
- * of no second. */
+ * of no second. Paid for with the states that come along, not instead of them; from a place of the
+ * asker's salt on, so that where there are too many for one answer the next shows others. */
 static void answer_proven(struct gossip *g, const struct job *job, struct wr *w)
 {
-    uint32_t given = 0;
+    uint32_t given = 0, from = g->members.count ? (uint32_t)(job->salt % g->members.count) : 0;
+    size_t before = wr_len(w);
     for (uint32_t i = 0; i < g->members.count && given < PROVEN_MAX && wr_len(w) < PROVEN_BYTES_MAX; i++) {
-        const struct member *m = members_at(&g->members, i);
+        const struct member *m = members_at(&g->members, (from + i) % g->members.count);
         if (!is_proven(m) || node_id_eq(member_id(m), &job->to))
             continue;
         encode_state(g, w, m);
         given++;
     }
+    budget_spend(&g->states, wr_len(w) - before); /* refilled by whoever asks it next */
 }
 
 void jobs_encode_entry(const struct gossip *g, struct wr *w, const struct member *m)
