@@ -71,7 +71,6 @@ struct udp *udp_new(const struct udp_setup *s, mono_ms now)
     u->verify = s->verify;
     u->version = s->version ? s->version : LINK_VERSION_NEWEST;
     u->timestamp = s->timestamp_floor;
-    u->goes_by_memory = s->timestamp_floor > 0; /* it holds only what was believed once */
     udp_keys_set(u, &(struct udp_keys){s->credential, s->noise_secret}, NULL);
     prim_random(u->hash_secret, sizeof u->hash_secret);
     prim_random(&seed, sizeof seed);

@@ -49,6 +49,8 @@ enum {
     UDP_GIVE_UP_MS = 90 * 1000, /* and for so long; then what is staged is dropped */
     UDP_DOUBT_MS = 1000, /* nothing heard for so long after we asked: the next packet makes a new session */
     UDP_CLOCK_AHEAD_MS = 600 * 1000, /* how far an initiation's time may be ahead of ours (ADVERSARY N29) */
+    UDP_CLOCK_NEAR_MS =
+        1000, /* times may run ahead of the clock by so much, as when many are made in one millisecond */
     UDP_CLOCK_WAIT_MS =
         5000, /* a clock is not taken from a handshake that took longer: it may have lain in a socket */
     UDP_INITIATION_GAP_MS = 20, /* least time between two initiations of one peer */

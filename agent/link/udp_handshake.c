@@ -10,6 +10,7 @@ enum {
     MAC1_AT = UDP_INITIATION_BYTES - 2 * PRIM_MAC_BYTES, /* in an initiation */
     INITIATION_PAYLOAD = MAC1_AT - NOISE_AT - (32 + 48 + NOISE_TAG_BYTES),
     PROLOGUE_MAX = 16 + 255,
+    CLOCK_ATTEMPTS = 3, /* by the clock, before what was only reserved is touched: 2 s */
 };
 static_assert(INITIATION_PAYLOAD == 18 + UDP_CREDENTIAL_MAX, "the credential's room is what is left");
 static_assert(UDP_RESPONSE_MIN + 8 + UDP_CREDENTIAL_MAX <= UDP_INITIATION_BYTES,
@@ -54,27 +55,37 @@ static enum err noise_begin(struct udp *u, struct noise_handshake *hs, const str
 
 /* Initiator. */
 
-/* Strictly rising, whatever the clock does (N30); the caller persists it. Where the clock and what we remember lie far
- * apart, one of them is wrong, or we were off for long, and we cannot know which: a clock that is fast now nobody believes
- * (N29), nor a memory of a time when it was; what is slow is older than what they have had of us. So attempts take turns,
- * first with what was answered last. */
-static uint64_t initiation_timestamp(struct udp *u, uint64_t wall_ms, unsigned attempt)
+/* Strictly rising, whatever the clock does (N30); the caller persists it. Where the clock and what we remember lie apart, one of
+ * them is wrong, or we were off for long, or remember what was only reserved, and we cannot know which: a clock that is fast now
+ * nobody believes (N29), nor a memory of a time when it was; what is slow is older than what they have had of us. So attempts take
+ * turns, first with what was answered last. After a start that is what is older, and what lies ahead of the clock as our reserve does is
+ * touched only after some attempts in vain: who began there would be newer, for as long, than another that runs with this identity,
+ * which could then not even be told of (G33). */
+static uint64_t initiation_timestamp(struct udp *u, const struct udp_peer *p, uint64_t wall_ms,
+                                     unsigned attempt)
 {
-    bool agree = wall_ms <= u->timestamp + UDP_CLOCK_AHEAD_MS && u->timestamp <= wall_ms + UDP_CLOCK_AHEAD_MS;
-    if (!agree && attempt % 2 == u->goes_by_memory) {
-        u->timestamp_by_clock = wall_ms > u->timestamp_by_clock ? wall_ms : u->timestamp_by_clock + 1;
+    bool agree = wall_ms <= u->timestamp + UDP_CLOCK_AHEAD_MS && u->timestamp <= wall_ms + UDP_CLOCK_NEAR_MS;
+    bool is_reserved =
+        !u->goes_by_memory && u->timestamp > wall_ms && u->timestamp <= wall_ms + UDP_CLOCK_AHEAD_MS;
+    bool is_memory_first = u->is_answered ? u->goes_by_memory : u->timestamp > 0 && u->timestamp < wall_ms;
+    uint64_t least = wall_ms > p->told ? wall_ms : p->told + 1;
+    if (!agree && (attempt % 2 == is_memory_first || (is_reserved && attempt < CLOCK_ATTEMPTS))) {
+        u->timestamp_by_clock = least > u->timestamp_by_clock ? least : u->timestamp_by_clock + 1;
         return u->timestamp_by_clock;
     }
-    u->timestamp = agree && wall_ms > u->timestamp ? wall_ms : u->timestamp + 1;
+    u->timestamp = agree && least > u->timestamp ? least : u->timestamp + 1;
     return u->timestamp;
 }
 
 /* Only what a peer believed is worth remembering. */
-static void timestamp_answered(struct udp *u, uint64_t timestamp)
+static void timestamp_answered(struct udp *u, struct udp_peer *p, uint64_t timestamp)
 {
-    u->goes_by_memory = timestamp <= u->timestamp && timestamp != u->timestamp_by_clock;
-    if (timestamp == u->timestamp_by_clock)
+    bool is_by_clock = timestamp == u->timestamp_by_clock;
+    u->is_answered = true;
+    u->goes_by_memory = !is_by_clock && timestamp <= u->timestamp;
+    if (is_by_clock)
         u->timestamp = timestamp;
+    p->told = timestamp > p->told ? timestamp : p->told;
 }
 
 static void initiation_payload(struct udp *u, uint8_t out[INITIATION_PAYLOAD],
@@ -119,7 +130,7 @@ static enum err initiation_write(struct udp *u, struct udp_peer *p, uint8_t at[U
     if (e != ERR_OK)
         return e;
     attempt->sent_at = now;
-    attempt->timestamp = initiation_timestamp(u, wall_ms, hs->attempt);
+    attempt->timestamp = initiation_timestamp(u, p, wall_ms, hs->attempt);
     initiation_payload(u, payload, attempt, wall_ms);
     e = noise_handshake_write(&attempt->noise, bytes_of(payload, sizeof payload), at + NOISE_AT,
                               MAC1_AT - NOISE_AT, &len);
@@ -447,7 +458,7 @@ static void response_accept(struct udp *u, struct udp_peer *p, struct udp_attemp
 {
     uint32_t index =
         p->handshake->index.node.key; /* the session inherits the name that the peer has learnt */
-    timestamp_answered(u, trial->timestamp);
+    timestamp_answered(u, p, trial->timestamp);
     handshake_end(u, p);
     struct udp_session *s = session_new(u, p, &trial->noise, index, sender, now);
     if (!s) {

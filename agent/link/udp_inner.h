@@ -92,7 +92,8 @@ struct udp_peer {
     struct udp_session *former; /* was next when another initiation came; its initiator may choose either */
     struct udp_handshake *handshake;
     struct datagram_queue staged;
-    uint64_t timestamp;   /* greatest of its initiations */
+    uint64_t timestamp; /* greatest of its initiations */
+    uint64_t told; /* the newest of ours that it answered; the next is above it, whatever the clock says */
     mono_ms initiated_at; /* when the last of them came */
     mono_ms
         unanswered_at; /* when we first asked it something since we last heard from it; NEVER: not since */
@@ -116,8 +117,9 @@ struct udp {
     struct cookie_jar jar;
     struct link_verify verify;
     uint64_t timestamp;          /* of our newest initiation */
-    uint64_t timestamp_by_clock; /* of the newest that went by a clock far from `timestamp` */
-    bool goes_by_memory;         /* the last one answered did not go by the clock, or none was yet */
+    uint64_t timestamp_by_clock; /* of the newest that went by a clock apart from `timestamp` */
+    bool is_answered;            /* an initiation of ours was, since the start */
+    bool goes_by_memory;         /* the last one answered did not go by the clock */
     struct rng rng;              /* jitter only */
     struct rate rate;
     struct rate_total load[2]; /* initiations of sources that have not, and that have proved their address */

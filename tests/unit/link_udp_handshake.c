@@ -440,6 +440,27 @@ static void N30_a_clock_at_1970_still_connects(void **state)
     try_until_heard("rebooted", "1:rebooted", 5);
 }
 
+/* G33: a copy of a folder begins with what the folder had reserved; who was copied goes on by its clock, and is heard all the same. */
+static void a_copy_does_not_outrun_who_was_copied(void **state)
+{
+    (void)state;
+    say(0, 1, "x");
+    pump();
+    uint64_t used = udp_timestamp(w.node[0].u), reserved = w.wall + 60000;
+    reboot(0, CREDENTIAL, reserved);
+    w.now += 1000;
+    w.wall += 1000;
+    say(0, 1, "the copy");
+    pump();
+    assert_string_equal(w.node[1].last, "1:the copy");
+    reboot(0, CREDENTIAL, used);
+    w.now += 1000;
+    w.wall += 1000;
+    say(0, 1, "the copied");
+    pump();
+    assert_string_equal(w.node[1].last, "1:the copied");
+}
+
 /* Two initiations and their responses under way, as with hosts that get no CPU for a second: whichever is answered or heard of first
  * makes the session, and what was said goes through it. */
 static void two_initiations_under_way(struct held first[2], struct held again[2], mono_ms between)
@@ -785,6 +806,7 @@ int main(void)
         CASE(N29_a_clock_that_was_fast_once_and_is_right_again_connects),
         CASE(N29_a_clock_that_is_fast_now_connects),
         CASE(N30_a_clock_at_1970_still_connects),
+        CASE(a_copy_does_not_outrun_who_was_copied),
         CASE(an_answer_later_than_the_next_initiation_counts),
         CASE(an_answer_that_took_a_second_counts_when_three_initiations_are_out),
         CASE(of_two_answers_the_initiator_takes_the_first_it_hears),

@@ -1,0 +1,30 @@
+# A host is copied while it runs, as a virtual machine is, and the copy started elsewhere (ADVERSARY G33): both are told within seconds, the one
+# with the lower address goes on, and when the copy is stopped nothing is said in the other's name.
+. tests/e2e/lib.sh
+
+mesh
+agent a 7000
+agent b 7100 --seed 127.0.0.1:7000
+agent c 7200 --seed 127.0.0.1:7000
+eventually 10 all_alive 3 a b c
+mkdir -p "$T/twin"
+cp -r "$T/c/data" "$T/twin/data"
+rm -f "$T/twin/data/agent.sock"
+"$starling" agent --data "$T/twin/data" --node c --port-base 7300 --listen 127.0.0.1:7300 --seed 127.0.0.1:7000 >>"$T/twin/log" 2>&1 &
+twin=$!
+pids="$pids $twin"
+alarmed() { grep -q 'another agent runs with the key of this host' "$T/$1/log"; }
+eventually 30 alarmed c
+eventually 60 alarmed twin
+of() { json "$1" members "[m['$2'] for m in o if m['name']=='c'][0]"; }
+settled() { for n in a b; do [ "$(of $n address)" = 127.0.0.1:7200 ] && [ "$(of $n state)" = alive ] || return 1; done; all_alive 3 c; }
+# Each goes above the other once or twice; then the copy yields.
+yielded() { "$starling" status --data "$T/twin/data" | grep -q silent; }
+eventually 90 yielded
+eventually 90 settled
+before=$(of a incarnation)
+kill -TERM "$twin"
+wait "$twin" || true
+end=$(($(date +%s) + 5 * slower))
+while [ "$(date +%s)" -lt "$end" ]; do settled || fail "it does not last: $(of a address) $(of a state)"; done
+[ "$(of a incarnation)" = "$before" ] || fail "the numbers go on rising: $before, $(of a incarnation)"
