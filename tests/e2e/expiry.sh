@@ -40,8 +40,7 @@ eventually 20 state_of_b dead
 echo "- nobody learns of it any more: not who joins, nor who restarts and has its record in the store"
 b_key=$(sed -n 's/.*"id": "\(ed25519:[0-9a-f]*\)".*/\1/p' "$T/b.json")
 [ -n "$b_key" ] || fail "b has no key"
-cp "$T/long" "$T/token"
-agent c 7200 --seed 127.0.0.1:7000
+agent c 7200 --seed 127.0.0.1:7000 --token "$T/long" # b, whose token is to be at $T/token, would renew itself with it
 two() { is "$1" members "sorted(m['name'] for m in o if m['state'] == 'alive')" "['a', 'c']"; }
 eventually 10 two a
 eventually 10 two c
@@ -52,7 +51,6 @@ eventually 10 two a
 is a members "[m['name'] for m in o if m['id'] == '$b_key']" '[]' || fail "an expired host came out of the store"
 echo "- with a new token it is back"
 crash b
-cp "$T/long" "$T/token"
 agent b 7100 --seed 127.0.0.1:7000 --service cart=9001 --caller web=7185 --token "$T/long"
 eventually 15 state_of_b alive
 eventually 5 code_is 7085 cart 200
