@@ -71,13 +71,13 @@ mesh() {
     "$starling" token create --ca "$T/ca" --service '*' --node '*' -o "$T/token" >/dev/null
 }
 
-# agent NAME PORT-BASE [FLAGS...]: data in $T/NAME, pid in $pid; listens on 127.0.0.1 unless --listen is given. The token is needed at
-# its first start only.
+# agent NAME PORT-BASE [FLAGS...]: data in $T/NAME, pid in $pid; listens on 127.0.0.1 unless --listen is given, and is enrolled by
+# $T/token at its first start unless --token is given.
 agent() {
     name=$1 base=$2; shift 2
     mkdir -p "$T/$name"
     case " $* " in *" --listen "*) ;; *) set -- "$@" --listen "127.0.0.1:$base" ;; esac
-    [ -e "$T/$name/data/identity.key" ] || set -- --token "$T/token" "$@"
+    case " $* " in *" --token "*) ;; *) [ -e "$T/$name/data/identity.key" ] || set -- --token "$T/token" "$@" ;; esac
     "$starling" agent --data "$T/$name/data" --node "$name" --port-base "$base" "$@" >>"$T/$name/log" 2>&1 &
     pid=$!
     pids="$pids $pid"
