@@ -5,9 +5,9 @@
  *                     '--failed, late, empty--> IDLE, strike   '--not adopted in time--> IDLE, strike
  *
  * Nothing here says that an offer is true: a member may offer any number. So offers of members without
- * strikes come first, however high the numbers of the others, and a member with strikes waits 2^strikes
- * seconds: liars cannot keep a good version out (ADVERSARY G11, G19). Only what the embedder announced by
- * gossip_doc_set() is offered on. */
+ * strikes come first, however high the numbers of the others, and of a member with strikes nothing is asked but in one second
+ * of 2^strikes: liars cannot keep a good version out (ADVERSARY G11, G19). Its offer waits for that second: it may be the
+ * only one who has the version, and repeats it seldom once we have refused (range.c). Only what the embedder announced by gossip_doc_set() is offered on. */
 #include "gossip/core.h"
 
 #include <assert.h>
@@ -94,6 +94,20 @@ static uint32_t offer_best(const struct gossip *g, const struct doc_kind *k)
     return best;
 }
 
+/* A pure function of strikes and time, so that nothing need be stored: a door that opens for one second in 2^strikes. Who has fewer
+ * strikes is let in whenever one with more is. */
+static mono_ms door_opens_at(const struct gossip *g, uint8_t strikes)
+{
+    mono_ms every = (mono_ms)1000 << strikes;
+    return strikes == 0 || g->now % every < 1000 ? g->now : (g->now / every + 1) * every;
+}
+
+/* When the best offer may be asked for; NEVER: there is none. */
+static mono_ms offer_ready_at(const struct gossip *g, const struct doc_kind *k)
+{
+    return k->offers > 0 ? door_opens_at(g, strikes_of(g, &k->offer[offer_best(g, k)].from)) : NEVER;
+}
+
 static void offer_put(const struct gossip *g, struct doc_kind *k, const struct doc_offer *offer)
 {
     for (uint32_t i = 0; i < k->offers; i++)
@@ -117,7 +131,7 @@ static void offer_put(const struct gossip *g, struct doc_kind *k, const struct d
 
 static void ask(struct gossip *g, struct doc_kind *k)
 {
-    while (k->fetch == FETCH_IDLE && k->offers > 0) {
+    while (k->fetch == FETCH_IDLE && offer_ready_at(g, k) <= g->now) {
         uint32_t best = offer_best(g, k);
         struct doc_offer offer = k->offer[best];
         struct member *m = members_find(&g->members, &offer.from);
@@ -151,17 +165,10 @@ static void finish(struct gossip *g, struct doc_kind *k, bool is_good)
     ask(g, k);
 }
 
-static bool is_barred(const struct gossip *g, const struct member *m)
-{
-    /* A pure function of strikes and time, so that nothing need be stored: a door that opens for one second
-     * in 2^strikes. */
-    return m->doc_strikes > 0 && (g->now / 1000) % (UINT64_C(1) << m->doc_strikes) != 0;
-}
-
 /* A liar that keeps silent holds the one fetch: not for long if a better or another offer waits. */
 static void hurry(struct gossip *g, struct doc_kind *k)
 {
-    if (k->fetch != FETCH_ASKED || k->offers == 0)
+    if (k->fetch != FETCH_ASKED || offer_ready_at(g, k) > g->now)
         return;
     if (strikes_of(g, &k->offer[offer_best(g, k)].from) < strikes_of(g, &k->asked_of))
         finish(g, k, false);
@@ -172,7 +179,7 @@ static void hurry(struct gossip *g, struct doc_kind *k)
 void docs_offered(struct gossip *g, struct member *from, const struct doc_version *doc)
 {
     struct doc_kind *k = find_or_add(g, doc->kind);
-    if (!k || is_barred(g, from) || doc->epoch >= DOC_NUMBER_MAX || doc->version >= DOC_NUMBER_MAX)
+    if (!k || doc->epoch >= DOC_NUMBER_MAX || doc->version >= DOC_NUMBER_MAX)
         return;
     if (k->is_held && doc_cmp(doc, &k->held) <= 0)
         return;
@@ -213,16 +220,21 @@ void docs_failed(struct gossip *g, const struct node_id *from)
 
 void docs_tick(struct gossip *g)
 {
-    for (uint32_t i = 0; i < g->doc_kind_count; i++)
-        if (g->doc_kinds[i].fetch != FETCH_IDLE && g->doc_kinds[i].deadline <= g->now)
-            finish(g, &g->doc_kinds[i], false);
+    for (uint32_t i = 0; i < g->doc_kind_count; i++) {
+        struct doc_kind *k = &g->doc_kinds[i];
+        if (k->fetch != FETCH_IDLE && k->deadline <= g->now)
+            finish(g, k, false);
+        ask(g, k);
+    }
 }
 
 mono_ms docs_deadline(const struct gossip *g)
 {
     mono_ms at = NEVER;
-    for (uint32_t i = 0; i < g->doc_kind_count; i++)
-        at = mono_min(at, g->doc_kinds[i].deadline);
+    for (uint32_t i = 0; i < g->doc_kind_count; i++) {
+        const struct doc_kind *k = &g->doc_kinds[i];
+        at = mono_min(at, k->fetch == FETCH_IDLE ? offer_ready_at(g, k) : k->deadline);
+    }
     return at;
 }
 

@@ -8,6 +8,7 @@
 
 enum {
     LIVENESS_S = 120, /* seeds are tried every 30 s, the dead every 10 s, a silent death takes up to 40 s */
+    DOCUMENTS_S = 180,
     GOODBYE_S = 6,
     JUDGED_LOSS_PPM = 200 * 1000,
     JUDGED_LATE_US = 100 * 1000,
@@ -315,11 +316,12 @@ static uint32_t first_without(const struct world *w, const struct doc *d)
     return UINT32_MAX;
 }
 
-/* Who failed to deliver while things were bad has strikes (docs.c), and is listened to once in up to 64 s. */
+/* Who failed to deliver while things were bad has strikes (docs.c), so its offer waits for up to 64 s; and digests, which carry the offer, may have come to be
+ * 96 s apart. */
 static void documents_agree(struct world *w)
 {
     const struct doc *newest = newest_held(w);
-    mono_us until = w->now + SEC(LIVENESS_S);
+    mono_us until = w->now + SEC(DOCUMENTS_S);
     while (first_without(w, newest) != UINT32_MAX)
         if (w->now >= until || !world_run(w, SEC(1))) {
             world_fail(w, "host %u is without version %llu, which another holds, after the liveness phase",

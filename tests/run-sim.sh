@@ -108,6 +108,7 @@ long_run() {
     trap 'kill "$playing" 2>/dev/null; finish; exit' INT TERM
     while [ "$(date +%s)" -lt "$until" ] && [ "$failed" = 0 ]; do
         play swarm - "$seed" 500
+        : >"$out/scenarios"
         [ "$failed" != 0 ] || { scenarios "$seed" && play day 8 "$seed" 1; } >"$out/scenarios"
         [ "$failed" = 0 ] || grep -hA 1 '^FAILED: ' "$out/scenarios"
         seed=$((seed + 500))

@@ -2,6 +2,8 @@
  */
 #include "world.h"
 
+#include "gossip/core.h"
+
 static struct world *several(int n, unsigned show)
 {
     struct world *w = world_new(0);
@@ -183,6 +185,29 @@ static void one_who_refuses_a_document_does_not_pass_it_on(void **state)
     world_run(w, 40000);
     assert_int_equal(w->node[1].doc_len, 0);
     assert_int_equal(w->node[2].doc_len, 0);
+    world_free(w);
+}
+
+/* A member whose documents were no good is asked in one second of up to 64 only, and its digests come as seldom. */
+static void what_only_one_with_strikes_has_comes_when_it_is_asked_again(void **state)
+{
+    struct world *w = several(2, 0);
+    uint64_t version = 0;
+    (void)state;
+    w->node[1].refuses_docs = true;
+    while (members_find(&w->node[1].g->members, &w->node[0].id)->doc_strikes < STRIKES_MAX && version < 20) {
+        world_doc_publish(w, 0, ++version, "no good");
+        world_run(w, w->now + 65000);
+    }
+    assert_true(version <= STRIKES_MAX); /* each was asked for */
+    w->node[1].refuses_docs = false;
+    for (mono_ms k = 0; k < 8; k++) { /* whenever it is published */
+        world_doc_publish(w, 0, ++version, "good");
+        world_run(w, w->now + 65000 + k * 1700);
+        assert_int_equal(w->node[1].doc_len, 4);
+        w->node[1].doc_len = 0;
+        members_find(&w->node[1].g->members, &w->node[0].id)->doc_strikes = STRIKES_MAX;
+    }
     world_free(w);
 }
 
@@ -431,6 +456,7 @@ int main(void)
         cmocka_unit_test(what_was_lost_is_found_by_the_summary),
         cmocka_unit_test(a_document_is_announced_and_pulled_by_hash),
         cmocka_unit_test(a_late_joiner_gets_the_document_with_its_first_sync),
+        cmocka_unit_test(what_only_one_with_strikes_has_comes_when_it_is_asked_again),
         cmocka_unit_test(a_bogus_offer_does_not_keep_the_good_one_out),
         cmocka_unit_test(one_who_refuses_a_document_does_not_pass_it_on),
         cmocka_unit_test(the_byte_budget_defers_rumors_but_not_probes),
