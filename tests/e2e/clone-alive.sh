@@ -22,9 +22,12 @@ settled() { for n in a b; do [ "$(of $n address)" = 127.0.0.1:7200 ] && [ "$(of 
 yielded() { "$starling" status --data "$T/twin/data" | grep -q silent; }
 eventually 90 yielded
 eventually 90 settled
-before=$(of a incarnation)
+# A busy machine may doubt c for a moment: it says that it lives under the next number.
+lasting() { for n in a b; do [ "$(of $n address)" = 127.0.0.1:7200 ] && [ "$(of $n state)" != dead ] || return 1; done; }
+doubts() { for port in 7001 7101; do curl -s "http://127.0.0.1:$port/metrics" | sed -n 's/^starling_gossip_suspicions_total //p'; done | awk '{n += $1} END {print n}'; }
+before=$(of a incarnation) doubted=$(doubts)
 kill -TERM "$twin"
 wait "$twin" || true
 end=$(($(date +%s) + 5 * slower))
-while [ "$(date +%s)" -lt "$end" ]; do settled || fail "it does not last: $(of a address) $(of a state)"; done
-[ "$(of a incarnation)" = "$before" ] || fail "the numbers go on rising: $before, $(of a incarnation)"
+while [ "$(date +%s)" -lt "$end" ]; do lasting || fail "it does not last: $(of a address) $(of a state)"; done
+[ "$(of a incarnation)" -le $((before + $(doubts) - doubted)) ] || fail "the numbers go on rising: $before, $(of a incarnation)"

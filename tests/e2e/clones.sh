@@ -48,11 +48,14 @@ eventually 60 alarmed twin
 of() { json "$1" members "[m['$2'] for m in o if m['name']=='c'][0]"; }
 settled() { for n in a b; do [ "$(of $n address)" = 127.0.0.1:7200 ] && [ "$(of $n state)" = alive ] || return 1; done; right; }
 eventually 90 settled
-grep -q 'out of quarantine' "$T/a/log" || fail "a does not say that the quarantine has ended"
-before=$(of a incarnation)
+eventually 5 grep -q 'out of quarantine' "$T/a/log" || fail "a does not say that the quarantine has ended"
+# A busy machine may doubt c for a moment: it says that it lives under the next number.
+lasting() { for n in a b; do [ "$(of $n address)" = 127.0.0.1:7200 ] && [ "$(of $n state)" != dead ] || return 1; done; right; }
+doubts() { for port in 7001 7101; do curl -s "http://127.0.0.1:$port/metrics" | sed -n 's/^starling_gossip_suspicions_total //p'; done | awk '{n += $1} END {print n}'; }
+before=$(of a incarnation) doubted=$(doubts)
 end=$(($(date +%s) + 8 * slower))
 while [ "$(date +%s)" -lt "$end" ]; do
-    settled || fail "it alternates: $(of a address) $(of a state), answer: $(answer)"
+    lasting || fail "it alternates: $(of a address) $(of a state), answer: $(answer)"
 done
-[ "$(of a incarnation)" = "$before" ] && [ "$(of b incarnation)" = "$before" ] || fail "the numbers go on rising: $before, $(of a incarnation)"
+for n in a b; do [ "$(of $n incarnation)" -le $((before + $(doubts) - doubted)) ] || fail "the numbers go on rising: $before, $(of a incarnation)"; done
 is a services '[s["port"] for s in o]' '[9001]' || fail "the twin's service is offered"

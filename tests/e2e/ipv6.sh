@@ -15,6 +15,7 @@ agent b 7100 --listen '[::1]:7100' --seed '[::1]:7000' --service 'cart=[::1]:900
 eventually 10 all_alive 2 a b
 publish a "$T/p.yaml"
 eventually 5 in_force 1 a b
+eventually 5 all_healthy 1 a
 curl -sf -H 'Host: cart' 'http://[::1]:7085/x' | grep -q '^six GET /x' || fail "HTTP over IPv6"
 curl -sf 'http://[::1]:7001/readyz' | grep -q ready || fail "read-only port over IPv6"
 
@@ -24,6 +25,7 @@ agent c 7200 --listen '[::]:7200' --advertise '127.0.0.1:7200,[::1]:7200' --seed
 agent d 7300 --seed 127.0.0.1:7200 --service cart=9001
 eventually 15 is c members 'sum(m["state"]=="alive" for m in o)' 4
 eventually 5 in_force 1 c d
+eventually 5 all_healthy 2 c
 for i in 1 2 3 4 5 6 7 8; do
     [ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: cart' http://127.0.0.1:7285/)" = 200 ] || fail "dual stack"
 done

@@ -25,7 +25,7 @@ pause() { # SECONDS AGENT...
     for n in "$@"; do eventually 30 state_is a "$n" dead; done
     until_time "$end"
     for n in "$@"; do kill -CONT "$(pid_of "$n")"; done
-    eventually 30 all_alive 6 $agents || fail "they do not agree again within half a minute"
+    within 30 all_alive 6 $agents || fail "they do not agree again within half a minute"
     for n in $agents; do
         case " $* " in *" $n "*) most=0 ;; *) most=$# ;; esac
         [ "$(more_deaths "$n")" -le "$most" ] || fail "$n has buried $(more_deaths "$n") while $# stood still"

@@ -86,7 +86,7 @@ crash c
 agent c 7200
 eventually 10 all_alive 3 a b c
 is c status 'any("two signed policies carry version 6" in w for w in o["warnings"])' True || fail "the alarm was forgotten"
-policy 7 web "expires: $(date -u -d '+4 seconds' +%Y-%m-%dT%H:%M:%SZ)"
+policy 7 web "expires: $(date -u -d '+6 seconds' +%Y-%m-%dT%H:%M:%SZ)"
 sign "$T/v7.yaml" "$T/v7.bundle"
 ask b policy publish "$T/v7.bundle" >/dev/null
 ask a policy status --wait 10s --version 7 >"$T/out" || { cat "$T/out"; fail "version 7 is not everywhere"; }

@@ -63,7 +63,7 @@ mesh: shop.example
 version: 1
 defaults:
   unmatched: audit
-  timeouts: {request: 6s, perTry: 700ms}
+  timeouts: {request: 6s, perTry: 1200ms}
   limits: {replayBody: 32KiB}
   retry: {attempts: 2, backoff: {base: 5ms, max: 10ms}, budget: {percent: 100, minPerSecond: 1000}}
 services:
@@ -75,7 +75,7 @@ services:
   poor: {protocol: http, retry: {attempts: 1, budget: {percent: 0, interval: 60s, minPerSecond: 1}}}
   late: {protocol: http, timeouts: {request: 15s}, retry: {attempts: 10, backoff: {base: 1s, max: 1s}}}
   near: {protocol: http, timeouts: {request: 15s}, retry: {attempts: 10, backoff: {base: 1s, max: 1s}}}
-  short: {protocol: tcp, timeouts: {idle: 800ms}}
+  short: {protocol: tcp, timeouts: {idle: 2s}}
   brief: {protocol: tcp, timeouts: {stream: 1500ms}}
   patient: {protocol: tcp, timeouts: {idle: 0s}}
 P
@@ -95,7 +95,6 @@ expect() { # CODE TRIES, of the last get
     [ "$code" = "$1" ] && [ "$(tries_of "$path")" = "$2" ] ||
         { cat "$T/head" "$T/body"; grep "^$path " "$T/tries"; fail "$path: $code after $(tries_of "$path") tries, not $1 after $2"; }
 }
-reached() { [ "$(metric starling_requests_active)" -ge 1 ]; } # and its dial was refused at once, long before the application is up
 metric() { curl -s http://127.0.0.1:7001/metrics | awk -v want="$1" 'index($0, want) == 1 {n += $NF} END {print n + 0}'; }
 
 echo "- what may be repeated is, on the other instance"
@@ -122,7 +121,7 @@ expect 502 1
 get /hang/post -d order
 expect 504 1
 grep -qi '^x-starling-flag: UT' "$T/head" || { cat "$T/head"; fail "flag"; }
-python3 -c 'import sys; sys.exit(not 0.6 < float(sys.argv[1]) < 3)' "$took" || fail "a try lasted $took s"
+python3 -c 'import sys; sys.exit(not 1.1 < float(sys.argv[1]) < 5)' "$took" || fail "a try lasted $took s"
 get /503/once -H 'x-once: 1'
 expect 503 1
 
@@ -139,32 +138,36 @@ get /503/long -X PUT --data-binary @"$T/long"
 expect 503 1
 get /503/long-chunked -X PUT -H 'Transfer-Encoding: chunked' --data-binary @"$T/long"
 expect 503 1
-[ "$(metric 'starling_retries_total{service="cart",cause="status",outcome="body"}')" = 2 ] || fail "what was too long to be kept is not counted"
+eventually 1 prints 2 metric 'starling_retries_total{service="cart",cause="status",outcome="body"}' || fail "what was too long to be kept is not counted"
 
 echo "- never more than attempts"
 get /always/x
 expect 503 3
-[ "$(metric 'starling_requests_total{service="cart",role="near",status="5xx",flag="URX"}')" = 1 ] || fail "URX is not counted"
-[ "$(metric 'starling_retries_total{service="cart",cause="status",outcome="attempts"}')" = 1 ] || fail "used up retries are not counted"
-[ "$(metric 'starling_retries_total{service="cart",cause="per-try-timeout",outcome="made"}')" = 4 ] || fail "timed out tries are not counted"
+eventually 1 prints 1 metric 'starling_requests_total{service="cart",role="near",status="5xx",flag="URX"}' || fail "URX is not counted"
+eventually 1 prints 1 metric 'starling_retries_total{service="cart",cause="status",outcome="attempts"}' || fail "used up retries are not counted"
+eventually 1 prints 4 metric 'starling_retries_total{service="cart",cause="per-try-timeout",outcome="made"}' || fail "timed out tries are not counted"
 
 echo "- never more than the budget: one a second over a minute"
 for i in $(seq 100); do printf 'url = "http://127.0.0.1:7085/always/poor-%s"\nheader = "Host: poor"\noutput = /dev/null\nnext\n' "$i"; done | sed '$d' >"$T/curl.conf"
 curl -s -K "$T/curl.conf"
 [ "$(tries_of '/always/poor-[0-9]*')" = 160 ] || fail "$(tries_of '/always/poor-[0-9]*') tries of 100 requests"
-[ "$(metric 'starling_retries_total{service="poor",cause="status",outcome="budget"}')" = 40 ] || fail "refused by the budget"
+eventually 1 prints 40 metric 'starling_retries_total{service="poor",cause="status",outcome="budget"}' || fail "refused by the budget"
 
 echo "- nothing had reached an application: a POST too, on the same instance if there is no other, here or elsewhere"
+# The first try has been refused: far away it is in that agent's log then, here it is refused in the moment in which the request is taken.
+tried_late() { grep -q 'audit: far web -> late' "$T/b/log"; }
+tried_near() { [ "$(metric starling_requests_active)" -ge 1 ]; }
+made() { [ "$(metric "starling_retries_total{service=\"$1\",cause=\"connect-failure\",outcome=\"made\"}")" -ge 1 ]; }
 for service in late=9003 near=9004; do
     host=${service%=*} port=${service#*=}
     curl -s -o "$T/late" -w '%{http_code}' -H "Host: $host" -d order "http://127.0.0.1:7085/503x/$host" >"$T/code" &
     client=$!
-    eventually 5 reached
+    eventually 5 "tried_$host"
     app "$T/tries" "$port"
     wait "$client"
     [ "$(cat "$T/code")" = 200 ] || fail "$host: $(cat "$T/code") $(cat "$T/late")"
     [ "$(tries_of "/503x/$host")" = 1 ] || fail "$host: $(tries_of "/503x/$host") tries reached the application"
-    [ "$(metric "starling_retries_total{service=\"$host\",cause=\"connect-failure\",outcome=\"made\"}")" -ge 1 ] || fail "$host: no retry was counted"
+    eventually 1 made "$host" || fail "$host: no retry was counted"
 done
 
 echo "- silence is ended where it is not wanted, a stream when it has lasted long enough, and neither where 0s says so"
@@ -193,17 +196,17 @@ def talk(port, seconds):
     return c, None
 patient, lasted = talk(7092, 0.1)
 assert lasted is None
-short, lasted = talk(7090, 1.6)
+short, lasted = talk(7090, 3)
 assert lasted is None, "idle: ended after %s s although it spoke" % lasted
 begin = time.monotonic()
 short.settimeout(10)
 assert short.recv(1) == b"", "idle"
 silent = time.monotonic() - begin
-assert 0.4 < silent < 1.2 * slower, "idle: ended after %s s of silence" % silent
-brief, lasted = talk(7091, 8)
-assert lasted and 1.2 < lasted < 2.2 * slower, "stream: lasted %s" % lasted
+assert 1.5 < silent < 6 * slower, "idle: ended after %s s of silence" % silent
+brief, lasted = talk(7091, 12)
+assert lasted and 1.2 < lasted < 6 * slower, "stream: lasted %s" % lasted
 patient.sendall(b"still here")
 assert patient.recv(100) == b"still here", "idle: 0s"
 PY
-[ "$(metric 'starling_requests_total{service="short",role="near",status="none",flag="SI"}')" = 1 ] || fail "SI is not counted"
-[ "$(metric 'starling_requests_total{service="brief",role="near",status="none",flag="DT"}')" = 1 ] || fail "DT is not counted"
+eventually 1 prints 1 metric 'starling_requests_total{service="short",role="near",status="none",flag="SI"}' || fail "SI is not counted"
+eventually 1 prints 1 metric 'starling_requests_total{service="brief",role="near",status="none",flag="DT"}' || fail "DT is not counted"

@@ -104,6 +104,7 @@ tests:
 P
 publish a "$T/edits.yaml"
 eventually 5 in_force 3 a b c d
+eventually 5 all_healthy 3 a d
 for port in 7085 7385; do
     curl -si -H 'Host: shop' -H 'x-env: mine' -H 'x-env: twice' -H 'x-debug: 1' --path-as-is "http://127.0.0.1:$port/old//7/../8?q=/old" >"$T/edited"
     grep -q '^env=prod debug= own= GET /new/shop/8?q=/old caller=spiffe://shop.example/web' "$T/edited" || { cat "$T/edited"; fail "the request at $port"; }

@@ -4,18 +4,19 @@
 
 mesh
 http_app 9001 app
-# An application that takes its time: it answers one second after the request, and /hold after a minute.
+# An application that takes its time: it answers /later when it is told to, and /hold after a minute.
 cat >"$T/slow.py" <<'PY'
-import http.server, threading, time
+import http.server, os, sys, threading
 class H(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        threading.Event().wait(60 if self.path == "/hold" else 1.0)
+        if self.path == "/hold": threading.Event().wait(60)
+        while self.path == "/later" and not os.path.exists(sys.argv[1]): threading.Event().wait(0.02)
         self.send_response(200); self.send_header("content-length", "5"); self.end_headers(); self.wfile.write(b"done\n")
     def log_message(self, *a): pass
 http.server.ThreadingHTTPServer(("127.0.0.1", 9002), H).serve_forever()
 PY
-python3 "$T/slow.py" &
+python3 "$T/slow.py" "$T/now" &
 pids="$pids $!"
 cat >"$T/b.yaml" <<'Y'
 services:
@@ -53,12 +54,14 @@ is a services 'len(o)' 3 || fail "a broken file changed something"
 cp "$T/good.yaml" "$T/b.yaml"
 
 # SIGTERM while a request is in flight: it is answered, b says good-bye, and its process ends by itself.
-curl -s -o "$T/answer" -w '%{http_code}' -H 'Host: slow' http://127.0.0.1:7085/ >"$T/code" &
+under_way() { curl -s http://127.0.0.1:7101/metrics | grep -q "^starling_requests_active $1\$"; }
+eventually 5 under_way 0
+curl -s -o "$T/answer" -w '%{http_code}' -H 'Host: slow' http://127.0.0.1:7085/later >"$T/code" &
 request=$!
-in_flight() { curl -s http://127.0.0.1:7101/metrics | grep -q '^starling_requests_active [1-9]'; }
-eventually 1 in_flight
+eventually 5 under_way 1
 kill -TERM "$(pid_of b)"
 eventually 3 is a members '[m["state"] for m in o if m["name"]=="b"]' "['left']"
+touch "$T/now"
 wait "$request"
 [ "$(cat "$T/code")" = 200 ] && [ "$(cat "$T/answer")" = done ] || fail "the request in flight was lost: $(cat "$T/code")"
 gone() { ! kill -0 "$(pid_of b)" 2>/dev/null; }
@@ -79,9 +82,10 @@ echo 'drain: 1s' >>"$T/b.yaml"
 agent b 7100 --seed 127.0.0.1:7000 --config "$T/b.yaml"
 eventually 10 all_alive 2 a b
 eventually 5 curl -sf -H 'Host: slow' http://127.0.0.1:7085/
+eventually 5 under_way 0
 curl -sf -o /dev/null -H 'Host: slow' http://127.0.0.1:7085/hold &
 request=$!
-eventually 5 in_flight
+eventually 5 under_way 1
 kill -TERM "$(pid_of b)"
 eventually 6 gone
 wait "$request" && fail "that request cannot have been answered"

@@ -7,6 +7,7 @@ http_app 9001 v1
 http_app 9002 v2
 redis-server --port 9003 --bind 127.0.0.1 --save '' --daemonize no >"$T/redis.log" 2>&1 &
 pids="$pids $!"
+eventually 5 redis-cli -p 9003 ping
 agent a 7000 --caller web=7085 --upstream db=7090 --upstream cart=7091
 agent b 7100 --seed 127.0.0.1:7000 --service cart=9001,version=1
 agent c 7200 --seed 127.0.0.1:7000 --service cart=9002,version=2 --service db=9003/tcp
@@ -76,7 +77,8 @@ ask a why web cart GET /x --json | python3 -c 'import json,sys; o=json.load(sys.
 [ "$(redis-cli -p 7090 set k v)" = OK ] && [ "$(redis-cli -p 7090 get k)" = v ] || fail "redis"
 redis-benchmark -p 7090 -n 2000 -c 8 -t set,get -q >"$T/bench.log" || fail "redis-benchmark"
 
-# What the commands say, with the fields that scripts rely on.
+# What the commands say, with the fields that scripts rely on; when nobody is doubted any more, as all were busy.
+eventually 10 all_alive 3 a b c
 ask a members --json | python3 -c '
 import json,sys
 o=json.load(sys.stdin)

@@ -56,7 +56,6 @@ in_host n3 nft delete table ip refuse
 eventually 60 all_alive 4 $hosts
 
 echo "- an outsider forges refusals in n3's and n4's names, a thousand of each kind: nobody looks twice"
-suspicions=$(metric n1 starling_gossip_suspicions_total)
 cat >"$T/forge.py" <<'PY'
 import socket, struct
 def checksum(b):
@@ -78,10 +77,18 @@ for n in range(1000):
                 s.sendto(ip(victim, "10.77.0.1", 1, len(icmp)) + icmp, ("10.77.0.1", 0))
 PY
 got() { in_host n1 cat /proc/net/snmp | awk '/^Icmp:/ {if (!n) {n = split($0, name)} else for (i = 2; i <= n; i++) if (name[i] == "InDestUnreachs") print $i}'; }
-before=$(got)
-in_host n2 python3 "$T/forge.py"
-[ $(($(got) - before)) -gt 10000 ] || fail "only $(($(got) - before)) forged refusals arrived"
-wait_ms 3000
-all_alive 4 $hosts || fail "forged refusals have moved somebody"
-[ "$(metric n1 starling_gossip_suspicions_total)" = "$suspicions" ] || fail "forged refusals raised suspicions"
+believes_them() {
+    before=$(got) suspicions=$(metric n1 starling_gossip_suspicions_total)
+    in_host n2 python3 "$T/forge.py"
+    [ $(($(got) - before)) -gt 10000 ] || fail "only $(($(got) - before)) forged refusals arrived"
+    wait_ms 3000
+    ! { all_alive 4 $hosts && [ "$(metric n1 starling_gossip_suspicions_total)" = "$suspicions" ]; }
+}
+# A busy machine may doubt one of them for its own reasons once or twice; if it was for these, it would be so each time.
+times=1
+while believes_them; do
+    times=$((times + 1))
+    [ "$times" -le 3 ] || fail "forged refusals have moved somebody or raised suspicions, three times"
+    eventually 20 all_alive 4 $hosts
+done
 nobody_died || fail "somebody was held dead"
