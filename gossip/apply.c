@@ -1,4 +1,4 @@
-/* apply.c: what records and opinions do to a member. The one place where states change.
+/* apply.c: what records do to a member, and its states: they change nowhere else.
  *
  *              record with a higher incarnation, or own evidence
  *            .-------------------------------------------------.
@@ -80,98 +80,6 @@ bool apply_addr(const struct gossip *g, const struct member *m, struct addr *out
         }
     }
     return false;
-}
-
-/* Ourselves. */
-
-void apply_refute(struct gossip *g, uint64_t above)
-{
-    if (above >= NUMBER_MAX - 1 || is_silent(g))
-        return;
-    if (g->wanted_incarnation <= above)
-        g->wanted_incarnation = above + 1;
-    if (g->now < g->refute_ok_at)
-        return; /* timers_tick() asks when the time has come */
-    g->refute_ok_at = g->now + REFUTE_SPACING_MS;
-    g->ev_want = true;
-    g->stats.refutations++;
-    detect_health(g, 1); /* Lifeguard: who has to refute was probably slow */
-}
-
-static void own_alarm(struct gossip *g, const struct gossip_claim *claim, struct bytes record)
-{
-    struct record_blob *other = record_blob_of(g->cfg.pool, record, claim);
-    if (other)
-        event_proof(g, &claim->id, g->self->record, other);
-    record_blob_unref(other);
-}
-
-static bool is_elsewhere(const struct gossip *g, const struct gossip_claim *claim)
-{
-    return !addr_eq(member_addr(g->self, 0), &claim->addr[0]);
-}
-
-/* And is not the same once more, from another. */
-static bool is_overtaking(const struct gossip *g, const struct gossip_claim *claim)
-{
-    return g->now - g->overtaken_at > CLONE_WINDOW_MS || g->overtaken == 0 ||
-           claim->incarnation > g->overtaken_by;
-}
-
-/* An old disk image is overtaken by what its peers remember, once or twice. Who is overtaken again and again
- * has a living double. */
-static bool is_cloned(struct gossip *g, const struct gossip_claim *claim)
-{
-    if (!is_overtaking(g, claim))
-        return false;
-    if (g->now - g->overtaken_at > CLONE_WINDOW_MS)
-        g->overtaken = 0;
-    g->overtaken_at = g->now;
-    g->overtaken_by = claim->incarnation;
-    g->overtaken += g->overtaken < UINT8_MAX;
-    return g->overtaken == CLONE_SIGNS;
-}
-
-/* Of two agents with one identity the one with the lower address goes on, the other claims nothing for a while: so
- * the name does not flap between them (ADVERSARY G33). */
-static bool is_other_first(const struct gossip *g, const struct gossip_claim *claim)
-{
-    const struct addr *ours = member_addr(g->self, 0), *theirs = &claim->addr[0];
-    int order = memcmp(theirs->ip, ours->ip, sizeof ours->ip);
-    return order < 0 || (order == 0 && theirs->port < ours->port);
-}
-
-static void yield(struct gossip *g)
-{
-    g->yield_until = g->now + CLONE_YIELD_MS;
-    g->wanted_incarnation = 0;
-    g->probes.count = g->relays.count = 0; /* nobody is blamed for answers that we do not take any more */
-}
-
-/* Our own record came back to us. Newer than ours: an old disk image, or a clone of our key (ADVERSARY G32,
- * G33, G46). */
-static void own_heard(struct gossip *g, const struct gossip_claim *claim, struct bytes record)
-{
-    if (!g->self) {
-        apply_refute(g, claim->incarnation);
-        return;
-    }
-    int newer = member_cmp(g->self, claim->incarnation, claim->version);
-    if (newer < 0 || (newer == 0 && hash_eq(&claim->hash, &g->self->record->hash)))
-        return;
-    /* At the first sign, if it is told of another address: what the others remembered was asked for before we spoke. */
-    bool is_alarming =
-        newer == 0 ? !(g->self->flags & MEMBER_EQUIVOCAL) : is_elsewhere(g, claim) && is_overtaking(g, claim);
-    if (newer == 0)
-        g->self->flags |= MEMBER_EQUIVOCAL;
-    bool is_double = is_cloned(g, claim);
-    if (is_alarming || is_double)
-        own_alarm(g, claim, record);
-    if (is_double && is_other_first(g, claim))
-        yield(g);
-    if (g->wanted_incarnation <= claim->incarnation && g->refute_ok_at < g->now + PROOF_FIRST_MS)
-        g->refute_ok_at = g->now + PROOF_FIRST_MS; /* it may be one of two */
-    apply_refute(g, claim->incarnation);
 }
 
 /* Records. */
@@ -262,7 +170,7 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
     event_member(g, m, is_new ? after : before, is_new, true);
     g->stats.records_applied++;
     if (is_worth_telling(g, news) && after != GOSSIP_DEAD)
-        send_tell(g, RUMORS_RECORD, m, news->source, NULL, news->hops, (uint8_t)g->cfg.eager_fanout);
+        tell_member(g, RUMORS_RECORD, m, news->source, NULL, news->hops, (uint8_t)g->cfg.eager_fanout);
 }
 
 /* Two records with one number: the smaller hash wins everywhere, both are the proof (ADVERSARY R4, G7). */
@@ -281,7 +189,7 @@ static enum err equivocate(struct gossip *g, struct member *m, struct record_blo
         quarantine_begin(g, m, is_ours ? blob : held);
     }
     if (is_first && is_ours && m->state != GOSSIP_DEAD && is_worth_telling(g, news))
-        send_tell(g, RUMORS_RECORD, m, NULL, NULL, UINT8_MAX, (uint8_t)g->cfg.eager_fanout);
+        tell_member(g, RUMORS_RECORD, m, NULL, NULL, UINT8_MAX, (uint8_t)g->cfg.eager_fanout);
     record_blob_unref(held);
     return is_ours ? ERR_STALE : ERR_OK;
 }
@@ -365,21 +273,6 @@ enum err apply_record(struct gossip *g, struct bytes record, const struct news *
     return e;
 }
 
-/* Opinions. */
-
-static void reschedule(struct gossip *g, const struct suspicion *s)
-{
-    g->suspicion_at = mono_min(g->suspicion_at, suspicions_reschedule(&g->suspicions, s));
-}
-
-static uint32_t timeout_ms(const struct gossip *g, const struct suspicion *s)
-{
-    if (g->cfg.without & GOSSIP_SUSPICION)
-        return 0; /* SWIM section 3, before 4.2 brings suspicion in */
-    uint32_t confirmations = g->cfg.without & GOSSIP_CONFIRMATIONS ? 0 : suspect_confirmations(s);
-    return suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), confirmations);
-}
-
 /* Its observers look at once: they are few, and their word is what the others wait for. */
 static uint32_t first_look_ms(struct gossip *g, bool is_own, bool is_watched)
 {
@@ -405,13 +298,13 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
     s->start = is_credulous(g) ? g->now : since;
     s->is_own = is_own;
     suspect_confirm(s, accuser);
-    s->deadline = s->start + timeout_ms(g, s);
+    s->deadline = s->start + verdict_timeout_ms(g, s);
     s->verify_at = is_credulous(g) ? NEVER : g->now + first_look_ms(g, is_own, is_watched);
     busy->suspicion = s;
     if (is_own)
         hearing_ends(g, m, HEARING_SILENT);
     move(g, m, GOSSIP_SUSPECT);
-    reschedule(g, s);
+    verdict_reschedule(g, s);
     event_member(g, m, GOSSIP_ALIVE, false, false);
     g->stats.suspicions++;
     if (!is_quiet)
@@ -420,219 +313,15 @@ void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *a
     members_unsum(&g->members, m);
 }
 
-void apply_confirm(struct gossip *g, struct member *m, const struct node_id *accuser)
-{
-    struct suspicion *s = member_suspicion(m);
-    if (s && s->accusers > 0 && node_id_eq(&s->accuser[0], accuser))
-        s->is_hearsay = false; /* now it has said so itself */
-    if (!s || !suspect_confirm(s, accuser))
-        return;
-    s->is_lonely = false;
-    s->deadline = mono_min(s->deadline, s->start + timeout_ms(g, s));
-    reschedule(g, s);
-}
-
-/* Another member holds it dead. We look at once, and need no more of others' words, but give it its whole
- * forgiven pause all the same: a liar shortens nobody's. */
-static void hasten(struct gossip *g, struct member *m)
-{
-    struct suspicion *s = member_suspicion(m);
-    s->is_hastened = true;
-    if (is_credulous(g)) { /* SWIM section 4.2: a word of a death goes before all of suspicion */
-        s->deadline = g->now;
-        reschedule(g, s);
-        return;
-    }
-    mono_ms shortest = s->start + (mono_ms)g->cfg.suspicion_mult * g->cfg.probe_interval_ms;
-    s->deadline = mono_min(s->deadline, shortest > g->now ? shortest : g->now);
-    if (s->tries < SUSPECT_VERIFY_TRIES && !s->is_own)
-        s->verify_at = mono_min(s->verify_at, g->now + rng_below(&g->rng, VERIFY_JITTER_MS));
-    reschedule(g, s);
-}
-
-/* Who was wrong, or has said more than we have looked into so far, has to wait for what we see ourselves. So have all when
- * there is no credit. */
-static bool is_believed(struct gossip *g, const struct member *m, const struct node_id *accuser,
-                        bool is_hearsay)
-{
-    const struct suspicion *s;
-    int open = 0;
-    if (is_credulous(g))
-        return true;
-    if (accusers_doubt(hearing_account(g, is_hearsay), accuser, g->now))
-        return false;
-    if (m->state == GOSSIP_SUSPECT)
-        return true;
-    for (uint32_t i = 0; i < g->suspicions.count; i++)
-        open += (s = g->suspicions.list[i]) && !s->is_own && s->is_hearsay == is_hearsay && s->accusers > 0 &&
-                node_id_eq(&s->accuser[0], accuser);
-    return open < ACCUSATIONS_OPEN_MAX && hearing_trusts(g, accuser, is_hearsay);
-}
-
 static void clear_accusers(struct gossip *g, const struct suspicion *s)
 {
     for (int i = 0; s->is_own && i < s->accusers; i++)
         accusers_clear(hearing_account(g, s->is_hearsay && i == 0), &s->accuser[i]);
 }
 
-/* Its process is gone, as we and others have seen: nothing is left to wait for. */
-static void judge(struct gossip *g, struct suspicion *s)
-{
-    if (!detect_is_gone(g, s))
-        return;
-    s->deadline = g->now;
-    reschedule(g, s);
-}
-
-/* A member says that its own dial was refused. The first few are kept and passed on, each with its name: they cut no
- * pause short unless our own dial is refused too, which no member can bring about. */
-static void hear_refused(struct gossip *g, struct member *m, const struct node_id *accuser,
-                         struct member *source)
-{
-    const struct member *who = members_find(&g->members, accuser);
-    if (!who || who->state != GOSSIP_ALIVE || !suspect_refused_by(member_suspicion(m), accuser))
-        return;
-    if (!member_suspicion(m)->is_unsure)
-        send_tell(g, RUMORS_OPINION, m, source, member_opinion(m) ? NULL : accuser, 0,
-                  (uint8_t)g->cfg.eager_fanout);
-    judge(g, member_suspicion(m));
-}
-
-/* In whose name hearsay was wrong, its own word makes us look like any other's, but is made no hearsay of: what we say then is
- * in our own name, once our look has failed. */
-static void pass_on(struct gossip *g, struct member *m, const struct node_id *accuser, struct member *source)
-{
-    if (!member_suspicion(m)->is_unsure)
-        send_tell(g, RUMORS_OPINION, m, source, accuser, 0, (uint8_t)g->cfg.eager_fanout);
-}
-
-static void believe(struct gossip *g, struct member *m, const struct rumor_item *i, struct member *source)
-{
-    bool is_hearsay = !node_id_eq(member_id(source), &i->accuser);
-    if (m->state == GOSSIP_ALIVE) {
-        apply_suspicion(g, m, &i->accuser, g->now, false, false);
-        if (member_suspicion(m)) {
-            member_suspicion(m)->is_hearsay = is_hearsay;
-            member_suspicion(m)->is_on_credit = true;
-            member_suspicion(m)->is_unsure =
-                !is_credulous(g) && accusers_doubt(&g->hearsay, &i->accuser, g->now);
-            pass_on(g, m, &i->accuser, source);
-        }
-    } else if (!is_hearsay) {
-        apply_confirm(g, m, &i->accuser);
-    }
-    if (member_suspicion(m) && i->reason == REASON_REFUSED)
-        hear_refused(g, m, &i->accuser, source);
-    if (member_suspicion(m) && i->type == RUMOR_DEAD)
-        hasten(g, m);
-}
-
-/* It answered us just now, so we do not believe it, and pass it on to nobody but the accused: who accuses it may have
- * lost the path to it, and only its own word counts there. Where a link works, but nothing was probed, we look. */
-static void defend(struct gossip *g, struct member *m, const struct rumor_item *i, struct member *source)
-{
-    struct member *accuser = members_find(&g->members, &i->accuser);
-    struct out warning = {.type = OUT_WARNING, .to = m, .about = accuser ? accuser : source};
-    bool is_hearsay = !node_id_eq(member_id(source), &i->accuser);
-    hearing_look(g, m, &i->accuser, source);
-    if (g->now < m->busy->warned_at + REFUTE_SPACING_MS || !apply_addr(g, m, &warning.via) ||
-        !hearing_tells_accused(g, &i->accuser, is_hearsay))
-        return;
-    m->busy->warned_at = g->now;
-    outbox_put(&g->answers, &warning);
-}
-
-void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *source)
-{
-    assert(i->type == RUMOR_SUSPECT || i->type == RUMOR_DEAD);
-    /* i->version names what the accuser held; only an incarnation refutes. */
-    if (is_self(g, &i->subject) && i->reason == REASON_DEGRADED)
-        return; /* nothing to refute: answers are what counts */
-    if (is_self(g, &i->subject)) {
-        /* An accusation never raises our number beyond what we signed (memberlist#358, ADVERSARY G5). */
-        if (g->self && i->incarnation == member_incarnation(g->self) &&
-            g->wanted_incarnation <= i->incarnation)
-            hearing_accused(g, i->incarnation, &i->accuser, i->type == RUMOR_DEAD);
-        return;
-    }
-    struct member *m = members_find(&g->members, &i->subject);
-    if (!m || i->incarnation != member_incarnation(m) || m->state == GOSSIP_LEFT || m->state == GOSSIP_DEAD)
-        return;
-    /* Nor does the word of one whom we hold dead count: it may have been cut off, and just comes back. */
-    if (is_self(g, &i->accuser) || node_id_eq(&i->accuser, &i->subject) ||
-        (source->state != GOSSIP_ALIVE && !is_credulous(g)))
-        return;
-    const struct member *accuser = members_find(&g->members, &i->accuser);
-    bool is_hearsay = !node_id_eq(member_id(source), &i->accuser);
-    bool is_vouched = g->now < member_vouched_until(m) || g->now < member_works_until(m);
-    if (i->reason == REASON_DEGRADED && !degrade_is(source))
-        degrade_heard(g, m, &i->accuser, source);
-    else if (degrade_is(source) || (accuser && degrade_is(accuser)) || degrade_is_heard(g, m))
-        degrade_asked(g, m, &i->accuser, is_hearsay);
-    else if (is_vouched && m->state == GOSSIP_ALIVE)
-        defend(g, m, i, source);
-    else if (is_believed(g, m, &i->accuser, is_hearsay))
-        believe(g, m, i, source);
-    else
-        hearing_look(g, m, &i->accuser, source);
-}
-
-void apply_held(struct gossip *g, enum gossip_state state, const struct node_id *subject,
-                uint64_t incarnation, struct member *source)
-{
-    const struct rumor_item i = {.type = state == GOSSIP_DEAD ? RUMOR_DEAD : RUMOR_SUSPECT,
-                                 .subject = *subject,
-                                 .accuser = *member_id(source),
-                                 .incarnation = incarnation};
-    apply_opinion(g, &i, source);
-}
-
-void apply_verify_failed(struct gossip *g, struct member *m, bool is_own)
-{
-    struct suspicion *s = member_suspicion(m);
-    if (!s)
-        return;
-    if (!is_own) { /* that look does not count */
-        s->tries = 0;
-        s->verify_at = mono_min(s->verify_at, g->now + verdict_jitter(g));
-        reschedule(g, s);
-        return;
-    }
-    s->doomed += s->doomed < UINT8_MAX;
-    hearing_ends(g, m, HEARING_SILENT);
-    if (!s->is_own && s->is_on_credit)
-        hearing_was_right(g);
-    uint8_t eager = s->is_unsure ? (uint8_t)g->cfg.eager_fanout : 0; /* else others have pushed it already */
-    s->is_own = true;
-    s->is_unsure = false;
-    apply_accuse(g, s, eager);
-    judge(g, s);
-}
-
-void apply_refused(struct gossip *g, struct member *m)
-{
-    struct suspicion *s = member_suspicion(m);
-    if (!s || s->is_refused)
-        return;
-    s->is_refused = true;
-    s->is_told = false; /* there is more to tell */
-    apply_accuse(g, s, 0);
-    judge(g, s);
-}
-
-void apply_accuse(struct gossip *g, struct suspicion *s, uint8_t eager)
-{
-    if (!s->is_own || s->is_told || !detect_may_tell(g, s->member))
-        return;
-    s->is_told = true;
-    if (s->is_refused && s->refusers < REFUSED_OTHERS)
-        eager = (uint8_t)g->cfg.eager_fanout; /* ours is a word that others wait for */
-    send_tell(g, RUMORS_OPINION, s->member, NULL, &g->cfg.self, 0, eager);
-}
-
 void apply_death(struct gossip *g, struct member *m)
 {
-    bool is_told = detect_may_tell(g, m), is_refused = member_suspicion(m)->is_refused;
+    bool is_told = verdict_may_tell(g, m), is_refused = member_suspicion(m)->is_refused;
     uint8_t eager = member_suspicion(m)->is_hastened
                         ? 0
                         : (uint8_t)g->cfg.eager_fanout; /* others have pushed it already */
@@ -643,7 +332,7 @@ void apply_death(struct gossip *g, struct member *m)
     event_member(g, m, GOSSIP_SUSPECT, false, false);
     g->stats.deaths++;
     if (is_told)
-        send_tell(g, RUMORS_OPINION, m, NULL, &g->cfg.self, 0, eager);
+        tell_member(g, RUMORS_OPINION, m, NULL, &g->cfg.self, 0, eager);
     else
         rumors_drop(&g->rumors, member_opinion(m));
     if (member_opinion(m))

@@ -109,7 +109,7 @@ static void on_state_entry(struct gossip *g, const struct node_id *from, const s
     enum err err = apply_record(g, e->record, &news, &m);
     (void)err; /* refused and stale ones are counted there */
     if (m && source && m != source && (e->state == GOSSIP_SUSPECT || e->state == GOSSIP_DEAD))
-        apply_held(g, e->state, member_id(m), member_incarnation(m), source);
+        opinion_held(g, e->state, member_id(m), member_incarnation(m), source);
 }
 
 static void on_state(struct gossip *g, const struct node_id *from, const struct bulk *b)
@@ -243,7 +243,7 @@ enum err bulk_receive(struct gossip *g, const struct node_id *from, const struct
     enum err e = bulk_decode(&b, msg);
     struct member *m = e ? NULL : members_find(&g->members, from);
     if (m && g->self) /* a connection with acknowledgements both ways, and its sender is proven */
-        detect_link_works(g, m);
+        evidence_link_works(g, m);
     if (e == ERR_OK && !g->self)
         before_speaking(g, from, via, &b);
     else if (e == ERR_OK)
@@ -287,7 +287,7 @@ void bulk_compare(struct gossip *g, struct member *m, uint64_t nonce, const stru
         g->mismatches = 0;
         g->sync_backoff = 0;
         if (++g->agreements >= AGREEMENTS_ENOUGH)
-            send_hush(g);
+            tell_hush(g);
         return;
     }
     g->agreements = 0;

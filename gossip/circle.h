@@ -6,7 +6,7 @@
  *
  * For the same reason it begins with CIRCLE_FIRST members and gets one more every CIRCLE_PACE_MS, and while a mesh grows, as when all
  * join at once, the places that newcomers win change hands at that pace: whoever is pushed to in the first seconds costs the most, for then all
- * have everything to do, and the draws of a circle among few would be undone by those that come. What a small circle misses, the wave, pings and syncs tell (send.c).
+ * have everything to do, and the draws of a circle among few would be undone by those that come. What a small circle misses, the wave, pings and syncs tell (tell.c).
  *
  * Only our own draws fill it, nothing that another says or does: so of liars there are as many in it as among all, and
  * whoever was unlucky with a draw is not for long. It is for meshes larger than itself. */

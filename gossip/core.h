@@ -1,21 +1,30 @@
 /* core.h: the instance, shared by the files that conduct. The parts (member, rumor, suspect, probe, budget,
  * message) do not see it.
  *
- *   gossip.c   the API: creation, what the embedder says and asks
- *   receive.c  datagrams in                      send.c   datagrams out, made when they are polled
- *   apply.c    what records and opinions do to a member: the one place where states change
- *   bulk.c     bulk messages in: sync             jobs.c   bulk messages out, made when they are polled
- *   want.c     records heard of and pulled       docs.c   documents offered and pulled
- *   range.c    differences found in datagrams    differ.c what two members hold, side by side
- *   seeds.c    addresses to join by              timers.c what falls due
- *   detect.c   probes, and what silence means     watch.c  who watches whom, and when
- *   turns.c    whom to probe next                 ping_req.c  probes that others ask us for
- *   verdict.c  what becomes of a suspect
- *   degrade.c  who comes and goes                 hearing.c  what the word of others may cost
- *   acquaint.c instances that met long ago        locate.c where we are in the space of round trips
+ *   in and out
+ *   gossip.c    the API: creation, what the embedder says and asks
+ *   receive.c   datagrams in                      send.c      datagrams out, made when they are polled
+ *   bulk.c      bulk messages in: sync            jobs.c      bulk messages out, made when they are polled
+ *   event.c     what the embedder is told         timers.c    what falls due
+ *
+ *   who lives
+ *   apply.c     what records do to a member: the one place where states change
+ *   detect.c    probes: when, how often, through whom, and what silence means
+ *   turns.c     whom to probe next                watch.c     who watches whom, and when
+ *   ping_req.c  probes that others ask us for     health.c    what our own word is worth
+ *   opinion.c   what others say about members     hearing.c   what acting on their mere word may cost
+ *   verdict.c   what becomes of a suspect         own.c       what others say about us
+ *   degrade.c   who comes and goes                evidence.c  what other connections tell
  *   quarantine.c  who signed two records with one number
- *   event.c    what the embedder is told           catch_up.c  one that lacks much asks one after another
- *   recall.c   what others hold of us, before we say anything
+ *
+ *   who is told
+ *   tell.c      rumors, and how they are packed   circle.c    to whom fresh ones are pushed
+ *   want.c      records heard of and pulled       docs.c      documents offered and pulled
+ *   range.c     differences found in datagrams    differ.c    what two members hold, side by side
+ *   seeds.c     addresses to join by              catch_up.c  one that lacks much asks one after another
+ *   recall.c    what others hold of us, asked before we say anything
+ *   locate.c    where we are in the space of round trips
+ *   acquaint.c  instances that met long ago (simulator)
  *
  * Nothing that goes out is stored as bytes: an outgoing packet is an intention (ping m, tell rumors, answer a
  * sync from this cursor) and is encoded when it is polled, from the state of that moment. So queues are
@@ -31,115 +40,13 @@
 #include "gossip/coordinate.h"
 #include "gossip/credit.h"
 #include "gossip/gossip.h"
+#include "gossip/limits.h"
 #include "gossip/member.h"
 #include "gossip/message.h"
 #include "gossip/probe.h"
 #include "gossip/rumor.h"
 #include "gossip/suspect.h"
 #include "gossip/watch.h"
-
-enum {
-    OUTBOX_MAX = 1024, /* pings, acks, answers waiting to be polled; one more is dropped (the channel is lossy
-                          anyway) */
-    ACKS_WAITING_MAX = 2,   /* to one member, while acks wait for the byte budget; one more is dropped */
-    WANTS_MAX = 512,        /* records being pulled; one more waits for anti-entropy */
-    WANTS_PER_SOURCE = 128, /* ... of them announced by one member */
-    WANT_TRIES = 8,
-    WANT_WAIT_MS =
-        100, /* for a record in a datagram, of one to whom no round trip is known; at most, at first */
-    WANT_SLACK_MS = 20,     /* ... beyond the round trip */
-    WANT_WAIT_MAX_MS = 200, /* doubling up to this: then another who announced it is asked */
-    JOBS_MAX = 64,          /* bulk transfers under way; one more is dropped, and the other side asks again */
-    JOBS_PER_MEMBER = 4,
-    SEEDS_MAX = 64,         /* addresses beyond are ignored */
-    DOC_KINDS_MAX = 8,      /* kinds of documents; further kinds are ignored */
-    DOC_OFFERS_MAX = 8,     /* per kind; a worse offer is dropped for a better one */
-    FOLDS_KEPT = 8,         /* summaries remembered; one more is computed again */
-    SYNCS_SENT_MAX = 16,    /* syncs of ours whose answers are awaited; the oldest is given up */
-    SYNC_ANSWERS_MAX = 512, /* messages accepted in answer to one */
-    PROOFS_MAX = 64,        /* equivocations waiting to be polled; found again later if there are more */
-    BULK_ANSWERS_PER_S = 8, /* to one member (ADVERSARY G19) */
-    DOC_ANSWER_COST = 2,    /* a document counts as so many of them */
-    STRIKES_MAX = 6,        /* bad documents remembered against a member; back-off is 2^strikes seconds */
-
-    SYNC_SPACING_MS = 2000,  /* between syncs that we begin because much differs or a member returned */
-    DIGEST_SPACING_MS = 500, /* between digests that we begin because summaries differ */
-    DIGEST_BACKOFF_MAX =
-        7, /* ... doubling so often while they do not bring agreement: we refuse what others hold */
-    DIGESTS_WAITING_MAX = 16, /* digests and ranges to be sent; one more is dropped, and begun anew */
-    DIGEST_ANSWERS_MAX = 6,   /* packets in answer to one DIGEST; what else differs is found by the next */
-    RANGE_GIVE_MAX = 16,      /* records given in answer to one RANGE (ADVERSARY G19) */
-    NEWS_FLOOD = 64,          /* rumors that owe pushes at once; more records are left to syncs */
-    CATCH_UP_MS = 50,         /* at least between the syncs of one who catches up; as much again at random */
-    CATCH_UP_WAIT_MS = 2000,  /* for an answer, before another is asked; doubling while none comes ... */
-    CATCH_UP_PATIENCE = 3,    /* ... so often */
-    CATCH_UP_PARTNERS = 4,    /* asked in turn, */
-    CATCH_UP_KEPT_MS = 20000, /* while they were asked no longer ago: as long as a bulk lane may keep links */
-    CATCH_UP_MANY =
-        32, /* differences shown by one sync that make one go on with others, until one shows none */
-    CATCH_UP_FROM =
-        8, /* members known, from which on a joiner's first answer is checked with another member */
-    SAMPLE_RECORDS = 24,                 /* given to a joiner by one who is busy */
-    STATE_BYTES_PER_S = 4 * 1024 * 1024, /* of full states given to joiners; beyond, they get samples */
-    CUT_OFF_PROBES = 3, /* probe intervals without an answer after which our accusations are not told */
-    INTRODUCE_MS =
-        30000, /* for so long a new record, ours or theirs, makes us send ours along with a first ping */
-    AGREEMENTS_ENOUGH = 3, /* equal summaries in a row after which record rumors are not told any more */
-    MISMATCHES_BEFORE_DIGEST = 2, /* differing summaries in a row: news in flight differs once */
-    REFUTE_SPACING_MS = 1000,     /* between requests for a new incarnation (ADVERSARY G4) */
-    PROOF_FIRST_MS =
-        500,         /* what another signed with our key is known to all before a newer record covers it */
-    VOUCH_MS = 3000, /* after it answered us, accusations by others do not count for so long */
-    LINK_FRESH_MS = 1500, /* a link that works is told of once a second */
-    REFUSED_OTHERS = 2,   /* whose dials must be refused too before a pause is cut short */
-    LOOKS_MAX = 64,       /* waiting; one more is not taken */
-    KNOCKS_MAX = 64,      /* waiting to be polled; one more is dropped */
-    HEARINGS_MAX =
-        64,         /* accused at whom we have yet to look; one more replaces the one of whom least is said */
-    VOICES_MAX = 4, /* ... who say so, each */
-    TROUBLE_MS = 60 * 1000,   /* after we were late or cut off, we believe who accuses us */
-    ACCUSATIONS_OPEN_MAX = 2, /* of one accuser that we have not looked into; more we look into quietly */
-    /* own probes after a foreign accusation are spread over so much, or a millisecond per member */
-    VERIFY_JITTER_MS = 400,
-    VERIFY_JITTER_MAX_MS = 2000,
-    HEALTH_MAX = 8,         /* Lifeguard's S: intervals and timeouts grow up to ninefold */
-    LOOK_SHARE = 8,         /* of the byte budget, one part: what looks may spend while pushes use it up */
-    RIDE_SHARE = 8,         /* ... and what rumors on pings and acks may */
-    LOOK_BYTES = 200,       /* a look, a second ping, and asking two others whether they hear us */
-    HEARD_MAX = 2,          /* answers of others that an accuser needs */
-    DIRECT_SLACK_MS = 150,  /* beyond measured round trips: a scheduler's pause */
-    RELAY_WAIT_MIN_MS = 20, /* asked of a relay at least */
-    CLONE_SIGNS =
-        3, /* times that our number is overtaken within CLONE_WINDOW_MS: somebody else has our key */
-    CLONE_WINDOW_MS = 60 * 1000,
-    CLONE_YIELD_MS = 600 * 1000, /* who gives way is silent for so long */
-    SPARED_ENOUGH = 2,           /* looks of which relays say that they were answered, before that counts */
-    ASK_SPACING_MS = 100,        /* between asking whether we are heard */
-    LATE_ALOUD_MS = 100,         /* a loop later than this accuses nobody for now */
-    BULK_WAIT_MS = 5000,         /* for an answer over the bulk lane */
-    DOC_PATIENCE_MS = 2000,      /* ... for a document, while others offer one too */
-    DOC_CHECK_MS = 1000,         /* the embedder's time to check a document before the next offer is tried */
-    RECALL_MS = 3000,            /* for answers before our first record, if nobody answers */
-    RECALL_MORE_MS = 300,        /* ... for further ones, once one is there */
-    RECALL_PATIENCE_MS = 500,    /* without an answer, before others are asked too */
-    RECALL_AT_ONCE = 3,          /* members asked at once, and seeds */
-    RECALL_ASKED_MAX = 16,       /* asked in all; then it is over when they have failed */
-    LEAVE_WAIT_MS = 2000,        /* for the left record to be pulled by those it was announced to */
-    DOWNGRADE_MS = 1000, /* within which our record is one that a speaker of an older version can read */
-    LOCATE_MS = 5000,    /* between looks whether our record is to say something else */
-    EXPLORE_MANY = 60,   /* members looked at after our start, to learn where we are; one every ... */
-    EXPLORE_MS = 2000,   /* ... so long, and then ... */
-    EXPLORE_LATER_MS = 120 * 1000, /* ... so long */
-    WAVE_MS = 100,                 /* from a rumor's first pushes to its second, see send.c */
-    WAVE_FANOUT = 3,
-    RECORD_INLINE_MAX = 256, /* records up to this are always sent whole, longer ones are announced once they
-                                are no longer young */
-};
-
-/* Numbers that only a liar signs: no room above them to refute (ADVERSARY G6). */
-#define NUMBER_MAX (UINT64_C(1) << 62)
-#define DOC_NUMBER_MAX                                                                                       \
-    (UINT64_C(1) << 63) /* of documents nothing is counted on: a thief's highest version is a version */
 
 enum out_type {
     OUT_PING,
@@ -468,32 +375,50 @@ struct news {
  * addresses, ERR_FULL, ERR_NOMEM. */
 must_check enum err apply_record(struct gossip *g, struct bytes record, const struct news *news,
                                  struct member **out);
-/* Someone says that a member is suspect or dead. `source` told us. */
-void apply_opinion(struct gossip *g, const struct rumor_item *i, struct member *source);
-/* ... as what it holds of it in a list or state shows. */
-void apply_held(struct gossip *g, enum gossip_state state, const struct node_id *subject,
-                uint64_t incarnation, struct member *source);
 void apply_speak(struct gossip *g,
                  struct member *m); /* others know it too, or it answered: no private memory any more */
 void apply_evidence(struct gossip *g, struct member *m); /* it answered our own probe */
 /* Its silence began at `since`, as far as we know. */
 void apply_suspicion(struct gossip *g, struct member *m, const struct node_id *accuser, mono_ms since,
                      bool is_own, bool is_quiet);
-void apply_confirm(struct gossip *g, struct member *m, const struct node_id *accuser);
-/* Says that it is suspect, once, if a probe of ours failed while we heard others. */
-void apply_accuse(struct gossip *g, struct suspicion *s, uint8_t eager);
 void apply_death(struct gossip *g, struct member *m);
 void apply_forget(struct gossip *g, struct member *m);
 void apply_spared(struct gossip *g, struct member *m); /* a suspect: most looks found that others hear it */
 void apply_evict(struct gossip *g, struct member *m);
 void apply_vouch_lapses(struct gossip *g, struct member *m); /* if its time is over */
-/* Our own probe of a suspect was not answered; is_own: while others answered us. */
-void apply_verify_failed(struct gossip *g, struct member *m, bool is_own);
-void apply_refused(struct gossip *g, struct member *m); /* a dial of ours to a suspect was refused */
-void apply_refute(struct gossip *g, uint64_t above);    /* want an incarnation of our own above this */
 bool apply_addr(const struct gossip *g, const struct member *m,
                 struct addr *out); /* where to reach it; false: nowhere */
 bool apply_may_dial(const struct gossip *g, const struct addr *a);
+
+/* own.c */
+void own_heard(struct gossip *g, const struct gossip_claim *claim, struct bytes record);
+void own_refute(struct gossip *g, uint64_t above); /* want an incarnation of our own above this */
+
+/* opinion.c */
+/* Someone says that a member is suspect or dead. `source` told us. */
+void opinion_heard(struct gossip *g, const struct rumor_item *i, struct member *source);
+/* ... as what it holds of it in a list or state shows. */
+void opinion_held(struct gossip *g, enum gossip_state state, const struct node_id *subject,
+                  uint64_t incarnation, struct member *source);
+
+/* verdict.c */
+void verdict_due(struct gossip *g);
+/* Own looks are spread, more widely the more there are who look: a suspect is not stormed. */
+uint32_t verdict_jitter(struct gossip *g);
+uint32_t verdict_timeout_ms(const struct gossip *g, const struct suspicion *s);
+void verdict_reschedule(struct gossip *g,
+                        const struct suspicion *s); /* its deadline or verify_at has changed */
+void verdict_confirm(struct gossip *g, struct member *m, const struct node_id *accuser);
+void verdict_hasten(struct gossip *g, struct member *m);   /* another holds it dead */
+void verdict_judge(struct gossip *g, struct suspicion *s); /* is its process gone? Then it dies now */
+/* Our own look at a suspect was not answered; is_own: while others answered us. */
+void verdict_look_failed(struct gossip *g, struct member *m, bool is_own);
+void verdict_refused(struct gossip *g, struct member *m); /* a dial of ours to a suspect was refused */
+/* Says that it is suspect, once, if a probe of ours failed while we heard others. */
+void verdict_accuse(struct gossip *g, struct suspicion *s, uint8_t eager);
+bool verdict_is_without_witness(const struct gossip *g, const struct suspicion *s);
+/* What we think of this suspect may be told. */
+bool verdict_may_tell(const struct gossip *g, const struct member *m);
 
 /* event.c */
 void event_member(struct gossip *g, struct member *m, enum gossip_state before, bool is_new,
@@ -508,21 +433,52 @@ void outbox_forget(struct outbox *o, const struct member *m);
 void send_urgent(
     struct gossip *g,
     const struct out *item); /* a ping, an ack, or what goes with them; dropped if too many wait */
-uint8_t send_limit(const struct gossip *g);
 bool send_poll(struct gossip *g, struct gossip_packet *out);
 /* The datagram in w is what *out shows; counted and paid for. */
 void send_deliver(struct gossip *g, struct gossip_packet *out, const struct member *to,
                   const struct addr *addr, struct wr *w);
-void send_tell_doc(struct gossip *g, struct doc_kind *k);
-void send_hush(struct gossip *g); /* whoever we meet knows it all: drop record rumors that owe no push */
-void send_retract(
-    struct gossip *g); /* we were cut off: what we meanwhile thought of others was our own fault */
 /* Pings and acks of ours waited for the byte budget since the last call: nobody else is to blame for that time. */
 void send_held_up(struct gossip *g);
 mono_ms send_deadline(const struct gossip *g); /* when something that waits for the byte budget may go */
-void send_wave(struct gossip *g);              /* the second pushes of what was fresh WAVE_MS ago */
-void send_tell(struct gossip *g, enum rumor_class class, struct member *m, struct member *source,
-               const struct node_id *accuser, uint8_t hops, uint8_t eager);
+
+/* tell.c */
+uint8_t tell_limit(const struct gossip *g); /* SWIM's lambda log n: how often a rumor is sent */
+/* There is news about m: its record, or what we or `accuser` think of it. `source` told us and is not told back (NULL: it is
+ * ours); `eager` members are told at once. */
+void tell_member(struct gossip *g, enum rumor_class class, struct member *m, struct member *source,
+                 const struct node_id *accuser, uint8_t hops, uint8_t eager);
+void tell_doc(struct gossip *g, struct doc_kind *k);
+void tell_hush(struct gossip *g);    /* whoever we meet knows it all: drop record rumors that owe no push */
+void tell_retract(struct gossip *g); /* we were cut off: what we then thought of others was our own fault */
+void tell_wave(struct gossip *g);    /* the second pushes of what was fresh WAVE_MS ago */
+/* Appends rumors for `to`, one of each of the first `classes` in turn, until nothing more fits. Returns how many. */
+uint32_t tell_pack(struct gossip *g, struct wr *w, const struct member *to, int classes, bool eager);
+uint8_t tell_version(const struct gossip *g, const struct member *to); /* the newest that both speak */
+bool tells_suspect_too(const struct gossip *g);
+struct rumor_item item_of_record(const struct member *m, uint8_t hops);
+struct rumor_item item_of_doc(const struct gossip *g, uint8_t kind);
+/* `layout`: the version to say it in. */
+struct rumor_item item_of_opinion(const struct member *m, const struct node_id *accuser,
+                                  enum opinion_reason reason, uint8_t layout);
+
+/* health.c */
+void health_change(struct gossip *g, int by);                   /* of the multiplier */
+uint32_t health_stretch(const struct gossip *g, uint32_t ms);   /* a time that we hold others to */
+void health_heard(struct gossip *g, const struct member *from); /* it answered a question of ours */
+/* Two others (all, if there are fewer) answered us since, and we are not cut off: only then is silence another's. */
+bool health_hears_others(const struct gossip *g, const struct member *m, mono_ms since);
+/* How many others than ourselves and m are in these states (bit per state). */
+uint32_t health_others(const struct gossip *g, const struct member *m, unsigned states);
+void health_probe_failed(struct gossip *g, const struct probe *p); /* in its turn */
+void health_late(struct gossip *g, uint32_t late_ms);
+
+/* evidence.c, see gossip.h */
+void evidence_link_lost(struct gossip *g, struct member *m, enum gossip_loss how);
+void evidence_link_works(struct gossip *g, struct member *m);
+/* Its process is: there is no pause to forgive. */
+bool evidence_is_gone(const struct gossip *g, const struct suspicion *s);
+void evidence_knock(struct gossip *g, struct probe *p); /* its target's TCP port, once in a probe */
+bool evidence_poll_knock(struct gossip *g, struct gossip_packet *out);
 
 /* detect.c */
 void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason);
@@ -545,20 +501,8 @@ bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d)
 bool detect_relayed_ack(struct gossip *g, const struct member *from, uint64_t nonce,
                         const struct node_id *target);
 bool detect_nack(struct gossip *g, const struct member *from, uint64_t nonce, const struct node_id *target);
-/* What we think of this suspect may be told. */
-bool detect_may_tell(const struct gossip *g, const struct member *m);
-/* Two others (all, if there are fewer) answered us since, and we are not cut off: only then is silence another's. */
-bool detect_hears_others(const struct gossip *g, const struct member *m, mono_ms since);
-bool detect_is_without_witness(const struct gossip *g, const struct suspicion *s);
-void detect_health(struct gossip *g, int change);
-uint32_t detect_with_health(const struct gossip *g, uint32_t ms);
-/* Evidence from traffic, see gossip.h. */
-void detect_link_lost(struct gossip *g, struct member *m, enum gossip_loss how);
-void detect_link_works(struct gossip *g, struct member *m);
-/* Its process is: there is no pause to forgive. */
-bool detect_is_gone(const struct gossip *g, const struct suspicion *s);
-bool detect_poll_knock(struct gossip *g, struct gossip_packet *out);
-void detect_late(struct gossip *g, uint32_t late_ms);
+/* A dial to its target was refused: this probe need not be waited out. */
+void detect_refused(struct gossip *g, struct probe *p);
 void detect_forget(struct gossip *g, const struct member *m);
 void detect_tick(struct gossip *g);
 mono_ms detect_deadline(const struct gossip *g);
@@ -573,11 +517,6 @@ void turns_due(struct gossip *g);
 /* It probed us: ms until its next turn. */
 uint32_t turns_after(struct gossip *g, const struct member *observer);
 mono_ms turns_deadline(const struct gossip *g);
-
-/* verdict.c */
-void verdict_due(struct gossip *g);
-/* Own looks are spread, more widely the more there are who look: a suspect is not stormed. */
-uint32_t verdict_jitter(struct gossip *g);
 
 /* locate.c */
 void locate_init(struct gossip *g);

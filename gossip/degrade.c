@@ -93,7 +93,7 @@ static bool hint(struct gossip *g, struct member *m, const struct node_id *by, s
     if (!b || is_hinted(g, m))
         return false;
     b->hinted_at = g->now;
-    send_tell(g, RUMORS_OPINION, m, source, by, 0, (uint8_t)g->cfg.eager_fanout);
+    tell_member(g, RUMORS_OPINION, m, source, by, 0, (uint8_t)g->cfg.eager_fanout);
     if (b->opinion)
         b->opinion->is_hint = true;
     return true;

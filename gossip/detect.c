@@ -1,9 +1,13 @@
-/* detect.c: who is probed, what silence means, and what our own word is worth.
+/* detect.c: probes: when a member is asked, how often and through whom, and what its silence means.
  *
- * A probe of a member that nobody doubts (PROBE_TURN): a ping; no ack within `direct`: another, and up to k others are asked
- * to ping it, who answer with its ack or with a nack; no ack within `total`: we suspect it and say so. Both times come
- * from its measured round trips, and grow with our own bad health. Once it is suspect, each member that hears of it
- * looks for itself (PROBE_VERIFY), and only whose own look failed ever holds it dead (ADVERSARY R3). */
+ * A probe of a member that nobody doubts (PROBE_TURN) is SWIM's (section 3.1):
+ *
+ *   0          ping
+ *   direct     no ack: ping again, and ask k others to ping it; they answer with its ack, or with a nack (Lifeguard IV-A)
+ *   total      still no ack: suspect it, and say so
+ *
+ * Both times come from its measured round trips (RFC 6298) and grow with our own bad health (health.c). Each member that hears
+ * of the suspicion looks for itself (PROBE_VERIFY), and nobody holds a member dead without a failed look of its own (ADVERSARY R3). */
 #include "gossip/core.h"
 
 enum {
@@ -12,71 +16,6 @@ enum {
     RETURNED_TRY = 2,        /* others of the silent, when one of them answers */
     RETURNED_RETRY_MS = 200, /* within which that is done again, if there was no budget */
 };
-
-/* What our word is worth. */
-
-/* Lifeguard, Local Health Multiplier: raised by what tells that we ourselves are slow (probes of ours that fail though
- * others answered nothing of the kind, nacks that did not come, having to refute, a late loop), lowered by each
- * probe that succeeds. */
-void detect_health(struct gossip *g, int change)
-{
-    int health = g->health + change;
-    if (has_part(g, GOSSIP_LOCAL_HEALTH))
-        g->health = (uint8_t)(health < 0 ? 0 : health > HEALTH_MAX ? HEALTH_MAX : health);
-}
-
-/* Lifeguard, LHA-Probe: intervals and timeouts are multiplied by (LHM + 1). */
-uint32_t detect_with_health(const struct gossip *g, uint32_t ms)
-{
-    return ms * (g->health + 1u);
-}
-
-static void hear(struct gossip *g, const struct member *from)
-{
-    if (is_cut_off(g)) {
-        send_retract(g);
-        hearing_trouble(g);
-        g->heard_again_at = g->now;
-    }
-    g->unheard_since = NEVER;
-    if (g->heard[0].who != from)
-        g->heard[1] = g->heard[0];
-    g->heard[0] = (struct heard){from, g->now};
-}
-
-static uint32_t others_in(const struct gossip *g, const struct member *m, unsigned states)
-{
-    uint32_t n = 0;
-    for (int s = 0; s < 4; s++)
-        n += states >> s & 1 ? g->members.by_state[s] : 0;
-    n -= g->self && states >> g->self->state & 1;
-    return n - (states >> m->state & 1);
-}
-
-/* Did two others (all, if there are fewer) answer questions of ours after that moment? An accuser counts only if
- * they did while the accused was silent: who is paused, starved or cut off has no such answers, and so accuses nobody. */
-bool detect_hears_others(const struct gossip *g, const struct member *m, mono_ms since)
-{
-    uint32_t need = others_in(g, m, state_bit(GOSSIP_ALIVE)), heard = 0;
-    if (is_credulous(g) || others_in(g, m, state_bit(GOSSIP_ALIVE) | state_bit(GOSSIP_SUSPECT)) == 0)
-        return true; /* SWIM; or there is nobody to be heard */
-    for (size_t i = 0; i < HEARD_MAX; i++)
-        heard += g->heard[i].who && g->heard[i].who != m && g->heard[i].at >= since;
-    return heard >= (need < HEARD_MAX ? need : HEARD_MAX) && !is_cut_off(g);
-}
-
-/* Where many are gone, so are the relays, and somebody has to say it. */
-bool detect_is_without_witness(const struct gossip *g, const struct suspicion *s)
-{
-    return s->is_lonely && !are_many_silent(g);
-}
-
-bool detect_may_tell(const struct gossip *g, const struct member *m)
-{
-    return !(m->flags & MEMBER_QUIET) && !is_silent(g) && (g->loss < LOSS_OWN_FAULT || is_credulous(g)) &&
-           !detect_is_without_witness(g, member_suspicion(m)) &&
-           detect_hears_others(g, m, member_suspicion(m)->start);
-}
 
 /* How long to wait. */
 
@@ -93,7 +32,7 @@ static struct probe_times times_of_rtt(const struct gossip *g, uint32_t rtt)
         /* through a relay it is two round trips more, of which we know one */
         t.total_ms = 2 * t.direct_ms + rtt < interval ? 2 * t.direct_ms + rtt : interval;
     }
-    return (struct probe_times){detect_with_health(g, t.direct_ms), detect_with_health(g, t.total_ms)};
+    return (struct probe_times){health_stretch(g, t.direct_ms), health_stretch(g, t.total_ms)};
 }
 
 /* 0: neither measured nor foretold. */
@@ -152,7 +91,7 @@ void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason)
     p->pings = 1;
     p->again_at = reason == PROBE_RETRY ? NEVER : g->now + t.direct_ms;
     p->deadline =
-        g->now + (reason == PROBE_TURN ? t.total_ms : 2 * detect_with_health(g, g->cfg.probe_timeout_ms));
+        g->now + (reason == PROBE_TURN ? t.total_ms : 2 * health_stretch(g, g->cfg.probe_timeout_ms));
     send_urgent(g, &(struct out){.type = OUT_PING, .to = m, .via = addr, .nonce = p->nonce});
     if (m->state != GOSSIP_DEAD) /* whose silence tells nothing of us */
         g->unheard_since = mono_min(g->unheard_since, g->now);
@@ -273,10 +212,7 @@ static void next_turn(struct gossip *g, const struct member *m, mono_ms sent_at,
     uint32_t least = g->cfg.probe_interval_ms / 2, most = WATCH_TURN_MAX * g->cfg.probe_interval_ms;
     if (!ring || ms == 0)
         return;
-    watch_turn_at(&g->watch, ring,
-                  sent_at + detect_with_health(g, ms < least  ? least
-                                                  : ms > most ? most
-                                                              : ms));
+    watch_turn_at(&g->watch, ring, sent_at + health_stretch(g, ms < least ? least : ms > most ? most : ms));
     ring->is_doubted = false;
 }
 
@@ -303,23 +239,15 @@ bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d)
     if (tells_loss(p))
         loss_sample(&g->loss, p->pings > 1);
     if (p->reason == PROBE_TURN)
-        detect_health(g, -1);
+        health_change(g, -1);
     next_turn(g, from, p->sent_at, d->ms);
     probes_remove(&g->probes, p);
-    hear(g, from);
+    health_heard(g, from);
     if (reason != PROBE_RETRY)
         degrade_answered(g, from, is_at_once);
     g->stats.acks_received++;
     apply_evidence(g, from);
     return true;
-}
-
-static int count_bits(unsigned bits)
-{
-    int n = 0;
-    for (; bits; bits >>= 1)
-        n += bits & 1;
-    return n;
 }
 
 /* The probe in which we asked `from` about `target`; its index among the relays in *k. */
@@ -342,7 +270,7 @@ static void doubt(struct gossip *g, const struct probe *p)
     if (p->reason != PROBE_TURN || p->is_direct || !ring || ring->is_doubted)
         return;
     ring->is_doubted = true;
-    watch_turn_at(&g->watch, ring, g->now + detect_with_health(g, g->cfg.probe_interval_ms / 4));
+    watch_turn_at(&g->watch, ring, g->now + health_stretch(g, g->cfg.probe_interval_ms / 4));
 }
 
 static void passed(struct gossip *g, struct probe *p)
@@ -370,8 +298,8 @@ bool detect_relayed_ack(struct gossip *g, const struct member *from, uint64_t no
     if (!p || (p->acks | p->nacks) >> k & 1)
         return false;
     p->acks |= (uint8_t)(1u << k);
-    hear(g, from);
-    if (count_bits(p->acks) >= 2)
+    health_heard(g, from);
+    if (relays_in(p->acks) >= 2)
         passed(g, p);
     return true;
 }
@@ -384,7 +312,7 @@ bool detect_nack(struct gossip *g, const struct member *from, uint64_t nonce, co
     if (!p || (p->acks | p->nacks) >> k & 1)
         return false;
     p->nacks |= (uint8_t)(1u << k);
-    hear(g, from);
+    health_heard(g, from);
     g->stats.nacks_received++;
     return true;
 }
@@ -434,16 +362,6 @@ static void probe_through_others(struct gossip *g, struct probe *p)
     }
 }
 
-/* Silence may be a pause, a full queue, a lost packet; a refused dial is none of these: somebody's kernel says that
- * nobody listens. Asked only of those who are silent already, so that nobody has others dialled by accusing them. */
-static void knock(struct gossip *g, struct probe *p)
-{
-    if (p->is_knocked || g->knocks == KNOCKS_MAX || !has_part(g, GOSSIP_REFUSAL))
-        return;
-    p->is_knocked = true;
-    g->knock[g->knocks++] = p->target;
-}
-
 /* Who looks at one that others accuse doubts its own path to it only where no refutation would come. Of many, as after the
  * restart of all, looks keep to the budget. */
 static bool asks_relays(struct gossip *g, const struct probe *p)
@@ -488,30 +406,16 @@ static void probe_again(struct gossip *g, struct probe *p)
     if (is_first && asks_relays(g, p))
         probe_through_others(g, p);
     if (p->reason == PROBE_TURN || (member_suspicion(m) && member_suspicion(m)->refusers > 0))
-        knock(g, p);
+        evidence_knock(g, p);
     if (is_first && (p->is_direct || (p->reason == PROBE_VERIFY && may_spend(g))))
         ask_others(g); /* the last thing: it begins probes, and p may move */
 }
 
 /* Evidence from traffic. */
 
-bool detect_poll_knock(struct gossip *g, struct gossip_packet *out)
-{
-    while (g->knocks > 0) {
-        struct member *m = g->knock[0];
-        memmove(g->knock, g->knock + 1, --g->knocks * sizeof *g->knock);
-        *out = (struct gossip_packet){.lane = GOSSIP_KNOCK, .to = *member_id(m)};
-        if (apply_addr(g, m, &out->addr)) {
-            g->stats.knocks_sent++;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* No need to wait out the probe: but long enough for the ping, for relays, who may hear it all the same, and for others
  * to show that they hear us. */
-static void refused(struct gossip *g, struct probe *p)
+void detect_refused(struct gossip *g, struct probe *p)
 {
     const struct member *m = p->target;
     uint32_t direct_ms = times_for(g, m).direct_ms, rtt_ms = rtt_timeout_ms(m->rtt_8ths, m->rtt_var_4ths);
@@ -523,57 +427,7 @@ static void refused(struct gossip *g, struct probe *p)
     ask_others(g);
 }
 
-void detect_link_lost(struct gossip *g, struct member *m, enum gossip_loss how)
-{
-    if (m->state == GOSSIP_ALIVE && !probes_of(&g->probes, m))
-        detect_probe(g, m, PROBE_TURN);
-    struct probe *p = probes_of(&g->probes, m);
-    if (member_suspicion(m) && !p && member_suspicion(m)->tries < SUSPECT_VERIFY_TRIES) {
-        member_suspicion(m)->verify_at = g->now;
-        suspicions_reschedule(&g->suspicions, member_suspicion(m));
-        g->suspicion_at = g->now;
-    }
-    if (how == GOSSIP_LINK_REFUSED && has_part(g, GOSSIP_REFUSAL)) {
-        if (p && !p->is_refused)
-            refused(g, p);
-        apply_refused(g, m);
-    } else if (p && p->reason != PROBE_RETRY) {
-        knock(g, p);
-    }
-}
-
-void detect_link_works(struct gossip *g, struct member *m)
-{
-    struct member_busy *busy = member_busy(m);
-    if (busy) /* without memory it may be accused in spite of it */
-        busy->works_until = g->now + LINK_FRESH_MS;
-    if (m->state == GOSSIP_SUSPECT)
-        apply_evidence(g, m);
-    else if (m->state == GOSSIP_DEAD && !probes_has_target(&g->probes, m))
-        detect_probe(g, m, PROBE_RETRY); /* probes decide: others reach it by datagrams only */
-}
-
-/* Its process is gone: our own look failed, our own dial was refused, and so were those of others. One liar, or all
- * of them, can only claim the last; and a member that pauses refuses nobody (GOALS G2, G15). */
-bool detect_is_gone(const struct gossip *g, const struct suspicion *s)
-{
-    uint32_t others = others_in(g, s->member, state_bit(GOSSIP_ALIVE));
-    return has_part(g, GOSSIP_REFUSAL) && s->is_own && s->is_refused &&
-           s->refusers >= (others < REFUSED_OTHERS ? others : REFUSED_OTHERS) &&
-           detect_hears_others(g, s->member, s->start);
-}
-
 /* Failed probes. */
-
-/* Lifeguard, section IV-A: relays that neither brought an ack nor a nack make our own hearing doubtful; if all
- * said nack, it is fine. */
-static void judge_ourselves(struct gossip *g, const struct probe *p)
-{
-    if (!has_part(g, GOSSIP_NACK) || p->relay_count == 0)
-        detect_health(g, 1);
-    else
-        detect_health(g, p->relay_count - count_bits(p->nacks));
-}
 
 /* Relays were asked, and not one says that it hears nothing either: who loses most of what it sends and gets finds everybody
  * silent, and now and then two others answer it all the same. A refused dial needs no witness. */
@@ -588,7 +442,7 @@ static void tell_observers(struct gossip *g, struct member *m)
 {
     struct member *observer[WATCH_RINGS];
     struct out word = {.type = OUT_WORD, .about = m};
-    if (!has_part(g, GOSSIP_OBSERVERS) || live_count(g) <= WATCH_RINGS + 1 || !detect_may_tell(g, m))
+    if (!has_part(g, GOSSIP_OBSERVERS) || live_count(g) <= WATCH_RINGS + 1 || !verdict_may_tell(g, m))
         return;
     watch_observers(&g->members, m, observer);
     for (int k = 0; k < WATCH_RINGS; k++) {
@@ -606,7 +460,7 @@ static void tell_observers(struct gossip *g, struct member *m)
 static void look_as_in_turn(struct gossip *g, const struct probe *p)
 {
     if (p->target->state == GOSSIP_ALIVE && !is_credulous(g) &&
-        detect_hears_others(g, p->target, p->sent_at) && detect_may_look(g) &&
+        health_hears_others(g, p->target, p->sent_at) && detect_may_look(g) &&
         !probes_of(&g->probes, p->target))
         detect_probe(g, p->target, PROBE_TURN);
 }
@@ -627,17 +481,17 @@ static void probe_failed(struct gossip *g, const struct probe *p)
         detect_probe(g, m, p->reason);
         return;
     }
-    bool is_own = p->sent_at >= g->heard_again_at && detect_hears_others(g, m, p->sent_at);
+    bool is_own = p->sent_at >= g->heard_again_at && health_hears_others(g, m, p->sent_at);
     if (m->state == GOSSIP_ALIVE && degrade_failed(g, m, p, is_own))
         return;
     if (p->reason == PROBE_TURN && !p->is_direct && !p->is_refused)
-        judge_ourselves(g, p);
+        health_probe_failed(g, p);
     if (m->state == GOSSIP_SUSPECT && p->is_refused)
-        apply_refused(g, m); /* the dial was before the suspicion */
+        verdict_refused(g, m); /* the dial was before the suspicion */
     if (m->state == GOSSIP_SUSPECT && (p->nacks || p->is_refused))
         member_suspicion(m)->is_lonely = false;
     if (m->state == GOSSIP_SUSPECT)
-        apply_verify_failed(g, m, is_own);
+        verdict_look_failed(g, m, is_own);
     if (m->state != GOSSIP_ALIVE || (p->reason != PROBE_TURN && !degrade_is(m)))
         return;
     apply_suspicion(g, m, &g->cfg.self, p->sent_at, is_own, false);
@@ -645,12 +499,12 @@ static void probe_failed(struct gossip *g, const struct probe *p)
         return;
     member_suspicion(m)->is_refused = p->is_refused;
     member_suspicion(m)->is_lonely = is_lonely(g, p);
-    apply_accuse(g, member_suspicion(m), (uint8_t)g->cfg.eager_fanout);
+    verdict_accuse(g, member_suspicion(m), (uint8_t)g->cfg.eager_fanout);
     if (p->reason == PROBE_TURN && !p->is_direct)
         tell_observers(g, m);
     for (int k = 0; k < p->relay_count; k++) /* a nack is its sender's own failed probe */
         if (p->nacks >> k & 1 && p->relay[k])
-            apply_confirm(g, m, member_id(p->relay[k]));
+            verdict_confirm(g, m, member_id(p->relay[k]));
 }
 
 static void probes_due(struct gossip *g)
@@ -658,7 +512,7 @@ static void probes_due(struct gossip *g)
     for (uint32_t i = 0; i < g->probes.count;) {
         struct probe *p = &g->probes.list[i];
         if (p->deadline <= g->now) {
-            if (p->acks && count_bits(p->acks) >= count_bits(p->nacks)) {
+            if (p->acks && relays_in(p->acks) >= relays_in(p->nacks)) {
                 passed(g, p);
                 continue;
             }
@@ -671,50 +525,6 @@ static void probes_due(struct gossip *g)
             probe_again(g, p);
         i++;
     }
-}
-
-/* Lateness. */
-
-/* A loop that was late has not heard what waits in its sockets: its silence about others is its own. So it takes
- * back what it was about to say: probes under way are void, suspicions count as unverified again, and what
- * it has told of others is told no more. */
-static void accuse_nobody(struct gossip *g)
-{
-    g->probes.count = 0;
-    send_retract(g);
-    for (uint32_t i = g->suspicions.count; i-- > 0;) {
-        struct suspicion *s = g->suspicions.list[i];
-        if (!s)
-            continue;
-        s->is_own = s->is_told = false;
-        s->tries = 0;
-        s->verify_at = g->now + verdict_jitter(g);
-        suspicions_reschedule(&g->suspicions, s);
-        g->suspicion_at = g->now;
-    }
-}
-
-void detect_late(struct gossip *g, uint32_t late_ms)
-{
-    if (!has_part(g, GOSSIP_LATENESS))
-        return;
-    g->stats.lateness++;
-    probes_delay(&g->probes, late_ms);
-    relays_delay(&g->relays, late_ms);
-    for (uint32_t i = 0; i < g->suspicions.count; i++) {
-        struct suspicion *s = g->suspicions.list[i];
-        if (!s)
-            continue;
-        s->deadline += late_ms;
-        s->start += late_ms;
-        suspicions_reschedule(&g->suspicions, s);
-    }
-    if (late_ms < LATE_ALOUD_MS)
-        return;
-    detect_health(g, 1); /* Lifeguard: the own lateness is a sign of bad health */
-    if (late_ms >= g->cfg.probe_timeout_ms)
-        hearing_trouble(g);
-    accuse_nobody(g);
 }
 
 void detect_forget(struct gossip *g, const struct member *m)

@@ -61,7 +61,7 @@ static void give(struct gossip *g, struct member *m, struct difference *d)
 static void on_same(struct gossip *g, struct member *from, struct member *m, const struct list_entry *e)
 {
     if (from && (e->state == GOSSIP_SUSPECT || e->state == GOSSIP_DEAD))
-        apply_held(g, e->state, &e->id, e->incarnation, from);
+        opinion_held(g, e->state, &e->id, e->incarnation, from);
     else if (e->state == GOSSIP_ALIVE && m->state == GOSSIP_DEAD)
         detect_dispute(g, m, from);
 }

@@ -254,7 +254,7 @@ void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t ver
     k->held = doc;
     k->is_held = true;
     bulk_docs_changed(g);
-    send_tell_doc(g, k);
+    tell_doc(g, k);
     if (k->fetch != FETCH_IDLE && doc_cmp(&k->asked, &doc) <= 0)
         finish(g, k, doc_cmp(&k->asked, &doc) == 0);
     drop_obsolete(k);

@@ -140,7 +140,7 @@ void gossip_link_lost(struct gossip *g, const struct node_id *id, enum gossip_lo
     advance(g, now);
     struct member *m = members_find(&g->members, id);
     if (m && m != g->self && g->self && !is_silent(g))
-        detect_link_lost(g, m, how);
+        evidence_link_lost(g, m, how);
 }
 
 void gossip_link_works(struct gossip *g, const struct node_id *id, mono_ms now)
@@ -148,12 +148,12 @@ void gossip_link_works(struct gossip *g, const struct node_id *id, mono_ms now)
     advance(g, now);
     struct member *m = members_find(&g->members, id);
     if (m && m != g->self && g->self)
-        detect_link_works(g, m);
+        evidence_link_works(g, m);
 }
 
 void gossip_late(struct gossip *g, uint32_t late_ms)
 {
-    detect_late(g, late_ms);
+    health_late(g, late_ms);
     for (uint32_t i = 0; i < g->wants.count; i++)
         if (g->wants.list[i].is_asked)
             g->wants.list[i].deadline += late_ms;
@@ -196,7 +196,7 @@ enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct no
 
 bool gossip_poll_send(struct gossip *g, struct gossip_packet *out)
 {
-    return send_poll(g, out) || detect_poll_knock(g, out) || jobs_poll(g, out);
+    return send_poll(g, out) || evidence_poll_knock(g, out) || jobs_poll(g, out);
 }
 
 static void show(const struct gossip *g, const struct member *m, struct gossip_member *out)

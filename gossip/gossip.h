@@ -192,7 +192,7 @@ enum gossip_loss {
     GOSSIP_LINK_REFUSED, /* its host reset a dial of ours: nobody listens there, the process is gone */
 };
 /* It is probed at once instead of in its turn. That dials are refused shortens the pause that is forgiven, if our own
- * probe fails too and others are refused as well (detect.c). */
+ * probe fails too and others are refused as well (evidence.c). */
 void gossip_link_lost(struct gossip *g, const struct node_id *id, enum gossip_loss how, mono_ms now);
 /* A link to it just carried something authenticated: for LINK_FRESH_MS (1.5 s) we do not accuse it, others' accusations
  * make us look and no more; a suspicion of ours ends. One that we hold dead is probed. */

@@ -359,7 +359,7 @@ void hearing_accused(struct gossip *g, uint64_t incarnation, const struct node_i
         (is_observer(g, accuser) && credit_is_full(&g->refutations, g->now))) {
         g->accused_at = NEVER;
         hearing_refuted(g);
-        apply_refute(g, incarnation);
+        own_refute(g, incarnation);
     } else if (g->accused_at == NEVER && credit_has(&g->refutations, g->now)) {
         g->accused_at = g->now + refute_wait_ms(g);
     }
@@ -371,7 +371,7 @@ static void refute(struct gossip *g)
         return;
     g->accused_at = NEVER;
     if (credit_take(&g->refutations, 1, g->now))
-        apply_refute(g, member_incarnation(g->self));
+        own_refute(g, member_incarnation(g->self));
 }
 
 void hearing_tick(struct gossip *g)

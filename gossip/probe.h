@@ -46,6 +46,14 @@ struct probe {
     struct member *tell; /* RETRY: holds the target alive, and is told if it does not answer; or NULL */
 };
 
+static inline int relays_in(uint8_t bits) /* how many are in `acks` or `nacks` */
+{
+    int n = 0;
+    for (; bits; bits &= (uint8_t)(bits - 1))
+        n++;
+    return n;
+}
+
 struct probes {
     struct probe *list; /* in order of their beginning */
     uint32_t count, cap;

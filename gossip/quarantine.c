@@ -4,7 +4,7 @@
  * Both records are the proof, and whoever sees them passes both on, so all know within a few round trips: with the news of the
  * one that counts goes a notice of the other, and who asks is given both. The quarantine ends when a newer record of its
  * owner's has stood undisputed for QUARANTINE_MS: an owner that is told that another uses its key signs anew when all have had time to see the
- * proof (PROOF_FIRST_MS), the other is silent by then (own_heard() in apply.c), and who goes on with two faces stays in it.
+ * proof (PROOF_FIRST_MS), the other is silent by then (own_heard() in own.c), and who goes on with two faces stays in it.
  *
  * Who joins meanwhile is shown both with the states that it asks for (jobs.c), before the newer one if there is one, and so begins
  * the same quarantine itself: the owner's signatures are the proof. What is older than what is held proves nothing any more, so

@@ -123,7 +123,7 @@ static void encode_digests(const struct gossip *g, struct wr *w, const struct ra
 
 static void encode_entries(const struct gossip *g, struct wr *w, const struct range_out *o)
 {
-    for (uint32_t i = 0; i < g->members.count && (size_t)(w->end - w->at) >= LIST_ENTRY_BYTES; i++) {
+    for (uint32_t i = 0; i < g->members.count && wr_left(w) >= LIST_ENTRY_BYTES; i++) {
         const struct member *m = members_at(&g->members, i);
         uint32_t part;
         if (m->flags & MEMBER_SUMMED && range_of(o, member_place(m, o->salt), &part) >= 0)

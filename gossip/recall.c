@@ -10,7 +10,7 @@
  * while nobody answers, others from the store are asked too: for one that fails another, and RECALL_AT_ONCE more every
  * RECALL_PATIENCE_MS. One honest answer is enough to be told a number, and only
  * our own signature can raise it. With nobody to ask it is over at once: the first agent of a mesh waits for nobody, and
- * one that is alone starts all the same; should somebody turn up who knows a higher number, we go above it then (apply.c).
+ * one that is alone starts all the same; should somebody turn up who knows a higher number, we go above it then (own.c).
  *
  * Until our first record is published we answer such questions from what the store gave us, so that a whole mesh that starts
  * at once does not wait for itself; everything else is not for us yet. */

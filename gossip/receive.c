@@ -71,7 +71,7 @@ static void on_rumor(struct gossip *g, struct member *from, const struct addr *v
         break;
     case RUMOR_SUSPECT:
     case RUMOR_DEAD:
-        apply_opinion(g, i, from);
+        opinion_heard(g, i, from);
         break;
     case RUMOR_DOC:
         docs_offered(g, from, &i->doc);

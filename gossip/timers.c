@@ -70,7 +70,7 @@ static void sweep(struct gossip *g)
 static void refute_again(struct gossip *g)
 {
     if (g->wanted_incarnation != 0 && g->now >= g->refute_ok_at)
-        apply_refute(g, g->wanted_incarnation - 1);
+        own_refute(g, g->wanted_incarnation - 1);
 }
 
 /* Our left record has been told to eager_fanout members and there was time for them to pull it; or there is
@@ -100,7 +100,7 @@ void timers_tick(struct gossip *g)
 {
     send_held_up(g);
     recall_tick(g);
-    send_wave(g);
+    tell_wave(g);
     detect_tick(g);
     wants_tick(g);
     docs_tick(g);

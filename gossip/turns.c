@@ -13,7 +13,7 @@ static void random_turn(struct gossip *g)
 {
     if (g->now < g->probe_at)
         return;
-    g->probe_at = g->now + detect_with_health(g, g->cfg.probe_interval_ms);
+    g->probe_at = g->now + health_stretch(g, g->cfg.probe_interval_ms);
     for (uint32_t tries = 0; tries < g->members.count; tries++) {
         struct member *m = members_at(&g->members, turns_next(&g->turns, &g->rng, g->members.count));
         if (is_probable(g, m)) {
@@ -34,7 +34,7 @@ static void watch_turns(struct gossip *g)
         if (ring->next_at > g->now || !watch_is_first(&g->watch, ring))
             continue;
         /* If no ack names the next turn: every observer of it once in a round. */
-        watch_turn_at(&g->watch, ring, g->now + detect_with_health(g, watch_subjects(&g->watch) * interval));
+        watch_turn_at(&g->watch, ring, g->now + health_stretch(g, watch_subjects(&g->watch) * interval));
         if (is_probable(g, ring->subject))
             detect_probe(g, ring->subject, PROBE_TURN);
     }

@@ -8,6 +8,118 @@ uint32_t verdict_jitter(struct gossip *g)
     return rng_below(&g->rng, spread < VERIFY_JITTER_MAX_MS ? spread : VERIFY_JITTER_MAX_MS);
 }
 
+/* How long it lasts, and what is said of it. */
+
+void verdict_reschedule(struct gossip *g, const struct suspicion *s)
+{
+    g->suspicion_at = mono_min(g->suspicion_at, suspicions_reschedule(&g->suspicions, s));
+}
+
+uint32_t verdict_timeout_ms(const struct gossip *g, const struct suspicion *s)
+{
+    if (g->cfg.without & GOSSIP_SUSPICION)
+        return 0; /* SWIM section 3, before 4.2 brings suspicion in */
+    uint32_t confirmations = g->cfg.without & GOSSIP_CONFIRMATIONS ? 0 : suspect_confirmations(s);
+    return suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), confirmations);
+}
+
+void verdict_confirm(struct gossip *g, struct member *m, const struct node_id *accuser)
+{
+    struct suspicion *s = member_suspicion(m);
+    if (s && s->accusers > 0 && node_id_eq(&s->accuser[0], accuser))
+        s->is_hearsay = false; /* now it has said so itself */
+    if (!s || !suspect_confirm(s, accuser))
+        return;
+    s->is_lonely = false;
+    s->deadline = mono_min(s->deadline, s->start + verdict_timeout_ms(g, s));
+    verdict_reschedule(g, s);
+}
+
+/* Another member holds it dead. We look at once, and need no more of others' words, but give it its whole
+ * forgiven pause all the same: a liar shortens nobody's. */
+void verdict_hasten(struct gossip *g, struct member *m)
+{
+    struct suspicion *s = member_suspicion(m);
+    s->is_hastened = true;
+    if (is_credulous(g)) { /* SWIM section 4.2: a word of a death goes before all of suspicion */
+        s->deadline = g->now;
+        verdict_reschedule(g, s);
+        return;
+    }
+    mono_ms shortest = s->start + (mono_ms)g->cfg.suspicion_mult * g->cfg.probe_interval_ms;
+    s->deadline = mono_min(s->deadline, shortest > g->now ? shortest : g->now);
+    if (s->tries < SUSPECT_VERIFY_TRIES && !s->is_own)
+        s->verify_at = mono_min(s->verify_at, g->now + rng_below(&g->rng, VERIFY_JITTER_MS));
+    verdict_reschedule(g, s);
+}
+
+/* Where many are gone, so are the relays, and somebody has to say it. */
+bool verdict_is_without_witness(const struct gossip *g, const struct suspicion *s)
+{
+    return s->is_lonely && !are_many_silent(g);
+}
+
+bool verdict_may_tell(const struct gossip *g, const struct member *m)
+{
+    return !(m->flags & MEMBER_QUIET) && !is_silent(g) && (g->loss < LOSS_OWN_FAULT || is_credulous(g)) &&
+           !verdict_is_without_witness(g, member_suspicion(m)) &&
+           health_hears_others(g, m, member_suspicion(m)->start);
+}
+
+void verdict_accuse(struct gossip *g, struct suspicion *s, uint8_t eager)
+{
+    if (!s->is_own || s->is_told || !verdict_may_tell(g, s->member))
+        return;
+    s->is_told = true;
+    if (s->is_refused && s->refusers < REFUSED_OTHERS)
+        eager = (uint8_t)g->cfg.eager_fanout; /* ours is a word that others wait for */
+    tell_member(g, RUMORS_OPINION, s->member, NULL, &g->cfg.self, 0, eager);
+}
+
+/* Its process is gone, as we and others have seen: nothing is left to wait for. */
+void verdict_judge(struct gossip *g, struct suspicion *s)
+{
+    if (!evidence_is_gone(g, s))
+        return;
+    s->deadline = g->now;
+    verdict_reschedule(g, s);
+}
+
+void verdict_look_failed(struct gossip *g, struct member *m, bool is_own)
+{
+    struct suspicion *s = member_suspicion(m);
+    if (!s)
+        return;
+    if (!is_own) { /* that look does not count */
+        s->tries = 0;
+        s->verify_at = mono_min(s->verify_at, g->now + verdict_jitter(g));
+        verdict_reschedule(g, s);
+        return;
+    }
+    s->doomed += s->doomed < UINT8_MAX;
+    hearing_ends(g, m, HEARING_SILENT);
+    if (!s->is_own && s->is_on_credit)
+        hearing_was_right(g);
+    uint8_t eager = s->is_unsure ? (uint8_t)g->cfg.eager_fanout : 0; /* else others have pushed it already */
+    s->is_own = true;
+    s->is_unsure = false;
+    verdict_accuse(g, s, eager);
+    verdict_judge(g, s);
+}
+
+void verdict_refused(struct gossip *g, struct member *m)
+{
+    struct suspicion *s = member_suspicion(m);
+    if (!s || s->is_refused)
+        return;
+    s->is_refused = true;
+    s->is_told = false; /* there is more to tell */
+    verdict_accuse(g, s, 0);
+    verdict_judge(g, s);
+}
+
+/* Its looks, and its end. */
+
 static void verify(struct gossip *g, struct suspicion *s)
 {
     if (!detect_may_look(g)) {
@@ -29,7 +141,7 @@ static bool is_final(const struct gossip *g, const struct suspicion *s)
 {
     uint32_t longest = suspect_timeout_ms(g->cfg.suspicion_mult, g->cfg.probe_interval_ms, live_count(g), 0);
     if (is_credulous(g) ||
-        (s->is_own && !detect_is_without_witness(g, s) && detect_hears_others(g, s->member, s->start)))
+        (s->is_own && !verdict_is_without_witness(g, s) && health_hears_others(g, s->member, s->start)))
         return true;
     return g->now - s->start >= 2 * (mono_ms)longest;
 }

@@ -219,6 +219,11 @@ static inline bool wr_ok(const struct wr *w)
     return !w->overran;
 }
 
+static inline size_t wr_left(const struct wr *w)
+{
+    return (size_t)(w->end - w->at);
+}
+
 static inline size_t wr_len(const struct wr *w)
 {
     return (size_t)(w->at - w->start);
