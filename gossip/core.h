@@ -355,6 +355,11 @@ static inline bool are_many_silent(const struct gossip *g)
     uint32_t silent = n[GOSSIP_SUSPECT] + n[GOSSIP_DEAD];
     return silent > 1 && 4 * silent >= n[GOSSIP_ALIVE] + silent;
 }
+/* P, the pause that is forgiven: nobody is held dead within it. */
+static inline mono_ms forgiven_ms(const struct gossip *g)
+{
+    return (mono_ms)g->cfg.suspicion_mult * g->cfg.probe_interval_ms;
+}
 static inline uint32_t live_count(const struct gossip *g) /* ourselves included */
 {
     return g->members.by_state[GOSSIP_ALIVE] + g->members.by_state[GOSSIP_SUSPECT];

@@ -5,8 +5,9 @@
  * answered us, at a member that came back. Whoever hears an accusation looks (suspect.h), also when the accused refutes
  * it before its look was due, and whoever hears that a member is degraded looks some times: one that is well answers those
  * looks, one that loses four packets of five does not. Each bout marks for HOLD_MS, twice as long for each further one, as
- * BGP damps flapping routes (RFC 2439); one that comes back from a silence longer than the forgiven pause is marked longer;
- * and the mark goes when several looks were answered at once. It is no bout when the process was gone (refused dials, or a
+ * BGP damps flapping routes (RFC 2439), and the mark goes when several looks were answered at once. After a single silence it
+ * lasts as that did: who was silent for some seconds, as a machine that is moved, is soon in use again, and who was for as long
+ * as one that comes and goes is not before it would have gone again. It is no bout when the process was gone (refused dials, or a
  * record that says that it was started again: such a one is marked only when that goes on and on), nor when a quarter of
  * all fell silent together, or a third of our own round trips fail: that is the network, or we.
  *
@@ -16,8 +17,11 @@
 
 enum {
     HOLD_MS = 10 * 1000,
-    HOLD_RETURNED_MS = 45 * 1000,    /* beyond the 20 s of one that comes and goes, and PATIENCE_MS */
-    BOUTS_MAX = 5,                   /* the mark lasts at most HOLD_MS << (BOUTS_MAX - 1), 160 s */
+    RETURNED_TIMES =
+        3, /* as long as it was silent beyond the forgiven pause, one that is back is marked ... */
+    RETURNED_MS_MAX =
+        45 * 1000, /* ... so long at most: beyond the 20 s of one that comes and goes, and PATIENCE_MS */
+    BOUTS_MAX = 5, /* the mark lasts at most HOLD_MS << (BOUTS_MAX - 1), 160 s */
     BOUT_SPACING_MS = 10 * 1000,     /* failures in between are of the same bout */
     BOUTS_FORGOTTEN_MS = 120 * 1000, /* without any */
     RESTARTS_MANY = 3,               /* bouts in a row, from which on one that was started again is marked */
@@ -28,7 +32,9 @@ enum {
     EXAM_LOOKS = 3,
     /* Four of them last longer than the 20 s for which one that comes and goes is well. */
     EXAM_SPACING_MS = 7000,
-    EXAM_COUNTED_MS = 5000, /* answers closer together, as to one whose turn it is often, are one */
+    EXAM_SPACING_MS_MIN = 3000, /* after a single silence of less than twice that */
+    EXAM_SLACK_MS = 200,        /* by which two answers may be closer to each other than the questions */
+    EXAM_GAP = 5, /* half spacings at most between two that count together: less than 20 s, too */
     LOOK_RETRY_MS = 300,
     HINT_LOOKS = 3, /* one that loses four in five gets its answer to one look in five or six through */
     HINT_SPACING_MS = 2000,
@@ -140,14 +146,11 @@ static void count_bout(const struct gossip *g, struct member_busy *b)
     b->bout_at = g->now;
 }
 
-static void mark(struct gossip *g, struct member *m, uint32_t least_ms)
+/* The first question comes after `hold_ms` and up to a `spread_ms`. */
+static void mark(struct gossip *g, struct member *m, uint32_t hold_ms, uint32_t spread_ms)
 {
-    struct member_busy *b = member_busy(m);
-    if (g->cfg.without & GOSSIP_DEGRADE || !b || is_network(g))
-        return;
-    count_bout(g, b);
-    uint32_t hold = (uint32_t)HOLD_MS << (b->bouts - 1);
-    b->degraded_until = g->now + (hold > least_ms ? hold : least_ms) + rng_below(&g->rng, HOLD_MS);
+    struct member_busy *b = m->busy;
+    b->degraded_until = g->now + hold_ms + rng_below(&g->rng, spread_ms);
     b->passed = 0;
     b->passed_at = g->now;
     g->degraded_at = mono_min(g->degraded_at, b->degraded_until);
@@ -158,6 +161,26 @@ static void mark(struct gossip *g, struct member *m, uint32_t least_ms)
     g->stats.degradations++;
     hint(g, m, &g->cfg.self, NULL);
     event_member(g, m, (enum gossip_state)m->state, false, false);
+}
+
+static bool may_mark(struct gossip *g, struct member *m)
+{
+    return !(g->cfg.without & GOSSIP_DEGRADE) && member_busy(m) && !is_network(g);
+}
+
+static uint32_t hold_of(const struct member_busy *b)
+{
+    return (uint32_t)HOLD_MS << (b->bouts - 1);
+}
+
+/* A look at it failed, or others came too late. */
+static void mark_failed(struct gossip *g, struct member *m)
+{
+    if (!may_mark(g, m))
+        return;
+    count_bout(g, m->busy);
+    m->busy->exam_ms = EXAM_SPACING_MS;
+    mark(g, m, hold_of(m->busy), HOLD_MS);
 }
 
 static void unmark(struct gossip *g, struct member *m)
@@ -174,10 +197,42 @@ static bool was_silent(const struct member *m)
     return m->flags & MEMBER_FELL || (s && s->is_own && !s->is_refused);
 }
 
+static uint32_t clamp(mono_ms ms, uint32_t least, uint32_t most)
+{
+    return ms < least ? least : ms > most ? most : (uint32_t)ms;
+}
+
+/* As we saw it: who is dead has used up the pause that is forgiven before. */
+static mono_ms silence_of(const struct gossip *g, const struct member *m)
+{
+    const struct suspicion *s = member_suspicion(m);
+    mono_ms since = s ? s->start : m->since > 0 ? (mono_ms)m->since : 0;
+    return g->now - since + (s ? 0 : forgiven_ms(g));
+}
+
+/* One silence says nothing of a next, and after it the questions begin at once. */
+static void mark_returned(struct gossip *g, struct member *m)
+{
+    if (!may_mark(g, m))
+        return;
+    struct member_busy *b = m->busy;
+    mono_ms silence = silence_of(g, m), beyond = silence > forgiven_ms(g) ? silence - forgiven_ms(g) : 0;
+    uint32_t hold = clamp(RETURNED_TIMES * beyond, 0, RETURNED_MS_MAX);
+    count_bout(g, b);
+    b->exam_ms = (uint16_t)(b->bouts == 1 ? clamp(silence / 2, EXAM_SPACING_MS_MIN, EXAM_SPACING_MS)
+                                          : EXAM_SPACING_MS);
+    if (b->bouts == 1)
+        mark(g, m, hold, b->exam_ms);
+    else
+        mark(g, m, hold > hold_of(b) ? hold : hold_of(b), HOLD_MS);
+}
+
 void degrade_returns(struct gossip *g, struct member *m)
 {
-    if (was_silent(m) || degrade_is(m))
-        mark(g, m, m->flags & MEMBER_FELL ? HOLD_RETURNED_MS : 0);
+    if (was_silent(m))
+        mark_returned(g, m);
+    else if (degrade_is(m))
+        mark_failed(g, m);
     m->flags &= (uint16_t)~MEMBER_FELL;
 }
 
@@ -192,7 +247,7 @@ void degrade_restarted(struct gossip *g, struct member *m)
     if (b)
         b->silent_since = 0;
     if (b && b->bouts >= RESTARTS_MANY)
-        mark(g, m, 0);
+        mark_failed(g, m);
     else
         unmark(g, m);
 }
@@ -209,7 +264,7 @@ bool degrade_failed(struct gossip *g, struct member *m, const struct probe *p, b
 {
     bool is_turn = p->reason == PROBE_TURN, was = degrade_is(m);
     if (is_own && !p->is_refused && (int64_t)p->sent_at >= m->since && (!is_turn || was))
-        mark(g, m, 0);
+        mark_failed(g, m);
     if (!is_turn && !was)
         return true; /* a mark is enough: whose turn it is accuses */
     struct member_busy *b = was && !p->is_refused ? member_busy(m) : NULL;
@@ -223,6 +278,18 @@ bool degrade_failed(struct gossip *g, struct member *m, const struct probe *p, b
     }
     degrade_look(g, m, g->now + g->cfg.probe_interval_ms / 2);
     return true;
+}
+
+/* Answers closer together, as to one whose turn it is often, are one. Those before a silence that we did not see, because nobody
+ * asked us to look, are of no use: so they may not be far from each other either. */
+static void count_answer(const struct gossip *g, struct member_busy *b)
+{
+    if (g->now + EXAM_SLACK_MS < b->passed_at + b->exam_ms)
+        return;
+    if (g->now > b->passed_at + EXAM_GAP * b->exam_ms / 2)
+        b->passed = 0;
+    b->passed += b->passed < UINT8_MAX;
+    b->passed_at = g->now;
 }
 
 static bool has_passed(const struct member_busy *b)
@@ -248,13 +315,12 @@ void degrade_answered(struct gossip *g, struct member *m, bool is_at_once)
         return;
     }
     if (!is_at_once || !b) {
-        mark(g, m, 0);
-    } else if (g->now >= b->passed_at + EXAM_COUNTED_MS) {
-        b->passed += b->passed < UINT8_MAX;
-        b->passed_at = g->now;
-        if (has_passed(b) && b->degraded_until <= g->now + EXAM_SPACING_MS)
-            b->degraded_until = g->degraded_at = g->now; /* that was the last look needed */
+        mark_failed(g, m);
+        return;
     }
+    count_answer(g, b);
+    if (has_passed(b) && b->degraded_until <= g->now + b->exam_ms)
+        b->degraded_until = g->degraded_at = g->now; /* that was the last look needed */
 }
 
 /* False: it was the last one, or none is needed. */
@@ -296,7 +362,7 @@ static void examine(struct gossip *g, struct member *m)
         unmark(g, m);
         return;
     }
-    m->busy->degraded_until = g->now + EXAM_SPACING_MS;
+    m->busy->degraded_until = g->now + m->busy->exam_ms;
     if (!probes_has_target(&g->probes, m))
         detect_look(g, m);
 }

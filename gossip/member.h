@@ -67,6 +67,7 @@ struct member_busy {
     mono_ms voice_at;      /* while it is marked: the last time that it said anything */
     mono_ms passed_at;     /* when an answer was last counted */
     uint8_t bouts, passed; /* in a row; the last began at bout_at */
+    uint16_t exam_ms;      /* while it is marked: between two questions */
     mono_ms works_until;   /* a link to it works: nobody accuses it here before this */
 };
 

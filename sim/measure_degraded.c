@@ -1,19 +1,22 @@
 /* Members that are faulty without being dead: one in a hundred loses 80 % of its datagrams, one in a hundred hears nothing, or
  * is not heard, for 20 s of every 40 (the faults of Rapid, Suresh et al. 2018, section 7). What do the healthy do with
- * them, and with each other? */
+ * them, and with each other? And one that stands still once, for a few seconds, as a machine does that is moved: when is it
+ * used again? */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "sim/faults.h"
 #include "sim/measure.h"
 
-enum { FAULTY_S = 300, CYCLE_S = 20, OLD_MS = 10000 };
+enum { FAULTY_S = 300, CYCLE_S = 20, OLD_MS = 10000, RETURN_S = 150 };
+static const uint32_t pause_s[] = {2, 6, 10, 20};
 
 /* What one observer thinks of one subject. */
 struct opinion {
     bool is_used, is_marked;
     uint16_t marks, changes; /* of the mark; of whether it is used */
     mono_us used_until;      /* the last moment at which it was, since the faults began */
+    mono_us used_from;       /* when that began, the last time */
 };
 
 struct degraded {
@@ -29,6 +32,8 @@ static void note(struct world *w, uint32_t observer, uint32_t subject, const str
     bool is_used = ev->after == GOSSIP_ALIVE && !ev->is_degraded;
     if (o->is_used && !is_used)
         o->used_until = w->now;
+    if (!o->is_used && is_used)
+        o->used_from = w->now;
     o->changes += o->is_used != is_used;
     o->marks += o->is_marked != ev->is_degraded;
     o->is_used = is_used;
@@ -78,28 +83,95 @@ static void break_some(struct world *w, struct degraded *d)
     }
 }
 
+/* All are well, and each uses all. */
+static struct world *watched_mesh(const struct study_options *o, uint32_t nodes, uint64_t seed,
+                                  struct degraded *d)
+{
+    struct world *w = study_mesh(o, nodes, seed, SEC(SETTLE_S));
+    *d = (struct degraded){.hosts = nodes,
+                           .is_faulty = calloc(nodes, sizeof *d->is_faulty),
+                           .of = calloc((size_t)nodes * nodes, sizeof *d->of)};
+    if (!d->is_faulty || !d->of)
+        abort();
+    for (size_t i = 0; i < (size_t)nodes * nodes; i++)
+        d->of[i].is_used = true;
+    w->watch = note;
+    w->study = d;
+    return w;
+}
+
+static bool end_of(struct world *w, struct degraded *d)
+{
+    bool is_well = measure_is_well(w, d->hosts);
+    world_free(w);
+    free(d->is_faulty);
+    free(d->of);
+    return is_well;
+}
+
 static bool degraded_once(const struct study_options *o, uint32_t nodes, uint64_t seed,
                           struct degraded_sum *sum)
 {
-    struct degraded d = {.hosts = nodes,
-                         .is_faulty = calloc(nodes, sizeof *d.is_faulty),
-                         .of = calloc((size_t)nodes * nodes, sizeof *d.of)};
-    struct world *w = study_mesh(o, nodes, seed, SEC(SETTLE_S));
-    if (!d.is_faulty || !d.of)
-        abort();
-    for (size_t i = 0; i < (size_t)nodes * nodes; i++)
-        d.of[i].is_used = true;
-    w->watch = note;
-    w->study = &d;
+    struct degraded d;
+    struct world *w = watched_mesh(o, nodes, seed, &d);
     break_some(w, &d);
     mono_us began = w->now;
     world_run(w, SEC(FAULTY_S));
     judge(w, &d, began, sum);
-    bool is_well = measure_is_well(w, nodes);
-    world_free(w);
-    free(d.is_faulty);
-    free(d.of);
-    return is_well;
+    return end_of(w, &d);
+}
+
+struct paused_sum {
+    struct samples again, changes; /* from the end of the pause, at those who did not use it for a while */
+    uint64_t never, noticed, others;
+};
+
+static bool paused_once(const struct study_options *o, uint32_t nodes, uint64_t seed, uint32_t s,
+                        struct paused_sum *sum)
+{
+    struct degraded d;
+    struct world *w = watched_mesh(o, nodes, seed, &d);
+    uint32_t who = (uint32_t)(seed % nodes);
+    fault_begin(w, who, FAULT_PAUSE, SEC(s), 0, w->now + SEC(s));
+    mono_us returned = w->now + SEC(s);
+    world_run(w, SEC(s + RETURN_S));
+    for (size_t i = 0; i < (size_t)nodes * nodes; i++) {
+        const struct opinion *at = &d.of[i];
+        if (i % nodes != who || i / nodes == who || at->changes == 0) {
+            sum->others += i % nodes != who && i / nodes != who && at->changes > 0;
+            continue;
+        }
+        sum->noticed++;
+        sum->never += !at->is_used;
+        samples_add(&sum->changes, at->changes);
+        if (at->is_used)
+            samples_add(&sum->again, at->used_from > returned ? at->used_from - returned : 0);
+    }
+    return end_of(w, &d);
+}
+
+static int paused_table(const struct study_options *o, const struct study_list *nodes)
+{
+    int failed = 0;
+    printf("\n      one that stands still once, at others: used again after, s:    use changes   others'\n"
+           "nodes   for   noticed by    50 %%    99 %%   all      not by  median   most        use\n");
+    for (size_t i = 0; i < nodes->count; i++)
+        for (size_t k = 0; k < sizeof pause_s / sizeof *pause_s; k++) {
+            struct paused_sum sum = {0};
+            uint32_t runs = o->runs ? o->runs : 1;
+            for (uint32_t r = 0; r < runs; r++)
+                failed += !paused_once(o, nodes->at[i], o->seed + r, pause_s[k], &sum);
+            printf("%5u %3u s %10.1f%% %7.1f %7.1f %5.1f %11llu %7llu %6llu %10llu\n", nodes->at[i],
+                   pause_s[k], 100.0 * (double)sum.noticed / ((double)runs * (nodes->at[i] - 1)),
+                   measure_ms(&sum.again, 500) / 1000, measure_ms(&sum.again, 990) / 1000,
+                   measure_ms(&sum.again, 1000) / 1000, (unsigned long long)sum.never,
+                   (unsigned long long)samples_permille(&sum.changes, 500),
+                   (unsigned long long)samples_permille(&sum.changes, 1000), (unsigned long long)sum.others);
+            fflush(stdout);
+            samples_fini(&sum.again);
+            samples_fini(&sum.changes);
+        }
+    return failed;
 }
 
 int measure_degraded(const struct study_options *o)
@@ -126,5 +198,6 @@ int measure_degraded(const struct study_options *o)
         samples_fini(&sum.changes);
         samples_fini(&sum.marks);
     }
+    failed += paused_table(o, &nodes);
     return failed ? 1 : 0;
 }
