@@ -207,8 +207,10 @@ static enum err apply_new(struct gossip *g, struct bytes record, const struct go
     if (news->origin == FROM_SYNC && (claim->left || news->state == GOSSIP_DEAD) &&
         is_nearly_forgotten(g, news->age_s))
         return ERR_STALE;
-    if (g->members.count >= GOSSIP_MEMBERS_MAX)
+    if (g->members.count >= GOSSIP_MEMBERS_MAX) {
+        g->stats.records_refused++;
         return ERR_FULL;
+    }
     struct record_blob *blob = record_blob_of(g->cfg.pool, record, claim);
     struct member *m = blob ? members_add(&g->members, blob, g->now) : NULL;
     if (m) {

@@ -30,14 +30,15 @@ struct doc_kind *docs_find(struct gossip *g, uint8_t kind)
     return NULL;
 }
 
-/* All kinds are allocated at once, so that rumors may point into them. */
+/* There is room for every kind that may be named, so nobody uses it up by naming others. All are allocated at once: rumors point
+ * into them. NULL: no such kind, or no memory. */
 static struct doc_kind *find_or_add(struct gossip *g, uint8_t kind)
 {
     struct doc_kind *k = docs_find(g, kind);
-    if (k || g->doc_kind_count == DOC_KINDS_MAX)
+    if (k || kind == 0 || kind > GOSSIP_DOC_KINDS_MAX)
         return k;
     if (!g->doc_kinds)
-        g->doc_kinds = calloc(DOC_KINDS_MAX, sizeof *g->doc_kinds);
+        g->doc_kinds = calloc(GOSSIP_DOC_KINDS_MAX, sizeof *g->doc_kinds);
     if (!g->doc_kinds)
         return NULL;
     k = &g->doc_kinds[g->doc_kind_count++];
@@ -243,11 +244,11 @@ mono_ms docs_deadline(const struct gossip *g)
 void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t version, const struct hash *hash,
                     mono_ms now)
 {
-    assert(now >= g->now);
+    assert(now >= g->now && kind > 0 && kind <= GOSSIP_DOC_KINDS_MAX);
     g->now = now;
     struct doc_kind *k = find_or_add(g, kind);
     if (!k)
-        return;
+        return; /* no memory */
     struct doc_version doc = {kind, epoch, version, *hash};
     if (k->is_held && doc_cmp(&doc, &k->held) == 0)
         return;

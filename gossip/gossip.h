@@ -34,6 +34,7 @@ enum {
     GOSSIP_RECORD_MAX = 8 * 1024,   /* bytes of one signed record; larger ones are refused */
     GOSSIP_BULK_MAX = 1280 * 1024,  /* bytes of one bulk message; also the largest document plus its header */
     GOSSIP_DOC_MAX = 1024 * 1024,   /* bytes of one document */
+    GOSSIP_DOC_KINDS_MAX = 8,       /* kinds of documents are numbered from 1 to this; others are ignored */
     GOSSIP_PACKET_BYTES_MIN = 1000, /* every datagram that must fit one does */
     GOSSIP_MEMBERS_MAX = 20000,     /* members known at once; further records are refused, counted */
     GOSSIP_ADDRS_MAX = 2,           /* addresses of one member: usually one of IPv4 and one of IPv6 */
@@ -328,7 +329,7 @@ bool gossip_is_yielding(const struct gossip *g);
     X(deaths, "Times that a member was held dead.") \
     X(records_applied, "Records of members that were newer than what was known.") \
     X(records_stale, "Records that were older than what was known.") \
-    X(records_refused, "Records that were not authentic, not in time, too large, or without an address that may be dialled.") \
+    X(records_refused, "Records that were not authentic, not in time, too large, without an address that may be dialled, or of one member too many.") \
     X(messages_malformed, "Messages that could not be decoded; nothing of them was applied.") \
     X(messages_unknown, "Messages of a version or type that this agent does not know.") \
     X(datagrams_sent, "Datagrams of gossip sent.") \

@@ -77,7 +77,6 @@ enum {
 
 /* Documents. */
 enum {
-    DOC_KINDS_MAX = 8,      /* kinds of documents; further kinds are ignored */
     DOC_OFFERS_MAX = 8,     /* per kind; a worse offer gives way to a better one */
     DOC_ANSWER_COST = 2,    /* a document counts as so many of BULK_ANSWERS_PER_S */
     DOC_PATIENCE_MS = 2000, /* for a document, while others offer one too; else BULK_WAIT_MS */

@@ -143,30 +143,51 @@ static void a_late_joiner_gets_the_document_with_its_first_sync(void **state)
     world_free(w);
 }
 
+/* Node `from` says to node `to` that it has this document, which nobody has. */
+static void offer_bogus_doc(struct world *w, int from, int to, uint8_t kind, uint64_t version)
+{
+    uint8_t space[128];
+    struct wr wr = wr_init(space, sizeof space);
+    struct datagram d = {.type = MSG_PUSH};
+    struct rumor_item i = {.type = RUMOR_DOC, .doc = {kind, 9, version, {{kind, (uint8_t)version}}}};
+    struct addr via = world_addr(from);
+    datagram_encode(&wr, &d);
+    rumor_item_encode(&wr, &i);
+    assert_int_equal(
+        gossip_receive(w->node[to].g, GOSSIP_DATAGRAM, &w->node[from].id, &via, wr_done(&wr), w->now),
+        ERR_OK);
+    world_drain(w, to);
+}
+
 static void a_bogus_offer_does_not_keep_the_good_one_out(void **state)
 {
     struct world *w = several(3, WORLD_EVENTS | WORLD_BULK);
     (void)state;
-    uint8_t space[128];
-    for (int k = 0; k < 50; k++) { /* b offers ever higher versions of nothing */
-        struct wr wr = wr_init(space, sizeof space);
-        struct datagram d = {.type = MSG_PUSH};
-        struct rumor_item i = {.type = RUMOR_DOC, .doc = {1, 9, (uint64_t)k, {{(uint8_t)k}}}};
-        struct addr via = world_addr(1);
-        datagram_encode(&wr, &d);
-        rumor_item_encode(&wr, &i);
-        assert_int_equal(
-            gossip_receive(w->node[2].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now),
-            ERR_OK);
-        world_drain(w, 2);
+    for (uint64_t version = 0; version < 50; version++) { /* b offers ever higher versions of nothing */
+        offer_bogus_doc(w, 1, 2, 1, version);
         world_run(w, w->now + 20);
-        if (k == 10) {
+        if (version == 10) {
             world_doc_publish(w, 0, 1, "good");
             world_drain(w, 0);
         }
     }
     assert_int_equal(w->node[2].doc_len, 4);
     assert_true(gossip_stats(w->node[2].g)->bulk_sent < 15);
+    world_free(w);
+}
+
+/* Places for kinds are few, and those that nobody uses take none (G19). */
+static void offers_of_kinds_that_nobody_knows_do_not_keep_the_first_document_out(void **state)
+{
+    struct world *w = several(3, 0);
+    (void)state;
+    for (int kind = 255; kind > GOSSIP_DOC_KINDS_MAX; kind--)
+        offer_bogus_doc(w, 1, 2, (uint8_t)kind, 1);
+    offer_bogus_doc(w, 1, 2, 0, 1);
+    world_doc_publish(w, 0, 1, "good");
+    world_drain(w, 0);
+    world_run(w, w->now + 2000);
+    assert_int_equal(w->node[2].doc_len, 4);
     world_free(w);
 }
 
@@ -458,6 +479,7 @@ int main(void)
         cmocka_unit_test(a_late_joiner_gets_the_document_with_its_first_sync),
         cmocka_unit_test(what_only_one_with_strikes_has_comes_when_it_is_asked_again),
         cmocka_unit_test(a_bogus_offer_does_not_keep_the_good_one_out),
+        cmocka_unit_test(offers_of_kinds_that_nobody_knows_do_not_keep_the_first_document_out),
         cmocka_unit_test(one_who_refuses_a_document_does_not_pass_it_on),
         cmocka_unit_test(the_byte_budget_defers_rumors_but_not_probes),
         cmocka_unit_test(a_burst_stays_within_the_budget),

@@ -218,39 +218,56 @@ static void of_two_records_with_one_number_the_smaller_hash_wins_everywhere(void
     world_free(w);
 }
 
+/* A mesh of a to h in which h's key is stolen: its owner hears nothing any more, and *r is what the thief signs. */
+static struct world *mesh_with_a_stolen_key(struct world_record *r)
+{
+    struct world *w = world_new(0);
+    for (int i = 0; i < 8; i++)
+        world_start(w, i, i == 0 ? "" : "a");
+    world_run(w, 10000);
+    world_cut(w, "abcdefgi", "h", true);
+    *r = (struct world_record){.id = world_id(7),
+                               .incarnation = w->node[7].incarnation + 1,
+                               .version = 1,
+                               .addr = world_addr(7),
+                               .padding = 8,
+                               .filler = '1'};
+    return w;
+}
+
+/* Two records with r's numbers, one told to a, one to d; half a second later everybody has heard of both. */
+static void show_two_faces(struct world *w, struct world_record *r)
+{
+    r->filler = '1';
+    hear_record(w, 0, 1, r);
+    r->filler = '2';
+    hear_record(w, 3, 1, r);
+    world_run(w, w->now + 500);
+}
+
+static void expect_quarantined(struct world *w, bool is_quarantined)
+{
+    for (int at = 0; at < 7; at++)
+        assert_int_equal(member(w, at, 7).is_quarantined, is_quarantined);
+}
+
 /* G7, G15: all shun it, also who was told of one of its records only, until a newer one has stood undisputed for half a minute; one
  * that is disputed again begins the wait anew. */
 static void who_signs_two_records_with_one_number_is_quarantined_everywhere(void **state)
 {
-    struct world *w = world_new(0);
+    struct world_record r;
+    struct world *w = mesh_with_a_stolen_key(&r);
     (void)state;
-    for (int i = 0; i < 8; i++)
-        world_start(w, i, i == 0 ? "" : "a");
-    world_run(w, 10000);
-    struct world_record r = {.id = world_id(7),
-                             .incarnation = w->node[7].incarnation + 1,
-                             .version = 1,
-                             .addr = world_addr(7),
-                             .padding = 8,
-                             .filler = '1'};
-    world_cut(w, "abcdefg", "h", true); /* its owner does not hear of it */
     for (int face = 0; face < 2; face++, r.version++) {
-        r.filler = '1';
-        hear_record(w, 0, 1, &r);
-        r.filler = '2';
-        hear_record(w, 3, 1, &r);
-        world_run(w, w->now + 500);
-        for (int at = 0; at < 7; at++)
-            assert_true(member(w, at, 7).is_quarantined);
+        show_two_faces(w, &r);
+        expect_quarantined(w, true);
         world_run(w, w->now + 1500);
     }
     hear_record(w, 0, 1, &r);
     world_run(w, w->now + 29000);
-    for (int at = 0; at < 7; at++)
-        assert_true(member(w, at, 7).is_quarantined);
+    expect_quarantined(w, true);
     world_run(w, w->now + 3000);
-    for (int at = 0; at < 7; at++)
-        assert_false(member(w, at, 7).is_quarantined);
+    expect_quarantined(w, false);
     world_free(w);
 }
 
@@ -260,21 +277,9 @@ static void who_joins_meanwhile_is_shown_the_proof(void **state)
 {
     (void)state;
     for (int is_newer = 0; is_newer < 2; is_newer++) {
-        struct world *w = world_new(0);
-        for (int i = 0; i < 8; i++)
-            world_start(w, i, i == 0 ? "" : "a");
-        world_run(w, 10000);
-        struct world_record r = {.id = world_id(7),
-                                 .incarnation = w->node[7].incarnation + 1,
-                                 .version = 1,
-                                 .addr = world_addr(7),
-                                 .padding = 8,
-                                 .filler = '1'};
-        world_cut(w, "abcdefgi", "h", true); /* its owner does not hear of it */
-        hear_record(w, 0, 1, &r);
-        r.filler = '2';
-        hear_record(w, 3, 1, &r);
-        world_run(w, w->now + 500);
+        struct world_record r;
+        struct world *w = mesh_with_a_stolen_key(&r);
+        show_two_faces(w, &r);
         r.version++;
         if (is_newer)
             hear_record(w, 0, 1, &r);
@@ -802,6 +807,26 @@ static void a_state_cut_anywhere_changes_nothing(void **state)
     world_free(w);
 }
 
+/* Whoever may enrol members may enrol more than there is room for. Those are refused and counted, and who is known stays so. */
+static void who_comes_when_the_house_is_full_is_turned_away_and_counted(void **state)
+{
+    struct world *w = world_new(0);
+    struct gossip *g;
+    uint8_t space[128];
+    (void)state;
+    world_start(w, 0, "");
+    g = w->node[0].g;
+    for (uint32_t n = 1; n < GOSSIP_MEMBERS_MAX + 10; n++) {
+        struct world_record r = {.incarnation = 1, .version = 1, .addr = world_addr(9)};
+        store_be32(r.id.b + 4, n);
+        enum err e = gossip_member_load(g, world_record_encode(&r, space, sizeof space), w->now);
+        assert_int_equal(e, n < GOSSIP_MEMBERS_MAX ? ERR_OK : ERR_FULL);
+    }
+    assert_int_equal(gossip_counts(g).suspect, GOSSIP_MEMBERS_MAX - 1);
+    assert_int_equal(gossip_stats(g)->records_refused, 10);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -833,6 +858,7 @@ int main(void)
         cmocka_unit_test(a_suspect_is_told_who_said_so),
         cmocka_unit_test(large_proofs_do_not_keep_a_state_from_being_told),
         cmocka_unit_test(a_state_cut_anywhere_changes_nothing),
+        cmocka_unit_test(who_comes_when_the_house_is_full_is_turned_away_and_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
