@@ -10,23 +10,14 @@
 #include "cli/tell.h"
 #include "cli/diff_report.h"
 #include "cli/in_force.h"
+#include "cli/members_table.h"
+#include "cli/report.h"
 #include "policy/bundle.h"
 #include "store/file.h"
 
 enum { LEAVE_WAIT_S = 3600 };
 
 /* -- printing ------------------------------------------------------------------------------ */
-
-/* "key=value,key=value" into `out`, whose text is returned. */
-static const char *labels(const json_t *o, struct buf *out)
-{
-    const char *key;
-    json_t *value;
-    out->len = 0;
-    json_object_foreach(json_object_get(o, "labels"), key, value)
-        buf_addf(out, "%s%s=%s", out->len ? "," : "", key, json_string_value(value));
-    return buf_str(out);
-}
 
 static void print_overlay(const json_t *o)
 {
@@ -38,14 +29,22 @@ static void print_overlay(const json_t *o)
            wall_text(number(o, "ends"), ends), text(o, "reason"));
 }
 
+static void print_counts(const json_t *m)
+{
+    printf("members   %lld alive", number(m, "alive"));
+    if (number(m, "degraded") > 0)
+        printf(" (%lld degraded)", number(m, "degraded"));
+    printf(", %lld suspect, %lld dead, %lld left\n", number(m, "suspect"), number(m, "dead"),
+           number(m, "left"));
+}
+
 static void print_status(const json_t *o)
 {
-    const json_t *m = json_object_get(o, "members"), *p = json_object_get(o, "policy"), *w;
+    const json_t *p = json_object_get(o, "policy"), *w;
     size_t i;
     printf("mesh      %s\nnode      %s (%s)\nid        %s\nversion   %s\n", text(o, "mesh"), text(o, "node"),
            text(o, "state"), text(o, "id"), text(o, "version"));
-    printf("members   %lld alive, %lld suspect, %lld dead, %lld left\n", number(m, "alive"),
-           number(m, "suspect"), number(m, "dead"), number(m, "left"));
+    print_counts(json_object_get(o, "members"));
     printf("root      epoch %lld, %.16s\n", number(json_object_get(o, "root"), "epoch"),
            text(json_object_get(o, "root"), "hash"));
     if (number(p, "version") == 0)
@@ -63,110 +62,22 @@ static void print_status(const json_t *o)
     json_array_foreach(json_object_get(o, "warnings"), i, w) printf("warning   %s\n", json_string_value(w));
 }
 
-/* "7"; "-": none is in force there. */
-static const char *policy_of(const json_t *m, char space[24])
-{
-    snprintf(space, 24, "%lld", number(m, "policy"));
-    return number(m, "policy") > 0 ? space : "-";
-}
-
-/* "  (clock 24h0m0s ahead)"; empty where it is not wrong. */
-static const char *wrong_clock(const json_t *m, struct buf *out)
-{
-    long long off = number(m, "clock_off_ms");
-    out->len = 0;
-    if (json_is_true(json_object_get(m, "clock_wrong")))
-        buf_addf(out, "  (clock %llds %s)", (off < 0 ? -off : off) / 1000, off < 0 ? "behind" : "ahead");
-    return buf_str(out);
-}
-
-static void print_members(const json_t *list)
-{
-    char policy[24];
-    struct buf l = {0}, clock = {0};
-    const json_t *m;
-    size_t i;
-    printf("%-24s %-8s %-28s %-6s %s\n", "NAME", "STATE", "ADDRESS", "POLICY", "LABELS");
-    json_array_foreach(list, i, m) printf(
-        "%-24s %-8s %-28s %-6s %s%s%s%s%s%s\n", text(m, "name"), text(m, "state"), text(m, "address"),
-        policy_of(m, policy), labels(m, &l), json_object_get(m, "conflict") ? "  (name held by another)" : "",
-        json_is_true(json_object_get(json_object_get(m, "overlay"), "in_force"))
-            ? "  (break-glass: an overlay is in force)"
-            : "",
-        json_object_get(m, "quarantined") ? "  (quarantined: two records with one number)" : "",
-        json_object_get(m, "unreachable") ? "  (unreachable for traffic from here)"
-        : json_object_get(m, "revoked")   ? "  (revoked)"
-                                          : "",
-        wrong_clock(m, &clock));
-    buf_fini(&l);
-    buf_fini(&clock);
-}
-
-/* "1.234"; "-": unknown. */
-static const char *milliseconds(const json_t *o, const char *key, char space[16])
-{
-    long long us = number(o, key);
-    if (us > 0)
-        snprintf(space, 16, "%lld.%03lld", us / 1000 % 1000000, us % 1000);
-    return us > 0 ? space : "-";
-}
-
-/* Who was cut by name, then the keys of the policy in force for which nobody was. */
-static void print_revoked(const json_t *list)
-{
-    const json_t *m;
-    size_t i;
-    char at[WALL_TEXT_MAX];
-    if (json_array_size(list) == 0)
-        puts("nobody was cut, and the policy in force revokes no key");
-    json_array_foreach(list, i, m)
-    {
-        bool was_cut = json_is_true(json_object_get(m, "cut"));
-        printf("%-24s %-20s %s%s%s\n", was_cut ? text(m, "name") : "-", wall_text(number(m, "at"), at),
-               was_cut ? "" : text(m, "id"), was_cut ? "" : " is ", text(m, "why"));
-    }
-}
-
-static void print_round_trips(const json_t *list)
-{
-    const json_t *m;
-    size_t i;
-    char estimated[16], measured[16];
-    printf("%-24s %-8s %-28s %14s %13s\n", "NAME", "STATE", "ADDRESS", "ESTIMATED ms", "MEASURED ms");
-    json_array_foreach(list, i, m)
-        printf("%-24s %-8s %-28s %14s %13s\n", text(m, "name"), text(m, "state"), text(m, "address"),
-               milliseconds(m, "rtt_us", estimated), milliseconds(m, "rtt_measured_us", measured));
-}
-
-static void print_round_trip_line(const json_t *o, const char *what, const char *key)
-{
-    char ms[16];
-    printf("%-10s %s%s\n", what, milliseconds(o, key, ms), number(o, key) > 0 ? " ms" : "");
-}
-
-static void print_round_trip(const json_t *o)
-{
-    printf("from       %s\nto         %s\n", text(o, "from"), text(o, "to"));
-    print_round_trip_line(o, "estimated", "rtt_us");
-    print_round_trip_line(o, "measured", "rtt_measured_us");
-}
-
 static void print_services(const json_t *list)
 {
     struct buf l = {0};
     const json_t *s;
     size_t i;
-    printf("%-20s %-20s %-24s %-6s %-10s %s\n", "SERVICE", "NODE", "ADDRESS", "PORT", "STATE", "LABELS");
+    printf("%-20s %-20s %-24s %-6s %-16s %s\n", "SERVICE", "NODE", "ADDRESS", "PORT", "STATE", "LABELS");
     json_array_foreach(list, i, s)
-        printf("%-20s %-20s %-24s %-6lld %-10s %s\n", text(s, "service"), text(s, "node"), text(s, "address"),
-               number(s, "port"), text(s, "state"), labels(s, &l));
+        printf("%-20s %-20s %-24s %-6lld %-16s %s\n", text(s, "service"), text(s, "node"), text(s, "address"),
+               number(s, "port"), text(s, "state"), labels_text(s, &l));
     buf_fini(&l);
 }
 
 /* -- the commands -------------------------------------------------------------------------- */
 
-static int report_of(const struct args_command *cmd, const struct ask *a, json_t *question_take,
-                     void (*print)(const json_t *))
+int report_of(const struct args_command *cmd, const struct ask *a, json_t *question_take,
+              void (*print)(const json_t *))
 {
     json_t *result = ask_agent(cmd, a, question_take, 0);
     if (!result)
@@ -178,8 +89,8 @@ static int report_of(const struct args_command *cmd, const struct ask *a, json_t
     return EXIT_GOOD;
 }
 
-static int report_with(const struct args_command *cmd, const struct ask *a, const char *name,
-                       void (*print)(const json_t *))
+int report_with(const struct args_command *cmd, const struct ask *a, const char *name,
+                void (*print)(const json_t *))
 {
     return report_of(cmd, a, json_pack("{s:s}", "command", name), print);
 }
@@ -205,44 +116,6 @@ int cli_status(int argc, char **argv)
     return report(argc, argv, "status",
                   "Shows the agent of this host: its mesh, members and policy, and what needs attention.",
                   print_status);
-}
-
-int cli_members(int argc, char **argv)
-{
-    struct ask a = {0};
-    bool rtt = false, revoked = false;
-    struct args_list names = {0};
-    const struct args_option options[] = {
-        {"rtt", 0, NULL,
-         "show round trips from here, or between two members: estimated by "
-         "coordinates, and measured where they are",
-         .flag = &rtt},
-        {"revoked", 0, NULL,
-         "show who was cut because a key of theirs was revoked, and why, and what else the policy in force "
-         "revokes",
-         .flag = &revoked},
-        ASK_OPTIONS(a)};
-    const struct args_command cmd = {
-        .name = "members",
-        .operands = "[[FROM] TO]",
-        .operands_max = 2,
-        .about = "Lists the members of the mesh as this agent knows them; with --rtt and names, the round "
-                 "trip between two of them (FROM: this host).",
-        .option = options,
-        .option_count = sizeof options / sizeof *options};
-    int status = args_parse(&cmd, argc, argv, &names);
-    if (status != ARGS_GO)
-        return status;
-    if (names.count && !rtt)
-        return args_usage(&cmd, "names go with --rtt");
-    if (revoked)
-        return report_of(&cmd, &a, json_pack("{s:s,s:b}", "command", "members", "revoked", 1), print_revoked);
-    if (names.count)
-        return report_of(&cmd, &a,
-                         json_pack("{s:s,s:s,s:s}", "command", "rtt", "from",
-                                   names.count == 2 ? names.at[0] : "", "to", names.at[names.count - 1]),
-                         print_round_trip);
-    return report_with(&cmd, &a, "members", rtt ? print_round_trips : print_members);
 }
 
 int cli_services(int argc, char **argv)

@@ -162,6 +162,9 @@ static void send_packets(struct control *c)
 static void hand_to_gossip(struct control *c, enum gossip_lane lane, const struct node_id *from,
                            const struct addr *via, struct bytes msg)
 {
+    struct member *m = roster_find(&c->roster, from);
+    if (m)
+        m->heard_at = c->now;
     gossip_time_us(c->gossip, net_now_us());
     if (gossip_receive(c->gossip, lane, from, via, msg, c->now) != ERR_OK)
         log_debug("gossip", "a message was dropped");
@@ -307,6 +310,7 @@ static void set_deadline(struct control *c)
     at = mono_min(at, mono_min(health_deadline(c->health), c->housekeeping));
     at = mono_min(at, mono_min(c->also_at, control_rollout_deadline(c)));
     at = mono_min(at, mono_min(c->raise_at, c->expiry_at));
+    at = mono_min(at, c->marks_at);
     at = mono_min(at, mono_min(c->rejudge_at, c->evict_at));
     at = mono_min(at, mono_min(c->overlay_at, c->skew_at));
     at = mono_min(at, c->renewing ? NEVER : c->renew_at);
@@ -359,6 +363,7 @@ void control_turn(void *arg, mono_ms now)
     if (c->view_dirty && pace_allows(&c->view_pace, now))
         control_publish_view(c);
     control_keep_house(c);
+    control_say_marks(c);
     control_compare_clocks(c);
     step_leaving(c);
     c->also_at = c->also ? c->also(c->also_arg, now) : NEVER;
@@ -382,6 +387,8 @@ static void note_reach(struct control *c, const struct node_id *peer, enum worke
         return;
     struct reach *r = &m->reach;
     struct bytes node = m->record.credential.node;
+    if (news == WORKER_LINK_WORKS || news == WORKER_LINK_HEARD)
+        m->heard_at = now;
     reach_note(r, news, now);
     if (r->is_said && news == WORKER_LINK_WORKS) {
         r->is_said = false;

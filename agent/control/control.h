@@ -96,6 +96,14 @@ const struct member_clock *control_member_clock(const struct control *c, const s
 bool control_is_joined(const struct control *c); /* has met another member, or has no seeds to meet */
 /* Is it alive, and yet no request from here reaches it (reach.h)? */
 bool control_is_lost_to_traffic(const struct control *c, const struct member *m);
+bool control_is_degraded(const struct member *m); /* alive, and marked so */
+uint64_t control_degraded_count(const struct control *c);
+/* How long it has been in the state that member_state_text() tells, as far as this agent knows; and how long ago it last said
+ * anything to this agent itself (NEVER: not since this agent started). */
+struct control_member_age {
+    uint64_t in_state_ms, silent_ms;
+};
+struct control_member_age control_member_age(const struct control *c, const struct member *m);
 enum err control_store_health(const struct control *c);
 /* Is this service of ours healthy? `index` as in the configuration. */
 bool control_service_is_healthy(const struct control *c, size_t index);

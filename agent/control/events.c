@@ -3,7 +3,11 @@
 #include "control/inner.h"
 #include "observe/log.h"
 
-enum { RAISE_RETRY_MS = 1000 }; /* after the store failed to keep an incarnation */
+enum {
+    RAISE_RETRY_MS = 1000, /* after the store failed to keep an incarnation */
+    MARK_LASTS_MS =
+        2000, /* a mark is spoken of that lasts: one that was started again may carry it for a moment */
+};
 
 /* -- our own record ---------------------------------------------------------------------------- */
 
@@ -99,17 +103,46 @@ static void store_member(struct control *c, const struct node_id *id, struct byt
 static void say_member(const struct member *m, bool is_new)
 {
     enum gossip_state state = m->state;
-    char at[ADDR_TEXT_MAX];
-    struct bytes node = m->record.credential.node;
-    log_line(state == GOSSIP_DEAD ? LOG_WARN : LOG_INFO, "gossip", "member %.*s (%s) %s", (int)node.len,
-             (const char *)node.at, addr_text(&m->addr, at),
-             state == GOSSIP_LEFT ? "has left"
-             : m->is_degraded && state == GOSSIP_ALIVE
-                 ? "is degraded: it comes and goes, or loses most packets; used only where no other is left"
+    char who[MEMBER_TEXT_MAX];
+    log_line(state == GOSSIP_DEAD ? LOG_WARN : LOG_INFO, "gossip", "member %s %s", member_text(m, who),
+             state == GOSSIP_LEFT    ? "has left"
              : state == GOSSIP_ALIVE ? "is alive"
              : state == GOSSIP_DEAD  ? "is dead: it answers nobody"
              : is_new                ? "is suspect: not heard from yet"
                                      : "is suspect: it does not answer");
+}
+
+/* A mark stays on who is silent, and falls from who leaves: neither is news of it. */
+static void say_mark(struct member *m)
+{
+    char who[MEMBER_TEXT_MAX];
+    if (m->state != GOSSIP_ALIVE && m->is_degraded)
+        return;
+    m->is_mark_said = m->is_degraded;
+    if (m->is_degraded)
+        log_warn("gossip",
+                 "member %s is degraded: it came back after silence, or answers only some of the questions "
+                 "of this host; "
+                 "it is used only where no other is left, until it answers all for a while",
+                 member_text(m, who));
+    else if (m->state == GOSSIP_ALIVE)
+        log_info("gossip", "member %s is no longer degraded: it answers again, or was started anew",
+                 member_text(m, who));
+}
+
+void control_say_marks(struct control *c)
+{
+    if (c->now < c->marks_at)
+        return;
+    c->marks_at = NEVER;
+    for (struct member *m = c->roster.by_id; m; m = m->hh.next) {
+        if (m->is_degraded == m->is_mark_said)
+            continue;
+        if (c->now >= m->mark_at + MARK_LASTS_MS)
+            say_mark(m);
+        else
+            c->marks_at = mono_min(c->marks_at, m->mark_at + MARK_LASTS_MS);
+    }
 }
 
 /* Two living members with one name: each of the two agents says so, and so do the others, once. */
@@ -158,8 +191,12 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
     if (!m)
         return;
     bool is_self = node_id_eq(&ev->id, &c->identity.sign.pub);
-    if (!is_self && (ev->is_new || ev->before != ev->after || was_degraded != m->is_degraded))
+    if (!is_self && (ev->is_new || ev->before != ev->after))
         say_member(m, ev->is_new);
+    if (was_degraded != m->is_degraded)
+        m->mark_at = c->now;
+    if (m->is_degraded != m->is_mark_said)
+        c->marks_at = mono_min(c->marks_at, c->now + MARK_LASTS_MS);
     if (was_quarantined && !m->is_quarantined)
         quarantine_lifted(m);
     roster_namesakes_each(m, say_name, c);

@@ -109,7 +109,9 @@ struct control {
     mono_ms now, deadline, leave_by, housekeeping;
     struct pace view_pace;
     mono_ms expiry_at; /* when to look again whose credential has ended */
-    mono_ms raise_at;  /* when to ask again for an incarnation that could not be stored; NEVER: not waiting */
+    mono_ms
+        marks_at; /* when the log is to be told of marks of degraded members; NEVER: nothing has changed */
+    mono_ms raise_at; /* when to ask again for an incarnation that could not be stored; NEVER: not waiting */
     struct publisher publisher; /* waits for the store; done == NULL: nobody */
     enum err store_failing;     /* what was last said about the store */
     mono_ms (*also)(void *arg, mono_ms now);
@@ -138,6 +140,7 @@ void control_announce(struct control *c);                 /* signs and publishes
 void control_raise(struct control *c, uint64_t at_least); /* our incarnation: stored first, then announced */
 void control_incarnation_stored(struct control *c, enum err outcome);
 void control_take_events(struct control *c);
+void control_say_marks(struct control *c); /* does nothing before marks_at */
 void control_forget_member(struct control *c, const struct node_id *id);
 void control_on_health(void *arg, size_t index, bool healthy);
 

@@ -214,6 +214,15 @@ const char *member_state_text(const struct member *m)
     return m->state == GOSSIP_ALIVE && m->is_degraded ? "degraded" : gossip_state_text(m->state);
 }
 
+const char *member_text(const struct member *m, char out[MEMBER_TEXT_MAX])
+{
+    struct bytes node = m->record.credential.node;
+    char at[ADDR_TEXT_MAX];
+    snprintf(out, MEMBER_TEXT_MAX, "%.*s (%s)", (int)node.len, (const char *)node.at,
+             addr_text(&m->addr, at));
+    return out;
+}
+
 bool member_is_live(const struct member *m)
 {
     return m->state == GOSSIP_ALIVE || m->state == GOSSIP_SUSPECT;

@@ -42,6 +42,9 @@ struct member {
     enum gossip_state state;
     struct reach reach;   /* whether our traffic gets there */
     bool is_degraded;     /* gossip's mark */
+    bool is_mark_said;    /* ... and whether the log was told of it */
+    mono_ms mark_at;      /* when it was set or taken back; 0: never */
+    mono_ms heard_at;     /* when it last said anything to this agent itself; 0: never */
     bool is_quarantined;  /* gossip's: its key is in two hands */
     bool is_revoked;      /* it is out; forgotten when it has heard so, or a moment later */
     bool has_equivocated; /* an alarm was given */
@@ -75,6 +78,9 @@ void roster_namesakes_each(const struct member *of, void (*each)(void *arg, stru
 /* Does another living member hold this one's name? */
 bool roster_name_is_taken(const struct member *of);
 bool member_is_live(const struct member *m);
+/* Its name and address as text, "n3 (10.77.0.3:7400)". */
+enum { MEMBER_TEXT_MAX = NODE_NAME_MAX + ADDR_TEXT_MAX + 4 };
+const char *member_text(const struct member *m, char out[MEMBER_TEXT_MAX]);
 const char *member_state_text(const struct member *m); /* gossip's state; "degraded" if it is alive, but so */
 
 #endif

@@ -130,6 +130,22 @@ bool control_is_lost_to_traffic(const struct control *c, const struct member *m)
     return m->state == GOSSIP_ALIVE && reach_is_lost(&m->reach, c->now);
 }
 
+bool control_is_degraded(const struct member *m)
+{
+    return m->state == GOSSIP_ALIVE && m->is_degraded;
+}
+
+struct control_member_age control_member_age(const struct control *c, const struct member *m)
+{
+    struct gossip_member g = {0};
+    (void)gossip_member_get(c->gossip, &m->id, &g); /* unknown: it is being forgotten */
+    mono_ms since = g.since > m->mark_at ? g.since : m->mark_at;
+    return (struct control_member_age){.in_state_ms = c->now > since ? c->now - since : 0,
+                                       .silent_ms = m->heard_at == 0       ? NEVER
+                                                    : c->now > m->heard_at ? c->now - m->heard_at
+                                                                           : 0};
+}
+
 static uint64_t count_lost(const struct control *c)
 {
     uint64_t n = 0;
@@ -138,10 +154,18 @@ static uint64_t count_lost(const struct control *c)
     return n;
 }
 
+uint64_t control_degraded_count(const struct control *c)
+{
+    uint64_t n = 0;
+    for (const struct member *m = c->roster.by_id; m; m = m->hh.next)
+        n += control_is_degraded(m);
+    return n;
+}
+
 static void export_stats(struct control *c)
 {
     struct gossip_counts n = gossip_counts(c->gossip);
-    static const char known[] = "Members known, by state.";
+    static const char known[] = "Members known, by state; the degraded are among the alive.";
     const struct {
         const char *state;
         uint32_t count;
@@ -153,6 +177,9 @@ static void export_stats(struct control *c)
     metric_set(metric_gauge(c->metrics, "starling_members_unreachable",
                             "Members that are alive and that no request from here reaches.", NULL, 0),
                count_lost(c));
+    metric_set(metric_gauge(c->metrics, "starling_members_degraded",
+                            "Members that are alive, but come and go or lose most packets.", NULL, 0),
+               control_degraded_count(c));
 #define X(name, help)                                                                                        \
     metric_set(metric_counter(c->metrics, "starling_gossip_" #name "_total", help, NULL, 0),                 \
                gossip_stats(c->gossip)->name);

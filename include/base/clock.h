@@ -3,6 +3,7 @@
 #define BASE_CLOCK_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include <time.h>
 
 typedef uint64_t mono_ms; /* milliseconds of a clock that never goes back; meaningless between processes */
@@ -24,6 +25,22 @@ static inline const char *wall_text(wall_s t, char out[WALL_TEXT_MAX])
     struct tm utc;
     if (!gmtime_r(&when, &utc) || strftime(out, WALL_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
         out[0] = 0;
+    return out;
+}
+
+enum { SPAN_TEXT_MAX = 24 };
+/* How long, for people: "59s", "2m10s", "26h3m", from 48 hours on "3d1h". Rounded down. */
+static inline const char *span_text(uint64_t ms, char out[SPAN_TEXT_MAX])
+{
+    unsigned long long s = ms / 1000, m = s / 60, h = m / 60, d = h / 24;
+    if (s < 60)
+        snprintf(out, SPAN_TEXT_MAX, "%llus", s);
+    else if (m < 60)
+        snprintf(out, SPAN_TEXT_MAX, "%llum%llus", m, s % 60);
+    else if (h < 48)
+        snprintf(out, SPAN_TEXT_MAX, "%lluh%llum", h, m % 60);
+    else
+        snprintf(out, SPAN_TEXT_MAX, "%llud%lluh", d, h % 24);
     return out;
 }
 
