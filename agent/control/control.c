@@ -326,9 +326,7 @@ static void note_lateness(struct control *c)
 {
     if (c->deadline != NEVER && c->now > c->deadline + LATE_MS) {
         gossip_late(c->gossip, (uint32_t)(c->now - c->deadline));
-        metric_add(metric_counter(c->metrics, "starling_control_late_total",
-                                  "Turns of the control loop that came too late.", NULL, 0),
-                   1);
+        metric_add(control_counter(c, CONTROL_LATE), 1);
     }
 }
 

@@ -135,6 +135,10 @@ void control_on_bulk_lost(void *arg, const struct node_id *peer, bool is_refused
 void control_on_link(void *arg, const struct node_id *peer, enum worker_link_news news);
 void control_on_store_news(void *arg); /* on the writer thread */
 
+/* Of stats.c: what is counted where it happens, seldom; printed from the start, at 0. */
+enum control_counter { CONTROL_CUT, CONTROL_LATE, CONTROL_RENEWED, CONTROL_NOT_RENEWED, CONTROL_COUNTERS };
+metric_value *control_counter(struct control *c, enum control_counter which);
+
 /* Of events.c. */
 void control_announce(struct control *c);                 /* signs and publishes our record */
 void control_raise(struct control *c, uint64_t at_least); /* our incarnation: stored first, then announced */

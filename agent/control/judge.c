@@ -100,9 +100,7 @@ static void say_fallen(struct control *c, const struct member *m)
     log_warn("trust", "member %.*s (%s) is %s and cut: %s", (int)k->node.len, (const char *)k->node.at,
              node_id_text(&m->id, text), by_key ? "revoked" : "a member no more", buf_str(&why));
     fallen_note(&c->fallen, &m->record, buf_str(&why), control_wall(c));
-    metric_add(metric_counter(c->metrics, "starling_members_revoked_total",
-                              "Members cut because a key that they stand on was revoked.", NULL, 0),
-               1);
+    metric_add(control_counter(c, CONTROL_CUT), 1);
     buf_fini(&why);
 }
 

@@ -144,12 +144,7 @@ static void conclude(struct control *c)
         say_failure(c, buf_str(&text));
     }
     c->renew_at = !c->config.token_path[0] ? NEVER : e == ERR_OK || !is_due(c) ? next_look(c) : next_try(c);
-    metric_add(metric_counter(c->metrics,
-                              e == ERR_OK ? "starling_renewals_total" : "starling_renewals_failed_total",
-                              e == ERR_OK ? "Renewals of this host's credential."
-                                          : "Renewals of this host's credential that came to nothing.",
-                              NULL, 0),
-               1);
+    metric_add(control_counter(c, e == ERR_OK ? CONTROL_RENEWED : CONTROL_NOT_RENEWED), 1);
     if (r->done)
         r->done(r->arg, e, buf_str(&text));
     buf_fini(&text);

@@ -306,8 +306,23 @@ static void export_ejected(struct control *c)
         out);
 }
 
+metric_value *control_counter(struct control *c, enum control_counter which)
+{
+    static const char *const named[CONTROL_COUNTERS][2] = {
+        [CONTROL_CUT] = {"starling_members_revoked_total",
+                         "Members cut because a key that they stand on was revoked."},
+        [CONTROL_LATE] = {"starling_control_late_total", "Turns of the control loop that came too late."},
+        [CONTROL_RENEWED] = {"starling_renewals_total", "Renewals of this host's credential."},
+        [CONTROL_NOT_RENEWED] = {"starling_renewals_failed_total",
+                                 "Renewals of this host's credential that came to nothing."},
+    };
+    return metric_counter(c->metrics, named[which][0], named[which][1], NULL, 0);
+}
+
 static void export_state(struct control *c)
 {
+    for (int i = 0; i < CONTROL_COUNTERS; i++)
+        (void)control_counter(c, (enum control_counter)i);
     metric_set(
         metric_gauge(c->metrics, "starling_members_quarantined",
                      "Members to which nothing is routed because they signed two records with one number.",
