@@ -12,9 +12,14 @@ for h in $hosts; do
     make_host "$h"
     wires="$wires star-$$-$h=10.77.0.${h#n}=$(delay_of "$h")"
 done
-# The wires keep their time however busy the machine is, where that may be asked for.
+# The wires keep their time however busy the machine is, and the hosts too, where that may be asked for.
 first=
-if chrt -f 1 true 2>/dev/null; then first='chrt -f 1'; fi
+if chrt -f 1 true 2>/dev/null; then
+    first='chrt -f 1'
+    printf '#!/bin/sh\nexec chrt -f 1 "%s" "$@"\n' "$starling" >"$T/starling"
+    chmod 755 "$T/starling"
+    starling=$T/starling
+fi
 # shellcheck disable=SC2086
 $first python3 tests/e2e/wires.py $wires >"$T/wires.log" 2>&1 &
 pids="$pids $!"
