@@ -144,6 +144,7 @@ struct folds {
 struct sync_sent { /* a SYNC of ours whose answer may come */
     uint64_t salt;
     uint32_t messages_left; /* that may still answer it */
+    uint32_t packets_left;  /* that we may still send in answer to digests with this salt */
 };
 
 /* See catch_up.c. */

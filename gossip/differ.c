@@ -48,7 +48,7 @@ static void give(struct gossip *g, struct member *m, struct difference *d)
     d->count++;
     if (d->source && d->listing->is_datagram && !is_over((enum gossip_state)m->state) &&
         fits_datagram(g, m->record->len)) {
-        if (d->given++ < RANGE_GIVE_MAX && g->answers.count < RANGE_GIVE_MAX)
+        if (d->given++ < RANGE_GIVE_MAX && g->answers.count < GIVES_WAITING_MAX)
             outbox_put(
                 &g->answers,
                 &(struct out){

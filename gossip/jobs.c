@@ -125,7 +125,7 @@ void jobs_expect(struct gossip *g, uint64_t salt, uint32_t messages)
             s->messages_left = SYNC_ANSWERS_MAX;
         return;
     }
-    g->syncs[g->sync_next] = (struct sync_sent){salt, messages};
+    g->syncs[g->sync_next] = (struct sync_sent){salt, messages, EXCHANGE_PACKETS_MAX};
     g->sync_next = (g->sync_next + 1) % SYNCS_SENT_MAX;
 }
 

@@ -60,7 +60,10 @@ enum {
     DIGEST_BACKOFF_MAX = 7,   /* ... doubling so often while they bring nothing: we refuse what others hold */
     DIGESTS_WAITING_MAX = 16, /* digests and ranges to be sent; one more is dropped, and begun anew later */
     DIGEST_ANSWERS_MAX = 6,   /* packets in answer to one DIGEST; what else differs is found by the next */
-    RANGE_GIVE_MAX = 16,      /* records given in answer to one RANGE (ADVERSARY G19) */
+    EXCHANGE_PACKETS_MAX =
+        24, /* ... to all of an exchange that we began, beside those that a member gets in a second */
+    RANGE_GIVE_MAX = 16,    /* records given in answer to one RANGE (ADVERSARY G19) ... */
+    GIVES_WAITING_MAX = 64, /* ... while fewer answers wait to be polled: those to one digest come together */
 };
 
 /* One that lacks much (catch_up.c). */

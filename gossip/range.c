@@ -15,7 +15,8 @@
  *
  * Places and digests follow from a fresh salt, so nobody can prepare records that hide behind one another, or
  * crowd a range. Nothing is remembered but the salt. A digest is answered by DIGEST_ANSWERS_MAX packets at most, and a member
- * gets only so many answers a second (ADVERSARY G19); what was lost or left out is found when the summaries differ again. */
+ * gets only so many answers a second (ADVERSARY G19), unless it was we who asked it: we do so seldom, and ever more seldom in vain. What was lost or
+ * left out is found when the summaries differ again. */
 #include "gossip/core.h"
 
 #include <assert.h>
@@ -200,10 +201,20 @@ struct answer {
     uint32_t packets;
 };
 
+/* One more packet to `m` in the exchange of this salt. */
+static bool may_answer(struct gossip *g, struct member *m, uint64_t salt)
+{
+    struct sync_sent *ours = bulk_find_sync(g, salt);
+    if (!ours || ours->packets_left == 0)
+        return bulk_allow_answer(g, m, 1);
+    ours->packets_left--;
+    return true;
+}
+
 /* The first packet was paid for when the digest came. */
 static void answer_put(struct gossip *g, struct answer *a, struct range_out *o, size_t *left)
 {
-    bool is_allowed = a->packets == 0 || (a->packets < DIGEST_ANSWERS_MAX && bulk_allow_answer(g, o->to, 1));
+    bool is_allowed = a->packets == 0 || (a->packets < DIGEST_ANSWERS_MAX && may_answer(g, o->to, o->salt));
     if (o->ranges > 0 && is_allowed && put(g, o))
         a->packets++;
     o->ranges = 0;
@@ -254,7 +265,7 @@ void range_on_digest(struct gossip *g, struct member *m, const struct addr *via,
 {
     struct range_out o = {.to = m, .via = *via, .salt = d->nonce, .depth = d->depth, .width = d->width};
     struct differing differ;
-    if (!bulk_allow_answer(g, m, 1))
+    if (!may_answer(g, m, d->nonce))
         return;
     o.ranges = d->ranges;
     for (uint32_t i = 0; i < d->ranges; i++)

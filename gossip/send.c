@@ -229,6 +229,26 @@ static size_t answer_bytes(const struct rumor_item *i)
     return i->type == RUMOR_RECORD ? 4 + i->record.len : OPINION_BYTES;
 }
 
+/* Both are records for one member; whether its own matters to what becomes of the packet. */
+static bool is_along(const struct out *o, const struct out *first)
+{
+    return o->type == OUT_RECORD && first->type == OUT_RECORD && o->to == first->to &&
+           (o->about == o->to) == (first->about == first->to) && addr_eq(&o->via, &first->via);
+}
+
+/* What is next in line for the same member. */
+static void answer_along(struct gossip *g, struct wr *w, const struct out *first)
+{
+    struct out next;
+    while (g->answers.count > 0 && is_along(&g->answers.ring[g->answers.head], first)) {
+        struct rumor_item i = answer_of(g, &g->answers.ring[g->answers.head]);
+        if (wr_left(w) < answer_bytes(&i))
+            return;
+        outbox_take(&g->answers, &next);
+        rumor_item_encode(w, &i);
+    }
+}
+
 static bool poll_answer(struct gossip *g, struct gossip_packet *out)
 {
     struct out o;
@@ -242,6 +262,7 @@ static bool poll_answer(struct gossip *g, struct gossip_packet *out)
         if (wr_left(&w) < answer_bytes(&i))
             continue; /* grew since it was announced: they hear of it again, with its new size */
         rumor_item_encode(&w, &i);
+        answer_along(g, &w, &o);
         send_deliver(g, out, o.to, &o.via, &w);
         if (o.type == OUT_RECORD &&
             o.to == o.about) /* of the two with its key, the session may be the other's */
