@@ -149,6 +149,13 @@ static enum err passphrase_of(struct buf *out, const char *file_or_null, const c
         buf_addf(why, "the passphrase is empty or has a zero byte in it; choose another");
         err = ERR_INVALID;
     }
+    if (!err && confirm && out->len < KEYS_PASSPHRASE_MIN) {
+        buf_addf(why,
+                 "the new passphrase has fewer than %d bytes: who gets hold of the file would guess it; take "
+                 "several words",
+                 KEYS_PASSPHRASE_MIN);
+        err = ERR_INVALID;
+    }
     if (!err)
         buf_add_u8(out, 0);
     if (!err && !buf_ok(out)) {

@@ -8,7 +8,11 @@
 
 #include "trust/trust.h"
 
-enum { KEYS_PASSPHRASE_MAX = 1024, KEYS_PATH_MAX = 4096 };
+enum {
+    KEYS_PASSPHRASE_MIN = 12, /* bytes of a new one: each guess costs a tenth of a second and 64 MiB */
+    KEYS_PASSPHRASE_MAX = 1024,
+    KEYS_PATH_MAX = 4096
+};
 
 /* Where a private key is: `key_file`, or else <ca>/<what>.key. One of the two must be given. */
 struct keys_place {
@@ -50,8 +54,8 @@ must_check enum err keys_root(struct root *root, struct buf *bytes, const char *
 must_check enum err keys_path(char out[KEYS_PATH_MAX], const char *dir, const char *file, struct buf *why);
 
 /* A NUL-terminated passphrase, for a new key when `confirm` (asked for twice). End *out with secret_fini().
- * ERR_DENIED: there is no file, no STARLING_PASSPHRASE and no terminal; ERR_INVALID: empty, or the two
- * differ. */
+ * ERR_DENIED: there is no file, no STARLING_PASSPHRASE and no terminal; ERR_INVALID: empty, a new one of
+ * fewer than KEYS_PASSPHRASE_MIN bytes, or the two differ. */
 must_check enum err keys_passphrase(struct buf *out, const char *file_or_null, bool confirm, struct buf *why);
 /* The same for a passphrase that takes the place of another: $STARLING_PASSPHRASE is the other's. */
 must_check enum err keys_passphrase_new(struct buf *out, const char *file_or_null, struct buf *why);

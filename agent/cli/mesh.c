@@ -91,10 +91,11 @@ static enum err seal_root(struct buf *out, const struct made *m)
 
 /* Refuses before anything is written. The folder is ours alone: whoever may write in it may replace the root
  * of trust. */
-static enum err prepare_folder(struct buf *why)
+static enum err prepare_folder(bool *made, struct buf *why)
 {
     struct stat st;
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
+    *made = mkdir(dir, 0700) == 0;
+    if (!*made && errno != EEXIST) {
         buf_addf(why, "cannot make the folder %s: %s; make its parent folder, or choose another", dir,
                  strerror(errno));
         return ERR_IO;
@@ -122,10 +123,10 @@ static enum err refuse_existing(const char *file, struct buf *why)
     return ERR_EXISTS;
 }
 
-static enum err check_folder(const struct made *m, struct buf *why)
+static enum err check_folder(const struct made *m, bool *is_new, struct buf *why)
 {
     char base[32], file[48];
-    enum err err = prepare_folder(why);
+    enum err err = prepare_folder(is_new, why);
     for (size_t role = 0; role < ROLES; role++)
         for (size_t i = 0; i < m->count[role] && !err; i++) {
             snprintf(file, sizeof file, "%s.key", key_name(m, role, i, base));
@@ -240,12 +241,14 @@ static enum err make(struct made *m, const char *passphrase, struct buf *why)
 static int init(struct made *m)
 {
     struct buf passphrase = {0}, why = {0};
-    bool sealed = false;
-    enum err err = check_folder(m, &why);
+    bool sealed = false, is_new;
+    enum err err = check_folder(m, &is_new, &why);
     if (!err)
         err = passphrase_wanted(&passphrase, &sealed, &why);
     if (!err)
         err = make(m, sealed ? (const char *)passphrase.at : NULL, &why);
+    if (err && is_new)
+        (void)rmdir(dir); /* which fails where something is in it: then it says what was made */
     if (!err)
         (json ? report_json : report_text)(m, sealed);
     secret_wipe(m->key, sizeof m->key);

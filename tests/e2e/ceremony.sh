@@ -19,7 +19,7 @@ for who in alice:1 bob:2 carol:3; do
     mv "$T/ca/root-${who#*:}.key" "$d/root.key"; mv "$T/ca/policy-${who#*:}.key" "$d/policy.key"; cp "$T/ca/root.trust" "$d/root.trust"
 done
 # Alice seals hers, and changes the passphrase later.
-(umask 077; echo first >"$T/pass1"; echo second >"$T/pass2")
+(umask 077; echo the first of them >"$T/pass1"; echo the second of them >"$T/pass2")
 quiet "$starling" mesh key passphrase "$alice/policy.key" --new-passphrase-file "$T/pass1"
 refused 'passphrase is wrong' "$starling" mesh key show "$alice/policy.key" --passphrase-file "$T/pass2"
 quiet "$starling" mesh key passphrase "$alice/policy.key" --passphrase-file "$T/pass1" --new-passphrase-file "$T/pass2"

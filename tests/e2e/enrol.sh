@@ -56,6 +56,15 @@ grep -q 'enrol-sealed ' safe/enrol.key || fail "the key is not sealed"
 "$starling" token create --ca safe --passphrase-file pass --service web --node 'web-*' -o safe.token >/dev/null
 STARLING_PASSPHRASE='correct horse' "$starling" token create --ca safe --service web --node 'web-*' -o safe2.token >/dev/null
 refuses 1 'passphrase is wrong' env STARLING_PASSPHRASE=battery "$starling" token create --ca safe --service web --node 'web-*' -o no.token
+# What comes to nothing leaves no folder behind, and what anybody would guess seals nothing.
+printf 'x\n' >short; chmod 600 short
+refuses 1 'no terminal' env -u STARLING_PASSPHRASE setsid -w "$starling" mesh init --name none.example --dir none --passphrase
+refuses 1 'fewer than 12 bytes' "$starling" mesh init --name none.example --dir none --passphrase-file short
+refuses 1 'fewer than 12 bytes' env STARLING_PASSPHRASE=battery "$starling" mesh init --name none.example --dir none --passphrase
+[ ! -e none ] || fail "mesh init failed and left a folder behind"
+refuses 1 'fewer than 12 bytes' "$starling" mesh key passphrase safe/enrol.key --passphrase-file pass --new-passphrase-file short
+mkdir none; refuses 1 'fewer than 12 bytes' "$starling" mesh init --name none.example --dir none --passphrase-file short
+[ -d none ] || fail "mesh init removed a folder that it did not make"
 refuses 1 'no terminal' setsid -w "$starling" token create --ca safe --service web --node 'web-*' -o no.token
 # Key files that are not as they were made: what is wrong, with which file, and nothing is made.
 damaged() { # WORDS FILE: as enrol.key
