@@ -479,7 +479,8 @@ static enum err first_start(const struct config *config, wall_s now, struct buf 
 /* What the folder holds, before it is judged. */
 struct stored {
     struct dh_key noise;
-    struct buf credential; /* envelope */
+    struct buf credential;        /* envelope */
+    char node[NODE_NAME_MAX + 1]; /* its node's name, if that is not the one of this host; else "" */
 };
 
 static void stored_fini(struct stored *s)
@@ -666,6 +667,21 @@ static enum err settle_noise(struct stored *st, const struct credential *c, cons
     return e;
 }
 
+/* This host was renamed, or the folder came from another: then it must not run here. Nobody but the operator knows which. */
+static void say_other_node(struct stored *st, const struct credential *c, const struct config *config,
+                           struct buf *why)
+{
+    snprintf(st->node, sizeof st->node, "%.*s", (int)c->node.len, (const char *)c->node.at);
+    buf_addf(
+        why,
+        "%s is the data folder of the node %s, and this is %s (the node's name differs). If the folder was "
+        "copied from %s (a cloned machine, a disk image): do not start it here, for two agents with one key "
+        "are both shut out; give this host an empty --data folder and a token of its own. If %s is this very "
+        "host, under its old name: start once with --token FILE of a token for %s, or keep the name by "
+        "--node %s",
+        config->data, st->node, config->node, st->node, st->node, config->node, st->node);
+}
+
 /* The credential in the folder, if it is good as it is: the proof is made of it. */
 static enum err use_stored(struct identity *id, struct stored *st, const struct config *config, wall_s now,
                            struct buf *why)
@@ -677,6 +693,10 @@ static enum err use_stored(struct identity *id, struct stored *st, const struct 
     if (e == ERR_EXPIRED) {
         say_out_of_time(why, &refusal, now);
         return e;
+    }
+    if (e == ERR_OK && !bytes_eq_str(c.node, config->node)) {
+        say_other_node(st, &c, config, why);
+        return ERR_DENIED;
     }
     const char *wrong = is_unusable(&c, config, e);
     if (wrong) {
@@ -711,6 +731,12 @@ static enum err renew_at_start(struct identity *id, struct stored *st, const str
         identity_take_proof(id, p);
         proof_unref(p);
         log_info("trust", "the credential was renewed with the token");
+        if (st->node[0])
+            log_warn(
+                "trust",
+                "the node %s is the node %s from now on, with the same key. If this folder is a copy and %s "
+                "still runs: stop this agent, and give it an empty --data folder",
+                st->node, config->node, st->node);
         buf_fini(why);
     } else if (is_needed) {
         buf_fini(why);

@@ -320,7 +320,9 @@ static void what_the_credential_does_not_say_needs_a_token(void **state)
     assert_true(says("this host's credential has expired, by the clock of this host, at "));
     strcpy(config.node, "web-2");
     assert_int_equal(open_at(NOW), ERR_DENIED);
-    assert_true(says("the node's name differs"));
+    assert_true(says("is the data folder of the node web-1, and this is web-2 (the node's name differs)"));
+    assert_true(says("two agents with one key are both shut out; give this host an empty --data folder"));
+    assert_true(says("keep the name by --node web-1"));
     strcpy(config.node, "web-1");
     config.label_count = 1;
     config.label[0] = (struct config_label){"zone", "z1"};
