@@ -17,6 +17,7 @@
  * is learned on the way; used for full state at join, for records too large for a datagram, and for documents
  * (policies), which are announced by (epoch, version, hash) and pulled by hash.
  *
+ * A whole program that embeds it is docs/gossip-example.c; how all of it works is said in docs/gossip.md.
  * SWIM: Das, Gupta, Motivala 2002. Lifeguard: Dadgar, Phillips, Currey 2018. Belongs to one loop; not thread-safe. */
 #ifndef GOSSIP_GOSSIP_H
 #define GOSSIP_GOSSIP_H

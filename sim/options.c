@@ -262,6 +262,13 @@ static void all_options(struct option out[OWN_OPTIONS + WIRE_OPTIONS + 1])
     out[OWN_OPTIONS + WIRE_OPTIONS] = (struct option){0};
 }
 
+static int refuse_option(const char *what, const char *name)
+{
+    char given[32];
+    snprintf(given, sizeof given, "--%s", name);
+    return refuse(what, given);
+}
+
 /* Whatever is given means something, or is refused. */
 static int check_uses(const struct options *o)
 {
@@ -270,14 +277,14 @@ static int check_uses(const struct options *o)
         uses |= USES_MINUTES;
     for (int i = 0; i < OWN_OPTIONS; i++)
         if (o->given >> i & 1 && own_options[i].use != 0 && !(own_options[i].use & uses))
-            return refuse("of no use to this scenario or study", own_options[i].name);
+            return refuse_option("of no use to this scenario or study", own_options[i].name);
     if (o->ask.nodes.count > 1 && !(uses & USES_SIZES))
-        return refuse("only some studies take several sizes", "nodes");
+        return refuse_option("only some studies take several sizes", "nodes");
     if (o->ask.off_ms.count > 0 && !o->ask.is_interval)
-        return refuse("only of use with --interval", "off-ms");
+        return refuse_option("only of use with --interval", "off-ms");
     for (size_t i = 0; i < WIRE_OPTIONS && o->scenario && o->scenario->draw; i++)
         if (o->wire[i] != UINT32_MAX)
-            return refuse("this scenario draws its network from the seed", wire_options[i].name);
+            return refuse_option("this scenario draws its network from the seed", wire_options[i].name);
     return -1;
 }
 

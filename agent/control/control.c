@@ -464,4 +464,5 @@ void control_run(struct control *c)
     seed_names_set(c->seeds, &c->config, net_now(c->loop));
     net_loop_deadline(c->loop, net_now(c->loop));
     net_loop_run(c->loop);
+    log_info("control", "stopped");
 }

@@ -66,6 +66,7 @@ wait "$request"
 [ "$(cat "$T/code")" = 200 ] && [ "$(cat "$T/answer")" = done ] || fail "the request in flight was lost: $(cat "$T/code")"
 gone() { ! kill -0 "$(pid_of b)" 2>/dev/null; }
 eventually 5 gone
+tail -n 1 "$T/b/log" | grep -q 'info  control: stopped$' || { tail -n 3 "$T/b/log"; fail "the log does not say that it has stopped"; }
 curl -s -i -H 'Host: cart' http://127.0.0.1:7085/ >"$T/none"
 grep -q '^HTTP/1.1 503' "$T/none" && grep -qi 'endpoint' "$T/none" || { cat "$T/none"; fail "no endpoint must be 503 with a reason"; }
 if ask b status >"$T/out" 2>&1; then fail "status of a stopped agent"; fi

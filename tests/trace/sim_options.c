@@ -30,6 +30,25 @@ static int read_line(struct options *o, const char *line)
     return options_read(o, argc, argv);
 }
 
+static void what_is_refused_is_named_as_it_was_typed(void **state)
+{
+    (void)state;
+    struct options o;
+    char said[256] = "";
+    FILE *into = tmpfile();
+    int before = dup(STDERR_FILENO);
+    assert_non_null(into);
+    dup2(fileno(into), STDERR_FILENO);
+    int status = read_line(&o, "--scenario detect --trace");
+    dup2(before, STDERR_FILENO);
+    close(before);
+    assert_int_equal(status, REFUSED);
+    assert_true(pread(fileno(into), said, sizeof said - 1, 0) > 0);
+    fclose(into);
+    assert_string_equal(
+        said, "starling-sim: of no use to this scenario or study: --trace (--help shows the options)\n");
+}
+
 static void what_is_given_is_used_or_refused(void **state)
 {
     static const struct {
@@ -98,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_given_is_used_or_refused),
+        cmocka_unit_test(what_is_refused_is_named_as_it_was_typed),
         cmocka_unit_test(a_replay_says_all_that_matters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
