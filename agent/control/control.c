@@ -95,9 +95,9 @@ struct view *control_build_view(struct control *c)
 
 void control_publish_view(struct control *c)
 {
-    mono_us start = net_now_us();
+    mono_us start = net_clock_us();
     struct view *v = control_build_view(c);
-    pace_done(&c->view_pace, c->now, v ? net_now_us() - start : VIEW_FAILED_US);
+    pace_done(&c->view_pace, c->now, v ? net_clock_us() - start : VIEW_FAILED_US);
     if (!v) {
         log_error("control", "no memory for a new view; the last one stays in use until there is");
         return;
@@ -154,7 +154,7 @@ static void send_packet(struct control *c, const struct gossip_packet *p)
 static void send_packets(struct control *c)
 {
     struct gossip_packet p;
-    gossip_time_us(c->gossip, net_now_us());
+    gossip_time_us(c->gossip, net_clock_us());
     while (gossip_poll_send(c->gossip, &p))
         send_packet(c, &p);
 }
@@ -165,7 +165,7 @@ static void hand_to_gossip(struct control *c, enum gossip_lane lane, const struc
     struct member *m = roster_find(&c->roster, from);
     if (m)
         m->heard_at = c->now;
-    gossip_time_us(c->gossip, net_now_us());
+    gossip_time_us(c->gossip, net_clock_us());
     if (gossip_receive(c->gossip, lane, from, via, msg, c->now) != ERR_OK)
         log_debug("gossip", "a message was dropped");
 }

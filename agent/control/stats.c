@@ -298,7 +298,7 @@ static void export_ejected(struct control *c)
     const struct outliers *o = workers_traffic(c->workers)->outliers;
     size_t out = 0;
     for (size_t i = 0; i < c->view->service_count; i++)
-        out += outlier_count(o, &c->view->service[i], net_now_us() / 1000);
+        out += outlier_count(o, &c->view->service[i], net_clock_us() / 1000);
     metric_set(
         metric_gauge(c->metrics, "starling_ejected",
                      "Instances that this agent holds ejected as outliers, or that wait for their probe.",

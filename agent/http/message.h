@@ -85,9 +85,9 @@ enum { HOPS_MAX = 8 };
 /* The mesh encodings, drawn in mesh.c and docs/protocol.md. The encoders append to `out`; ERR_LIMIT: it would
  * pass HTTP_MESSAGE_MAX, nothing was appended; ERR_NOMEM. They trust their input, which a reader or a decoder
  * built. The decoders copy `in` and check everything again: nothing they let through can make the writer emit
- * something ambiguous. *head must be zero or finished before; it owns the copy that all slices, those of
- * *call and *v too, point into, so it is needed for TCP as well, and the caller finishes it. ERR_MALFORMED or
- * ERR_NOMEM leave all of them empty. */
+ * something ambiguous. What was in *head is overwritten (it may be uninitialised: clearing its 3 KiB first costs more than decoding a
+ * small head); then it owns the copy that all slices, those of *call and *v too, point into, so it is needed for TCP as well, and the
+ * caller finishes it. ERR_MALFORMED or ERR_NOMEM leave all of them empty. */
 must_check enum err mesh_request_encode(struct buf *out, const struct mesh_call *call,
                                         const struct http_head *head_or_null);
 must_check enum err mesh_request_decode(struct mesh_call *call, struct http_head *head, struct bytes in);

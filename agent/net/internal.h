@@ -33,6 +33,7 @@ struct net_loop {
     void (*turn)(void *arg, mono_ms now);
     void *arg;
     bool marked;      /* user code ran since the last turn */
+    mono_us now_us;   /* of this callback, or turn; 0: not asked for yet */
     mono_ms deadline; /* asked for */
     mono_ms armed;    /* what the timer is set to; never later than `deadline` */
     uv_mutex_t lock;  /* guards the two below */
@@ -67,9 +68,11 @@ struct net_conn {
     TAILQ_ENTRY(net_conn) next;
 };
 
+/* User code is about to run in a callback. */
 static inline void loop_mark(struct net_loop *l)
 {
     l->marked = true;
+    l->now_us = 0;
 }
 /* There is something to deliver: the loop must not block before it has. */
 void loop_hurry(struct net_loop *l);

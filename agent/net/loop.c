@@ -95,6 +95,7 @@ static void turn_if_due(struct net_loop *l)
         l->marked = false;
         if (now >= l->deadline)
             l->deadline = NEVER; /* the turn sets the next one */
+        l->now_us = 0;
         l->turn(l->arg, now);
     }
     if (TAILQ_EMPTY(&l->deferred))
@@ -148,10 +149,10 @@ static void run_posted(uv_async_t *h)
     uv_mutex_unlock(&l->lock);
     while (p) {
         struct net_post *next = p->next;
+        loop_mark(l);
         p->fn(p->arg);
         free(p);
         p = next;
-        loop_mark(l);
     }
 }
 
@@ -280,9 +281,16 @@ mono_ms net_now(const struct net_loop *l)
     return uv_now(&l->uv);
 }
 
-mono_us net_now_us(void)
+mono_us net_clock_us(void)
 {
     return uv_hrtime() / 1000;
+}
+
+mono_us net_now_us(struct net_loop *l)
+{
+    if (l->now_us == 0)
+        l->now_us = net_clock_us();
+    return l->now_us;
 }
 
 uint64_t net_wall_ms(void)

@@ -24,7 +24,10 @@ void net_loop_free(struct net_loop *l); /* after run has returned; closes what i
 /* When the next turn must run at the latest; NEVER = none. */
 void net_loop_deadline(struct net_loop *l, mono_ms at);
 mono_ms net_now(const struct net_loop *l); /* sampled once per turn */
-mono_us net_now_us(void);                  /* read now; latencies only */
+/* For latencies. Sampled once per callback and once per turn, at its first use there: a turn steps up to all of its exchanges at what
+ * is one moment to them, and reading the clock for each costs more than anything else that is done with the time. */
+mono_us net_now_us(struct net_loop *l);
+mono_us net_clock_us(void); /* read now, on any thread */
 uint64_t net_wall_ms(void);
 /* From any thread: fn(arg) runs on the loop's thread before its next turn. The queue is unbounded only in
  * what the caller bounds. ERR_NOMEM. */

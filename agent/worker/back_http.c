@@ -77,7 +77,7 @@ static void lost(struct back_http *b, enum exchange_loss loss)
         loss = LOSS_STALE; /* it had been closed while it lay in the pool, and we did not know yet */
     die(b);
     if (x)
-        exchange_lost(x, FROM_BACK, loss, net_now_us());
+        exchange_lost(x, FROM_BACK, loss, worker_now_us(b->w));
 }
 
 /* --- the answer ---------------------------------------------------------------------------- */
@@ -97,7 +97,7 @@ static void apply_head(struct back_http *b)
     h1_reader_head_take(b->reader, &h);
     b->in_body = h.status >= 200 || h.status == 101;
     b->tunnel = h.status == 101;
-    exchange_head(b->side.x, &h, NULL, net_now_us());
+    exchange_head(b->side.x, &h, NULL, worker_now_us(b->w));
     http_head_fini(&h);
 }
 
@@ -115,7 +115,7 @@ static void apply(struct back_http *b, const struct h1_event *ev)
         break;
     case H1_END:
         b->in_body = false;
-        exchange_end(b->side.x, FROM_BACK, b->trailers, net_now_us());
+        exchange_end(b->side.x, FROM_BACK, b->trailers, worker_now_us(b->w));
         trailers_drop(b);
         break;
     case H1_ERROR:
@@ -150,7 +150,7 @@ static void at_eof(struct back_http *b)
     if (!b->side.x)
         die(b);
     else if (b->tunnel || ev.type == H1_END)
-        exchange_end(b->side.x, FROM_BACK, NULL, net_now_us());
+        exchange_end(b->side.x, FROM_BACK, NULL, worker_now_us(b->w));
     else if (ev.type == H1_ERROR)
         apply(b, &ev);
     else

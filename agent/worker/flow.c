@@ -19,7 +19,7 @@ static void on_timer(struct timer *t)
         return;
     if (f->waiting.next && worker_now(f->w) >= f->connect_by) {
         list_remove(&f->waiting);
-        exchange_back_failed(&f->x, ERR_TIMEOUT, net_now_us());
+        exchange_back_failed(&f->x, ERR_TIMEOUT, worker_now_us(f->w));
     }
     if (f->x.state != EXCHANGE_OVER)
         rearm(f);
@@ -53,7 +53,7 @@ struct flow *flow_new(struct worker *w, enum exchange_role role, struct side *fr
     struct flow *f = spare_take(w);
     if (!f)
         return NULL;
-    exchange_init(&f->x, role, w->view, w->traffic, front, &w->news, net_now_us());
+    exchange_init(&f->x, role, w->view, w->traffic, front, &w->news, worker_now_us(w));
     f->timer = (struct timer){.fire = on_timer};
     f->grave = (struct grave){.bury = bury_flow};
     f->in_worker = f->waiting = (struct list_node){0};
@@ -134,7 +134,7 @@ void flow_dial_done(struct flow *f, struct side *back)
     if (f->x.state == EXCHANGE_OVER)
         return;
     f->dialing = NULL;
-    exchange_back_ready(&f->x, back, net_now_us());
+    exchange_back_ready(&f->x, back, worker_now_us(f->w));
     if (f->x.state != EXCHANGE_OVER)
         rearm(f);
 }
@@ -143,7 +143,7 @@ void flow_dial_failed(struct flow *f, enum err why)
 {
     f->dialing = NULL;
     if (f->x.state != EXCHANGE_OVER)
-        exchange_back_failed(&f->x, why, net_now_us());
+        exchange_back_failed(&f->x, why, worker_now_us(f->w));
 }
 
 static const struct policy_overlay *overlay_of(const struct policy *p)

@@ -61,7 +61,7 @@ static void die(struct front_http *f, bool flush_first)
         return;
     f->state = FRONT_DEAD;
     if (f->side.x)
-        exchange_lost(f->side.x, FROM_FRONT, LOSS_CUT, net_now_us());
+        exchange_lost(f->side.x, FROM_FRONT, LOSS_CUT, worker_now_us(f->w));
     if (flush_first) {
         worker_write(f->w, f->conn, &f->out);
         net_conn_free_flush(f->conn, LINGER_MS);
@@ -162,7 +162,7 @@ static void request_complete(struct front_http *f, const struct http_head *trail
     }
     f->state = FRONT_WAIT;
     if (f->side.x)
-        exchange_end(f->side.x, FROM_FRONT, trailers, net_now_us());
+        exchange_end(f->side.x, FROM_FRONT, trailers, worker_now_us(f->w));
 }
 
 /* No exchange knows of it, but it is a refusal like others. */
@@ -184,7 +184,7 @@ static void bad_request(struct front_http *f, const struct h1_event *ev)
 {
     metric_add(f->w->bad_requests, 1);
     if (f->side.x)
-        exchange_lost(f->side.x, FROM_FRONT, LOSS_BROKEN, net_now_us());
+        exchange_lost(f->side.x, FROM_FRONT, LOSS_BROKEN, worker_now_us(f->w));
     if (!f->answered && f->state != FRONT_DRAIN) {
         answer_bad(f, ev);
     }
@@ -261,7 +261,7 @@ static void at_eof(struct front_http *f)
     if (f->tunnel && f->state == FRONT_BODY) {
         f->state = FRONT_WAIT;
         if (f->side.x)
-            exchange_end(f->side.x, FROM_FRONT, NULL, net_now_us());
+            exchange_end(f->side.x, FROM_FRONT, NULL, worker_now_us(f->w));
     } else if (f->state !=
                FRONT_WAIT) { /* a complete request is answered although its client sends no more */
         die(f, f->state != FRONT_BODY);

@@ -129,6 +129,10 @@ static inline mono_ms worker_now(const struct worker *w)
 {
     return net_now(w->loop);
 }
+static inline mono_us worker_now_us(const struct worker *w)
+{
+    return net_now_us(w->loop);
+}
 void worker_pump(struct worker *w, struct task *t);
 void worker_flush(struct worker *w, struct task *t);
 void worker_bury(struct worker *w, struct grave *g);

@@ -179,7 +179,7 @@ static const struct side_ops side_ops = {room, answer_head, answer_data, answer_
 
 static void drop(struct mirror *m, enum outcome o)
 {
-    exchange_lost(m->side.x, FROM_FRONT, LOSS_CUT, net_now_us());
+    exchange_lost(m->side.x, FROM_FRONT, LOSS_CUT, worker_now_us(m->w));
     end_as(m, o);
 }
 
@@ -203,7 +203,7 @@ static void pass_on(struct mirror *m)
         kept_drop(&m->pending, waiting(m));
     if (m->side.x && may_end(m)) {
         m->told_end = true;
-        exchange_end(m->side.x, FROM_FRONT, m->trailers, net_now_us());
+        exchange_end(m->side.x, FROM_FRONT, m->trailers, worker_now_us(m->w));
     }
 }
 

@@ -29,7 +29,7 @@ static void die(struct raw *r, bool flush_first)
         return;
     r->dead = true;
     if (r->side.x)
-        exchange_lost(r->side.x, r->from, LOSS_CUT, net_now_us());
+        exchange_lost(r->side.x, r->from, LOSS_CUT, worker_now_us(r->w));
     if (flush_first) {
         worker_write(r->w, r->conn, &r->out);
         net_conn_free_flush(r->conn, LINGER_MS);
@@ -61,7 +61,7 @@ static void tell_eof(struct raw *r)
     if (r->told_eof || !r->side.x || r->stash.len > 0)
         return;
     r->told_eof = true;
-    exchange_end(r->side.x, r->from, NULL, net_now_us());
+    exchange_end(r->side.x, r->from, NULL, worker_now_us(r->w));
 }
 
 static void pump(struct task *t)
@@ -117,7 +117,7 @@ static void on_connected(void *arg)
     r->flow = NULL;
     flow_dial_done(f, &r->side);
     if (r->side.x) /* the far agent's front learns that the application took the connection */
-        exchange_head(r->side.x, NULL, NULL, net_now_us());
+        exchange_head(r->side.x, NULL, NULL, worker_now_us(r->w));
 }
 
 static void tell_room(struct raw *r)

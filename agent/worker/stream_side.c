@@ -74,7 +74,7 @@ static void lost(struct stream_side *s, enum exchange_loss loss)
     struct exchange *x = s->side.x;
     die(s);
     if (x)
-        exchange_lost(x, s->from, loss, net_now_us());
+        exchange_lost(x, s->from, loss, worker_now_us(s->link->w));
 }
 
 /* --- out ----------------------------------------------------------------------------------- */
@@ -233,7 +233,7 @@ static const struct side_ops side_ops = {room, side_head, side_data, side_end, r
 
 static bool read_request(struct stream_side *s, struct bytes payload)
 {
-    struct http_head h = {0};
+    struct http_head h;
     struct mesh_call call;
     if (s->head_read || mesh_request_decode(&call, &h, payload) != ERR_OK)
         return false;
@@ -258,14 +258,14 @@ static bool read_request(struct stream_side *s, struct bytes payload)
 
 static bool read_response(struct stream_side *s, struct bytes payload)
 {
-    struct http_head h = {0};
+    struct http_head h;
     struct mesh_verdict v;
     if (mesh_response_decode(&v, &h, payload) != ERR_OK)
         return false;
     bool has_head = !v.refused && s->side.x->facts.protocol == PROTOCOL_HTTP;
     bool sound = (h.status != 0) == has_head;
     if (sound)
-        exchange_head(s->side.x, has_head ? &h : NULL, &v, net_now_us());
+        exchange_head(s->side.x, has_head ? &h : NULL, &v, worker_now_us(s->link->w));
     http_head_fini(&h);
     return sound;
 }
@@ -303,7 +303,7 @@ static enum step apply(struct stream_side *s, const struct mux_message *m, size_
             return STEP_STOP; /* they wait for the back side, as bytes do */
         return read_trailers(s, m->payload) ? STEP_ON : STEP_BROKEN;
     case MUX_END:
-        exchange_end(s->side.x, s->from, s->trailers, net_now_us());
+        exchange_end(s->side.x, s->from, s->trailers, worker_now_us(s->link->w));
         return STEP_ON;
     case MUX_RESET:
         lost(s, m->code == (uint32_t)MUX_CODE_REFUSED ? LOSS_REFUSED : LOSS_CUT);

@@ -178,7 +178,7 @@ static void init_lists(struct worker *w)
 enum err worker_init(struct worker *w, struct workers *all, unsigned index, struct view *view,
                      struct buf *why)
 {
-    uint64_t seed = net_now_us() * 1000003u + index;
+    uint64_t seed = net_clock_us() * 1000003u + index;
     *w = (struct worker){.all = all, .index = index, .rng = rng_seeded(seed)};
     init_lists(w);
     w->traffic = traffic_new(all->shared, rng_u64(&w->rng));

@@ -115,15 +115,15 @@ static void ask(struct story *t, const char *method, const char *path)
 
 static void reach(struct story *t, struct flow *f, struct fake *back)
 {
-    exchange_back_ready(&f->x, &back->side, net_now_us());
+    exchange_back_ready(&f->x, &back->side, net_clock_us());
     turn(t);
 }
 
 static void answer(struct story *t, struct flow *f, uint16_t status)
 {
     struct http_head h = {.is_response = true, .status = status, .minor = 1};
-    exchange_head(&f->x, &h, NULL, net_now_us());
-    exchange_end(&f->x, FROM_BACK, NULL, net_now_us());
+    exchange_head(&f->x, &h, NULL, net_clock_us());
+    exchange_end(&f->x, FROM_BACK, NULL, net_clock_us());
     turn(t);
 }
 
@@ -135,7 +135,7 @@ static void say(struct story *t, const char *text)
 
 static void say_the_end(struct story *t, const struct http_head *trailers)
 {
-    exchange_end(&t->request->x, FROM_FRONT, trailers, net_now_us());
+    exchange_end(&t->request->x, FROM_FRONT, trailers, net_clock_us());
     turn(t);
 }
 
@@ -222,7 +222,7 @@ static void a_request_without_a_body_is_copied_whole(void **state)
         .method = bytes_str("GET"), .authority = bytes_str("cart"), .path = bytes_str("/seen/1"), .minor = 1};
     t->request = flow_new(&t->w, EXCHANGE_NEAR, &t->client.side);
     flow_start(t->request, &get, &h);
-    exchange_end(&t->request->x, FROM_FRONT, NULL, net_now_us()); /* in the same packet as its head */
+    exchange_end(&t->request->x, FROM_FRONT, NULL, net_clock_us()); /* in the same packet as its head */
     mirror_begin(t->request);
     turn(t);
     t->copy = list_entry(t->w.flows.head.prev, struct flow, in_worker);
@@ -272,7 +272,7 @@ static void a_request_that_breaks_off_takes_its_copy_along(void **state)
     reach(t, t->request, &t->app);
     reach(t, t->copy, &t->receiver);
     say(t, "one");
-    exchange_lost(&t->request->x, FROM_FRONT, LOSS_CUT, net_now_us());
+    exchange_lost(&t->request->x, FROM_FRONT, LOSS_CUT, net_clock_us());
     turn(t);
     expect_outcome(t, "cut");
     assert_non_null(strstr(buf_str(&t->log), "copy finish cut"));
@@ -313,7 +313,7 @@ static void or_is_told_so_by_the_far_agent(void **state)
     struct mesh_verdict no = {.refused = 1, .flag = bytes_str("UAEX"), .reason = bytes_str(line)};
     ask(t, "GET", "/seen/1");
     reach(t, t->copy, &t->receiver);
-    exchange_head(&t->copy->x, NULL, &no, net_now_us());
+    exchange_head(&t->copy->x, NULL, &no, net_clock_us());
     turn(t);
     expect_outcome(t, "denied");
     assert_int_equal(t->request->x.state, EXCHANGE_SEEKING);
@@ -323,7 +323,7 @@ static void who_cannot_be_reached_gets_none(void **state)
 {
     struct story *t = *state;
     ask(t, "GET", "/seen/1");
-    exchange_back_failed(&t->copy->x, ERR_REFUSED, net_now_us());
+    exchange_back_failed(&t->copy->x, ERR_REFUSED, net_clock_us());
     turn(t);
     expect_outcome(t, "failed");
     assert_int_equal(t->request->x.state, EXCHANGE_SEEKING);
