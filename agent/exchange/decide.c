@@ -87,6 +87,12 @@ bool decide_vouched(const struct exchange_ask *ask)
     return ask->caller.len == 0 || (ask->vouch && credential_allows(ask->vouch, ask->caller));
 }
 
+static void begin(struct decision *d)
+{
+    memset(d, 0, offsetof(struct decision, refusal));
+    d->allowed = true;
+}
+
 static bool refuse(struct decision *d, struct exchange_refusal r)
 {
     d->allowed = false;
@@ -118,7 +124,7 @@ static struct exchange_refusal unknown_service(const struct exchange_ask *ask)
 static bool find_route(struct decision *d, const struct view *v, const struct exchange_ask *ask,
                        const struct policy_request *rq)
 {
-    *d = (struct decision){.allowed = true};
+    begin(d);
     if (!v->policy)
         return refuse(d, no_policy());
     const struct policy_service *asked = asked_service(v, ask);
@@ -177,7 +183,7 @@ void decide_far(struct decision *d, const struct view *v, const struct exchange_
 {
     struct policy_header space[HTTP_HEADERS_MAX];
     struct policy_request rq = decide_request(ask->caller, h, space);
-    *d = (struct decision){.allowed = true};
+    begin(d);
     if (!v->policy) {
         refuse(d, no_policy());
         return;
@@ -199,7 +205,7 @@ void decide_again(struct decision *d, const struct view *v, struct bytes caller,
 {
     struct policy_header space[HTTP_HEADERS_MAX];
     struct policy_request rq = decide_request(caller, h, space);
-    *d = (struct decision){.allowed = true};
+    begin(d);
     d->service = v->policy ? policy_service(v->policy, service) : NULL;
     if (d->service)
         judge(d, v, &rq);

@@ -11,7 +11,6 @@ const struct policy_service *decide_service(const struct policy *p, const char *
 
 struct decision {
     bool allowed;
-    struct exchange_refusal refusal;      /* when not allowed */
     const struct policy_service *asked;   /* whose route it is */
     const struct policy_service *service; /* whose endpoint answers */
     const struct policy_subset *subset;
@@ -20,6 +19,7 @@ struct decision {
     struct policy_verdict verdict;
     const struct policy_fault
         *fault; /* near, of an allowed request: what disturbs it by chance; NULL: nothing */
+    struct exchange_refusal refusal; /* when not allowed; else not even cleared */
 };
 /* Service, route, target, intention, as the near agent sees them. */
 void decide_near(struct decision *d, const struct view *v, const struct exchange_ask *ask,

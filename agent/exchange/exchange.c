@@ -66,7 +66,8 @@ static void head_move(struct http_head *to, struct http_head *from)
 void exchange_init(struct exchange *x, enum exchange_role role, struct view *view, struct traffic *traffic,
                    struct side *front, struct list *news, mono_us now_us)
 {
-    memset(x, 0, offsetof(struct exchange, request));
+    memset(x, 0, offsetof(struct exchange, facts));
+    facts_clear(&x->facts);
     head_clear(&x->request);
     x->role = role;
     x->view = view_ref(view);

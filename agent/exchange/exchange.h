@@ -163,8 +163,9 @@ struct exchange {
     bool ended[2];      /* by enum exchange_from */
     bool tunnel;        /* both directions are plain bytes: TCP, or after 101 */
     bool back_answered; /* any byte came */
+    /* These two last: what is large in them is not cleared for each exchange. */
     struct facts facts;
-    struct http_head request; /* HTTP. Last: its headers are not cleared for each exchange */
+    struct http_head request; /* HTTP */
 };
 
 /* Takes its own reference to the view. `news` is where it will put itself. */

@@ -72,14 +72,7 @@ enum { FACT_NAME_MAX = 128 }; /* bytes of a rule's or route's name kept; longer 
 
 struct facts {
     enum exchange_role role;
-    uint8_t protocol; /* enum service_protocol */
-    char service[SERVICE_NAME_MAX +
-                 1]; /* "" when the policy knows no such service: bounded as a metric's label (P37) */
-    char caller[SERVICE_NAME_MAX + 1]; /* "" unknown */
-    char route[FACT_NAME_MAX], rule[FACT_NAME_MAX];
-    /* The rule by which it would have been decided otherwise were nothing under audit: one of `mode: audit`, or
-     * "unmatched". "" when audit changed nothing. */
-    char audit_rule[FACT_NAME_MAX];
+    uint8_t protocol;     /* enum service_protocol */
     bool by_overlay;      /* `rule` is one of a break-glass overlay */
     bool overlay_allowed; /* ... and let it through, until `flag` says that it was cut */
     bool audit_allowed;   /* with an audit_rule: what was decided here */
@@ -100,13 +93,27 @@ struct facts {
     bool failover;                 /* the endpoint is of a service that stands in for the one asked for */
     bool panic;                    /* too few were healthy: one that is not may have been chosen */
     bool mirrored;                 /* a copy of a request, that nobody waits for */
-    char fault[FACT_NAME_MAX];     /* "" none disturbed it */
-    bool delayed, aborted;         /* ... by which of its means */
+    bool delayed, aborted;         /* by which of its means `fault` disturbed it */
     struct node_id endpoint;       /* whose; zero when none was chosen or local */
     struct bundle_id policy;       /* by which it was decided; version 0: there was none */
     uint64_t bytes_up, bytes_down; /* of bodies */
     mono_us began_us, ended_us;
+    /* Strings, of which only the first byte is cleared for each exchange; `service` is the first of them. */
+    char service[SERVICE_NAME_MAX +
+                 1]; /* "" when the policy knows no such service: bounded as a metric's label (P37) */
+    char caller[SERVICE_NAME_MAX + 1]; /* "" unknown */
+    char route[FACT_NAME_MAX], rule[FACT_NAME_MAX];
+    /* The rule by which it would have been decided otherwise were nothing under audit: one of `mode: audit`, or
+     * "unmatched". "" when audit changed nothing. */
+    char audit_rule[FACT_NAME_MAX];
+    char fault[FACT_NAME_MAX]; /* "" none disturbed it */
 };
+
+static inline void facts_clear(struct facts *f)
+{
+    memset(f, 0, offsetof(struct facts, service));
+    f->service[0] = f->caller[0] = f->route[0] = f->rule[0] = f->audit_rule[0] = f->fault[0] = 0;
+}
 
 static inline unsigned facts_retries(const struct facts *f)
 {
