@@ -102,7 +102,8 @@ enum exchange_from { FROM_FRONT, FROM_BACK };
 struct exchange_tries {
     struct traffic_tried tried;
     const struct view_endpoint *last; /* just tried; NULL: nobody yet */
-    struct traffic_outcome outcome;   /* of the try that is under way */
+    struct load *load;                /* of the endpoint, while a try of it is under way; NULL: not counted */
+    struct traffic_outcome outcome;   /* of that try */
     mono_us began_us;                 /* that one */
     struct replay replay;
     unsigned retries; /* made */

@@ -6,6 +6,7 @@
 
 #include "exchange/inner.h"
 #include "observe/log.h"
+#include "traffic/load.h"
 #include "policy/words.h"
 
 static_assert((int)POLICY_HEADERS_READ == (int)HTTP_HEADERS_MAX &&
@@ -232,8 +233,10 @@ void guard_tried(struct exchange *x, const struct traffic_outcome *outcome)
     struct traffic_shared *s = shared_of(x);
     if (!s || !x->endpoint)
         return; /* at the far agent there is no choice */
-    struct outlier_news n = outlier_note(s->outliers, x->view, x->endpoint, rules_of(x), result_of(outcome),
-                                         x->tries.is_probe, exchange_now(x));
+    /* The hash is kept with the load: it costs more than all else that is noted of an answer that succeeded. */
+    uint64_t key = x->tries.load ? x->tries.load->outlier_key : outlier_key(s->outliers, x->endpoint);
+    struct outlier_news n = outlier_note(s->outliers, key, x->view, x->endpoint, rules_of(x),
+                                         result_of(outcome), x->tries.is_probe, exchange_now(x));
     bool was_probe = x->tries.is_probe;
     x->tries.is_probe = false;
     if (n.what != OUTLIER_NO_NEWS)

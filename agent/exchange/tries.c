@@ -25,10 +25,11 @@ void tries_leave(struct exchange *x)
 {
     if (x->endpoint) {
         guard_waited(x);
-        traffic_end(x->traffic, x->endpoint, &x->tries.outcome, exchange_now(x));
         if (x->tries.outcome.kind == TRY_CANCELLED)
             guard_tried(x, &x->tries.outcome);
+        traffic_end(x->traffic, x->tries.load, &x->tries.outcome, exchange_now(x));
     }
+    x->tries.load = NULL;
     x->endpoint = NULL;
 }
 
@@ -66,7 +67,7 @@ static void take(struct exchange *x, const struct aim *aim)
     x->facts.failover = aim->service != x->asked;
     x->facts.panic |= aim->panic;
     traffic_tried_add(&x->tries.tried, e);
-    traffic_begin(x->traffic, e);
+    x->tries.load = traffic_begin(x->traffic, e);
     x->tries.outcome = (struct traffic_outcome){.kind = TRY_CANCELLED};
     x->tries.began_us = x->now_us;
     x->insists = x->fresh = false;

@@ -30,6 +30,7 @@ struct load {
     uint32_t rtt_us;    /* to its host, foretold; 0: unknown, or on this host */
     mono_ms well_since; /* 0: since before it was first looked at, or not well */
     bool is_well;
+    uint64_t outlier_key; /* 0: nobody has asked for it yet */
 };
 struct loads {
     struct load **bucket;

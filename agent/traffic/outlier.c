@@ -86,7 +86,7 @@ static bool move(struct slot *s, uint64_t *from, struct state to)
     return atomic_compare_exchange_strong(&s->state, from, word_of(to));
 }
 
-static uint64_t key_of(const struct outliers *o, const struct view_endpoint *e)
+uint64_t outlier_key(const struct outliers *o, const struct view_endpoint *e)
 {
     uint8_t id[ID_BYTES + SERVICE_NAME_MAX] = {0};
     size_t len = strlen(e->service);
@@ -99,7 +99,7 @@ static uint64_t key_of(const struct outliers *o, const struct view_endpoint *e)
 
 static struct slot *find(const struct outliers *o, const struct view_endpoint *e)
 {
-    size_t at = keyed_find(&o->keyed, key_of(o, e));
+    size_t at = keyed_find(&o->keyed, outlier_key(o, e));
     return at == KEYED_NONE ? NULL : &o->slot[at];
 }
 
@@ -126,11 +126,11 @@ static bool forget(void *arg, size_t slot)
     return true;
 }
 
-static struct slot *take(struct outliers *o, const struct view_endpoint *e, mono_ms now)
+static struct slot *take(struct outliers *o, uint64_t key, mono_ms now)
 {
     struct forgetting f = {o, now};
     uint32_t now_s = (uint32_t)(now / 1000);
-    size_t at = keyed_take(&o->keyed, key_of(o, e), forget, &f);
+    size_t at = keyed_take(&o->keyed, key, forget, &f);
     if (at == KEYED_NONE)
         return NULL;
     struct slot *s = &o->slot[at];
@@ -372,14 +372,14 @@ static struct outlier_news note_probe(struct outliers *o, struct slot *s, uint64
     return news;
 }
 
-struct outlier_news outlier_note(struct outliers *o, const struct view *v, const struct view_endpoint *e,
-                                 const struct policy_outlier_detection *rules, enum outlier_result result,
-                                 bool is_probe, mono_ms now)
+struct outlier_news outlier_note(struct outliers *o, uint64_t key, const struct view *v,
+                                 const struct view_endpoint *e, const struct policy_outlier_detection *rules,
+                                 enum outlier_result result, bool is_probe, mono_ms now)
 {
     struct outlier_news nothing = {.what = OUTLIER_NO_NEWS};
     if (!is_probe && (result == OUTLIER_UNDECIDED || !(rules->consecutive_5xx || rules->success_below_ppm)))
         return nothing;
-    struct slot *s = take(o, e, now);
+    struct slot *s = take(o, key, now);
     if (!s)
         return nothing;
     uint64_t word = atomic_load(&s->state);

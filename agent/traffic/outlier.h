@@ -66,11 +66,13 @@ struct outlier_news { /* what an outcome changed */
 };
 const char *outlier_reason_text(enum outlier_reason r);
 
-/* What became of a request to `e`, an endpoint of the view `v` it began with. What is told of an endpoint that is out by
- * requests other than the probe counts for nothing: they began before. */
-struct outlier_news outlier_note(struct outliers *o, const struct view *v, const struct view_endpoint *e,
-                                 const struct policy_outlier_detection *rules, enum outlier_result result,
-                                 bool is_probe, mono_ms now);
+/* By what the table knows an endpoint: a keyed hash of node and service, never 0, the same in every view. */
+uint64_t outlier_key(const struct outliers *o, const struct view_endpoint *e);
+/* What became of a request to `e`, an endpoint of the view `v` it began with, known by `key`. What is told of an endpoint that is out
+ * by requests other than the probe counts for nothing: they began before. */
+struct outlier_news outlier_note(struct outliers *o, uint64_t key, const struct view *v,
+                                 const struct view_endpoint *e, const struct policy_outlier_detection *rules,
+                                 enum outlier_result result, bool is_probe, mono_ms now);
 
 /* A new view: an instance that is OUT, and was away or unhealthy in the view before and is well in this one, is DUE at once: what was
  * seen of it was seen before it fell or was started again (Envoy's successful_active_health_check_uneject_host, but for the

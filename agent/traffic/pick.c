@@ -38,11 +38,20 @@ struct traffic_shared *traffic_shared_of(const struct traffic *t)
 
 /* --- requests in flight -------------------------------------------------------------------- */
 
-void traffic_begin(struct traffic *t, const struct view_endpoint *e)
+struct load *traffic_begin(struct traffic *t, const struct view_endpoint *e)
 {
     struct load *l = load_ref(&t->groups.loads, e);
-    if (l)
-        l->outstanding++;
+    if (!l)
+        return NULL;
+    l->outstanding++;
+    if (!l->outlier_key && t->groups.shared)
+        l->outlier_key = outlier_key(t->groups.shared->outliers, e);
+    return l;
+}
+
+struct load *traffic_load(const struct traffic *t, const struct view_endpoint *e)
+{
+    return load_find(&t->groups.loads, e);
 }
 
 /* What a try says of how fast the next one will be answered; 0: nothing. */
@@ -64,10 +73,8 @@ static double worth_us(const struct traffic_outcome *o, const struct load *l, mo
     return 0;
 }
 
-void traffic_end(struct traffic *t, const struct view_endpoint *e, const struct traffic_outcome *o,
-                 mono_ms now)
+void traffic_end(struct traffic *t, struct load *l, const struct traffic_outcome *o, mono_ms now)
 {
-    struct load *l = load_find(&t->groups.loads, e);
     if (!l || l->outstanding == 0)
         return; /* its begin found no memory */
     double us = worth_us(o, l, now);
@@ -79,7 +86,7 @@ void traffic_end(struct traffic *t, const struct view_endpoint *e, const struct 
 
 size_t traffic_outstanding(const struct traffic *t, const struct view_endpoint *e)
 {
-    const struct load *l = load_find(&t->groups.loads, e);
+    const struct load *l = traffic_load(t, e);
     return l ? l->outstanding : 0;
 }
 

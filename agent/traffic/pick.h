@@ -80,8 +80,11 @@ struct traffic_choice {
 struct traffic_choice traffic_pick(struct traffic *t, const struct traffic_ask *ask);
 
 /* A request to this endpoint begins, and ends, exactly once each. Counted by the endpoint's identity (node
- * and service), so that the view may change in between. Without memory a begin is not counted. */
-void traffic_begin(struct traffic *t, const struct view_endpoint *e);
+ * and service), so that the view may change in between. What it is counted in (load.h) lives until the end. NULL: there is no memory,
+ * it is not counted. */
+struct load *traffic_begin(struct traffic *t, const struct view_endpoint *e);
+struct load *traffic_load(const struct traffic *t,
+                          const struct view_endpoint *e); /* NULL: nobody has begun */
 enum traffic_end_kind {
     TRY_ANSWERED,  /* the head of an answer came; on tcp: the application was reached */
     TRY_UNREACHED, /* no connection, or no stream, could be made */
@@ -94,8 +97,7 @@ struct traffic_outcome {
     uint16_t status;     /* ANSWERED: of the answer, also of one that an agent gave in its place; 0: tcp */
     uint32_t latency_us; /* from the try's begin to the answer's head; if there was none, to its end */
 };
-void traffic_end(struct traffic *t, const struct view_endpoint *e, const struct traffic_outcome *o,
-                 mono_ms now);
+void traffic_end(struct traffic *t, struct load *l_or_null, const struct traffic_outcome *o, mono_ms now);
 size_t traffic_outstanding(const struct traffic *t, const struct view_endpoint *e);
 
 /* Panic that began or ended: for the log, and a gauge that counts who panics. */

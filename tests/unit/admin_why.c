@@ -300,7 +300,8 @@ static void test_the_ejected_are_stood_in_for(void **state)
     struct why_at at = {.view = view, .own = &web_only, .node = "host-a", .shared = shared, .mono = 1000};
     const struct view_endpoint *e = view_service(view, bytes_str("mall"))->endpoint[0];
     expect_at(&at, &none);
-    (void)outlier_note(shared->outliers, view, e, &rules, OUTLIER_FAILURE, false, at.mono);
+    (void)outlier_note(shared->outliers, outlier_key(shared->outliers, e), view, e, &rules, OUTLIER_FAILURE,
+                       false, at.mono);
     atomic_fetch_add(&shared->ejections, 1);
     expect_at(&at, &out);
     json_t *o = ask_at(&at, "{'from': 'web', 'to': 'mall', 'path': '/items/admin'}");

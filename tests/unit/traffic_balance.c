@@ -18,7 +18,7 @@ static void serve(struct world *w, const struct server *s, unsigned requests, mo
         size_t at = place_of(w, c.endpoint);
         struct traffic_outcome o = {TRY_ANSWERED, s[at].status ? s[at].status : 200, s[at].us};
         traffic_begin(w->traffic, c.endpoint);
-        traffic_end(w->traffic, c.endpoint, &o, w->now);
+        traffic_end(w->traffic, traffic_load(w->traffic, c.endpoint), &o, w->now);
         seen[at]++;
     }
 }
@@ -154,7 +154,7 @@ static void who_cannot_be_reached_or_is_late_attracts_nothing_either(void **stat
             size_t at = place_of(&w, c.endpoint);
             struct traffic_outcome good = {TRY_ANSWERED, 200, 20000};
             traffic_begin(w.traffic, c.endpoint);
-            traffic_end(w.traffic, c.endpoint, at ? &good : &ends[k], w.now);
+            traffic_end(w.traffic, traffic_load(w.traffic, c.endpoint), at ? &good : &ends[k], w.now);
             seen[at]++;
         }
         assert_in_range(seen[0], 1, 3);
@@ -174,8 +174,9 @@ static void a_client_that_leaves_at_once_is_no_fast_answer(void **state)
         traffic_begin(w.traffic, a);
         traffic_begin(w.traffic, b);
         choose(&w); /* so that both are known */
-        traffic_end(w.traffic, a, i ? &left : &good, w.now);
-        traffic_end(w.traffic, b, &(struct traffic_outcome){TRY_ANSWERED, 200, 10000}, w.now);
+        traffic_end(w.traffic, traffic_load(w.traffic, a), i ? &left : &good, w.now);
+        traffic_end(w.traffic, traffic_load(w.traffic, b),
+                    &(struct traffic_outcome){TRY_ANSWERED, 200, 10000}, w.now);
     }
     for (int i = 0; i < 100; i++)
         assert_int_equal(choose(&w), place_of(&w, b));

@@ -238,7 +238,8 @@ static void the_ejected_are_counted_out_and_in_again(void **state)
     expect_share(seen[0], 0.5);
     for (size_t k = 0; k < 3; k++) { /* one after the other; the view has them by node */
         const struct view_endpoint *e = w.view->service[0].endpoint[k];
-        (void)outlier_note(shared->outliers, w.view, e, &rules, OUTLIER_FAILURE, false, w.now);
+        (void)outlier_note(shared->outliers, outlier_key(shared->outliers, e), w.view, e, &rules,
+                           OUTLIER_FAILURE, false, w.now);
         atomic_fetch_add(&shared->ejections, 1);
         size_t at = place_of(&w, e);
         count_choices(&w, PICKS, seen);

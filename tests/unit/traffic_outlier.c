@@ -46,7 +46,7 @@ static void set_up(struct world *w, size_t count)
 
 static struct outlier_news note(struct world *w, int i, enum outlier_result r, mono_ms now)
 {
-    return outlier_note(w->o, &w->view, w->at[i], &w->rules, r, false, now);
+    return outlier_note(w->o, outlier_key(w->o, w->at[i]), &w->view, w->at[i], &w->rules, r, false, now);
 }
 static struct outlier_news fails(struct world *w, int i, int times, mono_ms now)
 {
@@ -59,7 +59,7 @@ static struct outlier_news probe(struct world *w, int i, enum outlier_result r, 
 {
     assert_int_equal(outlier_standing(w->o, w->at[i], now), OUTLIER_DUE);
     assert_true(outlier_probe(w->o, w->at[i], now));
-    return outlier_note(w->o, &w->view, w->at[i], &w->rules, r, true, now);
+    return outlier_note(w->o, outlier_key(w->o, w->at[i]), &w->view, w->at[i], &w->rules, r, true, now);
 }
 static void expect_out(struct world *w, int i, struct outlier_news n, uint32_t times, uint64_t for_ms,
                        mono_ms now)
@@ -104,7 +104,8 @@ static void one_probe_at_a_time_must_succeed_before_it_returns(void **state)
     assert_int_equal(note(&w, 0, OUTLIER_SUCCESS, 31 * S).what,
                      OUTLIER_NO_NEWS); /* begun before it was ejected */
     assert_int_equal(outlier_standing(w.o, w.at[0], 31 * S), OUTLIER_PROBING);
-    outlier_note(w.o, &w.view, w.at[0], &w.rules, OUTLIER_UNDECIDED, true, 32 * S); /* its client left */
+    outlier_note(w.o, outlier_key(w.o, w.at[0]), &w.view, w.at[0], &w.rules, OUTLIER_UNDECIDED, true,
+                 32 * S); /* its client left */
     assert_int_equal(probe(&w, 0, OUTLIER_SUCCESS, 32 * S).what, OUTLIER_RETURNED);
     assert_int_equal(outlier_standing(w.o, w.at[0], 32 * S), OUTLIER_IN);
     assert_int_equal(fails(&w, 0, 4, 32 * S).what, OUTLIER_NO_NEWS); /* counted afresh */
@@ -232,7 +233,9 @@ static void state_belongs_to_the_instance_not_to_the_view(void **state)
     next.node[0].id = w.node[3].id;
     next.node[1].id = w.node[2].id;
     assert_int_equal(outlier_standing(w.o, next.at[1], 2 * S), OUTLIER_OUT);
-    assert_int_equal(outlier_note(w.o, &next.view, next.at[0], &rules, OUTLIER_FAILURE, false, 2 * S).what,
+    assert_int_equal(outlier_note(w.o, outlier_key(w.o, next.at[0]), &next.view, next.at[0], &rules,
+                                  OUTLIER_FAILURE, false, 2 * S)
+                         .what,
                      OUTLIER_NO_NEWS); /* its fifth, but the other is out already */
     outliers_free(w.o);
     outliers_free(next.o);
@@ -292,7 +295,7 @@ static void never_more_than_the_share_is_out(void **state)
             now += rng_below(&rng, 100);
             enum outlier_standing st = outlier_standing(w.o, w.at[e], now);
             bool is_probe = st == OUTLIER_DUE && outlier_probe(w.o, w.at[e], now);
-            struct outlier_news n = outlier_note(w.o, &w.view, w.at[e], &w.rules,
+            struct outlier_news n = outlier_note(w.o, outlier_key(w.o, w.at[e]), &w.view, w.at[e], &w.rules,
                                                  failed ? OUTLIER_FAILURE : OUTLIER_SUCCESS, is_probe, now);
             if (is_probe)
                 assert_int_equal(n.what, failed ? OUTLIER_EJECTED : OUTLIER_RETURNED);
@@ -324,8 +327,9 @@ static void ask_one(struct crowd *c, struct rng *rng)
     bool is_probe = st == OUTLIER_DUE && outlier_probe(c->w->o, c->w->at[e], now);
     bool failed = rng_below(rng, 100) < (e < 6 ? 70 : 2);
     atomic_fetch_sub(&c->out, is_probe && !failed);
-    struct outlier_news n = outlier_note(c->w->o, &c->w->view, c->w->at[e], &c->w->rules,
-                                         failed ? OUTLIER_FAILURE : OUTLIER_SUCCESS, is_probe, now);
+    struct outlier_news n =
+        outlier_note(c->w->o, outlier_key(c->w->o, c->w->at[e]), &c->w->view, c->w->at[e], &c->w->rules,
+                     failed ? OUTLIER_FAILURE : OUTLIER_SUCCESS, is_probe, now);
     atomic_fetch_add(&c->out, is_probe && !failed && n.what != OUTLIER_RETURNED);
     if (n.what == OUTLIER_EJECTED && n.reason != OUTLIER_PROBE_FAILED) {
         int out = atomic_fetch_add(&c->out, 1) + 1, worst = atomic_load(&c->worst);

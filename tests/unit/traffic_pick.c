@@ -123,7 +123,7 @@ static void a_stuck_instance_starves(void **state)
         traffic_begin(t, e);
         seen[e->index]++;
         if (e->index != 4)
-            traffic_end(t, e, &answered, 0);
+            traffic_end(t, traffic_load(t, e), &answered, 0);
     }
     assert_true(seen[4] <= 2);
     traffic_free(t);
@@ -276,9 +276,9 @@ static void counts_survive_a_change_of_view(void **state)
     traffic_begin(t, &before.endpoint[2]);
     assert_int_equal(traffic_outstanding(t, &after.endpoint[2]), 1);
     assert_int_equal(traffic_outstanding(t, &after.endpoint[1]), 0);
-    traffic_end(t, &after.endpoint[2], &answered, 0);
+    traffic_end(t, traffic_load(t, &after.endpoint[2]), &answered, 0);
     assert_int_equal(traffic_outstanding(t, &before.endpoint[2]), 0);
-    traffic_end(t, &after.endpoint[2], &answered, 0); /* one too many is nothing */
+    traffic_end(t, traffic_load(t, &after.endpoint[2]), &answered, 0); /* one too many is nothing */
     assert_int_equal(traffic_outstanding(t, &before.endpoint[2]), 0);
     traffic_free(t);
 }
@@ -305,7 +305,7 @@ static void the_table_equals_plain_counters(void **state)
             traffic_begin(t, &e[i]);
             model[i]++;
         } else {
-            traffic_end(t, &e[i], &answered, 0);
+            traffic_end(t, traffic_load(t, &e[i]), &answered, 0);
             model[i]--;
         }
         size_t j = rng_below(&rng, M);
@@ -359,7 +359,8 @@ static void who_is_due_for_a_probe_is_chosen_when_drawn(void **state)
     struct traffic_ask ask = {.view = &whole, .service = &w.service, .settings = &settings, .now = 1000};
     for (int i = 0; i < 3; i++)
         traffic_begin(t, &w.endpoint[0]); /* the busiest */
-    (void)outlier_note(shared->outliers, &whole, &w.endpoint[0], &rules, OUTLIER_FAILURE, false, 1000);
+    (void)outlier_note(shared->outliers, outlier_key(shared->outliers, &w.endpoint[0]), &whole,
+                       &w.endpoint[0], &rules, OUTLIER_FAILURE, false, 1000);
     atomic_fetch_add(&shared->ejections, 1);
     for (int i = 0; i < 100; i++)
         assert_ptr_not_equal(traffic_pick(t, &ask).endpoint, &w.endpoint[0]);
