@@ -55,6 +55,19 @@ static enum err noise_begin(struct udp *u, struct noise_handshake *hs, const str
 
 /* Initiator. */
 
+/* Of a time when a clock was fast: so far ahead of ours that nobody believes it. What was said and heard then counts no more, or hosts
+ * whose clocks were set right would not meet again until then. */
+static bool is_of_fast_clock(uint64_t timestamp, uint64_t wall_ms)
+{
+    return timestamp > wall_ms + UDP_CLOCK_AHEAD_MS;
+}
+
+/* The least that is newer than `used` and not before our clock. */
+static uint64_t above(uint64_t used, uint64_t wall_ms)
+{
+    return used < wall_ms || is_of_fast_clock(used, wall_ms) ? wall_ms : used + 1;
+}
+
 /* Strictly rising, whatever the clock does (N30); the caller persists it. Where the clock and what we remember lie apart, one of
  * them is wrong, or we were off for long, or remember what was only reserved, and we cannot know which: a clock that is fast now
  * nobody believes (N29), nor a memory of a time when it was; what is slow is older than what they have had of us. So attempts take
@@ -68,9 +81,9 @@ static uint64_t initiation_timestamp(struct udp *u, const struct udp_peer *p, ui
     bool is_reserved =
         !u->goes_by_memory && u->timestamp > wall_ms && u->timestamp <= wall_ms + UDP_CLOCK_AHEAD_MS;
     bool is_memory_first = u->is_answered ? u->goes_by_memory : u->timestamp > 0 && u->timestamp < wall_ms;
-    uint64_t least = wall_ms > p->told ? wall_ms : p->told + 1;
+    uint64_t least = above(p->told, wall_ms), by_clock = above(u->timestamp_by_clock, wall_ms);
     if (!agree && (attempt % 2 == is_memory_first || (is_reserved && attempt < CLOCK_ATTEMPTS))) {
-        u->timestamp_by_clock = least > u->timestamp_by_clock ? least : u->timestamp_by_clock + 1;
+        u->timestamp_by_clock = least > by_clock ? least : by_clock;
         return u->timestamp_by_clock;
     }
     u->timestamp = agree && least > u->timestamp ? least : u->timestamp + 1;
@@ -85,7 +98,7 @@ static void timestamp_answered(struct udp *u, struct udp_peer *p, uint64_t times
     u->goes_by_memory = !is_by_clock && timestamp <= u->timestamp;
     if (is_by_clock)
         u->timestamp = timestamp;
-    p->told = timestamp > p->told ? timestamp : p->told;
+    p->told = timestamp;
 }
 
 static void initiation_payload(struct udp *u, uint8_t out[INITIATION_PAYLOAD],
@@ -291,7 +304,7 @@ static bool initiation_open(struct udp *u, const struct udp_own *own, struct noi
     out->clock_ms = out->manner.version >= 2 ? rd_be64(&r) : 0;
     struct bytes credential = rd_lv16(&r);
     /* Too far ahead would lock its owner out until then, once its clock is right again (CVE-2021-46873). */
-    if (!rd_ok(&r) || out->timestamp > wall_ms + UDP_CLOCK_AHEAD_MS) {
+    if (!rd_ok(&r) || is_of_fast_clock(out->timestamp, wall_ms)) {
         u->stats.drop_handshake++;
         return false;
     }
@@ -316,9 +329,10 @@ static bool ours_stands(const struct udp *u, const struct udp_peer *p, const str
            memcmp(u->own[0].public_key, init->noise_key, 32) < 0;
 }
 
-static bool is_acceptable(struct udp *u, const struct udp_peer *p, const struct initiation *init, mono_ms now)
+static bool is_acceptable(struct udp *u, const struct udp_peer *p, const struct initiation *init, mono_ms now,
+                          uint64_t wall_ms)
 {
-    if (init->timestamp <= p->timestamp) {
+    if (init->timestamp <= p->timestamp && !is_of_fast_clock(p->timestamp, wall_ms)) {
         u->stats.drop_replay++;
         return false;
     }
@@ -383,7 +397,7 @@ static void initiation_answer(struct udp *u, const struct udp_own *own, const st
         u->stats.drop_full++;
         return;
     }
-    bool is_good = is_acceptable(u, p, init, now);
+    bool is_good = is_acceptable(u, p, init, now, wall_ms);
     if (is_good)
         peer_key_set(p, init->noise_key);
     if (!is_good || response_write(u, own, p, hs, init, d, now, wall_ms) != ERR_OK) {

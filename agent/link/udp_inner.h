@@ -92,8 +92,10 @@ struct udp_peer {
     struct udp_session *former; /* was next when another initiation came; its initiator may choose either */
     struct udp_handshake *handshake;
     struct datagram_queue staged;
-    uint64_t timestamp; /* greatest of its initiations */
-    uint64_t told; /* the newest of ours that it answered; the next is above it, whatever the clock says */
+    uint64_t
+        timestamp; /* of its newest initiation; what is not newer is a replay, unless our clock was fast then */
+    uint64_t
+        told; /* of our initiation that it answered last; the next is above it, unless it is of a time when our clock was fast */
     mono_ms initiated_at; /* when the last of them came */
     mono_ms
         unanswered_at; /* when we first asked it something since we last heard from it; NEVER: not since */

@@ -430,6 +430,49 @@ static void N29_a_clock_that_is_fast_now_connects(void **state)
     try_until_heard("fast still", "1:fast still", w.wall + day);
 }
 
+/* Two hosts that have called each other while their clocks were a day fast, and that are set right two hours later. */
+static void clocks_were_fast_and_are_set_right(void)
+{
+    uint64_t day = UINT64_C(86400) * 1000;
+    w.wall += day;
+    say(0, 1, "fast");
+    pump();
+    pass(UDP_SESSION_MS);
+    say(1, 0, "fast");
+    pump();
+    assert_string_equal(w.node[1].last, "1:fast");
+    assert_string_equal(w.node[0].last, "2:fast");
+    pass(UDP_SESSION_MS);
+    w.wall -= day;
+}
+
+/* One was started since, and refuses what is that far ahead, as the other's next timestamps would be. */
+static void what_was_told_by_a_fast_clock_is_forgotten(void **state)
+{
+    (void)state;
+    clocks_were_fast_and_are_set_right();
+    reboot(1, CREDENTIAL, 0);
+    try_until_heard("right again", "1:right again", w.wall);
+    assert_in_range(udp_timestamp(w.node[0].u), w.wall, w.wall + UDP_CLOCK_NEAR_MS);
+}
+
+/* Neither was: both still hold what the other said then. What is said now cannot be said twice. */
+static void what_was_heard_by_a_fast_clock_is_forgotten(void **state)
+{
+    (void)state;
+    struct held old;
+    clocks_were_fast_and_are_set_right();
+    say(0, 1, "right again");
+    assert_true(take(0, &old));
+    give(&old, 1);
+    pump();
+    assert_string_equal(w.node[1].last, "1:right again");
+    pass(UDP_SESSION_MS);
+    give(&old, 1);
+    assert_int_equal(stats(1)->drop_replay, 1);
+    expect_silence(1);
+}
+
 static void N30_a_clock_at_1970_still_connects(void **state)
 {
     (void)state;
@@ -805,6 +848,8 @@ int main(void)
         CASE(N29_a_clock_far_ahead_is_not_believed),
         CASE(N29_a_clock_that_was_fast_once_and_is_right_again_connects),
         CASE(N29_a_clock_that_is_fast_now_connects),
+        CASE(what_was_told_by_a_fast_clock_is_forgotten),
+        CASE(what_was_heard_by_a_fast_clock_is_forgotten),
         CASE(N30_a_clock_at_1970_still_connects),
         CASE(a_copy_does_not_outrun_who_was_copied),
         CASE(an_answer_later_than_the_next_initiation_counts),
