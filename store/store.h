@@ -86,7 +86,7 @@ must_check enum err store_members_each(struct store *s,
                                        void (*each)(void *arg, const struct node_id *id, struct bytes record),
                                        void *arg, size_t *damaged);
 /* Queued; copies. An empty record deletes. A `ticket` other than 0 is confirmed by store_poll_done(); with 0
- * nobody asks, and a failure shows in store_health() only. ERR_FULL: the queue is full; nothing was queued.
+ * nobody asks, it may wait half a second for others (a crash loses it then), and a failure shows in store_health() only. ERR_FULL: the queue is full; nothing was queued.
  * ERR_NOMEM. */
 must_check enum err store_member_put(struct store *s, const struct node_id *id, struct bytes record,
                                      uint64_t ticket);

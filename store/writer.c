@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "store/store.h"
 
@@ -23,6 +24,8 @@ struct writer {
     pthread_cond_t work, done;
     bool stopping;
     struct list urgent, queue;
+    size_t queued, awaited; /* in `queue`; how many of them somebody waits for */
+    int64_t not_before;     /* when what nobody waits for is written next, monotonic ms */
     size_t open,
         queued_bytes; /* writes queued, being written, or confirmed but not polled; bytes of the first two */
     struct confirmation
@@ -54,6 +57,13 @@ static struct write *list_take(struct list *l)
 
 /* ---- on the writer thread ---- */
 
+static int64_t clock_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static int fill_group(MDB_txn *txn, const MDB_dbi *dbi, void *arg)
 {
     struct list *group = arg;
@@ -84,8 +94,10 @@ static void take_group(struct writer *w, struct list *group)
         struct write *next = list_take(&w->queue);
         bytes += next->value.len;
         count++;
+        w->awaited -= next->ticket != 0;
         list_add(group, next);
     }
+    w->queued -= count;
 }
 
 static void confirm(struct writer *w, const struct write *x)
@@ -132,11 +144,24 @@ static void do_group(struct writer *w)
     pthread_mutex_unlock(&w->lock);
     write_group(w, &group);
     pthread_mutex_lock(&w->lock);
+    w->not_before = clock_now() + WRITER_PAUSE_MS;
     if (finish_group(w, &group) && w->wake) {
         pthread_mutex_unlock(&w->lock);
         w->wake(w->arg);
         pthread_mutex_lock(&w->lock);
     }
+}
+
+static bool is_group_due(const struct writer *w)
+{
+    return w->awaited > 0 || w->queued >= WRITER_GROUP_MAX || w->queued_bytes >= WRITER_GROUP_BYTES_MAX ||
+           w->stopping || clock_now() >= w->not_before;
+}
+
+static void wait_until(struct writer *w, int64_t ms)
+{
+    struct timespec at = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    pthread_cond_timedwait(&w->work, &w->lock, &at);
 }
 
 static void *run(void *arg)
@@ -146,8 +171,10 @@ static void *run(void *arg)
     for (;;) {
         if (w->urgent.first)
             do_urgent(w);
-        else if (w->queue.first)
+        else if (w->queue.first && is_group_due(w))
             do_group(w);
+        else if (w->queue.first)
+            wait_until(w, w->not_before);
         else if (w->stopping)
             break;
         else
@@ -172,6 +199,16 @@ static int start_thread(struct writer *w)
     return bad;
 }
 
+/* Its waits are told by a clock that nobody sets. */
+static void init_work(pthread_cond_t *work)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(work, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
 struct writer *writer_new(struct env *env, void (*wake)(void *arg), void *arg)
 {
     struct writer *w = calloc(1, sizeof *w);
@@ -183,7 +220,7 @@ struct writer *writer_new(struct env *env, void (*wake)(void *arg), void *arg)
     list_init(&w->urgent);
     list_init(&w->queue);
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->work, NULL);
+    init_work(&w->work);
     pthread_cond_init(&w->done, NULL);
     if (start_thread(w) == 0)
         return w;
@@ -232,8 +269,11 @@ enum err writer_queue(struct writer *w, const struct write *what)
     if (fits) {
         w->open++;
         w->queued_bytes += what->value.len;
+        w->queued++;
+        w->awaited += what->ticket != 0;
         list_add(&w->queue, x);
-        pthread_cond_signal(&w->work);
+        if (w->queued == 1 || is_group_due(w)) /* else it is waiting for its time already */
+            pthread_cond_signal(&w->work);
     }
     pthread_mutex_unlock(&w->lock);
     if (!fits)
