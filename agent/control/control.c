@@ -104,7 +104,7 @@ void control_publish_view(struct control *c)
     }
     view_unref(c->view);
     c->view = v;
-    c->view_dirty = false;
+    c->view_dirty = c->view_grown = false;
     workers_publish(c->workers, v);
 }
 
@@ -316,6 +316,8 @@ static void set_deadline(struct control *c)
     at = mono_min(at, c->renewing ? NEVER : c->renew_at);
     if (c->view_dirty)
         at = mono_min(at, c->view_pace.not_before);
+    if (c->view_grown)
+        at = mono_min(at, c->view_pace.calm_before);
     if (c->phase == CONTROL_LEAVING)
         at = mono_min(at, c->leave_by);
     c->deadline = at;
@@ -358,7 +360,8 @@ void control_turn(void *arg, mono_ms now)
     control_cut_expired(c);
     control_judge_step(c);
     control_renewal_step(c);
-    if (c->view_dirty && pace_allows(&c->view_pace, now))
+    if ((c->view_dirty && pace_allows(&c->view_pace, now)) ||
+        (c->view_grown && pace_allows_calm(&c->view_pace, now)))
         control_publish_view(c);
     control_keep_house(c);
     control_say_marks(c);

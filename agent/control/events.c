@@ -209,7 +209,10 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
         udp_give_up(c->udp,
                     &ev->id); /* gossip tries the dead, one of them in ten seconds; each try begins anew */
     c->expiry_at = mono_min(c->expiry_at, control_expiry_of(c, m));
-    c->view_dirty = true;
+    if (ev->is_new) /* a death waits for nothing, a birth for those who are born with it */
+        c->view_grown = true;
+    else
+        c->view_dirty = true;
 }
 
 void control_forget_member(struct control *c, const struct node_id *id)
