@@ -39,7 +39,7 @@ shunned() {
     curl -s http://127.0.0.1:7001/metrics | grep -q '^starling_members_quarantined 1$'
 }
 eventually 20 shunned
-"$starling" members --data "$T/a/data" | grep -q 'quarantined: two records' || fail "the table of members does not show it"
+"$starling" members --data "$T/a/data" | grep -q 'quarantined: two agents run with its key' || fail "the table of members does not show it"
 [ "$(grep -c 'signed two records with one number' "$T/a/log")" = 1 ] || fail "a did not say it once"
 
 alarmed() { grep -q 'another agent runs with the key of this host' "$T/$1/log"; }
