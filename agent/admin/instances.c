@@ -36,7 +36,7 @@ static json_t *endpoint_of(const struct why_at *at, const struct traffic_candida
     json_object_set_new(o, "service", json_string(e->service));
     json_object_set_new(o, "node", json_string(e->node ? e->node->name : at->node));
     json_object_set_new(o, "address", json_of_address(e->node ? &e->node->addr : &e->local));
-    json_object_set_new(o, "labels", json_of_labels(&e->labels));
+    json_object_set_new(o, "labels", json_of_labels(e->labels));
     json_object_set_new(o, "locality", label_of_rank(l, c->rank));
     json_object_set_new(o, "standing", json_string(standing_of(c)));
     json_object_set_new(o, "ejected", ejected_of(at, e));

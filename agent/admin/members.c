@@ -20,11 +20,12 @@ static void add_ages(json_t *o, const struct control *c, const struct member *m)
 }
 
 /* What keeps it from being used, or from being known by its name; absent where nothing does. */
-static void add_troubles(json_t *o, const struct control *c, const struct member *m)
+static void add_troubles(json_t *o, const struct control *c, const struct member *m,
+                         const struct credential *k)
 {
     if (m->is_revoked) {
         struct buf why = {0};
-        control_say_revoked(c, &m->record.credential, &why);
+        control_say_revoked(c, k, &why);
         json_object_set_new(o, "revoked", json_string(buf_str(&why)));
         buf_fini(&why);
     }
@@ -45,27 +46,29 @@ static json_t *member_of(const struct control *c, const struct member *m)
 {
     json_t *o = json_object();
     struct gossip_rtt rtt = gossip_rtt(control_gossip(c), &m->id);
+    struct record r;
+    control_record_of(c, m, &r);
     json_object_set_new(o, "id", json_of_id(&m->id));
-    json_object_set_new(o, "name", json_of_text(m->record.credential.node));
+    json_object_set_new(o, "name", json_of_text(member_name(m)));
     json_object_set_new(o, "address", json_of_address(&m->addr));
     json_object_set_new(o, "self", json_boolean(node_id_eq(&m->id, &control_identity(c)->sign.pub)));
     json_object_set_new(o, "state", json_string(member_state_text(m)));
     add_ages(o, c, m);
-    json_object_set_new(o, "incarnation", json_of_number(m->record.incarnation));
-    json_object_set_new(o, "labels", json_of_labels(&m->record.credential.labels));
-    json_object_set_new(o, "policy", json_of_number(m->record.policy_version));
-    json_object_set_new(o, "overlay", overlays_of_member(&m->record));
-    json_object_set_new(o, "root", m->record.root_epoch ? json_of_number(m->record.root_epoch) : json_null());
+    json_object_set_new(o, "incarnation", json_of_number(r.incarnation));
+    json_object_set_new(o, "labels", json_of_labels(m->record->labels));
+    json_object_set_new(o, "policy", json_of_number(r.policy_version));
+    json_object_set_new(o, "overlay", overlays_of_member(&r));
+    json_object_set_new(o, "root", r.root_epoch ? json_of_number(r.root_epoch) : json_null());
     json_object_set_new(o, "rtt_us", round_trip(rtt.estimated_us));
     json_object_set_new(o, "rtt_measured_us", round_trip(rtt.measured_us));
-    json_object_set_new(o, "credential_expires", json_integer(m->record.credential.expires));
+    json_object_set_new(o, "credential_expires", json_integer(member_expires(m)));
     const struct member_clock *clock = control_member_clock(c, m);
     json_object_set_new(o, "clock_off_ms", clock ? json_integer(clock->off_ms) : json_null());
     json_object_set_new(o, "clock_wrong", json_boolean(clock && clock->is_wrong));
     struct node_id token;
-    if (credential_token(&m->record.credential, &token))
+    if (credential_token(&r.credential, &token))
         json_object_set_new(o, "token", json_of_id(&token));
-    add_troubles(o, c, m);
+    add_troubles(o, c, m, &r.credential);
     return o;
 }
 
@@ -73,7 +76,7 @@ static json_t *member_of(const struct control *c, const struct member *m)
 static int by_name(const void *a, const void *b)
 {
     const struct member *x = *(const struct member *const *)a, *y = *(const struct member *const *)b;
-    int order = codec_cmp(x->record.credential.node, y->record.credential.node);
+    int order = codec_cmp(member_name(x), member_name(y));
     return order ? order : memcmp(x->id.b, y->id.b, sizeof x->id.b);
 }
 
@@ -106,8 +109,7 @@ static const struct member *member_named(const struct control *c, struct bytes n
 {
     const struct member *found = NULL;
     for (const struct member *m = control_roster(c)->by_id; m; m = m->hh.next)
-        if (bytes_eq(m->record.credential.node, name) &&
-            (!found || (member_is_live(m) && !roster_name_is_taken(m))))
+        if (bytes_eq(member_name(m), name) && (!found || (member_is_live(m) && !roster_name_is_taken(m))))
             found = m;
     return found;
 }
@@ -138,50 +140,50 @@ json_t *report_rtt(const struct control *c, struct bytes from, struct bytes to, 
     }
     struct gossip_rtt rtt = rtt_between(c, &end[0]->id, &end[1]->id);
     json_t *o = json_object();
-    json_object_set_new(o, "from", json_of_text(end[0]->record.credential.node));
-    json_object_set_new(o, "to", json_of_text(end[1]->record.credential.node));
+    json_object_set_new(o, "from", json_of_text(member_name(end[0])));
+    json_object_set_new(o, "to", json_of_text(member_name(end[1])));
     json_object_set_new(o, "rtt_us", round_trip(rtt.estimated_us));
     json_object_set_new(o, "rtt_measured_us", round_trip(rtt.measured_us));
     return o;
 }
 
-static const char *service_state(const struct member *m, const struct record_service *s)
+static const char *service_state(const struct member *m, const struct view_offer *s)
 {
     if (m->is_quarantined)
         return "quarantined";
     if (m->state != GOSSIP_ALIVE || m->is_degraded)
         return member_state_text(m);
-    if (m->record.draining)
+    if (m->record->draining)
         return "draining";
-    if (m->record.policy_version == 0) /* it denies everything; as `why` calls it */
+    if (!m->record->has_policy) /* it denies everything; as `why` calls it */
         return "without a policy";
     return s->healthy ? "healthy" : "unhealthy";
 }
 
-static json_t *service_of(const struct member *m, const struct record_service *s)
+static json_t *service_of(const struct member *m, const struct view_offer *s)
 {
     json_t *o = json_object();
     char ip[ADDR_TEXT_MAX];
-    json_object_set_new(o, "service", json_of_text(s->name));
-    json_object_set_new(o, "node", json_of_text(m->record.credential.node));
+    json_object_set_new(o, "service", json_string(s->service));
+    json_object_set_new(o, "node", json_of_text(member_name(m)));
     json_object_set_new(o, "address", json_string(addr_ip_text(&m->addr, ip)));
     json_object_set_new(o, "port", json_of_number(s->port));
     json_object_set_new(o, "protocol", json_string(s->protocol == PROTOCOL_HTTP ? "http" : "tcp"));
     json_object_set_new(o, "state", json_string(service_state(m, s)));
-    json_object_set_new(o, "labels", json_of_labels(&s->labels));
+    json_object_set_new(o, "labels", json_of_labels(s->labels));
     return o;
 }
 
 struct instance {
     const struct member *member;
-    const struct record_service *service;
+    const struct view_offer *service;
 };
 
 /* By service, then by member. */
 static int by_service(const void *a, const void *b)
 {
     const struct instance *x = a, *y = b;
-    int order = codec_cmp(x->service->name, y->service->name);
+    int order = strcmp(x->service->service, y->service->service);
     return order ? order : by_name(&x->member, &y->member);
 }
 
@@ -191,11 +193,11 @@ static struct instance *sorted_instances(const struct control *c, size_t *count)
     size_t most = 0;
     *count = 0;
     for (const struct member *m = control_roster(c)->by_id; m; m = m->hh.next)
-        most += m->record.service_count;
+        most += m->record->offer_count;
     struct instance *all = malloc((most + 1) * sizeof *all);
     for (const struct member *m = control_roster(c)->by_id; all && m; m = m->hh.next)
-        for (size_t i = 0; member_is_live(m) && i < m->record.service_count; i++)
-            all[(*count)++] = (struct instance){m, &m->record.service[i]};
+        for (size_t i = 0; member_is_live(m) && i < m->record->offer_count; i++)
+            all[(*count)++] = (struct instance){m, &m->record->offer[i]};
     if (all)
         qsort(all, *count, sizeof *all, by_service);
     return all;

@@ -276,14 +276,14 @@ static struct has target_of(const struct has *own)
     return t;
 }
 
-static json_t *line_of(const struct member *m, const struct has *has, enum standing s)
+static json_t *line_of(const struct member *m, const struct record *r, const struct has *has, enum standing s)
 {
     json_t *o = head_of(has->epoch, has->version, &has->hash);
-    json_object_set_new(o, "name", json_of_text(m->record.credential.node));
+    json_object_set_new(o, "name", json_of_text(member_name(m)));
     json_object_set_new(o, "id", json_of_id(&m->id));
     json_object_set_new(o, "state", json_string(standing_text[s]));
     json_object_set_new(o, "member", json_string(member_state_text(m)));
-    json_object_set_new(o, "overlay", overlays_of_member(&m->record));
+    json_object_set_new(o, "overlay", overlays_of_member(r));
     json_object_set_new(o, "parts", has->parts_sum ? json_of_number(has->parts_sum) : json_integer(0));
     if (has->failed.reason.len == 0)
         return o;
@@ -314,13 +314,15 @@ json_t *publishing_status(const struct control *c)
         bool is_self = node_id_eq(&m->id, &control_identity(c)->sign.pub);
         if (m->state == GOSSIP_LEFT || m->is_revoked)
             continue;
-        struct has has = is_self ? own : of_record(&m->record);
+        struct record r;
+        control_record_of(c, m, &r);
+        struct has has = is_self ? own : of_record(&r);
         enum standing s = stand(&has, &target, hash);
         complete = complete && (s == CURRENT || m->state == GOSSIP_DEAD);
         if (!is_reachable(m) && !is_self)
             s = UNREACHABLE;
         count[s]++;
-        json_array_append_new(list, line_of(m, &has, s));
+        json_array_append_new(list, line_of(m, &r, &has, s));
     }
     json_t *counts = json_object();
     for (size_t s = 0; s < STANDINGS; s++)

@@ -248,8 +248,7 @@ static void warn_of_clocks(json_t *list, const struct control *c)
         if (!k || !k->is_wrong)
             continue;
         skew_words(k->off_ms, &off);
-        snprintf(name, sizeof name, "%.*s", (int)m->record.credential.node.len,
-                 (const char *)m->record.credential.node.at);
+        snprintf(name, sizeof name, "%.*s", (int)member_name(m).len, (const char *)member_name(m).at);
         tell_one(&t, name, " is ", buf_str(&off));
         buf_fini(&off);
     }

@@ -18,14 +18,14 @@ json_t *json_of_address(const struct addr *a)
     return json_string(addr_text(a, text));
 }
 
-json_t *json_of_labels(const struct labels *l)
+json_t *json_of_labels(struct label_list l)
 {
     json_t *o = json_object();
-    for (size_t i = 0; i < l->count; i++) {
+    for (size_t i = 0; i < l.count; i++) {
         char key[LABEL_MAX + 1];
-        memcpy(key, l->at[i].key.at, l->at[i].key.len);
-        key[l->at[i].key.len] = 0;
-        json_object_set_new(o, key, json_of_text(l->at[i].value));
+        memcpy(key, l.at[i].key.at, l.at[i].key.len);
+        key[l.at[i].key.len] = 0;
+        json_object_set_new(o, key, json_of_text(l.at[i].value));
     }
     return o;
 }
@@ -198,7 +198,8 @@ static json_t *targets_of(const struct why_at *at, const struct question *k, con
         json_object_set_new(o, "subset", json_string(t->subset ? t->subset->name : ""));
         json_object_set_new(o, "weight", json_integer(t->weight));
         json_object_set_new(o, "percent", json_real(100.0 * t->weight / (double)r->weight_sum));
-        json_object_set_new(o, "selects", t->subset ? json_of_labels(t->subset->labels) : json_null());
+        json_object_set_new(o, "selects",
+                            t->subset ? json_of_labels(labels_list(t->subset->labels)) : json_null());
         struct aim_ask of = aim_of(at, k, t);
         instances_add(o, at, &of);
         json_array_append_new(list, o);

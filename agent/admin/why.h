@@ -29,7 +29,7 @@ json_t *why_answer(const struct why_at *at, const json_t *question, struct buf *
 
 /* For other reports, too. */
 json_t *json_of_text(struct bytes b);
-json_t *json_of_labels(const struct labels *l);
+json_t *json_of_labels(struct label_list l);
 json_t *json_of_address(const struct addr *a);
 
 #endif

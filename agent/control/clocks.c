@@ -26,8 +26,9 @@ static wall_s newest_signature(const struct control *c)
 {
     wall_s newest = 0;
     for (const struct member *m = c->roster.by_id; m; m = m->hh.next)
-        if (m->record.credential.not_before > newest && !node_id_eq(&m->id, &c->identity.sign.pub))
-            newest = m->record.credential.not_before;
+        if (vouched_brief(m->record->vouched)->not_before > newest &&
+            !node_id_eq(&m->id, &c->identity.sign.pub))
+            newest = vouched_brief(m->record->vouched)->not_before;
     return newest;
 }
 
@@ -103,7 +104,7 @@ static void look_at(void *arg, const struct node_id *peer, uint64_t clock_ms, mo
 
 static void say_member(struct control *c, struct member *m)
 {
-    struct bytes name = m->record.credential.node;
+    struct bytes name = member_name(m);
     struct buf off = {0};
     struct member_clock *k = &m->clock;
     bool is_due = k->is_said != k->is_wrong && (k->said_at == 0 || c->now - k->said_at >= SKEW_AGAIN_MS);

@@ -64,11 +64,9 @@ static enum err add_members(struct control *c, struct view_builder *b)
     enum err e = ERR_OK;
     for (struct member *m = c->roster.by_id; e == ERR_OK && m; m = m->hh.next)
         if (belongs_in_view(c, m) &&
-            (e = view_builder_member(b, &m->record, &m->addr, m->state == GOSSIP_ALIVE,
-                                     m->state == GOSSIP_SUSPECT || m->is_degraded)) == ERR_OK) {
-            view_builder_vouched(b, m->vouched);
+            (e = view_builder_member(b, m->record, &m->addr, m->state == GOSSIP_ALIVE,
+                                     m->state == GOSSIP_SUSPECT || m->is_degraded)) == ERR_OK)
             view_builder_rtt(b, gossip_rtt(c->gossip, &m->id).estimated_us);
-        }
     return e;
 }
 
@@ -112,7 +110,7 @@ void control_publish_view(struct control *c)
 
 static enum noise_cipher cipher_for(const struct member *m)
 {
-    bool both = (m->record.features & FEATURE_AESGCM) && noise_cipher_is_available(NOISE_AESGCM);
+    bool both = (m->record->features & FEATURE_AESGCM) && noise_cipher_is_available(NOISE_AESGCM);
     return both ? NOISE_AESGCM : NOISE_CHACHAPOLY;
 }
 
@@ -120,10 +118,10 @@ static enum noise_cipher cipher_for(const struct member *m)
 static struct link_to way_to(const struct gossip_packet *p, const struct member *m)
 {
     return (struct link_to){.id = &p->to,
-                            .noise_key = m ? m->record.credential.noise_key : NULL,
+                            .noise_key = m ? m->record->noise_key : NULL,
                             .addr = &p->addr,
                             .cipher = m ? cipher_for(m) : NOISE_CHACHAPOLY,
-                            .version = link_version_with(m ? m->record.link_max : 0)};
+                            .version = link_version_with(m ? m->record->link_newest : 0)};
 }
 
 static void send_datagram(struct control *c, const struct gossip_packet *p, const struct link_to *to)
@@ -387,7 +385,7 @@ static void note_reach(struct control *c, const struct node_id *peer, enum worke
     if (!m)
         return;
     struct reach *r = &m->reach;
-    struct bytes node = m->record.credential.node;
+    struct bytes node = member_name(m);
     if (news == WORKER_LINK_WORKS || news == WORKER_LINK_HEARD)
         m->heard_at = now;
     reach_note(r, news, now);

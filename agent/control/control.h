@@ -67,6 +67,8 @@ struct net_loop *control_loop(const struct control *c);
 const struct config *control_config(const struct control *c);
 const struct identity *control_identity(const struct control *c);
 const struct roster *control_roster(const struct control *c);
+/* All that the member's newest record says; borrows until the next turn. */
+void control_record_of(const struct control *c, const struct member *m, struct record *out);
 const struct gossip *control_gossip(const struct control *c);
 const struct staged *control_staged(const struct control *c);
 const struct enforced *control_policy(const struct control *c);

@@ -152,7 +152,7 @@ static void say_name(void *arg, struct member *m)
     struct member *holder = roster_name_holder(m);
     bool is_taken = member_is_live(m) && holder != m;
     char at[ADDR_TEXT_MAX], other[ADDR_TEXT_MAX];
-    struct bytes node = m->record.credential.node;
+    struct bytes node = member_name(m);
     if (is_taken && !m->is_name_said && node_id_eq(&m->id, &c->identity.sign.pub))
         log_error("trust",
                   "another living member, at %s, holds the name %.*s with another key: nothing is routed to "
@@ -172,7 +172,7 @@ static void say_name(void *arg, struct member *m)
 static void quarantine_lifted(struct member *m)
 {
     char text[NODE_ID_TEXT_MAX];
-    struct bytes name = m->record.credential.node;
+    struct bytes name = member_name(m);
     m->has_equivocated = false; /* the next time is another alarm */
     log_info("gossip",
              "member %.*s (%s) has signed a newer record that nobody disputes: it is out of quarantine",
@@ -254,7 +254,7 @@ static void note_equivocation(struct control *c, const struct gossip_event *ev)
         return;
     if (m)
         m->has_equivocated = true;
-    struct bytes name = m ? m->record.credential.node : bytes_str("");
+    struct bytes name = m ? member_name(m) : bytes_str("");
     log_error("gossip",
               "member %.*s (%s) signed two records with one number: two agents run with its key, or it is "
               "stolen. Nothing "

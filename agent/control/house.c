@@ -10,13 +10,13 @@ enum {
 
 bool control_is_expired(const struct control *c, const struct member *m)
 {
-    return m->record.credential.expires <= control_wall(c);
+    return member_expires(m) <= control_wall(c);
 }
 
 /* When to look at its credential again: at its end, and within the hour, for the wall clock may be set. */
 mono_ms control_expiry_of(const struct control *c, const struct member *m)
 {
-    wall_s left = m->record.credential.expires - control_wall(c);
+    wall_s left = member_expires(m) - control_wall(c);
     return c->now + (left < 0 ? 0 : left > EXPIRY_LOOK_S ? EXPIRY_LOOK_S : left) * 1000;
 }
 
@@ -82,16 +82,15 @@ void control_cut_expired(struct control *c)
     if (c->now < c->expiry_at)
         return;
     for (struct member *m = c->roster.by_id; m; m = m->hh.next) {
-        const struct credential *k = &m->record.credential;
         if (!control_is_expired(c, m)) {
             next = mono_min(next, control_expiry_of(c, m));
-        } else if (m->cut_at != k->expires && !node_id_eq(&m->id, &c->identity.sign.pub)) {
-            m->cut_at = k->expires;
+        } else if (m->cut_at != member_expires(m) && !node_id_eq(&m->id, &c->identity.sign.pub)) {
+            m->cut_at = member_expires(m);
             udp_forget(c->udp, &m->id);
             bulk_cut(c->bulk, &m->id);
             c->view_dirty = true;
             log_warn("trust", "the credential of member %.*s has expired: its links are cut",
-                     (int)k->node.len, (const char *)k->node.at);
+                     (int)member_name(m).len, (const char *)member_name(m).at);
         }
     }
     c->expiry_at = next;

@@ -631,7 +631,7 @@ void identity_take_proof(struct identity *id, struct proof *p)
 {
     struct proof *before = id->proof;
     id->proof = proof_ref(p);
-    id->credential_open = *vouched_credential(proof_now(p)->credential);
+    id->credential_open = proof_now(p)->opened;
     proof_unref(before);
 }
 
@@ -713,7 +713,7 @@ static enum err use_stored(struct identity *id, struct stored *st, const struct 
     if (e == ERR_OK)
         e = proof_new(&id->proof, v, &st->noise, NULL);
     if (e == ERR_OK)
-        id->credential_open = *vouched_credential(v);
+        id->credential_open = proof_now(id->proof)->opened;
     vouched_unref(v);
     return e;
 }

@@ -91,7 +91,9 @@ static bool is_fallen(enum err judged)
 
 static void say_fallen(struct control *c, const struct member *m)
 {
-    const struct credential *k = &m->record.credential;
+    struct record r;
+    control_record_of(c, m, &r);
+    const struct credential *k = &r.credential;
     char text[NODE_ID_TEXT_MAX];
     struct node_id key;
     struct buf why = {0};
@@ -99,7 +101,7 @@ static void say_fallen(struct control *c, const struct member *m)
     bool by_key = revoked_key_of(c, k, &key) != NULL;
     log_warn("trust", "member %.*s (%s) is %s and cut: %s", (int)k->node.len, (const char *)k->node.at,
              node_id_text(&m->id, text), by_key ? "revoked" : "a member no more", buf_str(&why));
-    fallen_note(&c->fallen, &m->record, buf_str(&why), control_wall(c));
+    fallen_note(&c->fallen, &r, buf_str(&why), control_wall(c));
     metric_add(control_counter(c, CONTROL_CUT), 1);
     buf_fini(&why);
 }
@@ -109,7 +111,9 @@ static size_t mark_fallen(struct control *c)
 {
     size_t fallen = 0;
     for (struct member *m = c->roster.by_id; m; m = m->hh.next) {
-        enum err e = trust_recheck(c->identity.trust, &m->record.credential, control_wall(c));
+        struct credential k;
+        vouched_open(m->record->vouched, &k);
+        enum err e = trust_recheck(c->identity.trust, &k, control_wall(c));
         if (m->is_revoked || node_id_eq(&m->id, &c->identity.sign.pub) || !is_fallen(e))
             continue;
         m->is_revoked = true;
@@ -227,7 +231,7 @@ void control_on_bulk_refused(void *arg, const struct node_id *peer, struct bytes
     struct hearsay *h = &c->refused_by;
     const struct member *m = roster_find(&c->roster, peer);
     char id[NODE_ID_TEXT_MAX];
-    struct bytes name = m ? m->record.credential.node : bytes_str("");
+    struct bytes name = m ? member_name(m) : bytes_str("");
     if (!control_refused_by(c, NULL) || !bytes_eq_str(words, h->words))
         log_error("trust", "member %.*s (%s) refuses this host: %.*s", (int)name.len, (const char *)name.at,
                   node_id_text(peer, id), (int)words.len, (const char *)words.at);

@@ -51,9 +51,9 @@ static void renewing_free(struct renewing *r)
 void control_prove(struct control *c)
 {
     const struct proof_pair *now = proof_now(c->identity.proof), *before = proof_before(c->identity.proof);
-    struct udp_keys keys[2] = {{vouched_credential(now->credential)->bytes, now->noise.sec}};
+    struct udp_keys keys[2] = {{now->opened.bytes, now->noise.sec}};
     if (before)
-        keys[1] = (struct udp_keys){vouched_credential(before->credential)->bytes, before->noise.sec};
+        keys[1] = (struct udp_keys){before->opened.bytes, before->noise.sec};
     udp_keys_set(c->udp, &keys[0], before ? &keys[1] : NULL);
     bulk_prove(c->bulk, c->identity.proof);
 }
@@ -73,7 +73,7 @@ static void take_proof(struct control *c, struct proof *p)
 static enum err adopt(struct control *c, struct renewing *r, struct buf *text)
 {
     char until[WALL_TEXT_MAX];
-    const struct credential *fresh = vouched_credential(proof_now(r->proof)->credential);
+    const struct credential *fresh = &proof_now(r->proof)->opened;
     enum err e = trust_recheck(c->identity.trust, fresh, control_wall(c));
     if (e != ERR_OK) {
         buf_addf(text, "the new credential is not accepted: %s", err_text(e));

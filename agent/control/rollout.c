@@ -30,11 +30,12 @@ static struct bundle_id in_force(const struct control *c)
 static struct rollout_member member_of(const struct control *c, const struct member *m)
 {
     const struct staged *g = &c->staged;
-    const struct record *r = &m->record;
-    const struct bundle_id of = rolled_out(g), has = {r->policy_epoch, r->policy_version, r->policy_hash};
+    struct record r;
+    control_record_of(c, m, &r);
+    const struct bundle_id of = rolled_out(g), has = {r.policy_epoch, r.policy_version, r.policy_hash};
     struct rollout_member out = {.id = m->id, .is_live = member_is_live(m)};
-    out.turn = rollout_turn(policy_rollout(g->rules), &g->hash, &m->id, &r->credential.labels);
-    rollout_take_record(&out, &of, &has, &r->rollout);
+    out.turn = rollout_turn(policy_rollout(g->rules), &g->hash, &m->id, &r.credential.labels);
+    rollout_take_record(&out, &of, &has, &r.rollout);
     return out;
 }
 
@@ -73,12 +74,11 @@ bool control_is_base(const struct control *c, const struct hash *hash)
 {
     size_t same = 0, other = 0;
     for (const struct member *m = c->roster.by_id; m; m = m->hh.next) {
-        const struct record *r = &m->record;
-        if (!takes_part(c, m) || !member_is_live(m) || r->policy_version == 0)
+        if (!takes_part(c, m) || !member_is_live(m) || !m->record->has_policy)
             continue;
-        if (hash_eq(&r->policy_hash, hash))
+        if (hash_eq(&m->policy_hash, hash))
             same++;
-        else if (!c->staged.on || !hash_eq(&r->policy_hash, &c->staged.hash))
+        else if (!c->staged.on || !hash_eq(&m->policy_hash, &c->staged.hash))
             other++;
     }
     return same > other;
@@ -90,8 +90,8 @@ static bool has_nothing(const struct control *c)
     if (c->enforced.policy)
         return false;
     for (const struct member *m = c->roster.by_id; m; m = m->hh.next)
-        if (takes_part(c, m) && member_is_live(m) && m->record.policy_version > 0 &&
-            !hash_eq(&m->record.policy_hash, &c->staged.hash))
+        if (takes_part(c, m) && member_is_live(m) && m->record->has_policy &&
+            !hash_eq(&m->policy_hash, &c->staged.hash))
             return false;
     return true;
 }

@@ -61,7 +61,8 @@ static void drop_name_if_unused(struct roster *m, struct namesakes *n)
  * cannot know who was first: there the older credential is. */
 static bool goes_before(const struct member *mb, const struct member *there)
 {
-    wall_s ours = mb->record.credential.not_before, theirs = there->record.credential.not_before;
+    wall_s ours = vouched_brief(mb->record->vouched)->not_before,
+           theirs = vouched_brief(there->record->vouched)->not_before;
     if (mb->claimed_at - there->claimed_at > ROSTER_TOGETHER_S || !member_is_live(mb))
         return false;
     return ours < theirs || (ours == theirs && memcmp(mb->id.b, there->id.b, sizeof mb->id.b) < 0);
@@ -116,31 +117,38 @@ bool roster_name_is_taken(const struct member *of)
 static struct vouched *vouched_of(const struct member *mb, const struct credential *c)
 {
     struct vouched *v = NULL;
-    if (mb->vouched && bytes_eq(vouched_credential(mb->vouched)->bytes, c->bytes))
-        return vouched_ref(mb->vouched);
+    if (mb->record && bytes_eq(vouched_brief(mb->record->vouched)->bytes, c->bytes))
+        return vouched_ref(mb->record->vouched);
     return vouched_new(&v, c) == ERR_OK ? v : NULL;
+}
+
+/* NULL: no memory. */
+static struct view_record *keep_record(const struct member *mb, const struct record *r)
+{
+    struct view_record *kept = NULL;
+    struct vouched *v = vouched_of(mb, &r->credential);
+    enum err e = v ? view_record_new(&kept, r, v) : ERR_NOMEM;
+    vouched_unref(v);
+    return e == ERR_OK ? kept : NULL;
 }
 
 /* Takes the record over, and queues for its name if that is another than before. */
 static enum err replace_record(struct roster *m, struct member *mb, struct trust_cache *t, struct bytes bytes,
                                wall_s now)
 {
-    struct buf copy = {0};
     struct record r;
-    buf_add_bytes(&copy, bytes);
-    enum err e = buf_ok(&copy) ? trust_cache_record(t, buf_bytes(&copy), now, &r) : ERR_NOMEM;
-    struct vouched *v = e == ERR_OK ? vouched_of(mb, &r.credential) : NULL;
-    struct namesakes *n = v ? find_or_add_name(m, r.credential.node) : NULL;
+    enum err e = trust_cache_record(t, bytes, now, &r);
+    if (e != ERR_OK)
+        return e;
+    struct view_record *kept = keep_record(mb, &r);
+    struct namesakes *n = kept ? find_or_add_name(m, r.credential.node) : NULL;
     if (!n) {
-        vouched_unref(v);
-        buf_fini(&copy);
-        return e == ERR_OK ? ERR_NOMEM : e;
+        view_record_unref(kept);
+        return ERR_NOMEM;
     }
-    vouched_unref(mb->vouched);
-    mb->vouched = v;
-    buf_fini(&mb->bytes);
-    mb->bytes = copy;
-    mb->record = r;
+    view_record_unref(mb->record);
+    mb->record = kept;
+    mb->policy_hash = r.policy_hash;
     if (mb->namesakes != n)
         claim_name(m, mb, n, now);
     return ERR_OK;
@@ -189,8 +197,7 @@ static void free_member(struct roster *m, struct member *mb)
     HASH_DEL(m->by_id, mb);
     list_remove(&mb->same_name);
     drop_name_if_unused(m, mb->namesakes);
-    buf_fini(&mb->bytes);
-    vouched_unref(mb->vouched);
+    view_record_unref(mb->record);
     free(mb);
 }
 
@@ -216,7 +223,7 @@ const char *member_state_text(const struct member *m)
 
 const char *member_text(const struct member *m, char out[MEMBER_TEXT_MAX])
 {
-    struct bytes node = m->record.credential.node;
+    struct bytes node = member_name(m);
     char at[ADDR_TEXT_MAX];
     snprintf(out, MEMBER_TEXT_MAX, "%.*s (%s)", (int)node.len, (const char *)node.at,
              addr_text(&m->addr, at));

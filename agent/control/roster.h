@@ -1,6 +1,6 @@
-/* What the control loop keeps of each member beside gossip's own view: the decoded record, for sending (its
- * Noise key), for building the view and for telling operators. Fed from gossip events, owned by the control
- * loop.
+/* What the control loop keeps of each member beside gossip's own view: what its record says that sending (its Noise key) and
+ * views need. The record itself is gossip's, and control_record_of() reads it again for who tells operators of it. Fed from gossip
+ * events, owned by the control loop. There are as many of these as members: MEMBER_BYTES_MAX.
  *
  * A node name belongs to the first key seen with it, for as long as that member is alive or suspect (ADVERSARY R6, G14): a second one is
  * kept and shown, both are told, and its services are not routed to. When the holder dies or leaves, the name goes to the next living
@@ -18,7 +18,10 @@
 #include "gossip/gossip.h"
 #include "trust/cache.h"
 
-enum { ROSTER_TOGETHER_S = 60 };
+enum {
+    ROSTER_TOGETHER_S = 60,
+    MEMBER_BYTES_MAX = 448, /* of a struct member, beside what its record and its credential say */
+};
 
 struct namesakes; /* the members of one name, in the order of their claims to it */
 
@@ -35,9 +38,8 @@ struct member {
     UT_hash_handle hh;
     struct namesakes *namesakes;
     struct list_node same_name;
-    struct buf bytes;        /* the signed record */
-    struct record record;    /* borrows from `bytes` */
-    struct vouched *vouched; /* its credential, for views and links that outlive the record */
+    struct view_record *record; /* what is asked for all the time */
+    struct hash policy_hash;    /* of the policy in force there; zeros: none */
     struct addr addr;
     enum gossip_state state;
     struct reach reach;   /* whether our traffic gets there */
@@ -53,6 +55,8 @@ struct member {
     struct member_clock clock;
     wall_s cut_at; /* end of the credential for which its sessions were cut; 0: none was */
 };
+
+static_assert(sizeof(struct member) <= MEMBER_BYTES_MAX, "there are as many as members");
 
 struct roster {
     struct member *by_id;
@@ -77,6 +81,14 @@ struct member *roster_name_holder(const struct member *of);
 void roster_namesakes_each(const struct member *of, void (*each)(void *arg, struct member *m), void *arg);
 /* Does another living member hold this one's name? */
 bool roster_name_is_taken(const struct member *of);
+static inline struct bytes member_name(const struct member *m)
+{
+    return vouched_brief(m->record->vouched)->node;
+}
+static inline wall_s member_expires(const struct member *m) /* its credential */
+{
+    return vouched_brief(m->record->vouched)->expires;
+}
 bool member_is_live(const struct member *m);
 /* Its name and address as text, "n3 (10.77.0.3:7400)". */
 enum { MEMBER_TEXT_MAX = NODE_NAME_MAX + ADDR_TEXT_MAX + 4 };

@@ -30,6 +30,17 @@ const struct roster *control_roster(const struct control *c)
     return &c->roster;
 }
 
+void control_record_of(const struct control *c, const struct member *m, struct record *out)
+{
+    struct gossip_member gm;
+    if (gossip_member_get(c->gossip, &m->id, &gm) && gm.record.len > 0) {
+        record_reopen(out, gm.record);
+        return;
+    }
+    *out = (struct record){0}; /* gossip has just let go of it */
+    vouched_open(m->record->vouched, &out->credential);
+}
+
 const struct gossip *control_gossip(const struct control *c)
 {
     return c->gossip;

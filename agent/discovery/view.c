@@ -48,20 +48,130 @@ static int label_by_key(const void *a, const void *b)
     return codec_cmp(((const struct label *)a)->key, ((const struct label *)b)->key);
 }
 
-static bool copy_labels(struct arena *a, struct labels *out, const struct labels *in)
+static bool copy_labels(struct arena *a, struct label_list *out, const struct labels *in)
 {
-    out->count = in ? in->count : 0;
-    for (size_t i = 0; i < out->count; i++) {
+    struct label *to = arena_take(a, in ? in->count : 0, sizeof *to);
+    for (size_t i = 0; to && in && i < in->count; i++) {
         struct label l = in->at[i];
         const char *key = arena_text(a, l.key.at, l.key.len), *value = arena_text(a, l.value.at, l.value.len);
         if (!key || !value)
             return false;
-        out->at[i] = (struct label){bytes_of(key, l.key.len), bytes_of(value, l.value.len)};
+        to[i] = (struct label){bytes_of(key, l.key.len), bytes_of(value, l.value.len)};
     }
-    qsort(out->at, out->count, sizeof *out->at,
-          label_by_key); /* a configuration's labels stand as they were written */
+    if (!to)
+        return false;
+    *out = (struct label_list){in ? in->count : 0, to};
+    qsort(to, out->count, sizeof *to, label_by_key); /* a configuration's labels stand as they were written */
     return true;
 }
+
+/* --- what a record says -------------------------------------------------------------------- */
+
+/* A block is laid out twice: to see how long it gets, and to fill it in. What needs alignment comes first. */
+struct packing {
+    uint8_t *at; /* NULL: only counted */
+    size_t used;
+};
+
+static void *pack(struct packing *p, const void *from, size_t size)
+{
+    void *to = p->at ? p->at + p->used : NULL;
+    if (to && from && size)
+        memcpy(to, from, size);
+    p->used += size;
+    return to;
+}
+
+static const char *pack_text(struct packing *p, struct bytes text)
+{
+    const char *to = pack(p, text.at, text.len);
+    pack(p, "", 1);
+    return to;
+}
+
+static struct label_list pack_labels(struct packing *p, const struct labels *l)
+{
+    return (struct label_list){l->count, pack(p, l->at, l->count * sizeof l->at[0])};
+}
+
+static void pack_label_texts(struct packing *p, struct label_list list, const struct labels *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        const char *key = pack_text(p, l->at[i].key), *value = pack_text(p, l->at[i].value);
+        if (list.at)
+            ((struct label *)list.at)[i] =
+                (struct label){bytes_of(key, l->at[i].key.len), bytes_of(value, l->at[i].value.len)};
+    }
+}
+
+static size_t pack_record(struct packing *p, const struct record *r)
+{
+    struct view_record head = {.features = r->features,
+                               .link_newest = r->link_max,
+                               .has_policy = r->policy_version > 0,
+                               .left = r->left,
+                               .draining = r->draining,
+                               .id = r->credential.id,
+                               .offer_count = r->service_count};
+    struct view_offer offer[RECORD_SERVICES_MAX];
+    memcpy(head.noise_key, r->credential.noise_key, sizeof head.noise_key);
+    struct view_record *to = pack(p, NULL, sizeof *to);
+    struct view_offer *offers = pack(p, NULL, r->service_count * sizeof *offers);
+    head.offer = offers;
+    head.labels = pack_labels(p, &r->credential.labels);
+    for (size_t i = 0; i < r->service_count; i++)
+        offer[i] = (struct view_offer){.labels = pack_labels(p, &r->service[i].labels),
+                                       .port = r->service[i].port,
+                                       .protocol = r->service[i].protocol,
+                                       .healthy = r->service[i].healthy};
+    head.name = pack_text(p, r->credential.node);
+    pack_label_texts(p, head.labels, &r->credential.labels);
+    for (size_t i = 0; i < r->service_count; i++) {
+        offer[i].service = pack_text(p, r->service[i].name);
+        pack_label_texts(p, offer[i].labels, &r->service[i].labels);
+    }
+    if (to) {
+        *to = head;
+        atomic_init(&to->refs, 1);
+        if (r->service_count)
+            memcpy(offers, offer, r->service_count * sizeof *offers);
+    }
+    return p->used;
+}
+
+size_t view_record_bytes(const struct record *r)
+{
+    struct packing count = {0};
+    return pack_record(&count, r);
+}
+
+enum err view_record_new(struct view_record **out, const struct record *r, struct vouched *vouched)
+{
+    struct view_record *made = malloc(view_record_bytes(r));
+    if (!made)
+        return ERR_NOMEM;
+    struct packing fill = {(uint8_t *)made, 0};
+    pack_record(&fill, r);
+    made->vouched = vouched_ref(vouched);
+    *out = made;
+    return ERR_OK;
+}
+
+struct view_record *view_record_ref(struct view_record *r)
+{
+    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+    return r;
+}
+
+void view_record_unref(struct view_record *r)
+{
+    if (!r || atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    vouched_unref(r->vouched);
+    free(r);
+}
+
+/* --- building ------------------------------------------------------------------------------ */
 
 struct view_builder *view_builder_new(const char *mesh, const struct node_id *self, struct trust *trust)
 {
@@ -83,17 +193,14 @@ struct view_builder *view_builder_new(const char *mesh, const struct node_id *se
     return b;
 }
 
-static struct offer *add_offer(struct view_builder *b, struct bytes name, const struct labels *labels)
+static struct offer *add_offer(struct view_builder *b, const char *service, struct label_list labels)
 {
-    struct labels copy = {0};
-    if (!copy_labels(b->view->blocks, &copy, labels))
-        return NULL;
     struct offer *o = push((void **)&b->offer, &b->offer_count, &b->offer_cap, sizeof *o);
     if (!o)
         return NULL;
     o->node = NO_NODE;
-    o->endpoint.labels = copy;
-    copy_name(o->endpoint.service, sizeof o->endpoint.service, name);
+    o->endpoint.service = service;
+    o->endpoint.labels = labels;
     return o;
 }
 
@@ -103,7 +210,11 @@ must_check enum err view_builder_local(struct view_builder *b, struct bytes name
     for (size_t i = 0; i < b->local_count; i++)
         if (bytes_eq_str(name, b->local[i].name))
             return ERR_EXISTS;
-    struct offer *o = add_offer(b, name, labels_or_null);
+    struct label_list labels;
+    const char *service = arena_text(b->view->blocks, name.at, name.len);
+    if (!service || !copy_labels(b->view->blocks, &labels, labels_or_null))
+        return ERR_NOMEM;
+    struct offer *o = add_offer(b, service, labels);
     if (!o)
         return ERR_NOMEM;
     struct view_local *l = push((void **)&b->local, &b->local_count, &b->local_cap, sizeof *l);
@@ -118,50 +229,41 @@ must_check enum err view_builder_local(struct view_builder *b, struct bytes name
     return ERR_OK;
 }
 
-must_check enum err view_builder_member(struct view_builder *b, const struct record *r,
+must_check enum err view_builder_member(struct view_builder *b, struct view_record *r,
                                         const struct addr *addr, bool alive, bool suspect)
 {
     size_t offers_before = b->offer_count;
     uint32_t index = (uint32_t)b->node_count;
-    if (node_id_eq(&r->credential.id, &b->view->self))
+    if (node_id_eq(&r->id, &b->view->self))
         return ERR_OK; /* what this host offers comes from view_builder_local() */
-    for (size_t i = 0; i < r->service_count && !r->left; i++) {
-        struct offer *o = add_offer(b, r->service[i].name, &r->service[i].labels);
+    for (size_t i = 0; i < r->offer_count && !r->left; i++) {
+        struct offer *o = add_offer(b, r->offer[i].service, r->offer[i].labels);
         if (!o) {
             b->offer_count = offers_before;
             return ERR_NOMEM;
         }
         o->node = index;
-        o->endpoint.healthy = r->service[i].healthy;
+        o->endpoint.healthy = r->offer[i].healthy;
         o->endpoint.draining = r->draining;
-    }
-    struct labels labels = {0};
-    if (!copy_labels(b->view->blocks, &labels, &r->credential.labels)) {
-        b->offer_count = offers_before;
-        return ERR_NOMEM;
     }
     struct view_node *n = push((void **)&b->node, &b->node_count, &b->node_cap, sizeof *n);
     if (!n) {
         b->offer_count = offers_before;
         return ERR_NOMEM;
     }
-    *n = (struct view_node){.id = r->credential.id,
+    *n = (struct view_node){.id = r->id,
+                            .record = view_record_ref(r),
+                            .name = r->name,
+                            .noise_key = r->noise_key,
+                            .vouched = r->vouched,
+                            .labels = r->labels,
                             .addr = *addr,
                             .features = r->features,
-                            .link_newest = r->link_max,
-                            .labels = labels,
-                            .has_policy = r->policy_version > 0,
+                            .link_newest = r->link_newest,
+                            .has_policy = r->has_policy,
                             .alive = alive && !r->left,
                             .suspect = suspect};
-    copy_name(n->name, sizeof n->name, r->credential.node);
-    memcpy(n->noise_key, r->credential.noise_key, sizeof n->noise_key);
     return ERR_OK;
-}
-
-void view_builder_vouched(struct view_builder *b, struct vouched *v)
-{
-    assert(b->node_count > 0 && !b->node[b->node_count - 1].vouched);
-    b->node[b->node_count - 1].vouched = vouched_ref(v);
 }
 
 void view_builder_proof(struct view_builder *b, struct proof *p)
@@ -248,7 +350,7 @@ static bool build_services(struct view *v, struct view_endpoint *e, size_t count
         struct view_service *s = v->service_count ? &v->service[v->service_count - 1] : NULL;
         if (!s || strcmp(s->name, e[i].service) != 0) {
             s = &v->service[v->service_count++];
-            memcpy(s->name, e[i].service, sizeof s->name);
+            copy_name(s->name, sizeof s->name, bytes_str(e[i].service));
             s->endpoint = &at[i];
         }
         e[i].index = (uint32_t)i;
@@ -288,7 +390,7 @@ struct view *view_builder_finish(struct view_builder *b, struct policy *policy, 
     v->policy_version = policy ? policy_version(policy) : 0;
     v->serial = serial;
     for (size_t i = 0; v->node_count == 0 && i < b->node_count; i++) /* the view has not taken them over */
-        vouched_unref(b->node[i].vouched);
+        view_record_unref(b->node[i].record);
     free(b->node);
     free(b->offer);
     free(b->local);
@@ -311,7 +413,7 @@ void view_unref(struct view *v)
     if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < v->node_count; i++)
-        vouched_unref(v->node[i].vouched);
+        view_record_unref(v->node[i].record);
     policy_unref(v->policy);
     trust_unref(v->trust);
     proof_unref(v->proof);

@@ -267,13 +267,13 @@ const struct policy_target *policy_route_pick(const struct policy_route *r, uint
     return NULL;
 }
 
-bool policy_subset_matches(const struct policy_subset *subset_or_null, const struct labels *instance)
+bool policy_subset_matches(const struct policy_subset *subset_or_null, struct label_list instance)
 {
     const struct labels *want = subset_or_null ? subset_or_null->labels : NULL;
     for (size_t i = 0, j = 0; want && i < want->count; i++, j++) {
-        while (j < instance->count && !bytes_eq(instance->at[j].key, want->at[i].key))
+        while (j < instance.count && !bytes_eq(instance.at[j].key, want->at[i].key))
             j++;
-        if (j == instance->count || !bytes_eq(instance->at[j].value, want->at[i].value))
+        if (j == instance.count || !bytes_eq(instance.at[j].value, want->at[i].value))
             return false;
     }
     return true;

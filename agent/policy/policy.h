@@ -182,7 +182,7 @@ const struct policy_target *policy_route_choose(const struct policy_route *r, co
 /* The path to forward a request by that took route `r` of `s`: its prefix rewritten, or as it is. Appended. */
 void policy_route_rewrite(const struct policy_service *s, const struct policy_route *r,
                           const struct policy_request *rq, struct buf *out);
-bool policy_subset_matches(const struct policy_subset *subset_or_null, const struct labels *instance);
+bool policy_subset_matches(const struct policy_subset *subset_or_null, struct label_list instance);
 /* The value of a key in this request, and a hash of it that is the same on every agent. A cookie is looked
  * for in the `cookie` headers, RFC 6265 section 5.4. False: the request has none. */
 bool policy_key_value(const struct policy_key *k, const struct policy_request *rq, struct bytes *value);

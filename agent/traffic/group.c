@@ -21,23 +21,23 @@ enum traffic_standing group_standing(const struct traffic_shared *shared, const 
 {
     enum traffic_standing s = standing_by_view(e);
     *ejected_until = 0;
-    if (!policy_subset_matches(subset, &e->labels))
+    if (!policy_subset_matches(subset, e->labels))
         return TRAFFIC_OTHER_SUBSET;
     if (shared && (s == TRAFFIC_CANDIDATE || s == TRAFFIC_SPARE))
         *ejected_until = traffic_ejected_until(shared, e, now);
     return *ejected_until > now ? TRAFFIC_EJECTED : s;
 }
 
-static const struct labels *node_labels(const struct view *v, const struct view_endpoint *e)
+static struct label_list node_labels(const struct view *v, const struct view_endpoint *e)
 {
-    return e->node ? &e->node->labels : &v->own;
+    return e->node ? e->node->labels : v->own;
 }
 
 /* The instance's own label, else that of its host. */
 static const struct bytes *label_of(const struct view *v, const struct view_endpoint *e, struct bytes key)
 {
-    const struct bytes *value = labels_get(&e->labels, key);
-    return value ? value : labels_get(node_labels(v, e), key);
+    const struct bytes *value = label_list_get(e->labels, key);
+    return value ? value : label_list_get(node_labels(v, e), key);
 }
 
 uint8_t group_rank(const struct policy_locality *l, const struct view *v, const struct view_endpoint *e)
@@ -45,7 +45,7 @@ uint8_t group_rank(const struct policy_locality *l, const struct view *v, const 
     uint8_t rank = (uint8_t)l->prefer_count;
     for (size_t i = l->prefer_count;
          i-- > 0;) { /* the farthest first: who is in another region is not near by the name of its zone */
-        const struct bytes *here = labels_get(&v->own, l->prefer[i]);
+        const struct bytes *here = label_list_get(v->own, l->prefer[i]);
         const struct bytes *there = here ? label_of(v, e, l->prefer[i]) : NULL;
         if (there && !bytes_eq(*here, *there))
             return rank;
@@ -125,7 +125,7 @@ static uint32_t lay_out(struct group *g, const struct traffic_ask *ask, uint32_t
     uint32_t of_rank[GROUP_LEVELS_MAX] = {0}, total = 0;
     const struct policy_locality *prefer = &ask->settings->locality;
     for (size_t i = 0; i < ask->service->count; i++)
-        if (policy_subset_matches(ask->subset, &ask->service->endpoint[i]->labels))
+        if (policy_subset_matches(ask->subset, ask->service->endpoint[i]->labels))
             of_rank[group_rank(prefer, ask->view, ask->service->endpoint[i])]++;
     g->level_count = 0;
     for (uint8_t r = 0; r < GROUP_LEVELS_MAX; r++) {
@@ -146,7 +146,7 @@ static bool gather(struct groups *all, struct group *g, const struct traffic_ask
     bool good = member && order;
     for (size_t i = 0; good && i < ask->service->count; i++) {
         const struct view_endpoint *e = ask->service->endpoint[i];
-        if (!policy_subset_matches(ask->subset, &e->labels))
+        if (!policy_subset_matches(ask->subset, e->labels))
             continue;
         struct member *m = &member[place[group_rank(&ask->settings->locality, ask->view, e)]++];
         *m = (struct member){.endpoint = e, .load = load_ref(&all->loads, e)};

@@ -1,6 +1,7 @@
 #include "traffic/load.h"
 
 #include <math.h>
+#include <stdio.h>
 
 enum { FIRST_BUCKETS = 16 };
 
@@ -68,7 +69,7 @@ struct load *load_ref(struct loads *all, const struct view_endpoint *e)
     struct load **to = &all->bucket[hash & (all->cap - 1)];
     l->hash = hash;
     l->node = *node;
-    memcpy(l->service, e->service, sizeof l->service);
+    snprintf(l->service, sizeof l->service, "%s", e->service);
     l->next = *to;
     *to = l;
     all->count++;

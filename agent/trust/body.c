@@ -51,12 +51,17 @@ bool pattern_matches(struct bytes pattern, struct bytes name)
     return name.len >= n && memcmp(name.at, pattern.at, n) == 0;
 }
 
+const struct bytes *label_list_get(struct label_list l, struct bytes key)
+{
+    for (size_t i = 0; i < l.count; i++)
+        if (bytes_eq(l.at[i].key, key))
+            return &l.at[i].value;
+    return NULL;
+}
+
 const struct bytes *labels_get(const struct labels *l, struct bytes key)
 {
-    for (size_t i = 0; i < l->count; i++)
-        if (bytes_eq(l->at[i].key, key))
-            return &l->at[i].value;
-    return NULL;
+    return label_list_get(labels_list(l), key);
 }
 
 enum err labels_add(struct labels *l, struct bytes key, struct bytes value)

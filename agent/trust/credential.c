@@ -48,6 +48,17 @@ void credential_decode(struct codec *c, struct credential *out, bool vouched)
         codec_refuse(c, ERR_MALFORMED, "credential.expires", "a life of more than 400 days");
 }
 
+void credential_reopen(struct credential *out, struct bytes envelope)
+{
+    struct envelope e;
+    enum err err = envelope_parse(&e, envelope);
+    assert(err == ERR_OK); /* it was accepted */
+    struct codec c = codec_of(e.body);
+    *out = (struct credential){.bytes = envelope};
+    credential_decode(&c, out, true);
+    assert(codec_ok(&c));
+}
+
 enum err credential_create_why(struct buf *out, const struct credential *c, struct bytes grant,
                                const struct sign_key *key, struct refusal *why)
 {

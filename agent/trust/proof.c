@@ -2,29 +2,23 @@
 
 #include <stdatomic.h>
 
-#include "trust/body.h"
-
 struct vouched {
     atomic_uint refs;
-    struct credential credential; /* borrows from: */
+    struct vouched_brief brief; /* borrows from: */
     uint8_t bytes[];
 };
 
 enum err vouched_new(struct vouched **out, const struct credential *c)
 {
     struct vouched *v = malloc(sizeof *v + c->bytes.len);
-    struct envelope e;
+    struct credential copy;
     if (!v)
         return ERR_NOMEM;
     atomic_init(&v->refs, 1);
     memcpy(v->bytes, c->bytes.at, c->bytes.len);
-    struct bytes bytes = bytes_of(v->bytes, c->bytes.len);
-    enum err err = envelope_parse(&e, bytes);
-    assert(err == ERR_OK); /* it was accepted */
-    struct codec in = codec_of(e.body);
-    credential_decode(&in, &v->credential, true);
-    assert(codec_ok(&in));
-    v->credential.bytes = bytes;
+    v->brief.bytes = bytes_of(v->bytes, c->bytes.len);
+    vouched_open(v, &copy);
+    v->brief = (struct vouched_brief){copy.bytes, copy.node, copy.not_before, copy.expires};
     *out = v;
     return ERR_OK;
 }
@@ -42,9 +36,14 @@ void vouched_unref(struct vouched *v)
         free(v);
 }
 
-const struct credential *vouched_credential(const struct vouched *v)
+const struct vouched_brief *vouched_brief(const struct vouched *v)
 {
-    return &v->credential;
+    return &v->brief;
+}
+
+void vouched_open(const struct vouched *v, struct credential *out)
+{
+    credential_reopen(out, v->brief.bytes);
 }
 
 struct proof {
@@ -55,7 +54,10 @@ struct proof {
 
 static void add_pair(struct proof *p, struct vouched *credential, const struct dh_key *noise)
 {
-    p->pair[p->count++] = (struct proof_pair){vouched_ref(credential), *noise};
+    struct proof_pair *pair = &p->pair[p->count++];
+    pair->credential = vouched_ref(credential);
+    pair->noise = *noise;
+    vouched_open(credential, &pair->opened);
 }
 
 static bool is_other_key(const struct proof_pair *pair, const struct dh_key *noise)

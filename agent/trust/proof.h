@@ -16,10 +16,20 @@ struct vouched;
 must_check enum err vouched_new(struct vouched **out, const struct credential *c);
 struct vouched *vouched_ref(struct vouched *v); /* NULL is fine */
 void vouched_unref(struct vouched *v);
-const struct credential *vouched_credential(const struct vouched *v); /* lives as long as the reference */
+/* What is asked of every member's now and then; the rest is read from the bytes again, since there are as many of these as members.
+ * Slices live as long as the reference. */
+struct vouched_brief {
+    struct bytes bytes; /* the envelope */
+    struct bytes node;
+    wall_s not_before, expires;
+};
+const struct vouched_brief *vouched_brief(const struct vouched *v);
+/* All that it says; borrows from the reference. */
+void vouched_open(const struct vouched *v, struct credential *out);
 
 struct proof_pair {
-    struct vouched *credential; /* names the public half of: */
+    struct vouched *credential; /* names the public half of `noise` */
+    struct credential opened;   /* borrows from it */
     struct dh_key noise;
 };
 struct proof;

@@ -399,6 +399,19 @@ void record_decode(struct codec *c, struct record *r)
         read_layout_2(c, r, elements);
 }
 
+void record_reopen(struct record *out, struct bytes envelope)
+{
+    struct envelope e;
+    size_t elements;
+    enum err err = envelope_parse(&e, envelope);
+    assert(err == ERR_OK); /* it was accepted */
+    *out = (struct record){0};
+    struct codec outer = codec_of(e.body), c = codec_of(e.body);
+    credential_reopen(&out->credential, read_credential(&outer, &elements));
+    record_decode(&c, out);
+    assert(codec_ok(&c));
+}
+
 enum err record_create_why(struct buf *out, const struct record *r, const struct sign_key *identity,
                            struct refusal *why)
 {

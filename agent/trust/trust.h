@@ -78,11 +78,21 @@ struct labels {
     size_t count;
     struct label at[LABELS_MAX]; /* sorted by key, no key twice */
 };
+/* Labels that lie elsewhere, in the same order: what is kept of many hosts has no room for sixteen each. */
+struct label_list {
+    size_t count;
+    const struct label *at;
+};
+static inline struct label_list labels_list(const struct labels *l)
+{
+    return (struct label_list){l->count, l->at};
+}
 /* Inserts in order. ERR_INVALID: not sound; ERR_EXISTS: the key is there with another value; ERR_LIMIT:
  * LABELS_MAX reached. */
 must_check enum err labels_add(struct labels *l, struct bytes key, struct bytes value);
 /* The value, or NULL. */
 const struct bytes *labels_get(const struct labels *l, struct bytes key);
+const struct bytes *label_list_get(struct label_list l, struct bytes key);
 
 struct role {
     size_t count, threshold;           /* 1 <= threshold <= count */
@@ -314,6 +324,10 @@ must_check enum err trust_credential_why(const struct trust *t, struct bytes env
  * a key, so it may be asked about strangers. */
 bool credential_was_vouched(const struct chain *c, struct bytes credential, wall_s now,
                             struct credential *out, uint64_t *epoch);
+/* What a credential, or a record, says that was accepted before, from the same bytes, without judging it again: whoever keeps many
+ * of them keeps their bytes. */
+void credential_reopen(struct credential *out, struct bytes envelope);
+void record_reopen(struct record *out, struct bytes envelope);
 /* Would a credential that was accepted before, under another trust or at another time, still be? Signatures are not
  * verified again, everything else is: what a loop asks of its links when the trust has changed. `c` as trust_credential()
  * filled it in. */

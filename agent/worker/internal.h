@@ -157,7 +157,7 @@ void listeners_close(struct worker *w);
 /* What our own agent says of the callers here; NULL: not known. */
 static inline const struct credential *own_credential(const struct worker *w)
 {
-    return w->view->proof ? vouched_credential(proof_now(w->view->proof)->credential) : NULL;
+    return w->view->proof ? &proof_now(w->view->proof)->opened : NULL;
 }
 
 /* identify.c */
@@ -218,13 +218,15 @@ struct link_peer {
     struct peer *peer; /* outgoing: the table's entry while this is its link */
     struct node_id id; /* outgoing: whom we dial; incoming: once up */
     bool outgoing, is_known, dead, goaway, handshaking;
-    uint8_t source;             /* incoming: its address's bucket in handshakes_from */
-    bool ending;                /* no connection any more; streams are reading what had come */
-    struct vouched *credential; /* of the peer, once up: the newest that is known, as its records bring it */
-    struct proof *proof;        /* ours, as the handshake uses it */
-    struct list streams;        /* struct stream_side */
-    struct list waiting;        /* struct flow */
-    struct buf preface;         /* of an accepted connection, until its kind is known */
+    uint8_t source; /* incoming: its address's bucket in handshakes_from */
+    bool ending;    /* no connection any more; streams are reading what had come */
+    struct vouched
+        *vouched; /* the peer's credential, once up: the newest that is known, as its records bring it */
+    struct credential credential; /* what it says; borrows from it */
+    struct proof *proof;          /* ours, as the handshake uses it */
+    struct list streams;          /* struct stream_side */
+    struct list waiting;          /* struct flow */
+    struct buf preface;           /* of an accepted connection, until its kind is known */
     struct buf out;
     struct task flush;
     struct timer timer;

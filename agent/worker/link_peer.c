@@ -12,7 +12,7 @@ static void bury_link(struct grave *g)
     struct link_peer *l = list_entry(g, struct link_peer, grave);
     link_free(l->link);
     mux_free(l->mux);
-    vouched_unref(l->credential);
+    vouched_unref(l->vouched);
     proof_unref(l->proof);
     buf_fini(&l->preface);
     worker_buf_return(l->w, &l->out);
@@ -183,13 +183,13 @@ enum err link_verify_credential(void *arg, struct bytes credential, const uint8_
 /* When to look again whether the peer's credential has ended: then, and within the hour, for the clock may be set. */
 static mono_ms credential_look(const struct link_peer *l)
 {
-    wall_s left = vouched_credential(l->credential)->expires - wall_now(l);
+    wall_s left = l->credential.expires - wall_now(l);
     return worker_now(l->w) + (left < 0 ? 0 : left > CREDENTIAL_LOOK_S ? CREDENTIAL_LOOK_S : left) * 1000;
 }
 
 static bool has_lapsed(const struct link_peer *l)
 {
-    return vouched_credential(l->credential)->expires <= wall_now(l);
+    return l->credential.expires <= wall_now(l);
 }
 
 static void rearm(struct link_peer *l)
@@ -202,15 +202,26 @@ static void rearm(struct link_peer *l)
     wheel_set_sooner(&l->w->wheel, &l->timer, at);
 }
 
+/* Takes the reference over. */
+static void take_vouched(struct link_peer *l, struct vouched *v_take)
+{
+    vouched_open(v_take, &l->credential);
+    vouched_unref(l->vouched);
+    l->vouched = v_take;
+}
+
 static void came_up(struct link_peer *l)
 {
     not_handshaking(l);
     l->id = *link_peer(l->link);
     l->is_known = view_node(l->w->view, &l->id) != NULL;
     struct credential c;
+    struct vouched *v = NULL;
     enum err e = trust_credential(l->w->view->trust, link_peer_credential(l->link), wall_now(l), &c);
     if (!e)
-        e = vouched_new(&l->credential, &c);
+        e = vouched_new(&v, &c);
+    if (!e)
+        take_vouched(l, v);
     struct mux *m = e ? NULL : mux_new(l->outgoing, worker_now(l->w));
     if (!m) {
         fail(l, e ? e : ERR_NOMEM);
@@ -346,8 +357,7 @@ static void on_timer(struct timer *t)
     }
     if (has_lapsed(l)) {
         log_info("link", "the credential of %.*s has ended and no newer one has come: its link is cut",
-                 (int)vouched_credential(l->credential)->node.len,
-                 (const char *)vouched_credential(l->credential)->node.at);
+                 (int)l->credential.node.len, (const char *)l->credential.node.at);
         link_cut(l, false);
         return;
     }
@@ -569,7 +579,7 @@ void link_accept_conn(struct worker *w, struct net_conn *c_take)
 /* A peer may have a link before its record has come; then only its credential says who it is. */
 static bool is_believed(const struct link_peer *l)
 {
-    enum err e = trust_recheck(l->w->view->trust, vouched_credential(l->credential), wall_now(l));
+    enum err e = trust_recheck(l->w->view->trust, &l->credential, wall_now(l));
     return e == ERR_OK || e == ERR_EXPIRED;
 }
 
@@ -578,12 +588,11 @@ static void take_newest(struct link_peer *l, const struct view_node *n)
 {
     if (!n || !n->vouched || !l->mux)
         return;
-    const struct credential *has = vouched_credential(l->credential), *now = vouched_credential(n->vouched);
-    if (now->not_before < has->not_before ||
-        (now->not_before == has->not_before && now->expires <= has->expires))
-        return;
-    vouched_unref(l->credential);
-    l->credential = vouched_ref(n->vouched);
+    const struct credential *has = &l->credential;
+    const struct vouched_brief *now = vouched_brief(n->vouched);
+    if (now->not_before > has->not_before ||
+        (now->not_before == has->not_before && now->expires > has->expires))
+        take_vouched(l, vouched_ref(n->vouched));
 }
 
 void links_judge(struct worker *w, bool is_other_trust)

@@ -9,9 +9,9 @@
 static inline void link_setup_prove(struct link_setup *s, const struct proof *p)
 {
     const struct proof_pair *now = proof_now(p), *before = proof_before(p);
-    s->credential = vouched_credential(now->credential)->bytes;
+    s->credential = now->opened.bytes;
     s->noise_secret = now->noise.sec;
-    s->credential_before = before ? vouched_credential(before->credential)->bytes : bytes_of(NULL, 0);
+    s->credential_before = before ? before->opened.bytes : bytes_of(NULL, 0);
     s->noise_secret_before = before ? before->noise.sec : NULL;
 }
 

@@ -246,7 +246,7 @@ static bool read_request(struct stream_side *s, struct bytes payload)
         .deadline_ms = call.deadline_ms,
         .hops = call.hops,
         .mirrored = call.mirrored,
-        .vouch = vouched_credential(s->link->credential),
+        .vouch = &s->link->credential,
     };
     /* The names point into the head's text; the exchange takes the head, and keeps it for longer than it
      * needs them. */

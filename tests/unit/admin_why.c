@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "admin/why.h"
+#include "view_world.h"
 
 static const char policy_text[] =
     "policy: v1\nmesh: m.example\nversion: 3\n"
@@ -70,7 +71,7 @@ static struct view *make_view(bool with_policy)
                                 .healthy = true,
                                 .labels = {.count = 1, .at = {{bytes_str("version"), bytes_str("1")}}}};
     assert_true(addr_of_ip(&at, "10.0.0.1", 7400));
-    assert_int_equal(view_builder_member(b, &r, &at, true, false), ERR_OK);
+    add_member(b, &r, &at, true, false);
     assert_true(addr_of_ip(&at, "127.0.0.1", 8080));
     assert_int_equal(view_builder_local(b, bytes_str("db"), &at, PROTOCOL_TCP, NULL, true), ERR_OK);
     struct view *v = view_builder_finish(b, p, 1, 1);

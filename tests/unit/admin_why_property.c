@@ -10,6 +10,7 @@
 #include "exchange/exchange.h"
 #include "policy/words.h"
 #include "policy_model.h"
+#include "view_world.h"
 
 enum { POLICIES = 3000, QUESTIONS = 40, NOW = 1000 };
 
@@ -91,7 +92,7 @@ static void make_world(struct world *w, struct policy *p, bool with_v2)
     r.service[r.service_count++] = instance("b", NULL);
     r.service[r.service_count++] = instance("t", NULL);
     assert_true(addr_of_ip(&at, "10.0.0.2", 7400));
-    assert_int_equal(view_builder_member(b, &r, &at, true, false), ERR_OK);
+    add_member(b, &r, &at, true, false);
     assert_non_null(w->near = view_builder_finish(b, p, 1, ++w->serial));
     b = view_builder_new("m", &far, NULL);
     assert_true(addr_of_ip(&at, "127.0.0.1", 8080));

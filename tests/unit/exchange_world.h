@@ -10,6 +10,7 @@
 
 #include "exchange/decide.h"
 #include "exchange_fake.h"
+#include "view_world.h"
 
 static const char policy_text[] =
     "policy: v1\nmesh: m.example\nversion: 3\n"
@@ -63,7 +64,7 @@ static struct view *make_view(struct policy *p, size_t agents)
         r.service[r.service_count++] = (struct record_service){
             .name = bytes_str("db"), .port = 81, .protocol = PROTOCOL_TCP, .healthy = true};
         assert_true(addr_of_ip(&at, "10.0.0.1", 7400));
-        assert_int_equal(view_builder_member(b, &r, &at, true, false), ERR_OK);
+        add_member(b, &r, &at, true, false);
     }
     assert_true(addr_of_ip(&at, "127.0.0.1", 8080));
     if (agents == 0) {

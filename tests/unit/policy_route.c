@@ -166,12 +166,12 @@ static void a_subset_needs_all_its_labels(void **state)
                            .at = {{bytes_str("a"), bytes_str("1")}, {bytes_str("c"), bytes_str("4")}}};
     struct labels fewer = {.count = 1, .at = {{bytes_str("a"), bytes_str("1")}}}, none = {0};
     struct policy_subset s = {"s", &want};
-    assert_true(policy_subset_matches(&s, &all));
-    assert_true(policy_subset_matches(&s, &want));
-    assert_false(policy_subset_matches(&s, &other));
-    assert_false(policy_subset_matches(&s, &fewer));
-    assert_false(policy_subset_matches(&s, &none));
-    assert_true(policy_subset_matches(NULL, &none));
+    assert_true(policy_subset_matches(&s, labels_list(&all)));
+    assert_true(policy_subset_matches(&s, labels_list(&want)));
+    assert_false(policy_subset_matches(&s, labels_list(&other)));
+    assert_false(policy_subset_matches(&s, labels_list(&fewer)));
+    assert_false(policy_subset_matches(&s, labels_list(&none)));
+    assert_true(policy_subset_matches(NULL, labels_list(&none)));
 }
 
 static void paths_in_policy_must_be_in_normal_form(void **state)

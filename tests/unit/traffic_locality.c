@@ -382,7 +382,7 @@ static void a_thousand_services_take_turns_in_the_table(void **state)
     for (int round = 0; round < 3; round++)
         for (int i = 0; i < MANY; i++) {
             snprintf(service[i].name, sizeof service[i].name, "s%d", i);
-            memcpy(e[i].service, service[i].name, sizeof e[i].service);
+            e[i].service = service[i].name;
             e[i].healthy = true;
             at[i] = &e[i];
             service[i].count = 1;

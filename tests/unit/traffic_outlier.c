@@ -247,7 +247,7 @@ static void the_same_node_may_serve_one_well_and_another_badly(void **state)
     struct world w;
     set_up(&w, 2);
     struct view_endpoint other = w.endpoint[0], here = w.endpoint[0];
-    memcpy(other.service, "orders", 7);
+    other.service = "orders";
     here.node = NULL;
     fails(&w, 0, 5, S);
     assert_int_equal(outlier_standing(w.o, &w.endpoint[0], S), OUTLIER_OUT);

@@ -15,6 +15,7 @@ struct world { /* one service "cart" on N nodes; every second instance is versio
     struct view_endpoint endpoint[N];
     const struct view_endpoint *at[N];
     struct view_service service;
+    struct label version[N]; /* of the instances */
     struct labels v2_labels;
     struct policy_subset v2;
 };
@@ -49,7 +50,8 @@ static void setup(struct world *w, size_t count)
         memset(w->node[i].id.b, (int)i + 1, sizeof w->node[i].id.b);
         w->endpoint[i] = (struct view_endpoint){
             .node = &w->node[i], .service = "cart", .healthy = true, .index = (uint32_t)i};
-        w->endpoint[i].labels = (struct labels){.count = 1, .at = {version(i % 2 ? "2" : "1")}};
+        w->version[i] = version(i % 2 ? "2" : "1");
+        w->endpoint[i].labels = (struct label_list){1, &w->version[i]};
         w->at[i] = &w->endpoint[i];
     }
     w->v2_labels = (struct labels){.count = 1, .at = {version("2")}};

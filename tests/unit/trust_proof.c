@@ -50,13 +50,19 @@ static void a_vouched_credential_owns_what_it_says(void **state)
     (void)state;
     struct dh_key noise;
     struct vouched *v = made(&noise, "web-1");
-    const struct credential *c = vouched_credential(v);
-    assert_true(bytes_eq_str(c->node, "web-1"));
-    assert_true(credential_allows(c, STR("cart")));
-    assert_false(credential_allows(c, STR("db")));
-    assert_memory_equal(c->noise_key, noise.pub, 32);
-    assert_int_equal(c->labels.count, 1);
-    assert_true(c->node.at > c->bytes.at && c->node.at < c->bytes.at + c->bytes.len);
+    const struct vouched_brief *brief = vouched_brief(v);
+    assert_true(bytes_eq_str(brief->node, "web-1"));
+    assert_int_equal(brief->not_before, 1);
+    assert_int_equal(brief->expires, 2);
+    struct credential c;
+    vouched_open(v, &c);
+    assert_true(bytes_eq_str(c.node, "web-1"));
+    assert_true(credential_allows(&c, STR("cart")));
+    assert_false(credential_allows(&c, STR("db")));
+    assert_memory_equal(c.noise_key, noise.pub, 32);
+    assert_int_equal(c.labels.count, 1);
+    assert_true(c.bytes.at == brief->bytes.at && c.bytes.len == brief->bytes.len);
+    assert_true(c.node.at > c.bytes.at && c.node.at < c.bytes.at + c.bytes.len);
     vouched_unref(vouched_ref(v));
     vouched_unref(v);
     vouched_unref(NULL);
@@ -64,7 +70,8 @@ static void a_vouched_credential_owns_what_it_says(void **state)
 
 static bool is_pair(const struct proof_pair *p, const struct vouched *v, const struct dh_key *noise)
 {
-    return p && p->credential == v && memcmp(p->noise.sec, noise->sec, 32) == 0;
+    return p && p->credential == v && memcmp(p->noise.sec, noise->sec, 32) == 0 &&
+           p->opened.bytes.at == vouched_brief(v)->bytes.at;
 }
 
 static void the_pair_of_before_is_the_last_one_for_another_noise_key(void **state)

@@ -18,6 +18,7 @@
 
 #include "trust/trust.h"
 #include "worker/worker.h"
+#include "view_world.h"
 
 enum { STUCK_S = 10 };            /* a test that waits this long has failed */
 enum { HEAD_DEADLINE_MS = 1500 }; /* of a client's head */
@@ -432,7 +433,7 @@ static struct view *view_of(struct mesh *m, struct agent *a, struct agent *other
         offer(&r, "echo", PROTOCOL_TCP, (struct labels){0});
     }
     if (known)
-        assert_int_equal(view_builder_member(b, &r, &other->config.mesh_addr[0], true, false), ERR_OK);
+        add_member(b, &r, &other->config.mesh_addr[0], true, false);
     struct view *v = view_builder_finish(b, m->policy, 1, ++m->serial);
     assert_non_null(v);
     return v;

@@ -6,6 +6,7 @@
 
 #include "exchange_fake.h"
 #include "worker/run.h"
+#include "view_world.h"
 
 static const char policy_text[] =
     "policy: v1\nmesh: m.example\nversion: 3\n"
@@ -41,7 +42,7 @@ static struct view *make_view(struct policy *p)
     offer(&r, "cart");
     offer(&r, "shadow");
     assert_true(addr_of_ip(&at, "10.0.0.1", 7400));
-    assert_int_equal(view_builder_member(b, &r, &at, true, false), ERR_OK);
+    add_member(b, &r, &at, true, false);
     return view_builder_finish(b, p, 1, 1);
 }
 
