@@ -2,30 +2,37 @@
 
 #include "trust/body.h"
 
+enum { SETS_FIRST = 16 };
+
 struct known {
     struct hash envelope;
-    wall_s until;   /* 0: empty */
+    uint32_t until; /* wall time; 0: empty; what lasts beyond 2106 is verified again then */
     uint32_t asked; /* the cache's clock when it was last asked for */
 };
 
 struct trust_cache {
     struct trust *trust;
-    size_t sets; /* a power of two */
+    size_t sets, sets_max; /* powers of two */
+    size_t used;           /* entries that are not empty */
     uint32_t clock;
     struct trust_cache_stats stats;
-    struct known known[];
+    struct known *known;
 };
 
 struct trust_cache *trust_cache_new(struct trust *t, size_t entries)
 {
-    size_t sets = 1;
-    while (sets * TRUST_CACHE_WAYS < entries)
-        sets *= 2;
-    struct trust_cache *k = calloc(1, sizeof *k + sets * TRUST_CACHE_WAYS * sizeof k->known[0]);
+    struct trust_cache *k = calloc(1, sizeof *k);
     if (!k)
         return NULL;
+    for (k->sets_max = 1; k->sets_max * TRUST_CACHE_WAYS < entries;)
+        k->sets_max *= 2;
+    k->sets = k->sets_max < SETS_FIRST ? k->sets_max : SETS_FIRST;
+    k->known = calloc(k->sets * TRUST_CACHE_WAYS, sizeof k->known[0]);
+    if (!k->known) {
+        free(k);
+        return NULL;
+    }
     k->trust = trust_ref(t);
-    k->sets = sets;
     return k;
 }
 
@@ -34,6 +41,7 @@ void trust_cache_free(struct trust_cache *k)
     if (!k)
         return;
     trust_unref(k->trust);
+    free(k->known);
     free(k);
 }
 
@@ -72,6 +80,20 @@ bool cache_knows(struct trust_cache *k, const struct hash *envelope, wall_s now)
     return false;
 }
 
+/* Each set becomes two, by one more bit of the hash: everything keeps a place. Without memory it stays as small as it is. */
+static void grow(struct trust_cache *k)
+{
+    size_t before = k->sets * TRUST_CACHE_WAYS;
+    struct known *wider = calloc(2 * before, sizeof *wider), *old = k->known;
+    if (!wider)
+        return;
+    k->known = wider;
+    k->sets *= 2;
+    for (size_t i = 0; i < before; i++)
+        set_of(k, &old[i].envelope)[i % TRUST_CACHE_WAYS] = old[i];
+    free(old);
+}
+
 /* Which is worth the least: an empty or expired one, else the one not asked for the longest. The clock may wrap. */
 static struct known *least(struct trust_cache *k, struct known *set, wall_s now)
 {
@@ -87,7 +109,18 @@ static struct known *least(struct trust_cache *k, struct known *set, wall_s now)
 
 void cache_learn(struct trust_cache *k, const struct hash *envelope, wall_s until, wall_s now)
 {
-    *least(k, set_of(k, envelope), now) = (struct known){*envelope, until, ++k->clock};
+    struct known *at = least(k, set_of(k, envelope), now);
+    if (now < at->until && k->sets < k->sets_max && 2 * k->used > k->sets * TRUST_CACHE_WAYS) {
+        grow(k);
+        at = least(k, set_of(k, envelope), now);
+    }
+    k->used += at->until == 0;
+    *at = (struct known){*envelope, until < UINT32_MAX ? (uint32_t)until : UINT32_MAX, ++k->clock};
+}
+
+size_t trust_cache_bytes(const struct trust_cache *k)
+{
+    return sizeof *k + k->sets * TRUST_CACHE_WAYS * sizeof k->known[0];
 }
 
 enum err trust_cache_credential(struct trust_cache *k, struct bytes envelope, wall_s now,

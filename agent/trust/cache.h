@@ -9,8 +9,9 @@
  * in one byte is another envelope.
  *
  * Only what was accepted is remembered, so that only those with a valid credential can fill it; they can make others
- * forget, which costs a verification and no more. Sets of CACHE_WAYS entries; a new one takes the place of the one
- * that was not asked for the longest. Belongs to one loop. */
+ * forget, which costs a verification and no more. Sets of TRUST_CACHE_WAYS entries; a new one takes the place of the one
+ * that was not asked for the longest, unless half of all are in use: then their number doubles, up to what was asked for.
+ * Belongs to one loop. */
 #ifndef TRUST_CACHE_H
 #define TRUST_CACHE_H
 
@@ -19,7 +20,7 @@
 enum { TRUST_CACHE_WAYS = 4 };
 
 struct trust_cache;
-/* Takes a reference to `t`. `entries` is rounded up to a power of two (48 bytes each). NULL: no memory. */
+/* Takes a reference to `t`. `entries`, the most there may be, is rounded up to a power of two (40 bytes each). NULL: no memory. */
 struct trust_cache *trust_cache_new(struct trust *t, size_t entries);
 void trust_cache_free(struct trust_cache *k);
 /* Judges by this one from now on; takes a reference. */
@@ -31,6 +32,8 @@ must_check enum err trust_cache_credential(struct trust_cache *k, struct bytes e
                                            struct credential *out);
 must_check enum err trust_cache_record(struct trust_cache *k, struct bytes envelope, wall_s now,
                                        struct record *out);
+
+size_t trust_cache_bytes(const struct trust_cache *k);
 
 struct trust_cache_stats {
     uint64_t hits, misses; /* of envelopes, a record and the credential in it apart */

@@ -41,6 +41,27 @@ static void add(struct view_builder *b, const struct record *r, bool alive, bool
     add_member(b, r, &a, alive, suspect);
 }
 
+/* There are as many as members, and most offer one or two services: 19 KB of each went with a decoded record's room for 32. */
+static void of_a_record_no_more_is_kept_than_it_says(void **state)
+{
+    (void)state;
+    struct record r = record_of(9, "host-9");
+    size_t none = view_record_bytes(&r);
+    assert_true(none <= 160);
+    offer(&r, "web", NULL, true);
+    offer(&r, "cart", "2", false);
+    assert_true(view_record_bytes(&r) <= none + 2 * 48 + 48);
+    struct view_record *kept;
+    assert_int_equal(view_record_new(&kept, &r, NULL), ERR_OK);
+    assert_string_equal(kept->name, "host-9");
+    assert_int_equal(kept->offer_count, 2);
+    assert_string_equal(kept->offer[1].service, "cart");
+    assert_int_equal(kept->offer[1].port, 80);
+    assert_true(bytes_eq_str(*label_list_get(kept->offer[1].labels, bytes_str("version")), "2"));
+    view_record_unref(view_record_ref(kept));
+    view_record_unref(kept);
+}
+
 static void an_empty_view_knows_nobody(void **state)
 {
     (void)state;
@@ -216,6 +237,7 @@ static void any_order_of_arrival_gives_one_view(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_a_record_no_more_is_kept_than_it_says),
         cmocka_unit_test(an_empty_view_knows_nobody),
         cmocka_unit_test(endpoints_carry_the_round_trip_to_their_host),
         cmocka_unit_test(members_and_local_services_become_sorted_services),

@@ -234,6 +234,29 @@ static void it_is_bounded_and_keeps_what_is_asked_for(void **state)
     host_gone(&often);
 }
 
+/* An agent's memory of 8,000 members is not taken by one of ten: it grows by what is remembered, and forgets little by that. */
+static void it_is_as_large_as_what_it_remembers(void **state)
+{
+    (void)state;
+    enum { HOSTS = 120 };
+    struct trust_cache *large = trust_cache_new(trust, 16384);
+    struct record r;
+    static struct host all[HOSTS];
+    assert_true(trust_cache_bytes(large) < 4096);
+    for (size_t i = 0; i < HOSTS; i++) {
+        all[i] = host_of((uint8_t)(i + 3));
+        assert_int_equal(trust_cache_record(large, buf_bytes(&all[i].record), NOW, &r), ERR_OK);
+    }
+    assert_int_equal(trust_cache_stats(large)->misses, 2 * HOSTS);
+    for (size_t i = 0; i < HOSTS; i++)
+        assert_int_equal(trust_cache_record(large, buf_bytes(&all[i].record), NOW, &r), ERR_OK);
+    assert_true(trust_cache_stats(large)->hits > HOSTS * 9 / 10);
+    assert_true(trust_cache_bytes(large) <= 2 * HOSTS * 200);
+    for (size_t i = 0; i < HOSTS; i++)
+        host_gone(&all[i]);
+    trust_cache_free(large);
+}
+
 int main(void)
 {
 #define STORY(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -246,6 +269,7 @@ int main(void)
         STORY(a_known_record_does_not_pass_for_a_credential),
         STORY(who_is_vouched_for_by_a_root_that_is_gone_is_refused),
         STORY(it_is_bounded_and_keeps_what_is_asked_for),
+        STORY(it_is_as_large_as_what_it_remembers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
