@@ -433,16 +433,17 @@ static void on_drained(void *arg)
 static void test_a_head_that_trickles_is_cut_at_its_deadline(void **state)
 {
     struct mesh *m = *state;
+    /* The worker's clock is in whole milliseconds, and may stand at the moment in which it took the connection. */
+    mono_us began = net_clock_us();
     int fd = connect_to(&m->entry_web);
     struct pollfd closed = {.fd = fd, .events = POLLIN};
-    mono_us began = net_clock_us();
     send_text(fd, "GET / HTTP/1.1\r\nHost: cart\r\n");
     while (poll(&closed, 1, 50) == 0 && net_clock_us() - began < STUCK_S * 1000000ull)
         send_text(fd, "x");
     uint8_t byte;
     mono_us took = net_clock_us() - began;
     assert_true(recv(fd, &byte, 1, 0) <= 0); /* cut, without an answer */
-    assert_true(took >= HEAD_DEADLINE_MS * 1000ull);
+    assert_true(took >= (HEAD_DEADLINE_MS - 1) * 1000ull);
     assert_true(took < STUCK_S * 1000000ull);
     close(fd);
     /* Between requests the clock is another: an idle client stays. */
