@@ -9,6 +9,7 @@ cat >"$T/p.yaml" <<'P'
 policy: v1
 mesh: shop.example
 version: 1
+defaults: {loadBalancer: {policy: roundRobin, slowStart: 0s}} # both are asked, however late one of them once was
 services: {cart: {protocol: http}}
 intentions: [{name: front, from: [web], to: cart}]
 P

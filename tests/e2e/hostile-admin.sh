@@ -24,7 +24,7 @@ def all_of(s):
     except (ConnectionResetError, TimeoutError): b += b"[lost]"
     return b
 def eventually(seconds, true, what):
-    end = time.monotonic() + seconds * slower
+    end = time.monotonic() + (seconds + 10) * slower  # as in lib.sh
     while not true():
         assert time.monotonic() < end, "not within %d s: %s" % (seconds, what() if callable(what) else what)
         threading.Event().wait(0.05)

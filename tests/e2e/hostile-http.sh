@@ -139,7 +139,7 @@ def fds(): return [len(os.listdir("/proc/%d/fd" % p)) for p in pids()]
 def rss_kib(): return [int(re.search(r"VmRSS:\s+(\d+)", open("/proc/%d/status" % p).read())[1]) for p in pids()]
 def cpu(): return sum(sum(map(int, open("/proc/%d/stat" % p).read().rsplit(")", 1)[1].split()[11:13])) for p in pids()) / os.sysconf("SC_CLK_TCK")
 def eventually(seconds, true, what):
-    end = time.monotonic() + seconds * slower
+    end = time.monotonic() + (seconds + 10) * slower  # as in lib.sh
     while not true():
         assert time.monotonic() < end, "not within %d s: %s" % (seconds, what() if callable(what) else what)
         threading.Event().wait(0.05)
@@ -245,13 +245,13 @@ for n, name in enumerate(names):
         t = threading.Thread(target=honest); t.start()
         begin = time.monotonic()
         b = get("/evil/" + name, host)
-        took = time.monotonic() - begin
+        took = time.monotonic() - begin  # 3 s by this policy, and 5 for a busy machine
         stop.set(); t.join()
         said = status(b)
         if n < cut: good = said in (502, 503, 504)
         elif n < more: good = b == b"" or said == 502 or (said == 200 and not is_whole(b))
         else: good = said in (200, 204, 304, 502)
-        if not good or b"EVIL" in b or b"evil" in b.lower().replace(b"/evil/", b"") or others or took > 4 * slower or b.count(b"HTTP/1.") != (b != b""):
+        if not good or b"EVIL" in b or b"evil" in b.lower().replace(b"/evil/", b"") or others or took > 8 * slower or b.count(b"HTTP/1.") != (b != b""):
             wrong.append((name, host, said, len(b), b[:200], others[:2], round(took, 1)))
 assert not wrong, "\n".join(map(str, wrong))
 # What an application says while its connection lies idle reaches nobody either.

@@ -23,7 +23,7 @@ def pid(n="a"): return int(open(T + "/%s/pid" % n).read())
 def fds(n="a"): return len(os.listdir("/proc/%d/fd" % pid(n)))
 def rss_kib(n="a"): return int(re.search(r"VmRSS:\s+(\d+)", open("/proc/%d/status" % pid(n)).read())[1])
 def eventually(seconds, true, what):
-    end = time.monotonic() + seconds * slower
+    end = time.monotonic() + (seconds + 10) * slower  # as in lib.sh
     while not true():
         assert time.monotonic() < end, "not within %d s: %s" % (seconds, what() if callable(what) else what)
         threading.Event().wait(0.05)
