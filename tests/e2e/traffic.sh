@@ -79,6 +79,7 @@ redis-benchmark -p 7090 -n 2000 -c 8 -t set,get -q >"$T/bench.log" || fail "redi
 
 # What the commands say, with the fields that scripts rely on; when nobody is doubted any more, as all were busy.
 eventually 10 all_alive 3 a b c
+eventually 60 all_healthy 3 a
 ask a members --json | python3 -c '
 import json,sys
 o=json.load(sys.stdin)
@@ -93,7 +94,7 @@ ask a status --json | python3 -c '
 import json,sys
 o=json.load(sys.stdin)
 assert set("mesh node id version policy members".split())<=set(o) and o["mesh"]=="shop.example" and o["node"]=="a", o
-assert o["members"]=={"alive":3,"suspect":0,"dead":0,"left":0} and o["policy"]["version"]==1 and len(o["policy"]["hash"])==64, o'
+assert o["members"]=={"alive":3,"degraded":0,"suspect":0,"dead":0,"left":0} and o["policy"]["version"]==1 and len(o["policy"]["hash"])==64, o'
 for c in status members services "policy show"; do ask a $c >/dev/null || fail "$c"; done
 
 # The read-only port.
