@@ -2,10 +2,16 @@
 
 #include <stddef.h>
 
+static uint32_t tag_of(const struct node_id *id)
+{
+    return load_be32(id->b);
+}
+
 static const struct accuser *look_up(const struct accusers *a, const struct node_id *id)
 {
+    uint32_t tag = tag_of(id);
     for (uint32_t i = 0; i < a->count; i++)
-        if (node_id_eq(&a->at[i].id, id))
+        if (a->tag[i] == tag && node_id_eq(&a->at[i].id, id))
             return &a->at[i];
     return NULL;
 }
@@ -50,6 +56,7 @@ static struct accuser *place_for(struct accusers *a, const struct node_id *id)
         if (is_less(&a->at[i], least))
             least = &a->at[i];
     *least = (struct accuser){.id = *id};
+    a->tag[least - a->at] = tag_of(id);
     return least;
 }
 
@@ -102,6 +109,8 @@ void accusers_proved(struct accusers *a, const struct node_id *id)
 void accusers_clear(struct accusers *a, const struct node_id *id)
 {
     struct accuser *who = find(a, id);
-    if (who)
-        *who = a->at[--a->count];
+    if (!who)
+        return;
+    *who = a->at[--a->count];
+    a->tag[who - a->at] = a->tag[a->count];
 }

@@ -45,6 +45,8 @@ struct accuser {
 
 struct accusers {
     uint32_t count;
+    uint32_t tag
+        [ACCUSERS_MAX]; /* the beginnings of their names, side by side: nearly all that are looked up are not there */
     struct accuser at[ACCUSERS_MAX];
 };
 
