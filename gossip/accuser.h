@@ -2,9 +2,10 @@
  * say of anybody that it is dead, under anybody's name. What an accuser is worth follows from what our own looks found
  * (ADVERSARY G4, G15: a flood of accusations must cost the accuser's credit, not everybody's bandwidth).
  *
- * There are two such accounts of each name, in two tables: of what it told us itself, over its own session, and of what relays
- * told us in its name. The second can be run down by any liar, and only ever makes us doubt hearsay in that name, and make none
- * of its word before our own look; the first by nobody but the member itself. So none is blamed for another's lies, and a flood under borrowed names ends like any other.
+ * Each name has two such accounts, in two tables: for what it told us itself, over its own session, and for what relays told us
+ * in its name. Only the member itself can run down the first. Any liar can run down the second, which makes us doubt hearsay in
+ * that name, and make none of its own word before our look. So nobody is blamed for another's lies, and a flood under borrowed
+ * names ends like any other.
  *
  * A strike: we looked, and the accused answered the first look. In a bad network the honest get some too, so three are
  * free, and one is forgiven every fifteen seconds. One more, and the accuser is doubted for ten seconds, the next time for

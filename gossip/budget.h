@@ -1,7 +1,7 @@
-/* budget.h: a byte budget per second, in integers: a token bucket an eighth of a second deep, refilled at three
- * quarters of the rate. Who asks budget_has() first waits while there is none left; probes and acks, who ask budget_may_owe(), put it into
- * debt, by a sixteenth of a second and one packet at most. So in no second, wherever it begins, more than fifteen sixteenths of the budget
- * and two packets are spent, by all together. */
+/* budget.h: a byte budget per second, in integers: a token bucket an eighth of a second deep, refilled at three quarters of the
+ * rate. Most senders ask budget_has() first and wait while nothing is left. Probes and acks ask budget_may_owe(): they may put it
+ * into debt, by a sixteenth of a second and one packet. So in any one second, wherever it begins, all together spend at most
+ * fifteen sixteenths of the budget and two packets. */
 #ifndef GOSSIP_BUDGET_H
 #define GOSSIP_BUDGET_H
 

@@ -24,7 +24,7 @@ enum {
 };
 /* Serf's GravityRho: the pull is (distance / 150 s)^2 seconds. */
 static const int64_t gravity = (int64_t)150 * 150 * 1000000000;
-static_assert(COORDINATE_BYTES == 2 * COORDINATE_DIMS + 2 + 1, "places, height, error");
+static_assert(GOSSIP_COORDINATE_BYTES == 2 * COORDINATE_DIMS + 2 + 1, "places, height, error");
 static_assert((int64_t)UINT16_MAX * COORDINATE_UNIT_NS < INT32_MAX, "fits");
 
 /* Arithmetic. */
@@ -74,13 +74,13 @@ static void encode(struct gossip_coordinate *out, const struct place *p)
     for (int i = 0; i < COORDINATE_DIMS; i++)
         store_be16(out->b + 2 * i, (uint16_t)(int16_t)(p->at[i] / COORDINATE_UNIT_NS));
     store_be16(out->b + 2 * COORDINATE_DIMS, (uint16_t)(p->height / COORDINATE_UNIT_NS));
-    out->b[COORDINATE_BYTES - 1] = (uint8_t)(1 + (uint64_t)p->error * ERROR_STEPS / ERROR_MAX);
+    out->b[GOSSIP_COORDINATE_BYTES - 1] = (uint8_t)(1 + (uint64_t)p->error * ERROR_STEPS / ERROR_MAX);
 }
 
 /* False: no place. */
 static bool decode(struct place *out, const struct gossip_coordinate *in)
 {
-    uint8_t error = in->b[COORDINATE_BYTES - 1];
+    uint8_t error = in->b[GOSSIP_COORDINATE_BYTES - 1];
     if (error == 0)
         return false;
     for (int i = 0; i < COORDINATE_DIMS; i++)
@@ -273,7 +273,7 @@ static uint64_t spacing_ms(uint32_t members)
 void coordinate_said(struct coordinate_pace *p, const struct gossip_coordinate *said, uint64_t chance,
                      mono_ms now)
 {
-    p->is_later = p->is_later || said->b[COORDINATE_BYTES - 1] > 0;
+    p->is_later = p->is_later || said->b[GOSSIP_COORDINATE_BYTES - 1] > 0;
     p->said = *said;
     p->said_at = now;
     p->phase = (uint16_t)chance;

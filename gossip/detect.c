@@ -109,7 +109,7 @@ void detect_retry(struct gossip *g, struct member *m)
     }
 }
 
-/* Whose look is not answered at the first ping asks others whether they hear us, while it goes on. */
+/* A look was not answered at the first ping: do others hear us? Asked while the look goes on. */
 static void ask_others(struct gossip *g)
 {
     const struct member * not [1 + HEARD_MAX] = {g->self};
@@ -126,8 +126,8 @@ static void ask_others(struct gossip *g)
     }
 }
 
-/* Pushes go in the millisecond in which there is budget again, so in a flood of news a look that asked now and then whether
- * there is some would wait for its end, and a death with it: looks have a share that pushes cannot use up. */
+/* Pushes use up the budget as soon as there is some, so in a flood of news a look would wait until the flood is over, and the news of
+ * a death with it. So looks have a share that pushes cannot use up. */
 static bool may_spend(struct gossip *g)
 {
     budget_refill(&g->budget, g->now);
@@ -165,8 +165,8 @@ void detect_look(struct gossip *g, struct member *m)
     detect_probe(g, m, PROBE_VERIFY);
 }
 
-/* The other may reach it: we look again. Or it is the last to hold it alive: nobody speaks of that death any more, and who is no
- * observer of it would not look for as long as it remembers it. So if we get no answer the other is told, and looks itself. */
+/* We hold it dead, the other alive. It may be the other that is right, so we look again. Or the other has missed the death: nobody
+ * speaks of it any more, and who is no observer of it would never find out. So if we get no answer the other is told, and looks. */
 void detect_dispute(struct gossip *g, struct member *m, struct member *other)
 {
     detect_retry(g, m);
@@ -182,9 +182,9 @@ static void tell_disputed(struct gossip *g, const struct probe *p)
         outbox_put(&g->answers, &word);
 }
 
-/* When a cut has healed, all that were silent answer, and each would be asked when its own time comes: the next of its looks, or
- * of the dead one in ten seconds. So each answer makes us try two more, as TCP opens its window, at once or as soon as there is
- * budget: all are found within some round trips, and nobody has to publish a refutation for it. Those who are gone end that. */
+/* When a cut has healed, all who were silent would answer, but each is asked only at its own time: at its next look, or, of the dead,
+ * one in ten seconds. So each answer makes us try two more, as TCP opens its window, at once or as soon as there is budget. All are
+ * found within some round trips, and nobody has to publish a refutation. Those who are really gone end it. */
 void detect_returned(struct gossip *g, bool was_dead)
 {
     if (!degrade_many_silent(g) && !was_dead)
@@ -205,7 +205,7 @@ void detect_returned(struct gossip *g, bool was_dead)
 
 /* Answers. */
 
-/* The turn was named when the ping arrived; another sent `ms` after it arrives that much later. */
+/* `ms` counts from when our ping arrived: a ping sent `ms` after it arrives at the right time. */
 static void next_turn(struct gossip *g, const struct member *m, mono_ms sent_at, uint32_t ms)
 {
     struct watch_ring *ring = watch_of(&g->watch, m);
@@ -216,8 +216,8 @@ static void next_turn(struct gossip *g, const struct member *m, mono_ms sent_at,
     ring->is_doubted = false;
 }
 
-/* Those whose turn it is are a sample of all. Looks are at those of whom others, or we, think that they are slow or lose much:
- * twenty such members would make each that looks at them over and over think that the network does. */
+/* Turns are a sample of all members. Looks are not: they go to those who are said to be slow or lossy, and who looks at twenty of
+ * these over and over would take their loss for the network's. */
 static bool tells_loss(const struct probe *p)
 {
     return p->reason == PROBE_TURN && !p->is_direct && !degrade_is(p->target);
@@ -262,8 +262,8 @@ static struct probe *asked(struct gossip *g, const struct member *from, uint64_t
     return NULL;
 }
 
-/* Only our path to it may be broken, or they lie: so we ask others once more, and soon. With a quarter of liars a dead member's
- * turn is saved one time in six, and both one time in forty (ADVERSARY G22). */
+/* Relays say that it answers, but it does not answer us. Our path to it may be broken, or they lie: so it is probed once more, soon.
+ * With a quarter of liars a dead member's turn is saved one time in six, and both one time in forty (ADVERSARY G22). */
 static void doubt(struct gossip *g, const struct probe *p)
 {
     struct watch_ring *ring = watch_of(&g->watch, p->target);
@@ -327,7 +327,7 @@ static uint32_t relay_wait_ms(const struct gossip *g, const struct probe *p, con
     return left < UINT16_MAX ? left : UINT16_MAX;
 }
 
-/* Of those who accused others falsely the word would count as much as anybody's: so they are asked only where there are few others. */
+/* A relay's word counts as much whoever it is, so those who accused others falsely are asked only if there are few others. */
 static struct member *pick_relay(struct gossip *g, const struct member *const * not, size_t not_count)
 {
     struct member *m = NULL;
@@ -362,20 +362,20 @@ static void probe_through_others(struct gossip *g, struct probe *p)
     }
 }
 
-/* Who looks at one that others accuse doubts its own path to it only where no refutation would come. Of many, as after the
- * restart of all, looks keep to the budget. */
+/* A turn asks relays. A look at one whom others accuse does so only while no refutation can be expected, which would show that it is
+ * our own path that is broken. When many are looked at, as after the restart of all, this keeps to the budget. */
 static bool asks_relays(struct gossip *g, const struct probe *p)
 {
     const struct suspicion *s = member_suspicion(p->target);
     if (p->reason == PROBE_TURN && !p->is_direct)
         return true;
-    if (p->reason == PROBE_VERIFY && s && s->is_lonely)
+    if (p->reason == PROBE_VERIFY && s && s->is_unwitnessed)
         return detect_may_look(g);
     return p->reason != PROBE_RETRY && detect_may_look(g) && hearing_asks_relays(g);
 }
 
-/* One's turn is kept whatever it costs. A look may last longer, or many at once, each repeated as the loss asks for, would
- * take more than the budget. */
+/* A turn is kept whatever it costs. Looks may take longer: many at once, each repeated as the loss asks for, would exceed the
+ * budget. */
 static bool is_put_off(struct gossip *g, struct probe *p)
 {
     if (p->reason == PROBE_TURN || may_spend(g))
@@ -386,8 +386,8 @@ static bool is_put_off(struct gossip *g, struct probe *p)
     return true;
 }
 
-/* No answer so far. Packets of ours or theirs may have been lost: the same question once more, to its other address if it
- * has one, and as often as the loss that we see asks for; and in its turn, through others too. */
+/* No answer so far; packets may have been lost. So the same question again: to its other address if it has one, as often as the loss
+ * that we see asks for, and, in its turn, through others too. */
 static void probe_again(struct gossip *g, struct probe *p)
 {
     struct member *m = p->target;
@@ -429,15 +429,15 @@ void detect_refused(struct gossip *g, struct probe *p)
 
 /* Failed probes. */
 
-/* Relays were asked, and not one says that it hears nothing either: who loses most of what it sends and gets finds everybody
- * silent, and now and then two others answer it all the same. A refused dial needs no witness. */
-static bool is_lonely(const struct gossip *g, const struct probe *p)
+/* Relays were asked, and not one says that it hears nothing either. Who loses most of what it sends and gets finds everybody silent
+ * while two others answer it now and then. A refused dial needs no witness. */
+static bool is_unwitnessed(const struct gossip *g, const struct probe *p)
 {
     return has_part(g, GOSSIP_NACK) && p->relay_count > 0 && !p->nacks && !p->is_refused;
 }
 
-/* Who watches it too looks at once, whatever else others say, and then it is the word of several. In a small mesh all do, and
- * the pushes reach them. */
+/* Its other observers look at once, whatever others say, and then it is the word of several. In a small mesh everybody observes
+ * everybody, and the pushes reach them. */
 static void tell_observers(struct gossip *g, struct member *m)
 {
     struct member *observer[WATCH_RINGS];
@@ -455,8 +455,8 @@ static void tell_observers(struct gossip *g, struct member *m)
     }
 }
 
-/* Who was asked whether it hears us, beside a look at a suspect, said nothing while others did. Of a rack that is lost those whose
- * observers are lost too would be found last. */
+/* We asked it whether it hears us, beside a look at a suspect; it said nothing while others did. When a rack is lost, those whose
+ * observers are lost too would otherwise be found last. */
 static void look_as_in_turn(struct gossip *g, const struct probe *p)
 {
     if (p->target->state == GOSSIP_ALIVE && !is_credulous(g) &&
@@ -489,7 +489,7 @@ static void probe_failed(struct gossip *g, const struct probe *p)
     if (m->state == GOSSIP_SUSPECT && p->is_refused)
         verdict_refused(g, m); /* the dial was before the suspicion */
     if (m->state == GOSSIP_SUSPECT && (p->nacks || p->is_refused))
-        member_suspicion(m)->is_lonely = false;
+        member_suspicion(m)->is_unwitnessed = false;
     if (m->state == GOSSIP_SUSPECT)
         verdict_look_failed(g, m, is_own);
     if (m->state != GOSSIP_ALIVE || (p->reason != PROBE_TURN && !degrade_is(m)))
@@ -498,7 +498,7 @@ static void probe_failed(struct gossip *g, const struct probe *p)
     if (!member_suspicion(m))
         return;
     member_suspicion(m)->is_refused = p->is_refused;
-    member_suspicion(m)->is_lonely = is_lonely(g, p);
+    member_suspicion(m)->is_unwitnessed = is_unwitnessed(g, p);
     verdict_accuse(g, member_suspicion(m), (uint8_t)g->cfg.eager_fanout);
     if (p->reason == PROBE_TURN && !p->is_direct)
         tell_observers(g, m);

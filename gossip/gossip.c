@@ -33,6 +33,7 @@ static void defaults(struct gossip_config *c)
 struct gossip *gossip_new(const struct gossip_config *config, const struct gossip_verify *verify, mono_ms now)
 {
     struct gossip *g = calloc(1, sizeof *g);
+    assert(verify->record && verify->document); /* any member may ask for a document */
     if (!g)
         return NULL;
     g->cfg = *config;

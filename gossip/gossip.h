@@ -17,8 +17,21 @@
  * is learned on the way; used for full state at join, for records too large for a datagram, and for documents
  * (policies), which are announced by (epoch, version, hash) and pulled by hash.
  *
- * A whole program that embeds it is docs/gossip-example.c; how all of it works is said in docs/gossip.md.
- * SWIM: Das, Gupta, Motivala 2002. Lifeguard: Dadgar, Phillips, Currey 2018. Belongs to one loop; not thread-safe. */
+ * A turn of the loop that drives an instance, in this order:
+ *
+ *   gossip_late()         if the loop is late: before anything else
+ *   gossip_receive()      for each message that waits in the sockets
+ *   gossip_tick()         at gossip_deadline() or later
+ *   gossip_poll_event()   until false: store, sign, gossip_own_set()
+ *   gossip_poll_send()    until false: send
+ *
+ * The least that an embedder does: gossip_new(), gossip_own_set(), gossip_seeds_set(), these turns, and an answer to
+ * GOSSIP_EV_WANT_INCARNATION; docs/gossip-example.c is a whole program. To leave: gossip_own_set() with a record whose
+ * claim says `left`, then go on with the turns until GOSSIP_EV_LEFT_SENT. All times are of one monotonic clock and
+ * never go back (asserted). Nothing here blocks; pointers into an instance are good until the next call into it.
+ *
+ * SWIM: Das, Gupta, Motivala 2002. Lifeguard: Dadgar, Phillips, Currey 2018. Which rule comes from where, and what it
+ * does: docs/gossip.md. Belongs to one loop; not thread-safe. */
 #ifndef GOSSIP_GOSSIP_H
 #define GOSSIP_GOSSIP_H
 
@@ -39,35 +52,35 @@ enum {
     GOSSIP_PACKET_BYTES_MIN = 1000, /* every datagram that must fit one does */
     GOSSIP_MEMBERS_MAX = 20000,     /* members known at once; further records are refused, counted */
     GOSSIP_ADDRS_MAX = 2,           /* addresses of one member: usually one of IPv4 and one of IPv6 */
-    GOSSIP_PROTOCOL_MIN =
-        1, /* protocol versions that this code speaks (docs/protocol.md, Versions): the ... */
-    GOSSIP_PROTOCOL_MAX = 2, /* ... oldest and the newest */
-    COORDINATE_BYTES = 11,
+    GOSSIP_PROTOCOL_MIN = 1, /* the oldest protocol version that this code speaks (docs/protocol.md) ... */
+    GOSSIP_PROTOCOL_MAX = 2, /* ... and the newest */
+    GOSSIP_COORDINATE_BYTES = 11,
 };
 
 /* Where a member is in the space of round trips (coordinate.h), as it travels: of no meaning to the embedder, who puts
  * it into the record as it is and takes it out again. All zeros: unknown. */
 struct gossip_coordinate {
-    uint8_t b[COORDINATE_BYTES];
+    uint8_t b[GOSSIP_COORDINATE_BYTES];
 };
 
 /* What a verified record says that membership must know. Filled in by `verify`. */
 struct gossip_claim {
     struct node_id id;
+    /* Both below 2^62; a record with more is refused, for nobody could refute above it. */
     uint64_t
         incarnation; /* raised by the owner: by one to refute, by GOSSIP_START_LEAP at least at every start */
     uint64_t version;   /* raised by the owner with every new record within an incarnation */
     bool left;          /* the owner says good-bye; a tombstone */
     uint8_t addr_count; /* 1..GOSSIP_ADDRS_MAX */
     struct addr addr[GOSSIP_ADDRS_MAX];
-    struct hash hash; /* of the record's exact bytes */
+    struct hash hash; /* of the record's exact bytes; cryptographic: it stands for them in comparisons */
     /* The newest protocol version that its owner says it speaks; 0, as whoever does not know of versions leaves it: 1.
      * What it is sent is never in a newer one, so nobody on the way can talk two members down. */
     uint8_t protocol_max;
     struct gossip_coordinate coordinate;
 };
 
-/* Questions to the outside. Called synchronously, must not call back into gossip. */
+/* Questions to the outside, both of which must be there. Called synchronously, must not call back into gossip. */
 struct gossip_verify {
     /* Is this record signed by its subject, of this mesh, in time, not revoked? On ERR_OK fills in *out.
      * Anything else: the record is dropped and counted under that error. Borrows `record` for the call. */
@@ -85,11 +98,13 @@ struct gossip_config {
     uint32_t packet_bytes_max;  /* [1100] plaintext of a datagram: IPv6's 1280 less headers and sealing; not
                                    below GOSSIP_PACKET_BYTES_MIN */
     uint32_t probe_interval_ms; /* [1000] each member is probed once per interval (SWIM's period) */
-    uint32_t probe_timeout_ms;  /* [300] after which indirect probes start, until round trips are measured */
-    uint32_t indirect_probes;   /* [3] SWIM's k */
-    uint32_t suspicion_mult;    /* [4] suspicion lasts mult * max(1, log10 n) * probe_interval */
-    uint32_t retransmit_mult;   /* [4] SWIM's lambda: a rumor is sent mult * ceil(log10(n+1)) times */
-    uint32_t eager_fanout;      /* [4] members told at once of a fresh rumor */
+    uint32_t
+        probe_timeout_ms; /* [300] after which indirect probes start, until round trips are measured; below
+                                   probe_interval_ms (asserted) */
+    uint32_t indirect_probes;      /* [3] SWIM's k; 8 at most are asked */
+    uint32_t suspicion_mult;       /* [4] suspicion lasts mult * max(1, log10 n) * probe_interval */
+    uint32_t retransmit_mult;      /* [4] SWIM's lambda: a rumor is sent mult * ceil(log10(n+1)) times */
+    uint32_t eager_fanout;         /* [4] members told at once of a fresh rumor; below 64 (asserted) */
     uint32_t bytes_per_second_max; /* [65536] datagram bytes in any second, at most; probes and acks first */
     uint32_t sync_interval_ms;     /* [60000] full-state exchange with a random member, the last safety net */
     uint32_t seed_retry_min_ms;    /* [500] back-off between attempts to reach a seed, doubling */
@@ -102,22 +117,24 @@ struct gossip_config {
 
 /* Parts of gossip that can be left out in experiments; with all but SUSPICION left out it is SWIM. */
 enum gossip_part {
-    GOSSIP_LOCAL_HEALTH = 1,  /* Lifeguard's LHA-Probe: who doubts itself probes slower and waits longer */
-    GOSSIP_NACK = 2,          /* ... relays say so when the probed did not answer them */
-    GOSSIP_CONFIRMATIONS = 4, /* ... LHA-Suspicion: others' words shorten a suspicion that begins long */
-    GOSSIP_TELL_SUSPECT = 8,  /* ... the suspect is told first */
-    GOSSIP_VERIFY = 16,       /* own looks decide, not words; who hears nobody accuses nobody */
-    GOSSIP_OBSERVERS = 32,    /* assigned observers in turn instead of random probes */
-    GOSSIP_EAGER = 64,        /* eager push of fresh rumors */
-    GOSSIP_LATENESS = 128,    /* what gossip_late() does */
-    GOSSIP_RTT = 256,         /* probe timeouts from measured round trips */
-    GOSSIP_REFUSAL = 512,     /* a refused dial, seen by us and others, ends the forgiven pause */
-    GOSSIP_EXPLORE = 1024,    /* probes whose only end is to learn where we are (coordinate.h) */
-    GOSSIP_DEGRADE = 2048,    /* the mark of those who come and go */
-    GOSSIP_REPEAT = 8192,     /* pings sent again, as often as the loss that is seen asks for */
-    GOSSIP_RATION = 16384,    /* what is done on the mere word of others is limited (credit.h) */
-    GOSSIP_SUSPICION = 4096,  /* the time a suspect has to refute; without it a failed probe is a death */
-    GOSSIP_PARTS = 32767,     /* all of these; a new one goes in, or studies show what it does as SWIM's */
+    GOSSIP_LOCAL_HEALTH = 1, /* Lifeguard IV-A, LHA-Probe: who doubts itself probes slower and waits longer */
+    GOSSIP_NACK = 2,         /* Lifeguard IV-A: relays say so when the probed did not answer them */
+    GOSSIP_CONFIRMATIONS =
+        4, /* Lifeguard IV-B, LHA-Suspicion: others' words shorten a suspicion that begins long */
+    GOSSIP_TELL_SUSPECT = 8, /* Lifeguard IV-C, Buddy System: the suspect is told first */
+    GOSSIP_VERIFY = 16,      /* own looks decide, not words; who hears nobody accuses nobody */
+    GOSSIP_OBSERVERS = 32,   /* assigned observers in turn (Rapid) instead of random probes */
+    GOSSIP_EAGER = 64,       /* eager push of fresh rumors */
+    GOSSIP_LATENESS = 128,   /* what gossip_late() does */
+    GOSSIP_RTT = 256,        /* probe timeouts from measured round trips (RFC 6298) */
+    GOSSIP_REFUSAL = 512,    /* a refused dial, seen by us and others, ends the forgiven pause */
+    GOSSIP_EXPLORE = 1024,   /* probes whose only end is to learn where we are (Vivaldi, coordinate.h) */
+    GOSSIP_DEGRADE = 2048,   /* the mark of those who come and go */
+    GOSSIP_SUSPICION =
+        4096,              /* SWIM 4.2: a suspect has time to refute; without it a failed probe is a death */
+    GOSSIP_REPEAT = 8192,  /* pings sent again, as often as the loss that is seen asks for */
+    GOSSIP_RATION = 16384, /* what is done on the mere word of others is limited (credit.h) */
+    GOSSIP_PARTS = 32767,  /* all of these; a new one goes in, or studies show what it does as SWIM's */
 };
 
 /* For many instances in one loop, as in a simulator. Outlives them. NULL: no memory. */
@@ -132,13 +149,16 @@ void gossip_pool_free(struct gossip_pool *p);
 must_check enum err gossip_acquaint(struct gossip *const *learner, size_t learners, struct gossip *const *all,
                                     size_t count);
 
-/* Creates an instance at time `now`. `verify` is copied; what its arg points to must outlive the instance. NULL: no memory. */
+/* Creates an instance at time `now`; it says nothing before gossip_own_set(). Both are copied; what verify->arg and the pool point
+ * to must outlive it. A configuration that breaks its bounds is the caller's bug (asserted). NULL: no memory. */
 struct gossip *gossip_new(const struct gossip_config *config, const struct gossip_verify *verify,
                           mono_ms now);
 void gossip_free(struct gossip *g);
 
 /* Publishes our own record (signed by us; our previous one is replaced everywhere). The caller has stored its
- * incarnation durably before. The bytes are copied. ERR_STALE: not newer than our current record. Other errors: verify's. */
+ * incarnation durably before: after a crash nobody would believe a number that was used already. The bytes are copied.
+ * ERR_STALE: not newer than our current record; sign one with higher numbers. ERR_INVALID: it is another's.
+ * ERR_LIMIT: its size, numbers or addresses are out of bounds. ERR_NOMEM: try again. Other errors: verify's. */
 must_check enum err gossip_own_set(struct gossip *g, struct bytes record, mono_ms now);
 
 /* Replaces the list of seed addresses (already resolved; call again after each resolution). Seeds are contacted over the
@@ -156,8 +176,9 @@ must_check enum err gossip_member_load(struct gossip *g, struct bytes record, mo
  * outnumbered. */
 void gossip_recall(struct gossip *g, bool seeds_follow, mono_ms now);
 
-/* Announces that we hold a document of `kind` with this (epoch, version, hash), replacing an older one of that kind.
- * Members that hold an older one will pull it from us. The lower hash wins at equal (epoch, version). */
+/* Announces that we hold a document of `kind` (1 to GOSSIP_DOC_KINDS_MAX, asserted) with this (epoch, version, hash),
+ * replacing an older one of that kind. Members that hold an older one will pull it from us, if both numbers are below
+ * 2^63. The lower hash wins at equal (epoch, version). */
 void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t version, const struct hash *hash,
                     mono_ms now);
 
@@ -240,6 +261,7 @@ enum gossip_state { GOSSIP_ALIVE, GOSSIP_SUSPECT, GOSSIP_DEAD, GOSSIP_LEFT };
 const char *gossip_state_text(enum gossip_state s); /* "alive" "suspect" "dead" "left" */
 
 enum gossip_event_type {
+    /* Our own record is a member too, and has events like any other. */
     GOSSIP_EV_MEMBER, /* a member appeared, changed state, got or lost its mark, or published a newer record */
     GOSSIP_EV_FORGOTTEN, /* a tombstone expired; `id` is no longer known */
     GOSSIP_EV_WANT_INCARNATION, /* we are accused or outnumbered: store an incarnation >= `number`, sign, gossip_own_set() */
@@ -274,7 +296,8 @@ struct gossip_event {
     struct hash doc_hash;
     struct bytes doc; /* DOC_RECEIVED: the bytes, hash not yet checked. Valid until the next call */
 };
-/* The next event, or false. Events are bounded by coalescing per member; none is lost. */
+/* The next event, or false. A later change of a member folds into its waiting event, so there is at most one for each; without
+ * memory a FORGOTTEN may be lost, and of more than 64 equivocations at once those beyond come later. */
 bool gossip_poll_event(struct gossip *g, struct gossip_event *out);
 
 struct gossip_member {

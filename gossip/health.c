@@ -2,9 +2,8 @@
  * loop: who is slow, deaf or cut off takes others for silent, so it widens its deadlines and accuses nobody. */
 #include "gossip/core.h"
 
-/* Lifeguard, Local Health Multiplier: raised by what tells that we ourselves are slow (probes of ours that fail though
- * others answered nothing of the kind, nacks that did not come, having to refute, a late loop), lowered by each
- * probe that succeeds. */
+/* Lifeguard IV-A, Local Health Multiplier: raised by what tells that we ourselves are slow (a probe of ours that failed, nacks that
+ * did not come, a refutation), and by a late loop; lowered by each probe that succeeds. */
 void health_change(struct gossip *g, int change)
 {
     int health = g->health + change;
@@ -12,7 +11,7 @@ void health_change(struct gossip *g, int change)
         g->health = (uint8_t)(health < 0 ? 0 : health > HEALTH_MAX ? HEALTH_MAX : health);
 }
 
-/* Lifeguard, LHA-Probe: intervals and timeouts are multiplied by (LHM + 1). */
+/* Lifeguard IV-A, LHA-Probe: intervals and timeouts are multiplied by (LHM + 1). */
 uint32_t health_stretch(const struct gossip *g, uint32_t ms)
 {
     return ms * (g->health + 1u);
@@ -40,8 +39,8 @@ uint32_t health_others(const struct gossip *g, const struct member *m, unsigned 
     return n - (states >> m->state & 1);
 }
 
-/* Did two others (all, if there are fewer) answer questions of ours after that moment? An accuser counts only if
- * they did while the accused was silent: who is paused, starved or cut off has no such answers, and so accuses nobody. */
+/* Did two others (all, if there are fewer) answer us after that moment? A member's silence counts only if they did: who is paused,
+ * starved or cut off gets no such answers, and so accuses nobody. */
 bool health_hears_others(const struct gossip *g, const struct member *m, mono_ms since)
 {
     uint32_t need = health_others(g, m, state_bit(GOSSIP_ALIVE)), heard = 0;
@@ -64,9 +63,8 @@ void health_probe_failed(struct gossip *g, const struct probe *p)
 
 /* Lateness. */
 
-/* A loop that was late has not heard what waits in its sockets: its silence about others is its own. So it takes
- * back what it was about to say: probes under way are void, suspicions count as unverified again, and what
- * it has told of others is told no more. */
+/* A late loop has not read what waits in its sockets, so the silence of others is its own. It takes back what it was about to say:
+ * probes under way are void, suspicions count as not looked into, and what it has told of others is told no more. */
 static void accuse_nobody(struct gossip *g)
 {
     g->probes.count = 0;
@@ -100,7 +98,7 @@ void health_late(struct gossip *g, uint32_t late_ms)
     }
     if (late_ms < LATE_ALOUD_MS)
         return;
-    health_change(g, 1); /* Lifeguard: the own lateness is a sign of bad health */
+    health_change(g, 1); /* no event of Lifeguard's, but the slowness that they all guess at */
     if (late_ms >= g->cfg.probe_timeout_ms)
         hearing_trouble(g);
     accuse_nobody(g);

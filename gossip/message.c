@@ -186,7 +186,7 @@ void datagram_encode(struct wr *w, const struct datagram *d)
         if (d->type == MSG_ACK)
             wr_be16(w, d->ms);
         if (d->type == MSG_ACK && d->version >= 2)
-            wr_bytes(w, d->coordinate.b, COORDINATE_BYTES);
+            wr_bytes(w, d->coordinate.b, GOSSIP_COORDINATE_BYTES);
         break;
     case MSG_PING_REQ:
     case MSG_RELAYED_ACK:
@@ -277,7 +277,7 @@ static bool datagram_body_decode(struct rd *r, struct datagram *d)
         if (d->type == MSG_ACK)
             d->ms = rd_be16(r);
         if (d->type == MSG_ACK && d->version >= 2)
-            rd_copy(r, d->coordinate.b, COORDINATE_BYTES);
+            rd_copy(r, d->coordinate.b, GOSSIP_COORDINATE_BYTES);
         break;
     case MSG_PING_REQ:
     case MSG_RELAYED_ACK:

@@ -4,8 +4,8 @@
 
 #include <assert.h>
 
-/* Who was wrong, or has said more than we have looked into so far, has to wait for what we see ourselves. So have all when
- * there is no credit. */
+/* Not believed before our own look: who was wrong of late, who has accused more than we have looked into yet, and anybody while
+ * there is no credit (hearing.c). */
 static bool is_believed(struct gossip *g, const struct member *m, const struct node_id *accuser,
                         bool is_hearsay)
 {
@@ -37,8 +37,8 @@ static void hear_refused(struct gossip *g, struct member *m, const struct node_i
     verdict_judge(g, member_suspicion(m));
 }
 
-/* In whose name hearsay was wrong, its own word makes us look like any other's, but is made no hearsay of: what we say then is
- * in our own name, once our look has failed. */
+/* Hearsay in this accuser's name was wrong before. Its own word makes us look, but we do not repeat it: what we say is in our own
+ * name, once our look has failed. */
 static void pass_on(struct gossip *g, struct member *m, const struct node_id *accuser, struct member *source)
 {
     if (!member_suspicion(m)->is_unsure)
@@ -66,8 +66,8 @@ static void believe(struct gossip *g, struct member *m, const struct rumor_item 
         verdict_hasten(g, m);
 }
 
-/* It answered us just now, so we do not believe it, and pass it on to nobody but the accused: who accuses it may have
- * lost the path to it, and only its own word counts there. Where a link works, but nothing was probed, we look. */
+/* It answered us a moment ago, so we do not believe this, and tell only the accused: its accuser may have lost the path to it, and
+ * there only the word of the accused counts. If it is only a link that works, we look. */
 static void defend(struct gossip *g, struct member *m, const struct rumor_item *i, struct member *source)
 {
     struct member *accuser = members_find(&g->members, &i->accuser);

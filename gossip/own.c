@@ -13,7 +13,7 @@ void own_refute(struct gossip *g, uint64_t above)
     g->refute_ok_at = g->now + REFUTE_SPACING_MS;
     g->ev_want = true;
     g->stats.refutations++;
-    health_change(g, 1); /* Lifeguard: who has to refute was probably slow */
+    health_change(g, 1); /* Lifeguard IV-A: who has to refute was probably slow */
 }
 
 static void own_alarm(struct gossip *g, const struct gossip_claim *claim, struct bytes record)

@@ -55,7 +55,7 @@ void ping_req_receive(struct gossip *g, struct member *from, const struct addr *
     struct relay *relay = relays_add(&g->relays, from, g->now);
     if (!relay)
         return;
-    /* Lifeguard: the nack goes at four fifths of the time that the asker waits. */
+    /* Lifeguard IV-A: the nack goes at four fifths of the time that the asker waits. */
     *relay = (struct relay){.origin = from,
                             .target = target,
                             .origin_via = *via,

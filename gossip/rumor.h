@@ -1,8 +1,8 @@
 /* rumor.h: what is still to be told, keyed by subject: newer news about a member replaces the older in place.
  *
  * Four classes, so that a flood of one kind cannot starve another: documents (a policy's announcement),
- * opinions (suspect, dead), good-byes (a host drains), records. They take turns in each packet, in this order. Within a class the least often sent comes first, as in SWIM section 4.1; after `limit` sends a
- * rumor is dropped. A rumor holds no content: it points at its subject, whose current record or state is what
+ * opinions (suspect, dead), good-byes (a host drains), records. They take turns in each packet, in this order.
+ * Within a class the least often sent comes first, as in SWIM section 4.1; after `limit` sends a rumor is dropped. A rumor holds no content: it points at its subject, whose current record or state is what
  * gets sent. Besides, a fresh rumor owes `eager_left` pushes. */
 #ifndef GOSSIP_RUMOR_H
 #define GOSSIP_RUMOR_H

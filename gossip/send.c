@@ -46,7 +46,7 @@ void outbox_forget(struct outbox *o, const struct member *m)
     o->count = kept;
 }
 
-/* While acks have to wait for the budget, who asks and asks is not to keep those of others waiting. */
+/* While acks wait for the budget, one member that asks over and over must not delay the acks to others. */
 static bool is_pushing_in(const struct gossip *g, const struct out *item)
 {
     uint32_t waiting = 0;
@@ -162,8 +162,8 @@ static bool take_urgent(struct gossip *g, struct out *o)
     return false;
 }
 
-/* Pushes go in the millisecond in which there is budget again, so in a flood of news probes and acks would carry nothing to whom all
- * pushes missed. Good-byes and records are found by their summary; opinions by nothing else, so they, and documents, have a share that
+/* Pushes use up the budget as soon as there is some, so in a flood of news probes and acks would carry nothing to those whom the
+ * pushes missed. Good-byes and records are found by their summary too. Opinions are not; so they, and documents, have a share that
  * pushes cannot use up. */
 static void tell_along(struct gossip *g, struct wr *w, const struct member *to)
 {
@@ -191,7 +191,7 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
         struct rumor_item i = item_of_record(g->self, UINT8_MAX);
         rumor_item_encode(&w, &i);
     }
-    /* Lifeguard, Buddy System: the suspect is told first, so that it can refute. */
+    /* Lifeguard IV-C, Buddy System: the suspect is told first, so that it can refute; and so are the dead. */
     if (!(g->cfg.without & GOSSIP_TELL_SUSPECT) && wr_left(&w) >= OPINION_BYTES &&
         ((o.to->state == GOSSIP_SUSPECT && !member_suspicion(o.to)->is_unsure) ||
          o.to->state == GOSSIP_DEAD)) {

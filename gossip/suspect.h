@@ -32,13 +32,13 @@ struct suspicion {
     uint8_t accusers; /* used entries of accuser[] */
     bool is_hearsay;  /* accuser[0] did not tell us itself: a relay named it */
     bool is_unsure; /* hearsay in the accuser's name was wrong: told to nobody before a look of ours fails */
-    bool is_on_credit; /* believed before our own look (credit.h) */
-    bool is_own;       /* a probe of ours failed while others answered us */
-    bool is_told;      /* ... and we said so */
-    bool is_lonely;    /* no relay says that it hears nothing either: that may be our own fault */
-    bool is_hastened;  /* another member holds it dead */
-    bool is_refused;   /* a dial of ours was refused */
-    uint8_t refusers;  /* used entries of refuser[] */
+    bool is_on_credit;   /* believed before our own look (credit.h) */
+    bool is_own;         /* a probe of ours failed while others answered us */
+    bool is_told;        /* ... and we said so */
+    bool is_unwitnessed; /* no relay says that it hears nothing either: that may be our own fault */
+    bool is_hastened;    /* another member holds it dead */
+    bool is_refused;     /* a dial of ours was refused */
+    uint8_t refusers;    /* used entries of refuser[] */
     struct node_id accuser[SUSPECT_CONFIRMS + 1];
     struct node_id refuser[SUSPECT_REFUSERS]; /* others who say that theirs were */
 };

@@ -1,14 +1,16 @@
 /* tell.c: what is still to be told, and how much of it fits a packet.
  *
- * Eager push: a fresh rumor leaves at once to eager_fanout members of a random circle (circle.h), who do the same on first receipt;
- * all rumors that are fresh in one turn share packets. While a record is young (fewer than a quarter of the
- * members can have it) it travels whole; later most receivers have it already, so only a notice of its number
- * travels and who lacks it asks. That keeps the whole records sent near one per member instead of one per
- * push (the eager/lazy split of Plumtree, Leitao et al. 2007). Random pushes by four miss about e^-4 of the
- * members, so WAVE_MS later each pushes a notice to whoever comes after it on each of WAVE_FANOUT rings (watch.h). A member
- * is missed by that only if all that come before it on the rings were missed too: e^-16 of the members, where as
- * many random pushes would miss e^-7. Besides, pings and acks carry
- * rumors until each has been sent lambda log n times (SWIM section 4.1). */
+ * Eager push: a fresh rumor leaves at once to eager_fanout members of a random circle (circle.h), who do the same on first
+ * receipt; all rumors that are fresh in one turn share packets. While a record is young (fewer than a quarter of the members
+ * can have it) it travels whole. Later most receivers have it already, so only a notice of its number travels, and who lacks
+ * the record asks. So about one whole record is sent per member, not one per push (the eager/lazy split of Plumtree, Leitao
+ * et al. 2007).
+ *
+ * Second pushes: random pushes by four miss about e^-4 of the members. So WAVE_MS later each pushes a notice to whoever comes
+ * after it on each of WAVE_FANOUT rings (watch.h). That misses a member only if all before it on these rings were missed too:
+ * e^-16 of the members, where as many random pushes would miss e^-7.
+ *
+ * Besides, pings and acks carry rumors until each was sent lambda log n times (SWIM section 4.1). */
 #include "gossip/core.h"
 
 enum { PACKET_RUMORS_MAX = 64 };
@@ -205,7 +207,7 @@ static bool put_doc(const struct gossip *g, struct wr *w, const struct rumor *r)
     return true;
 }
 
-/* Version 1 has no such thing; to its speakers nothing is said. */
+/* Version 1 has no such reason: those who speak it are told nothing. */
 static bool put_hint(struct wr *w, const struct rumor *r, uint8_t layout)
 {
     struct rumor_item item = item_of_opinion(r->subject, &r->accuser, REASON_DEGRADED, layout);

@@ -30,13 +30,13 @@ void verdict_confirm(struct gossip *g, struct member *m, const struct node_id *a
         s->is_hearsay = false; /* now it has said so itself */
     if (!s || !suspect_confirm(s, accuser))
         return;
-    s->is_lonely = false;
+    s->is_unwitnessed = false;
     s->deadline = mono_min(s->deadline, s->start + verdict_timeout_ms(g, s));
     verdict_reschedule(g, s);
 }
 
-/* Another member holds it dead. We look at once, and need no more of others' words, but give it its whole
- * forgiven pause all the same: a liar shortens nobody's. */
+/* Another member holds it dead. We look at once and wait for no more confirmations, but it has its whole forgiven pause all the
+ * same: no liar shortens anybody's. */
 void verdict_hasten(struct gossip *g, struct member *m)
 {
     struct suspicion *s = member_suspicion(m);
@@ -56,7 +56,7 @@ void verdict_hasten(struct gossip *g, struct member *m)
 /* Where many are gone, so are the relays, and somebody has to say it. */
 bool verdict_is_without_witness(const struct gossip *g, const struct suspicion *s)
 {
-    return s->is_lonely && !are_many_silent(g);
+    return s->is_unwitnessed && !are_many_silent(g);
 }
 
 bool verdict_may_tell(const struct gossip *g, const struct member *m)
@@ -146,8 +146,8 @@ static bool is_final(const struct gossip *g, const struct suspicion *s)
     return g->now - s->start >= 2 * (mono_ms)longest;
 }
 
-/* Our path to it may be the only one that is broken: nearly all our looks found others who hear it. Who lies can say that of
- * the dead too, but then others accuse it in their own words. */
+/* Only our own path to it may be broken: nearly all our looks found relays that hear it. Liars can say so of the dead, too, but then
+ * others accuse it in their own words. */
 static bool is_spared(const struct suspicion *s)
 {
     return s->spared >= SPARED_ENOUGH && s->spared > 2 * s->doomed &&

@@ -148,9 +148,9 @@ static void edit_place(struct world *w, struct bytes *msg)
     struct wr out = wr_init(l->space, sizeof l->space);
     if (datagram_decode(&d, *msg) != ERR_OK || d.type != MSG_ACK || d.version < 2)
         return;
-    for (int i = 0; i < COORDINATE_BYTES; i++)
+    for (int i = 0; i < GOSSIP_COORDINATE_BYTES; i++)
         d.coordinate.b[i] = (uint8_t)rng_below(&l->rng, 256);
-    d.coordinate.b[COORDINATE_BYTES - 1] = 1;
+    d.coordinate.b[GOSSIP_COORDINATE_BYTES - 1] = 1;
     datagram_encode(&out, &d);
     wr_bytes(&out, d.rumors.at, d.rumors.len);
     l->lies++;

@@ -34,10 +34,10 @@ static struct mesh mesh_of(uint64_t seed)
 static struct gossip_coordinate bogus(struct rng *r)
 {
     struct gossip_coordinate lie;
-    for (int i = 0; i < COORDINATE_BYTES; i++)
+    for (int i = 0; i < GOSSIP_COORDINATE_BYTES; i++)
         lie.b[i] = (uint8_t)rng_below(r, 256);
     lie.b[0] = rng_below(r, 2) ? 0x7f : 0x80;
-    lie.b[COORDINATE_BYTES - 1] = 1;
+    lie.b[GOSSIP_COORDINATE_BYTES - 1] = 1;
     return lie;
 }
 
@@ -108,7 +108,7 @@ static void no_sample_moves_far(void **state)
     coordinate_init(&c, 3);
     for (int i = 0; i < 20000; i++) {
         struct gossip_coordinate said;
-        for (int k = 0; k < COORDINATE_BYTES; k++)
+        for (int k = 0; k < GOSSIP_COORDINATE_BYTES; k++)
             said.b[k] = (uint8_t)rng_below(&r, 256);
         struct place before = c.own;
         uint32_t us = rng_below(&r, 4) ? rng_below(&r, 2000000) : (uint32_t)rng_u64(&r);

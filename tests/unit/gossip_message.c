@@ -145,7 +145,7 @@ static void an_ack_says_where_its_sender_is_from_version_2_on(void **state)
         struct wr w = wr_init(space, sizeof space);
         ack.version = version;
         datagram_encode(&w, &ack);
-        assert_int_equal(wr_len(&w), 2 + 8 + 16 + 2 + (version == 2 ? COORDINATE_BYTES : 0));
+        assert_int_equal(wr_len(&w), 2 + 8 + 16 + 2 + (version == 2 ? GOSSIP_COORDINATE_BYTES : 0));
         assert_int_equal(datagram_decode(&back, wr_done(&w)), ERR_OK);
         assert_int_equal(back.version, version);
         assert_int_equal(back.ms, 750);
