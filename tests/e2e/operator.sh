@@ -8,8 +8,8 @@ hosts="n1 n2 n3 n4 n5"
 make_bridge "br$$"
 for h in $hosts; do bridged_host "$h" "${h#n}" "br$$"; done
 mesh
-host_agent n1 --listen 10.77.0.1:7400
-for h in n2 n3 n4 n5; do host_agent "$h" --seed 10.77.0.1 --listen "10.77.0.${h#n}:7400"; done
+host_agent n1 --listen 10.77.0.1:7400 --service store=9001
+for h in n2 n3 n4 n5; do host_agent "$h" --seed 10.77.0.1 --listen "10.77.0.${h#n}:7400" --service cart=9001; done
 eventually 20 all_alive 5 $hosts
 metric() { in_host n1 curl -s http://127.0.0.1:7401/metrics | sed -n "s/^$1 //p"; }
 warns() { ask n1 status | grep -q "^warning .*$1"; }
@@ -24,6 +24,10 @@ rows() {
         shows '^n1 *alive *[0-9]*s *self *' && shows '^n2 *alive *[0-9]*s *[0-9]s *10.77.0.2:7400 *-$'
 }
 eventually 10 rows || fail "$(ask n1 members)"
+
+echo "- services by their names, with what keeps them from serving: no policy is there yet"
+offered() { is n1 services '[(s["service"], s["node"], s["state"]) for s in o][3:]' "[('cart', 'n5', 'without a policy'), ('store', 'n1', 'without a policy')]"; }
+eventually 10 offered || fail "$(ask n1 services)"
 
 echo "- n4 loses four packets of five that are sent to it"
 in_host n4 nft -f - <<'N'
