@@ -61,23 +61,23 @@ const uint8_t grammar_class[256] = {
 #undef H
 #undef U
 
-/* All bytes in `all`, none in `none`. */
-static bool is_of(struct bytes s, unsigned all, unsigned none)
+/* Of the classes `among`, are these the only ones that any byte is of? */
+static bool is_only(struct bytes s, unsigned classes, unsigned among)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (!grammar_is(s.at[i], all) || grammar_is(s.at[i], none))
+        if ((grammar_class[s.at[i]] & among) != classes)
             return false;
     return true;
 }
 
 bool grammar_token_is_sound(struct bytes s)
 {
-    return s.len > 0 && is_of(s, GRAMMAR_TOKEN, 0);
+    return s.len > 0 && is_only(s, GRAMMAR_TOKEN, GRAMMAR_TOKEN);
 }
 
 bool grammar_name_is_sound(struct bytes s)
 {
-    return s.len > 0 && is_of(s, GRAMMAR_TOKEN, GRAMMAR_UPPER);
+    return s.len > 0 && is_only(s, GRAMMAR_TOKEN, GRAMMAR_TOKEN | GRAMMAR_UPPER);
 }
 
 static bool is_blank(uint8_t c)
