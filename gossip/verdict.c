@@ -46,7 +46,7 @@ void verdict_hasten(struct gossip *g, struct member *m)
         verdict_reschedule(g, s);
         return;
     }
-    mono_ms shortest = s->start + (mono_ms)g->cfg.suspicion_mult * g->cfg.probe_interval_ms;
+    mono_ms shortest = s->start + forgiven_ms(g);
     s->deadline = mono_min(s->deadline, shortest > g->now ? shortest : g->now);
     if (s->tries < SUSPECT_VERIFY_TRIES && !s->is_own)
         s->verify_at = mono_min(s->verify_at, g->now + rng_below(&g->rng, VERIFY_JITTER_MS));

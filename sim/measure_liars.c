@@ -57,7 +57,7 @@ static uint64_t honest_bytes(const struct world *w, double *members)
     return bytes;
 }
 
-static void begin(struct world *w, uint32_t liars)
+static void begin(const struct study_options *o, struct world *w, uint32_t liars)
 {
     bool *chosen = calloc(w->config.hosts, sizeof *chosen);
     if (!chosen)
@@ -67,8 +67,9 @@ static void begin(struct world *w, uint32_t liars)
         uint32_t first = 0;
         while (!chosen[first])
             first++;
-        liars_begin(w, chosen, LIARS_ALL, MS(ACCUSE_MS));
-        forger_start(w, first, MS(FORGE_MS));
+        liars_begin(w, chosen, o->is_shield ? LIARS_SHIELD | LIARS_SILENT : LIARS_ALL, MS(ACCUSE_MS));
+        if (!o->is_shield)
+            forger_start(w, first, MS(FORGE_MS));
     }
     free(chosen);
 }
@@ -101,7 +102,7 @@ static bool lie_once(const struct study_options *o, uint32_t nodes, uint32_t sha
     struct world *w = study_mesh(o, nodes, seed, SEC(2 * SETTLE_S));
     w->watch = watch;
     w->study = sum;
-    begin(w, nodes * share / 100);
+    begin(o, w, nodes * share / 100);
     for (int half = 0; half < 2; half++) {
         uint64_t before = honest_bytes(w, &honest);
         world_run(w, SEC(LIES_S));

@@ -41,6 +41,7 @@ static const char usage[] =
     "                    repeat, suspicion, ration)\n"
     "  --refused         detect: the process dies and its host resets links; else the host falls silent\n"
     "  --rack N          detect: so many hosts die in one instant\n"
+    "  --shield          lies: they accuse nobody and forge nothing, only shield the gone and withhold news\n"
     "  --interval        lifeguard: the Interval experiment; else Threshold\n"
     "  --paused C,C,...  lifeguard: how many pause at once; --on-ms D,... for how long; --off-ms I,... free "
     "between\n"
@@ -81,6 +82,7 @@ enum {
     OPT_REFUSED,
     OPT_RACK,
     OPT_MINUTES,
+    OPT_SHIELD,
     OPT_INTERVAL,
     OPT_COMPARE,
     OPT_PAUSED,
@@ -109,6 +111,7 @@ static const struct {
     {"refused", no_argument, USES_DEATHS},
     {"rack", required_argument, USES_DEATHS},
     {"minutes", required_argument, USES_MINUTES},
+    {"shield", no_argument, USES_LIES},
     {"interval", no_argument, USES_GRID},
     {"compare", no_argument, USES_GRID},
     {"paused", required_argument, USES_GRID},
@@ -235,6 +238,9 @@ static int take_word(struct options *o, int option, const char *text)
         return -1;
     case OPT_REFUSED:
         o->ask.is_refused = true;
+        return -1;
+    case OPT_SHIELD:
+        o->ask.is_shield = true;
         return -1;
     case OPT_INTERVAL:
         o->ask.is_interval = true;

@@ -38,7 +38,7 @@ static const struct study studies[] = {
     {"apart", "halves that lived apart for a minute up to a week: when they are one again", measure_apart,
      USES_SIZE | USES_RUNS},
     {"lies", "some members lie as much as their keys allow: what they achieve, against their share",
-     measure_liars, USES_SIZE | USES_RUNS | USES_SVG},
+     measure_liars, USES_SIZE | USES_RUNS | USES_SVG | USES_LIES},
 };
 
 const struct study *study_get(size_t i)
