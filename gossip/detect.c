@@ -171,8 +171,8 @@ void detect_dispute(struct gossip *g, struct member *m, struct member *other)
 {
     detect_retry(g, m);
     struct probe *p = probes_of(&g->probes, m);
-    if (p && p->reason == PROBE_RETRY && other)
-        p->tell = other;
+    if (p && p->reason == PROBE_RETRY && other && (!p->tell || hearing_mistrusts(g, p->tell)))
+        p->tell = other; /* who says so later takes no honest one's place */
 }
 
 static void tell_disputed(struct gossip *g, const struct probe *p)
@@ -455,8 +455,8 @@ static void tell_observers(struct gossip *g, struct member *m)
     }
 }
 
-/* We asked it whether it hears us, beside a look at a suspect; it said nothing while others did. When a rack is lost, those whose
- * observers are lost too would otherwise be found last. */
+/* We asked it whether it hears us, beside a look at a suspect, or where it is; it said nothing while others did. When a rack is
+ * lost, those whose observers are lost too would otherwise be found last. */
 static void look_as_in_turn(struct gossip *g, const struct probe *p)
 {
     if (p->target->state == GOSSIP_ALIVE && !is_credulous(g) &&
