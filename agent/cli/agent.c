@@ -1,4 +1,5 @@
 /* starling agent: runs until it is told to leave. */
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -29,6 +30,30 @@ static void raise_descriptors(void)
     }
 }
 
+enum {
+    TABLE_BYTES = 128 * 1024,       /* malloc's own first threshold; with time it would raise it */
+    BUFFER_BYTES = 4 * 1024 * 1024, /* far beyond what a link (1 MiB) or connection may queue */
+    SPARE_BYTES = 2 * BUFFER_BYTES, /* free memory that is not given back */
+};
+
+/* What an agent makes at its start are tables for the most there may be of everything. Mapped each by itself, they cost the pages that
+ * are used; out of the heap, calloc() clears them where the heap has been used before. */
+static void map_what_is_large(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    (void)mallopt(M_MMAP_THRESHOLD, TABLE_BYTES);
+#endif
+}
+
+/* Buffers come and go: a mapping for each would be a call of the kernel and fresh pages every time. */
+static void keep_buffers_in_the_heap(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    (void)mallopt(M_MMAP_THRESHOLD, BUFFER_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, SPARE_BYTES);
+#endif
+}
+
 static int run(const struct args_command *cmd, const struct config_flags *flags)
 {
     struct control *c = NULL;
@@ -37,7 +62,9 @@ static int run(const struct args_command *cmd, const struct config_flags *flags)
     enum err e = trust_init();
     if (e != ERR_OK)
         return args_refused(cmd, "this system gives no randomness: %s", err_text(e));
+    map_what_is_large();
     e = control_new(&c, flags, &why);
+    keep_buffers_in_the_heap();
     if (e == ERR_OK)
         e = admin_new(&admin, c, &why);
     if (e == ERR_OK)
