@@ -558,8 +558,8 @@ mono_ms degrade_deadline(const struct gossip *g);
 /* hearing.c */
 void hearing_init(struct gossip *g);
 struct accusers *hearing_account(struct gossip *g, bool is_hearsay);
-/* Is it taken on credit that this accuser is right? Then say hearing_was_right() once it proved so. */
-bool hearing_trusts(struct gossip *g, const struct node_id *accuser, bool is_hearsay);
+/* Is an accuser taken to be right on credit? Then say hearing_was_right() once it proved so. */
+bool hearing_trusts(struct gossip *g);
 void hearing_was_right(struct gossip *g);
 bool hearing_tells_accused(struct gossip *g, const struct node_id *accuser,
                            bool is_hearsay); /* is it warned? */

@@ -78,11 +78,9 @@ static uint32_t look_least(uint32_t faults)
     return 1 + LOOKS_BURST * (faults < FAULTS_MAX ? faults : FAULTS_MAX) / (FAULTS_MAX + 1);
 }
 
-/* Hearsay leaves some for what is told at first hand. */
-bool hearing_trusts(struct gossip *g, const struct node_id *accuser, bool is_hearsay)
+bool hearing_trusts(struct gossip *g)
 {
-    uint32_t least = 1 + is_hearsay + strikes(g, accuser, is_hearsay);
-    return !is_rationed(g) || credit_take(&g->trust, least, g->now);
+    return !is_rationed(g) || credit_take(&g->trust, 1, g->now);
 }
 
 void hearing_was_right(struct gossip *g)

@@ -20,7 +20,7 @@ static bool is_believed(struct gossip *g, const struct member *m, const struct n
     for (uint32_t i = 0; i < g->suspicions.count; i++)
         open += (s = g->suspicions.list[i]) && !s->is_own && s->is_hearsay == is_hearsay && s->accusers > 0 &&
                 node_id_eq(&s->accuser[0], accuser);
-    return open < ACCUSATIONS_OPEN_MAX && hearing_trusts(g, accuser, is_hearsay);
+    return open < ACCUSATIONS_OPEN_MAX && hearing_trusts(g);
 }
 
 /* A member says that its own dial was refused. The first few are kept and passed on, each with its name: they cut no

@@ -108,16 +108,11 @@ static void accusations_mark_nobody_who_answers(void **state)
     struct world *w = several(8, 20000);
     (void)state;
     for (int t = 0; t < 600; t++) {
-        uint8_t space[200];
-        struct wr wr = wr_init(space, sizeof space);
-        struct datagram d = {.type = MSG_PUSH};
         struct rumor_item i = {.type = RUMOR_SUSPECT,
                                .subject = world_id(2),
                                .accuser = world_id(1 + t % 2 * 3),
                                .incarnation = w->node[2].incarnation};
-        datagram_encode(&wr, &d);
-        rumor_item_encode(&wr, &i);
-        world_put(w, 1, (t % 6) + 2 == 2 ? 0 : (t % 6) + 2, GOSSIP_DATAGRAM, wr_done(&wr), false);
+        world_say(w, 1, (t % 6) + 2 == 2 ? 0 : (t % 6) + 2, &i);
         world_run(w, w->now + 50);
         assert_int_equal(marked_by(w, 8, 2), 0);
     }

@@ -176,16 +176,11 @@ static void a_liar_shortens_no_pause(void **state)
 {
     struct world *w = several(5, 20000, 0);
     (void)state;
-    uint8_t space[200];
-    struct wr wr = wr_init(space, sizeof space);
-    struct datagram d = {.type = MSG_PUSH};
     struct rumor_item i = {
         .type = RUMOR_DEAD, .subject = world_id(2), .accuser = world_id(1), .incarnation = 1};
-    datagram_encode(&wr, &d);
-    rumor_item_encode(&wr, &i);
     world_cut(w, "c", "abde", true);
     for (int t = 0; t < 34; t++) {
-        world_put(w, 1, 0, GOSSIP_DATAGRAM, wr_done(&wr), false);
+        world_say(w, 1, 0, &i);
         world_run(w, w->now + 100);
         assert_string_not_equal(world_state(w, 0, 2), "dead");
     }
@@ -361,14 +356,11 @@ static void who_was_deaf_refutes_whatever_credit_is_left(void **state)
             w->cut[a][2] = w->cut[2][a] = false;
         while (credit_take(&w->node[2].g->refutations, 1, w->now))
             ;
-        uint8_t space[200];
-        struct wr wr = wr_init(space, sizeof space);
-        datagram_encode(&wr, &(struct datagram){.type = MSG_PUSH});
-        rumor_item_encode(&wr, &(struct rumor_item){.type = RUMOR_SUSPECT,
-                                                    .subject = world_id(2),
-                                                    .accuser = world_id(7),
-                                                    .incarnation = w->node[2].incarnation});
-        world_put(w, 6, 2, GOSSIP_DATAGRAM, wr_done(&wr), false);
+        struct rumor_item i = {.type = RUMOR_SUSPECT,
+                               .subject = world_id(2),
+                               .accuser = world_id(7),
+                               .incarnation = w->node[2].incarnation};
+        world_say(w, 6, 2, &i);
         world_run(w, w->now + 100);
         assert_int_equal(w->node[2].incarnation, is_deaf ? 2 : 1);
         world_free(w);

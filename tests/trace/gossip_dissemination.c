@@ -80,18 +80,11 @@ static void what_was_lost_is_found_by_the_summary(void **state)
     struct world *w = several(3, WORLD_BULK | WORLD_DIGESTS);
     (void)state;
     /* c hears of a new member just when its path to the others is cut: every push is lost. */
-    uint8_t space[200], packet[300];
+    uint8_t space[200];
     struct world_record r = {.id = world_id(9), .incarnation = 1, .version = 1, .addr = world_addr(9)};
     struct rumor_item i = {.type = RUMOR_RECORD, .record = world_record_encode(&r, space, sizeof space)};
-    struct wr wr = wr_init(packet, sizeof packet);
-    struct datagram d = {.type = MSG_PUSH};
-    struct addr via = world_addr(1);
-    datagram_encode(&wr, &d);
-    rumor_item_encode(&wr, &i);
     world_cut(w, "c", "ab", true);
-    assert_int_equal(
-        gossip_receive(w->node[2].g, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now), ERR_OK);
-    world_drain(w, 2);
+    assert_int_equal(world_hear(w, 2, 1, &i), ERR_OK);
     world_run(w, 20500);
     world_cut(w, "c", "ab", false);
     world_run(w, 21300);
@@ -146,17 +139,8 @@ static void a_late_joiner_gets_the_document_with_its_first_sync(void **state)
 /* Node `from` says to node `to` that it has this document, which nobody has. */
 static void offer_bogus_doc(struct world *w, int from, int to, uint8_t kind, uint64_t version)
 {
-    uint8_t space[128];
-    struct wr wr = wr_init(space, sizeof space);
-    struct datagram d = {.type = MSG_PUSH};
     struct rumor_item i = {.type = RUMOR_DOC, .doc = {kind, 9, version, {{kind, (uint8_t)version}}}};
-    struct addr via = world_addr(from);
-    datagram_encode(&wr, &d);
-    rumor_item_encode(&wr, &i);
-    assert_int_equal(
-        gossip_receive(w->node[to].g, GOSSIP_DATAGRAM, &w->node[from].id, &via, wr_done(&wr), w->now),
-        ERR_OK);
-    world_drain(w, to);
+    assert_int_equal(world_hear(w, to, from, &i), ERR_OK);
 }
 
 static void a_bogus_offer_does_not_keep_the_good_one_out(void **state)

@@ -14,31 +14,11 @@ static struct world *three(unsigned show)
     return w;
 }
 
-static struct bytes push_of(const struct rumor_item *i, uint8_t *space, size_t cap)
-{
-    struct wr w = wr_init(space, cap);
-    struct datagram d = {.type = MSG_PUSH};
-    datagram_encode(&w, &d);
-    rumor_item_encode(&w, i);
-    assert_true(wr_ok(&w));
-    return wr_done(&w);
-}
-
-static enum err hear(struct world *w, int at, int from, const struct rumor_item *i)
-{
-    uint8_t space[1200];
-    struct addr via = world_addr(from);
-    enum err e = gossip_receive(w->node[at].g, GOSSIP_DATAGRAM, &w->node[from].id, &via,
-                                push_of(i, space, sizeof space), w->now);
-    world_drain(w, at);
-    return e;
-}
-
 static enum err hear_record(struct world *w, int at, int from, const struct world_record *r)
 {
     uint8_t space[1200];
     struct rumor_item i = {.type = RUMOR_RECORD, .record = world_record_encode(r, space, sizeof space)};
-    return hear(w, at, from, &i);
+    return world_hear(w, at, from, &i);
 }
 
 static struct gossip_member member(struct world *w, int at, int of)
@@ -102,7 +82,7 @@ static void an_altered_record_is_refused(void **state)
     struct bytes record = world_record_encode(&r, space, sizeof space);
     space[40] ^= 1;
     struct rumor_item i = {.type = RUMOR_RECORD, .record = record};
-    assert_int_equal(hear(w, 0, 1, &i), ERR_OK);
+    assert_int_equal(world_hear(w, 0, 1, &i), ERR_OK);
     EXPECT_TRACE(w, "");
     assert_int_equal(gossip_stats(w->node[0].g)->records_refused, 1);
     assert_int_equal(member(w, 0, 2).state, GOSSIP_ALIVE);
@@ -116,9 +96,9 @@ static void numbers_nobody_could_rise_above_are_refused(void **state)
     (void)state;
     struct rumor_item i = {
         .type = RUMOR_SUSPECT, .subject = world_id(0), .accuser = world_id(1), .incarnation = UINT64_MAX};
-    hear(w, 0, 1, &i);
+    world_hear(w, 0, 1, &i);
     i.subject = world_id(2);
-    hear(w, 0, 1, &i);
+    world_hear(w, 0, 1, &i);
     struct world_record r = {
         .id = world_id(2), .incarnation = UINT64_MAX, .version = 1, .addr = world_addr(2)};
     hear_record(w, 0, 1, &r);
@@ -362,8 +342,8 @@ static void a_flood_of_accusations_moves_nobody(void **state)
                                    .subject = world_id(2),
                                    .accuser = world_id(1),
                                    .incarnation = w->node[2].incarnation};
-            hear(w, 0, 1, &i);
-            hear(w, 2, 1, &i);
+            world_hear(w, 0, 1, &i);
+            world_hear(w, 2, 1, &i);
         }
         world_run(w, w->now + 10);
         assert_int_not_equal(member(w, 0, 2).state, GOSSIP_DEAD);
@@ -537,7 +517,7 @@ static void in_every_order_of_delivery_the_end_is_the_same(void **state)
             if (order[k] == THINGS - 1) {
                 struct rumor_item accusation = {
                     .type = RUMOR_DEAD, .subject = id, .accuser = world_id(1), .incarnation = 2};
-                hear(w, 0, 1, &accusation);
+                world_hear(w, 0, 1, &accusation);
                 continue;
             }
             last = (struct world_record){.id = id,
@@ -568,14 +548,14 @@ static void who_accuses_falsely_again_and_again_is_not_believed(void **state)
         .type = RUMOR_SUSPECT, .subject = world_id(2), .accuser = world_id(1), .incarnation = 1};
     for (int k = 0; k < 40; k++) {
         i.incarnation = member(w, 0, 2).incarnation;
-        hear(w, 0, 1, &i);
+        world_hear(w, 0, 1, &i);
         world_run(w, w->now + 500);
     }
     uint64_t suspicions = gossip_stats(w->node[0].g)->suspicions;
     assert_in_range(suspicions, 1, 8);
     for (int k = 0; k < 10; k++) {
         i.incarnation = member(w, 0, 2).incarnation;
-        hear(w, 0, 1, &i);
+        world_hear(w, 0, 1, &i);
         world_run(w, w->now + 500);
         assert_string_equal(world_state(w, 0, 2), "alive");
     }
@@ -597,20 +577,20 @@ static void nobody_is_doubted_for_what_others_say_in_its_name(void **state)
     const struct gossip_stats *stats = gossip_stats(w->node[A].g);
     for (int k = 0; k < 40; k++) {
         i.incarnation = member(w, A, WELL).incarnation;
-        hear(w, A, FRAMER, &i);
+        world_hear(w, A, FRAMER, &i);
         world_run(w, w->now + 500);
     }
     assert_in_range(stats->suspicions, 1, 8);
     uint64_t before = stats->suspicions;
     for (int k = 0; k < 4; k++) {
         i.incarnation = member(w, A, WELL).incarnation;
-        hear(w, A, FRAMER, &i);
+        world_hear(w, A, FRAMER, &i);
         world_run(w, w->now + 500);
     }
     assert_int_equal(stats->suspicions, before);
     world_run(w, w->now + 6000); /* who answered just now is not accused by anybody */
     uint64_t probes = stats->probes_sent;
-    hear(w, A, NAMED, &i);
+    world_hear(w, A, NAMED, &i);
     assert_int_equal(stats->probes_sent, probes + 1);
     world_free(w);
 }
@@ -626,14 +606,14 @@ static void hearsay_takes_no_room_from_the_word_of_the_named(void **state)
     struct rumor_item i = {.type = RUMOR_SUSPECT, .accuser = world_id(2), .incarnation = 1};
     for (int k = 3; k < 6; k++) {
         i.subject = world_id(k);
-        hear(w, 0, 1, &i);
+        world_hear(w, 0, 1, &i);
     }
     assert_string_equal(world_state(w, 0, 3), "suspect"); /* that was on credit */
     const struct gossip *g = w->node[0].g;
     assert_int_equal(g->hearing_count, 2);
     assert_ptr_equal(g->hearing[1].accused, members_find(&g->members, &i.subject));
     assert_false(g->hearing[1].is_looked); /* some is left for what is said at first hand */
-    hear(w, 0, 2, &i);
+    world_hear(w, 0, 2, &i);
     assert_true(g->hearing[1].is_looked);
     world_free(w);
 }
@@ -654,14 +634,14 @@ static void the_word_of_who_never_lied_is_looked_at_at_once(void **state)
         i.accuser = world_id(liar);
         i.subject = world_id(about);
         i.incarnation = member(w, A, about).incarnation;
-        hear(w, A, liar, &i);
+        world_hear(w, A, liar, &i);
         world_run(w, w->now + 100);
     }
     world_stop(w, GONE);
     i.accuser = world_id(HONEST);
     i.subject = world_id(GONE);
     i.incarnation = member(w, A, GONE).incarnation;
-    hear(w, A, HONEST, &i);
+    world_hear(w, A, HONEST, &i);
     world_run(w, w->now + 600);
     assert_string_equal(world_state(w, A, GONE), "suspect");
     world_free(w);
@@ -682,7 +662,7 @@ static void a_look_that_only_relays_answered_is_made_again(void **state)
     g->looks.left = 1;
     struct rumor_item i = {.type = RUMOR_SUSPECT, .subject = world_id(2), .accuser = world_id(3)};
     i.incarnation = member(w, 0, 2).incarnation;
-    hear(w, 0, 3, &i);
+    world_hear(w, 0, 3, &i);
     world_run(w, w->now + 900);
     assert_in_range(gossip_stats(g)->indirect_probes_sent, asked + 9, asked + 12);
     assert_string_equal(world_state(w, 0, 2), "alive");
@@ -702,7 +682,7 @@ static void a_word_that_comes_just_after_an_answer_is_looked_into_later(void **s
         struct gossip *g = w->node[0].g;
         struct rumor_item i = {.type = RUMOR_SUSPECT, .subject = world_id(2), .accuser = world_id(3)};
         i.incarnation = member(w, 0, 2).incarnation;
-        hear(w, 0, 3, &i);
+        world_hear(w, 0, 3, &i);
         world_run(w, w->now + 100);
         assert_true(member_vouched_until(members_find(&g->members, &i.subject)) > w->now);
         if (was_wrong)
@@ -710,7 +690,7 @@ static void a_word_that_comes_just_after_an_answer_is_looked_into_later(void **s
         world_stop(w, 2);
         i.accuser = world_id(4);
         i.incarnation = member(w, 0, 2).incarnation;
-        hear(w, 0, 4, &i);
+        world_hear(w, 0, 4, &i);
         assert_int_equal(g->hearing_count, !was_wrong);
         if (!was_wrong)
             assert_false(g->hearing[0].is_looked);
@@ -731,7 +711,7 @@ static void a_suspect_is_told_who_said_so(void **state)
     w->only = 0;
     struct rumor_item i = {.type = RUMOR_SUSPECT, .subject = world_id(2), .accuser = world_id(1)};
     i.incarnation = member(w, 0, 2).incarnation;
-    hear(w, 0, 1, &i);
+    world_hear(w, 0, 1, &i);
     world_run(w, w->now + 200);
     assert_non_null(strstr(buf_str(&w->log), "a > c ping | suspect c 1 by b"));
     assert_null(strstr(buf_str(&w->log), "by a"));

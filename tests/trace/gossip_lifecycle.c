@@ -334,20 +334,16 @@ static void a_tombstone_cannot_be_undone(void **state)
     for (int i = 1; i < 4; i++)
         world_start(w, i, "a");
     world_run(w, 10000);
-    uint8_t space[300], packet[400];
+    uint8_t space[300];
     struct world_record old = {.id = world_id(3), .incarnation = 1, .version = 1, .addr = world_addr(3)};
     struct rumor_item i = {.type = RUMOR_RECORD, .record = world_record_encode(&old, space, sizeof space)};
-    struct wr wr = wr_init(packet, sizeof packet);
-    struct datagram d = {.type = MSG_PUSH};
-    datagram_encode(&wr, &d);
-    rumor_item_encode(&wr, &i);
     w->node[3].version = 2;
     assert_int_equal(world_publish(w, 3, true), ERR_OK);
     world_drain(w, 3);
     world_run(w, 12000);
     world_stop(w, 3);
     while (w->now < 65000) {
-        world_put(w, 1, 0, GOSSIP_DATAGRAM, wr_done(&wr), false);
+        world_say(w, 1, 0, &i);
         world_run(w, w->now + 1000);
         assert_string_equal(world_state(w, 0, 3), "left");
     }

@@ -19,20 +19,14 @@ static struct world *mesh(int n, uint32_t without)
     return mesh_with(n, without, 0);
 }
 
-static void say_suspect(struct world *w, int at, int from, int subject)
+/* `from` says so to `at` in its own name. */
+static void say(struct world *w, enum rumor_type what, int at, int from, int subject)
 {
-    uint8_t space[200];
-    struct wr wr = wr_init(space, sizeof space);
-    struct addr via = world_addr(from);
-    datagram_encode(&wr, &(struct datagram){.type = MSG_PUSH});
-    rumor_item_encode(&wr, &(struct rumor_item){.type = RUMOR_SUSPECT,
-                                                .subject = world_id(subject),
-                                                .accuser = world_id(from),
-                                                .incarnation = w->node[subject].incarnation});
-    assert_int_equal(
-        gossip_receive(w->node[at].g, GOSSIP_DATAGRAM, &w->node[from].id, &via, wr_done(&wr), w->now),
-        ERR_OK);
-    world_drain(w, at);
+    struct rumor_item i = {.type = what,
+                           .subject = world_id(subject),
+                           .accuser = world_id(from),
+                           .incarnation = w->node[subject].incarnation};
+    assert_int_equal(world_hear(w, at, from, &i), ERR_OK);
 }
 
 /* LHA-Probe: having to refute, and being late, are signs of bad health; answers heal it. */
@@ -41,7 +35,7 @@ static void refutations_and_lateness_cost_health(void **state)
     struct world *w = mesh(3, 0), *without = mesh(3, GOSSIP_LOCAL_HEALTH);
     (void)state;
     assert_int_equal(w->node[2].g->health, 0);
-    say_suspect(w, 2, 1, 2);
+    say(w, RUMOR_SUSPECT, 2, 1, 2);
     assert_int_equal(w->node[2].g->health, 1);
     world_run(w, 30000);
     assert_int_equal(w->node[2].g->health, 0);
@@ -50,7 +44,7 @@ static void refutations_and_lateness_cost_health(void **state)
     gossip_late(w->node[2].g, LATE_ALOUD_MS);
     assert_int_equal(w->node[2].g->health, 1);
 
-    say_suspect(without, 2, 1, 2);
+    say(without, RUMOR_SUSPECT, 2, 1, 2);
     gossip_late(without->node[2].g, LATE_ALOUD_MS);
     assert_int_equal(without->node[2].g->health, 0);
     world_free(w);
@@ -63,7 +57,7 @@ static void the_suspect_is_told_first(void **state)
     (void)state;
     for (int is_told = 0; is_told < 2; is_told++) {
         struct world *w = mesh(3, is_told ? 0 : GOSSIP_TELL_SUSPECT);
-        say_suspect(w, 0, 1, 2);
+        say(w, RUMOR_SUSPECT, 0, 1, 2);
         assert_string_equal(world_state(w, 0, 2), "suspect");
         world_run(w, 25000);
         assert_string_equal(world_state(w, 0, 2), "alive");
@@ -118,22 +112,6 @@ static void the_dead_are_told_too(void **state)
     }
 }
 
-static void say_dead(struct world *w, int at, int from, int subject)
-{
-    uint8_t space[200];
-    struct wr wr = wr_init(space, sizeof space);
-    struct addr via = world_addr(from);
-    datagram_encode(&wr, &(struct datagram){.type = MSG_PUSH});
-    rumor_item_encode(&wr, &(struct rumor_item){.type = RUMOR_DEAD,
-                                                .subject = world_id(subject),
-                                                .accuser = world_id(from),
-                                                .incarnation = w->node[subject].incarnation});
-    assert_int_equal(
-        gossip_receive(w->node[at].g, GOSSIP_DATAGRAM, &w->node[from].id, &via, wr_done(&wr), w->now),
-        ERR_OK);
-    world_drain(w, at);
-}
-
 /* What studies call SWIM believes a word of a death at once, whoever says it and however often it was wrong before, and looks at nobody for it: else what
  * protects us from words would be shown as SWIM's. A suspicion lasts from when it begins, not from the ping before it. */
 static void swim_alone_believes_whatever_it_is_told(void **state)
@@ -142,8 +120,8 @@ static void swim_alone_believes_whatever_it_is_told(void **state)
     (void)state;
     for (int k = 0; k < 10; k++) {
         uint64_t probes = gossip_stats(w->node[0].g)->probes_sent;
-        say_suspect(w, 0, 1, 2);
-        say_dead(w, 0, 1, 2);
+        say(w, RUMOR_SUSPECT, 0, 1, 2);
+        say(w, RUMOR_DEAD, 0, 1, 2);
         gossip_tick(w->node[0].g, w->now);
         assert_int_equal(gossip_stats(w->node[0].g)->probes_sent, probes);
         assert_string_equal(world_state(w, 0, 2), "dead");

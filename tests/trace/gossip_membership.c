@@ -150,14 +150,9 @@ static void an_accused_member_refutes_and_an_accuser_alone_kills_nobody(void **s
 {
     struct world *w = three(WORLD_EVENTS);
     (void)state;
-    uint8_t space[200];
-    struct wr wr = wr_init(space, sizeof space);
-    struct datagram d = {.type = MSG_PUSH};
     struct rumor_item i = {
         .type = RUMOR_DEAD, .subject = world_id(2), .accuser = world_id(1), .incarnation = 1};
-    datagram_encode(&wr, &d);
-    rumor_item_encode(&wr, &i);
-    world_put(w, 1, 0, GOSSIP_DATAGRAM, wr_done(&wr), false);
+    world_say(w, 1, 0, &i);
     world_run(w, 20000);
     EXPECT_TRACE(w, "[ 10010] a * c alive -> suspect\n"
                     "[ 10020] c * wants incarnation 2\n"

@@ -31,18 +31,13 @@ static void link_works(struct world *w, int at, int of)
 static void claim(struct world *w, int liar, int to, enum rumor_type type, int subject, int accuser,
                   enum opinion_reason reason)
 {
-    uint8_t space[200];
-    struct wr wr = wr_init(space, sizeof space);
-    struct datagram d = {.type = MSG_PUSH, .version = 2};
     struct rumor_item i = {.type = type,
                            .layout = 2,
                            .subject = world_id(subject),
                            .accuser = world_id(accuser),
                            .incarnation = w->node[subject].incarnation,
                            .reason = reason};
-    datagram_encode(&wr, &d);
-    rumor_item_encode(&wr, &i);
-    world_put(w, liar, to, GOSSIP_DATAGRAM, wr_done(&wr), false);
+    world_say(w, liar, to, &i);
 }
 
 static void expect_all(struct world *w, int count, int of, const char *state)

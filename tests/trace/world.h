@@ -500,6 +500,34 @@ static inline void world_start_asking(struct world *w, int n, const char *seeds,
     world_drain(w, n);
 }
 
+/* One rumor as a datagram, in the version of its layout. */
+static inline struct bytes world_push_of(const struct rumor_item *i, uint8_t *space, size_t cap)
+{
+    struct wr w = wr_init(space, cap);
+    datagram_encode(&w, &(struct datagram){.type = MSG_PUSH, .version = i->layout});
+    rumor_item_encode(&w, i);
+    assert(wr_ok(&w));
+    return wr_done(&w);
+}
+
+/* `from` says it to `to`: it arrives after the delay, unless the path is cut. */
+static inline void world_say(struct world *w, int from, int to, const struct rumor_item *i)
+{
+    uint8_t space[1200];
+    world_put(w, from, to, GOSSIP_DATAGRAM, world_push_of(i, space, sizeof space), false);
+}
+
+/* `at` hears it from `from` at this moment, whatever the paths. */
+static inline enum err world_hear(struct world *w, int at, int from, const struct rumor_item *i)
+{
+    uint8_t space[1200];
+    struct addr via = world_addr(from);
+    enum err e = gossip_receive(w->node[at].g, GOSSIP_DATAGRAM, &w->node[from].id, &via,
+                                world_push_of(i, space, sizeof space), w->now);
+    world_drain(w, at);
+    return e;
+}
+
 static inline void world_stop(struct world *w, int n)
 {
     gossip_free(w->node[n].g);
