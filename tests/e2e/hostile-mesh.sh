@@ -57,13 +57,7 @@ def closed_by_peer(s):  # what it said before it closed, or None while it is ope
     except OSError: return b""
 PY
 export T slower larger PYTHONPATH="$T" PYTHONDONTWRITEBYTECODE=1
-cat >"$T/p.yaml" <<'P'
-policy: v1
-mesh: shop.example
-version: 1
-services: {cart: {protocol: http}}
-intentions: [{name: front, from: [web], to: cart}]
-P
+cart_policy
 # Between a and b stands a relay that writes down every datagram and every TCP conversation with the port it was for: the address that
 # each of them advertises is the relay's.
 cat >"$T/relay.py" <<'PY'

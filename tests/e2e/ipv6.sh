@@ -3,13 +3,7 @@
 
 mesh
 http_app 9001 six
-cat >"$T/p.yaml" <<'P'
-policy: v1
-mesh: shop.example
-version: 1
-services: {cart: {protocol: http}}
-intentions: [{name: front, from: [web], to: cart}]
-P
+cart_policy
 agent a 7000 --listen '[::1]:7000' --caller 'web=[::1]:7085' --entry '[::1]:7080' --admin '[::1]:7001'
 agent b 7100 --listen '[::1]:7100' --seed '[::1]:7000' --service 'cart=[::1]:9001'
 eventually 10 all_alive 2 a b

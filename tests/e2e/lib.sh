@@ -145,6 +145,16 @@ all_alive() { for n in "${@:2}"; do is "$n" status 'o["members"]["alive"]' "$1" 
 all_healthy() { for n in "${@:2}"; do is "$n" services "[s['state'] for s in o] == ['healthy'] * $1" True || return 1; done; }
 in_force() { for n in "${@:2}"; do is "$n" status 'o["policy"]["version"]' "$1" || return 1; done; }
 
+# $T/p.yaml: web may call cart, by the intention front; no more
+cart_policy() {
+    cat >"$T/p.yaml" <<'P'
+policy: v1
+mesh: shop.example
+version: 1
+services: {cart: {protocol: http}}
+intentions: [{name: front, from: [web], to: cart}]
+P
+}
 # publish NAME FILE: signs and publishes at that agent
 publish() {
     "$starling" policy sign "$2" --ca "$T/ca" --lower -o "$2.bundle" >/dev/null

@@ -17,13 +17,7 @@ host_agent n1 --listen '[::]:7400' --advertise '10.77.0.1:7400,[fd77::1]:7400' -
 host_agent n2 --seed 10.77.0.1 --listen 10.77.0.2:7400 --service cart=9001
 host_agent n3 --seed '[fd77::1]:7400' --listen '[fd77::3]:7400'
 eventually 20 all_alive 3 n1 n2 n3
-cat >"$T/p.yaml" <<'P'
-policy: v1
-mesh: shop.example
-version: 1
-services: {cart: {protocol: http}}
-intentions: [{name: front, from: [web], to: cart}]
-P
+cart_policy
 for i in $(seq 300); do echo "# a line that makes the document long, number $i" >>"$T/p.yaml"; done
 publish n3 "$T/p.yaml"
 eventually 15 in_force 1 n1 n2 n3

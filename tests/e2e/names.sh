@@ -5,13 +5,7 @@
 mesh
 http_app 9001 first
 http_app 9002 second
-cat >"$T/p.yaml" <<'P'
-policy: v1
-mesh: shop.example
-version: 1
-services: {cart: {protocol: http}}
-intentions: [{name: a, from: [web], to: cart}]
-P
+cart_policy
 agent a 7000 --caller web=7085
 agent c 7200 --seed 127.0.0.1:7000 --service cart=9001
 eventually 10 all_alive 2 a c
