@@ -311,6 +311,24 @@ static void warn_of_refusal(json_t *list, const struct control *c)
                 node_id_text(&by, id), words));
 }
 
+/* Of the two only the silent one knows that it is that. */
+static void warn_of_double(json_t *list, const struct control *c)
+{
+    uint64_t ago_ms;
+    char ago[SPAN_TEXT_MAX];
+    const char *at = control_double(c, &ago_ms);
+    if (gossip_is_yielding(control_gossip(c)))
+        json_array_append_new(list,
+                              json_string("another agent runs with the key of this host and goes before it: "
+                                          "this one is silent; stop one of them and enrol it anew"));
+    else if (at)
+        json_array_append_new(
+            list, json_sprintf("another agent runs with the key of this host, at %s (heard of %s ago), so "
+                               "nothing is routed to this one until half a minute after it was stopped: stop "
+                               "the copy and enrol it anew; if nobody made one, the key is stolen",
+                               at, span_text(ago_ms, ago)));
+}
+
 json_t *warnings_of(const struct control *c)
 {
     const struct enforced *f = control_policy(c);
@@ -348,10 +366,7 @@ json_t *warnings_of(const struct control *c)
     warn_of_silence(list, c);
     if (gossip_counts(control_gossip(c)).alive > 1) /* else it is we who are cut off */
         warn_of_members(list, c);
-    if (gossip_is_yielding(control_gossip(c)))
-        json_array_append_new(list,
-                              json_string("another agent runs with the key of this host and goes before it: "
-                                          "this one is silent; stop one of them and enrol it anew"));
+    warn_of_double(list, c);
     if (control_store_health(c) != ERR_OK)
         json_array_append_new(list,
                               json_sprintf("state cannot be written: %s", err_text(control_store_health(c))));

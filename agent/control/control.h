@@ -90,6 +90,8 @@ const struct fallen *control_fallen(const struct control *c);
 const char *control_refused_by(const struct control *c, struct node_id *by);
 /* Whom our root does not vouch for where we dialled a member or seed, in the last ten minutes; NULL: nobody. */
 const struct addr *control_stranger(const struct control *c);
+/* Where another agent runs with this host's key that was heard of in the last ten minutes, and how long ago; NULL: none was. */
+const char *control_double(const struct control *c, uint64_t *ago_ms);
 /* Which key this credential stands on is revoked, by which policy and why: half a sentence, appended. */
 void control_say_revoked(const struct control *c, const struct credential *k, struct buf *out);
 /* What the clocks of others say of ours; and what is known of a member's (NULL: nothing). */

@@ -4,7 +4,8 @@
 #include "observe/log.h"
 
 enum {
-    RAISE_RETRY_MS = 1000, /* after the store failed to keep an incarnation */
+    DOUBLE_TOLD_MS = 600 * 1000, /* for so long `status` tells of another agent with our key */
+    RAISE_RETRY_MS = 1000,       /* after the store failed to keep an incarnation */
     MARK_LASTS_MS =
         2000, /* a mark is spoken of that lasts: one that was started again may carry it for a moment */
 };
@@ -228,7 +229,9 @@ void control_forget_member(struct control *c, const struct node_id *id)
 static void note_double(struct control *c, struct bytes record)
 {
     struct gossip_claim claim;
-    char at[ADDR_TEXT_MAX] = "an address that is not known";
+    char *at = c->double_addr;
+    snprintf(at, sizeof c->double_addr, "an address that is not known");
+    c->double_at = c->now;
     if (claim_of_record(c->verified, record, control_wall(c), &claim) == ERR_OK)
         addr_text(&claim.addr[0], at);
     log_error(
@@ -238,6 +241,12 @@ static void note_double(struct control *c, struct bytes record)
             ? "It goes before this one (the lower address does), which is silent for ten minutes: stop one "
               "of them, and enrol it anew"
             : "Stop one of them, and enrol it anew");
+}
+
+const char *control_double(const struct control *c, uint64_t *ago_ms)
+{
+    *ago_ms = c->now - c->double_at;
+    return c->double_at > 0 && *ago_ms < DOUBLE_TOLD_MS ? c->double_addr : NULL;
 }
 
 /* Told once of each member: the two of them may go on for ever. */

@@ -88,15 +88,17 @@ struct control {
     mono_ms skew_said_at, skew_at, skew_looked_at; /* when it was said; when to look again; when last */
     uint64_t skew_wall_ms;                         /* what our clock said then */
     unsigned unsure_looks;                         /* in a row, that found no majority */
-    struct trust *farewell;    /* the trust of before, for those who were just cut; NULL: nobody was */
-    bool is_revoked;           /* we ourselves */
-    struct hearsay refused_by; /* who last told us so */
-    struct stranger stranger;  /* the last one */
-    struct renewing *renewing; /* of our credential, under way; NULL: none */
-    struct buf renewal_said;   /* why the last one came to nothing */
-    mono_ms renew_at;          /* when to look whether it is time; NEVER: there is no token */
-    mono_ms evict_at;          /* end of the farewell */
-    mono_ms rejudge_at;        /* a judgement that failed is tried again; NEVER: none has */
+    struct trust *farewell;          /* the trust of before, for those who were just cut; NULL: nobody was */
+    bool is_revoked;                 /* we ourselves */
+    struct hearsay refused_by;       /* who last told us so */
+    struct stranger stranger;        /* the last one */
+    mono_ms double_at;               /* when another agent with our key was last heard of; 0: never */
+    char double_addr[ADDR_TEXT_MAX]; /* where */
+    struct renewing *renewing;       /* of our credential, under way; NULL: none */
+    struct buf renewal_said;         /* why the last one came to nothing */
+    mono_ms renew_at;                /* when to look whether it is time; NEVER: there is no token */
+    mono_ms evict_at;                /* end of the farewell */
+    mono_ms rejudge_at;              /* a judgement that failed is tried again; NEVER: none has */
     struct own own;
     struct view *view;
     uint64_t view_serial;

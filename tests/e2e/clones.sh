@@ -38,6 +38,8 @@ eventually 20 shunned
 
 alarmed() { grep -q 'another agent runs with the key of this host' "$T/$1/log"; }
 eventually 60 alarmed c
+doubled() { ask c status | grep -q '^warning .*another agent runs with the key of this host, at 127.0.0.1:7300 (heard of [0-9]*s ago)'; }
+eventually 10 doubled || { ask c status; fail "the status of c is silent"; }
 eventually 60 alarmed twin
 of() { json "$1" members "[m['$2'] for m in o if m['name']=='c'][0]"; }
 settled() { for n in a b; do [ "$(of $n address)" = 127.0.0.1:7200 ] && [ "$(of $n state)" = alive ] || return 1; done; right; }
