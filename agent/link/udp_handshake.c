@@ -10,7 +10,8 @@ enum {
     MAC1_AT = UDP_INITIATION_BYTES - 2 * PRIM_MAC_BYTES, /* in an initiation */
     INITIATION_PAYLOAD = MAC1_AT - NOISE_AT - (32 + 48 + NOISE_TAG_BYTES),
     PROLOGUE_MAX = 16 + 255,
-    CLOCK_ATTEMPTS = 3, /* by the clock, before what was only reserved is touched: 2 s */
+    CLOCK_ATTEMPTS =
+        8, /* by the clock, before what was only reserved is touched: 24 to 32 s, as a busy host may not answer for seconds */
 };
 static_assert(INITIATION_PAYLOAD == 18 + UDP_CREDENTIAL_MAX, "the credential's room is what is left");
 static_assert(UDP_RESPONSE_MIN + 8 + UDP_CREDENTIAL_MAX <= UDP_INITIATION_BYTES,

@@ -504,6 +504,43 @@ static void a_copy_does_not_outrun_who_was_copied(void **state)
     assert_string_equal(w.node[1].last, "1:the copied");
 }
 
+/* Both begin with what was reserved, and on a busy machine: what the copy says in its first twenty seconds is lost. */
+static void a_copy_that_nobody_answered_at_first_does_not_either(void **state)
+{
+    (void)state;
+    struct held lost;
+    uint64_t reserved = w.wall + 120000;
+    reboot(0, CREDENTIAL, reserved);
+    say(0, 1, "the copy");
+    for (int ms = 0; ms < 20000; ms += 100, pass(100))
+        while (take(0, &lost))
+            continue;
+    for (int ms = 0; ms < 10000 && w.node[1].received == 0; ms += 100, pass(100))
+        pump();
+    assert_string_equal(w.node[1].last, "1:the copy");
+    reboot(0, CREDENTIAL, reserved);
+    pass(1000);
+    say(0, 1, "the copied");
+    pump();
+    assert_string_equal(w.node[1].last, "1:the copied");
+}
+
+/* Whose clock was set back a little while it was off is older by it than what the others have had: its reserve is for that. */
+static void a_clock_that_was_set_back_a_little_connects(void **state)
+{
+    (void)state;
+    uint64_t reserved = w.wall + 120000;
+    say(0, 1, "x");
+    pump();
+    reboot(0, CREDENTIAL, reserved);
+    pass(1000);
+    w.wall -= 200000;
+    say(0, 1, "set back");
+    for (int ms = 0; ms < 40000; ms += 100, pass(100))
+        pump();
+    assert_string_equal(w.node[1].last, "1:set back");
+}
+
 /* Two initiations and their responses under way, as with hosts that get no CPU for a second: whichever is answered or heard of first
  * makes the session, and what was said goes through it. */
 static void two_initiations_under_way(struct held first[2], struct held again[2], mono_ms between)
@@ -852,6 +889,8 @@ int main(void)
         CASE(what_was_heard_by_a_fast_clock_is_forgotten),
         CASE(N30_a_clock_at_1970_still_connects),
         CASE(a_copy_does_not_outrun_who_was_copied),
+        CASE(a_copy_that_nobody_answered_at_first_does_not_either),
+        CASE(a_clock_that_was_set_back_a_little_connects),
         CASE(an_answer_later_than_the_next_initiation_counts),
         CASE(an_answer_that_took_a_second_counts_when_three_initiations_are_out),
         CASE(of_two_answers_the_initiator_takes_the_first_it_hears),
