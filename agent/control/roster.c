@@ -18,7 +18,7 @@ enum err claim_of_record(struct trust_cache *t, struct bytes bytes, wall_s now, 
         .version = r.version,
         .left = r.left,
         .addr_count = (uint8_t)r.addr_count,
-        .hash = hash_of(bytes),
+        .hash = r.hash,
         .protocol_max = (uint8_t)(r.protocol_max < UINT8_MAX ? r.protocol_max : UINT8_MAX),
     };
     static_assert(sizeof out->coordinate.b == sizeof r.coordinate, "the record's is gossip's");

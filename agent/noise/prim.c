@@ -66,7 +66,8 @@ void prim_dh_public(uint8_t pub[PRIM_KEY_BYTES], const uint8_t secret[PRIM_KEY_B
 }
 
 /* 0, 1, the two u of order 8, p-1, and p and p+1, which read as 0 and 1: all that RFC 7748 section 6.1 makes zero of, with bit 255
- * masked as its section 5 does. A table, since the multiplication that would tell as well is a fifth of a handshake. */
+ * masked as its section 5 does. A table, since the multiplication that would tell as well is a fifth of a handshake. It only decides
+ * early: libsodium's own answer stands behind it wherever a key is multiplied with. */
 static const uint8_t small_order[][PRIM_KEY_BYTES] = {
     {0},
     {1},

@@ -280,9 +280,7 @@ struct record {
     uint8_t link_min, link_max;            /* of its links and sessions, 1..16; 0 is written as 1 */
     uint64_t policy_epoch, policy_version; /* in force; 0,0 = none, and then the hash is zeros */
     struct hash policy_hash;
-    size_t service_count;
-    struct record_service service[RECORD_SERVICES_MAX]; /* sorted by name, each name once */
-    /* 1: the record ends here, and every agent reads it. 2: the rest is in it too; a reader of version 1 refuses it, so it
+    /* 1: the record ends here (with its services), and every agent reads it. 2: the rest is in it too; a reader of version 1 refuses it, so it
      * is signed only while all members speak 2 (docs/protocol.md, Versions). 0 is written as 1. */
     uint8_t layout;
     uint8_t coordinate[RECORD_COORDINATE_BYTES]; /* zeros: none */
@@ -294,6 +292,10 @@ struct record {
     struct record_overlay overlay;
     struct bytes unknown; /* spelled as it came, in a record that was read */
     size_t unknown_count;
+    struct hash hash; /* of the envelope, in a record that trust_cache_record() has read */
+    size_t service_count;
+    struct record_service
+        service[RECORD_SERVICES_MAX]; /* sorted by name, each name once; the last, as few are in use */
 };
 /* Of `r->credential` only `bytes` is read: the envelope that goes in. */
 must_check enum err record_create(struct buf *out, const struct record *r, const struct sign_key *identity);
