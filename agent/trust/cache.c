@@ -90,7 +90,8 @@ static void grow(struct trust_cache *k)
     k->known = wider;
     k->sets *= 2;
     for (size_t i = 0; i < before; i++)
-        set_of(k, &old[i].envelope)[i % TRUST_CACHE_WAYS] = old[i];
+        if (old[i].until) /* an empty one would go where the hash of zeros goes */
+            set_of(k, &old[i].envelope)[i % TRUST_CACHE_WAYS] = old[i];
     free(old);
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "trust/body.h"
 #include "trust/cache.h"
 
 #define STR(s) bytes_of(s, sizeof(s) - 1)
@@ -257,6 +258,34 @@ static void it_is_as_large_as_what_it_remembers(void **state)
     trust_cache_free(large);
 }
 
+static struct hash hash_in_set(uint8_t set, uint8_t which)
+{
+    return (struct hash){{0, 0, 0, set, which}};
+}
+
+/* Nothing is forgotten by that, wherever it lies and however many places are empty. */
+static void it_grows_and_forgets_nothing_by_that(void **state)
+{
+    (void)state;
+    enum { FULL = 9, SETS = 16 }; /* more than half of the first ones */
+    struct trust_cache *k = trust_cache_new(trust, 1024);
+    const size_t before = trust_cache_bytes(k);
+    for (uint8_t i = 0; i < FULL * TRUST_CACHE_WAYS; i++) {
+        struct hash h = hash_in_set(i / TRUST_CACHE_WAYS, i % TRUST_CACHE_WAYS + 1);
+        cache_learn(k, &h, NOW + DAY, NOW);
+    }
+    assert_int_equal(trust_cache_bytes(k), before);
+    struct hash one_more = hash_in_set(SETS, 1);
+    cache_learn(k, &one_more, NOW + DAY, NOW);
+    assert_true(trust_cache_bytes(k) > before);
+    assert_true(cache_knows(k, &one_more, NOW));
+    for (uint8_t i = 0; i < FULL * TRUST_CACHE_WAYS; i++) {
+        struct hash h = hash_in_set(i / TRUST_CACHE_WAYS, i % TRUST_CACHE_WAYS + 1);
+        assert_true(cache_knows(k, &h, NOW));
+    }
+    trust_cache_free(k);
+}
+
 int main(void)
 {
 #define STORY(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -270,6 +299,7 @@ int main(void)
         STORY(who_is_vouched_for_by_a_root_that_is_gone_is_refused),
         STORY(it_is_bounded_and_keeps_what_is_asked_for),
         STORY(it_is_as_large_as_what_it_remembers),
+        STORY(it_grows_and_forgets_nothing_by_that),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
