@@ -170,7 +170,8 @@ static void adopt(struct gossip *g, struct member *m, struct record_blob *blob,
     event_member(g, m, is_new ? after : before, is_new, true);
     g->stats.records_applied++;
     if (is_worth_telling(g, news) && after != GOSSIP_DEAD)
-        tell_member(g, RUMORS_RECORD, m, news->source, NULL, news->hops, (uint8_t)g->cfg.eager_fanout);
+        tell_member(g, RUMORS_RECORD, m, is_equivocal ? NULL : news->source, NULL, news->hops,
+                    (uint8_t)g->cfg.eager_fanout); /* of a pair, who told us one may lack the other */
 }
 
 /* Two records with one number: the smaller hash wins everywhere, both are the proof (ADVERSARY R4, G7). */

@@ -308,7 +308,8 @@ struct gossip_member {
      * of it makes us look, and no more. */
     bool is_degraded;
     /* It signed two records with one number: its key is in two hands, and nothing is to be routed to it. Known everywhere
-     * within a second; ends when a newer record has stood undisputed for half a minute. GOSSIP_EV_MEMBER tells either. */
+     * within a second; ends half a minute after a newer record came, if nothing was disputed since. GOSSIP_EV_MEMBER tells
+     * either. */
     bool is_quarantined;
     uint64_t incarnation, version;
     struct addr addr; /* the one in use */

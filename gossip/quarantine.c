@@ -2,8 +2,8 @@
  * which of the two is meant when it is talked to: so nobody is to talk to it (ADVERSARY R4, G7, G33).
  *
  * Both records are the proof, and whoever sees them passes both on, so all know within a few round trips: with the news of the
- * one that counts goes a notice of the other, and who asks is given both. The quarantine ends when a newer record of its
- * owner's has stood undisputed for QUARANTINE_MS: an owner that is told that another uses its key signs anew when all have had time to see the
+ * one that counts goes a notice of the other, and who asks is given both. The quarantine ends QUARANTINE_MS after a newer record
+ * of its owner's came, if nothing was disputed since: an owner that is told that another uses its key signs anew when all have had time to see the
  * proof (PROOF_FIRST_MS), the other is silent by then (own_heard() in own.c), and who goes on with two faces stays in it.
  *
  * Who joins meanwhile is shown both with the states that it asks for (jobs.c), before the newer one if there is one, and so begins
@@ -69,8 +69,9 @@ void quarantine_begin(struct gossip *g, struct member *m, struct record_blob *ri
 void quarantine_newer(struct gossip *g, struct member *m)
 {
     struct member_busy *busy = member_busy(m);
-    if (!(m->flags & MEMBER_QUARANTINED) || !busy)
-        return;
+    bool is_waiting = busy && !busy->rival && busy->quarantine_at != 0;
+    if (!(m->flags & MEMBER_QUARANTINED) || !busy || is_waiting)
+        return; /* the first that is newer counts: who publishes often would stay for ever */
     record_blob_unref(busy->rival);
     busy->rival = NULL;
     busy->quarantine_at = g->now + QUARANTINE_MS;

@@ -75,7 +75,7 @@ wiped-disk      8 30 200 1
 liars          12 6  -   -
 eclipse         8 20 -   -
 byzantine      12 4  -   -
-two-faced       9 20 100 1
+two-faced       5 60 100 1
 bundle          9 20 200 1
 fork            9 20 200 1
 rollback        9 20 100 1

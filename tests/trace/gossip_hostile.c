@@ -251,6 +251,24 @@ static void who_signs_two_records_with_one_number_is_quarantined_everywhere(void
     world_free(w);
 }
 
+/* Its health changes every ten seconds, say: each record is newer, and none is disputed. */
+static void who_publishes_often_leaves_the_quarantine_all_the_same(void **state)
+{
+    struct world_record r;
+    struct world *w = mesh_with_a_stolen_key(&r);
+    (void)state;
+    show_two_faces(w, &r);
+    for (int more = 0; more < 3; more++) {
+        r.version++;
+        hear_record(w, 0, 1, &r);
+        world_run(w, w->now + 9500);
+        expect_quarantined(w, true);
+    }
+    world_run(w, w->now + 3500);
+    expect_quarantined(w, false);
+    world_free(w);
+}
+
 /* G7: who starts while two records of one number are disputed, or after a newer one within the half minute, is shown the proof by
  * whoever it asks for states; so it shuns their owner too, and pushes that to nobody, who all know. */
 static void who_joins_meanwhile_is_shown_the_proof(void **state)
@@ -820,6 +838,7 @@ int main(void)
         cmocka_unit_test(our_own_record_from_elsewhere_is_another_agents),
         cmocka_unit_test(of_two_records_with_one_number_the_smaller_hash_wins_everywhere),
         cmocka_unit_test(who_signs_two_records_with_one_number_is_quarantined_everywhere),
+        cmocka_unit_test(who_publishes_often_leaves_the_quarantine_all_the_same),
         cmocka_unit_test(who_joins_meanwhile_is_shown_the_proof),
         cmocka_unit_test(an_owner_of_pairs_is_shown_them_now_and_then),
         cmocka_unit_test(whose_key_signed_a_second_record_hears_of_it_in_the_end),
