@@ -186,6 +186,7 @@ struct range_out {
     struct addr via;
     uint64_t salt;
     uint8_t depth, width, ranges; /* width 0: a RANGE */
+    bool is_first;                /* it begins an exchange of ours */
     uint32_t prefix[RANGES_MAX];
 };
 
@@ -651,7 +652,8 @@ bool jobs_sync(struct gossip *g,
 /* Begins a FETCH or RECORDS of these ids; nothing if there are none. */
 void jobs_begin(struct gossip *g, enum job_type type, const struct node_id *to, const struct addr *via,
                 struct buf *ids_take);
-void jobs_expect(struct gossip *g, uint64_t salt, uint32_t messages); /* so many answers to this may come */
+/* So many answers to this may come, and so many more packets may answer them. */
+void jobs_expect(struct gossip *g, uint64_t salt, uint32_t messages, uint32_t packets);
 struct bytes jobs_docs(const struct gossip *g, uint8_t wire[DOCS_MAX * DOC_BYTES]); /* what we hold */
 uint32_t jobs_age_s(const struct gossip *g, const struct member *m);                /* of its state */
 void jobs_encode_entry(const struct gossip *g, struct wr *w, const struct member *m);

@@ -116,7 +116,7 @@ struct bytes jobs_docs(const struct gossip *g, uint8_t wire[DOCS_MAX * DOC_BYTES
     return wr_done(&w);
 }
 
-void jobs_expect(struct gossip *g, uint64_t salt, uint32_t messages)
+void jobs_expect(struct gossip *g, uint64_t salt, uint32_t messages, uint32_t packets)
 {
     struct sync_sent *s = bulk_find_sync(g, salt);
     if (s) {
@@ -125,7 +125,7 @@ void jobs_expect(struct gossip *g, uint64_t salt, uint32_t messages)
             s->messages_left = SYNC_ANSWERS_MAX;
         return;
     }
-    g->syncs[g->sync_next] = (struct sync_sent){salt, messages, EXCHANGE_PACKETS_MAX};
+    g->syncs[g->sync_next] = (struct sync_sent){salt, messages, packets};
     g->sync_next = (g->sync_next + 1) % SYNCS_SENT_MAX;
 }
 
@@ -144,7 +144,7 @@ static bool encode_sync(struct gossip *g, struct wr *w)
     b.record = g->self ? record_blob_bytes(g->self->record) : bytes_of(NULL, 0);
     b.digests = bytes_of(wire, (size_t)8 << b.bits);
     bulk_encode(w, &b);
-    jobs_expect(g, b.salt, SYNC_ANSWERS_MAX);
+    jobs_expect(g, b.salt, SYNC_ANSWERS_MAX, 0);
     return true;
 }
 

@@ -64,7 +64,8 @@ static uint8_t first_width(const struct gossip *g)
 
 void range_begin(struct gossip *g, struct member *m)
 {
-    struct range_out o = {.to = m, .salt = rng_u64(&g->rng) | 1, .width = first_width(g), .ranges = 1};
+    struct range_out o = {
+        .to = m, .salt = rng_u64(&g->rng) | 1, .width = first_width(g), .ranges = 1, .is_first = true};
     if (!apply_addr(g, m, &o.via) || !put(g, &o))
         return;
     if (g->stats.records_applied != g->applied_at_digest)
@@ -151,7 +152,7 @@ bool range_poll(struct gossip *g, struct gossip_packet *out)
     datagram_encode(&w, &d);
     if (o.width > 0) {
         encode_digests(g, &w, &o);
-        jobs_expect(g, o.salt, DIGEST_ANSWERS_MAX);
+        jobs_expect(g, o.salt, DIGEST_ANSWERS_MAX, o.is_first ? EXCHANGE_PACKETS_MAX : 0);
     } else {
         encode_entries(g, &w, &o);
     }

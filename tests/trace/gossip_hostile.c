@@ -498,6 +498,33 @@ static void digests_and_lists_are_not_levers(void **state)
     world_free(w);
 }
 
+/* G19: nor are the deeper digests with which a member answers those of another's own exchange, whatever it calls that exchange: only what
+ * the member began itself it answers beyond that. */
+static void who_is_answered_by_digests_has_begun_nothing_of_ours(void **state)
+{
+    struct world *w = world_new(0);
+    uint8_t space[600];
+    (void)state;
+    for (int i = 0; i < 24; i++)
+        world_start(w, i, i == 0 ? "" : "a");
+    world_run(w, 30010);
+    struct gossip *a = w->node[0].g;
+    uint64_t before = gossip_stats(a)->datagrams_sent;
+    struct addr via = world_addr(1);
+    for (int k = 0; k < 100; k++) {
+        struct datagram digest = {
+            .type = MSG_DIGEST, .nonce = UINT64_C(1000) + (uint64_t)(k / 10), .width = 1};
+        struct wr wr = wr_init(space, sizeof space);
+        datagram_encode(&wr, &digest);
+        memset(wr_take(&wr, 4 + 2 * 8), 0, 4 + 2 * 8);
+        assert_int_equal(gossip_receive(a, GOSSIP_DATAGRAM, &w->node[1].id, &via, wr_done(&wr), w->now),
+                         ERR_OK);
+        world_drain(w, 0);
+    }
+    assert_in_range(gossip_stats(a)->datagrams_sent - before, 1, 8);
+    world_free(w);
+}
+
 /* The n-th order of `count` things: factorial digits. */
 static void order_of(unsigned n, unsigned count, unsigned *out)
 {
@@ -848,6 +875,7 @@ int main(void)
         cmocka_unit_test(unknown_messages_are_dropped_and_counted),
         cmocka_unit_test(syncs_are_answered_a_few_times_a_second),
         cmocka_unit_test(digests_and_lists_are_not_levers),
+        cmocka_unit_test(who_is_answered_by_digests_has_begun_nothing_of_ours),
         cmocka_unit_test(in_every_order_of_delivery_the_end_is_the_same),
         cmocka_unit_test(who_accuses_falsely_again_and_again_is_not_believed),
         cmocka_unit_test(nobody_is_doubted_for_what_others_say_in_its_name),
