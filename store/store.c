@@ -227,8 +227,11 @@ static int run_member_put(MDB_txn *txn, const MDB_dbi *dbi, struct write *w)
 
 enum err store_member_put(struct store *s, const struct node_id *id, struct bytes record, uint64_t ticket)
 {
-    struct write w = {
-        .run = run_member_put, .key = bytes_of(id->b, ID_BYTES), .value = record, .ticket = ticket};
+    struct write w = {.run = run_member_put,
+                      .key = bytes_of(id->b, ID_BYTES),
+                      .value = record,
+                      .ticket = ticket,
+                      .can_wait = ticket == 0};
     return writer_queue(s->writer, &w);
 }
 

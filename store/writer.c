@@ -24,8 +24,8 @@ struct writer {
     pthread_cond_t work, done;
     bool stopping;
     struct list urgent, queue;
-    size_t queued, awaited; /* in `queue`; how many of them somebody waits for */
-    int64_t not_before;     /* when what nobody waits for is written next, monotonic ms */
+    size_t queued, pressing; /* in `queue`; how many of them cannot wait */
+    int64_t not_before;      /* when what can wait is written next, monotonic ms */
     size_t open,
         queued_bytes; /* writes queued, being written, or confirmed but not polled; bytes of the first two */
     struct confirmation
@@ -94,7 +94,7 @@ static void take_group(struct writer *w, struct list *group)
         struct write *next = list_take(&w->queue);
         bytes += next->value.len;
         count++;
-        w->awaited -= next->ticket != 0;
+        w->pressing -= !next->can_wait;
         list_add(group, next);
     }
     w->queued -= count;
@@ -154,7 +154,7 @@ static void do_group(struct writer *w)
 
 static bool is_group_due(const struct writer *w)
 {
-    return w->awaited > 0 || w->queued >= WRITER_GROUP_MAX || w->queued_bytes >= WRITER_GROUP_BYTES_MAX ||
+    return w->pressing > 0 || w->queued >= WRITER_GROUP_MAX || w->queued_bytes >= WRITER_GROUP_BYTES_MAX ||
            w->stopping || clock_now() >= w->not_before;
 }
 
@@ -270,7 +270,7 @@ enum err writer_queue(struct writer *w, const struct write *what)
         w->open++;
         w->queued_bytes += what->value.len;
         w->queued++;
-        w->awaited += what->ticket != 0;
+        w->pressing += !what->can_wait;
         list_add(&w->queue, x);
         if (w->queued == 1 || is_group_due(w)) /* else it is waiting for its time already */
             pthread_cond_signal(&w->work);

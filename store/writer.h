@@ -1,5 +1,5 @@
-/* The writer thread: takes what is queued, as much as fits one transaction, and confirms it. What has no ticket goes with the next that
- * has one, or after a pause, so that of many who join at once each is not a transaction with two syncs. No fsync ever
+/* The writer thread: takes what is queued, as much as fits one transaction, and confirms it. What can wait goes with the next that
+ * cannot, or after a pause, so that of many who join at once each is not a transaction with two syncs. No fsync ever
  * runs on the owner's loop except the two it waits for itself (writer_run). Internal to store/. */
 #ifndef STORE_WRITER_H
 #define STORE_WRITER_H
@@ -12,7 +12,7 @@ enum {
     WRITER_GROUP_MAX = 256, /* writes in one transaction */
     WRITER_GROUP_BYTES_MAX =
         4 * 1024 * 1024,   /* ... and bytes of their values; a larger single one goes alone */
-    WRITER_PAUSE_MS = 500, /* what nobody waits for is written so long after the last transaction */
+    WRITER_PAUSE_MS = 500, /* what can wait is written so long after the last transaction */
 };
 
 struct write;
@@ -30,6 +30,7 @@ struct write {
     enum table table;
     enum err outcome;
     bool is_done;
+    bool can_wait; /* for others: a crash may lose the last WRITER_PAUSE_MS of such writes */
 };
 
 /* NULL: no memory or no thread. `env` outlives it. */

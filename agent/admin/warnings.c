@@ -323,10 +323,12 @@ static void warn_of_double(json_t *list, const struct control *c)
                                           "this one is silent; stop one of them and enrol it anew"));
     else if (at)
         json_array_append_new(
-            list, json_sprintf("another agent runs with the key of this host, at %s (heard of %s ago), so "
-                               "nothing is routed to this one until half a minute after it was stopped: stop "
-                               "the copy and enrol it anew; if nobody made one, the key is stolen",
-                               at, span_text(ago_ms, ago)));
+            list,
+            json_sprintf(
+                "another agent runs with the key of this host, at %s (heard of %s ago): stop the copy and "
+                "enrol it anew; if nobody made one, the key is stolen. Who has met both routes nothing "
+                "to this one until half a minute after that",
+                at, span_text(ago_ms, ago)));
 }
 
 json_t *warnings_of(const struct control *c)
