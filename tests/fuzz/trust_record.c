@@ -2,7 +2,9 @@
  *   u8 mode   0: the bytes are the envelope           1: edits of the record's envelope
  *             2: edits of the record's body           3: edits of the credential's body, in a record by its
  * node            | 4: the record edited is one of layout 2, with elements of a later version
- * What is accepted says only what it may, and is written again to the very same bytes (B16). */
+ * What is accepted says only what it may, is written again to the very same bytes (B16), and is read from them again, as
+ * those who keep many records do: whole, and as the part that views keep. */
+#include "discovery/view.h"
 #include "trust_world.h"
 
 static void check_credential(const struct credential *c)
@@ -29,13 +31,40 @@ static void check_record(const struct record *r, struct bytes in)
     buf_fini(&again);
 }
 
+static void check_labels(struct label_list kept, const struct labels *said)
+{
+    check(kept.count == said->count);
+    for (size_t i = 0; i < kept.count; i++)
+        check(bytes_eq(kept.at[i].key, said->at[i].key) && bytes_eq(kept.at[i].value, said->at[i].value));
+}
+
+static void check_kept(const struct record *r)
+{
+    struct vouched *v;
+    struct view_record *kept;
+    check(vouched_new(&v, &r->credential) == ERR_OK);
+    check(view_record_new(&kept, r, v) == ERR_OK);
+    check(bytes_eq_str(r->credential.node, kept->name) && kept->offer_count == r->service_count);
+    check(bytes_eq(vouched_brief(kept->vouched)->node, r->credential.node));
+    check_labels(kept->labels, &r->credential.labels);
+    for (size_t i = 0; i < kept->offer_count; i++) {
+        check(bytes_eq_str(r->service[i].name, kept->offer[i].service));
+        check_labels(kept->offer[i].labels, &r->service[i].labels);
+    }
+    view_record_unref(kept);
+    vouched_unref(v);
+}
+
 static void judge(struct bytes in)
 {
-    static struct record r;
+    static struct record r, reopened;
     struct refusal why = {0};
     if (trust_record_why(world.trust, in, NOW, &r, &why) == ERR_OK) {
         check_credential(&r.credential);
         check_record(&r, in);
+        record_reopen(&reopened, in);
+        check_record(&reopened, in);
+        check_kept(&reopened);
     } else {
         check(why.field && why.reason);
     }
