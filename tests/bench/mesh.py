@@ -90,7 +90,7 @@ def main():
         start(i)
     started = time.monotonic() - begin
     out = {"agents": N, "started_s": round(started, 2)}
-    out["all_know_all_s"] = round(started + until("all know all", 180, all_know(N)), 2)
+    out["all_know_all_s"] = round(started + until("all know all", max(180, N), all_know(N)), 2)
     until("nobody suspected", 60, lambda: members(0)["alive"] == N)
     out["cpu_ms_until_then"] = round(statistics.mean(cpu(p) for p in agents) * 1000, 1)
     time.sleep(SETTLE)
