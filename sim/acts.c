@@ -52,6 +52,13 @@ void acts_split(struct world *w)
     w->wire.group[1] = 1;
 }
 
+void acts_stop_leavers(struct world *w)
+{
+    for (uint32_t h = 0; h < w->config.hosts; h++)
+        if (w->host[h].wants_to_leave)
+            host_stop(w, h);
+}
+
 uint64_t acts_deaths_told(const struct world *w)
 {
     uint64_t n = 0;

@@ -16,6 +16,7 @@ uint32_t acts_some_of(const struct world *w, uint32_t part); /* one in `part` ho
 uint32_t acts_other_host(struct world *w);                   /* any but the first */
 /* Deals the hosts to the network's groups 0 and 1 at random, at least one to each. */
 void acts_split(struct world *w);
+void acts_stop_leavers(struct world *w);          /* the processes of those who were told to go */
 uint64_t acts_deaths_told(const struct world *w); /* by those who run now, since they started */
 /* Runs until all who are up hold this document. False: they do not within the bound, which is a failure. */
 bool acts_all_have(struct world *w, const struct doc *d, mono_us bound);

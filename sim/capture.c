@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "sim/must.h"
+
 enum { RECORDED_MAX = 1 << 20 };
 
 struct recorded {
@@ -29,9 +31,7 @@ void capture_free(struct capture *c)
 void capture_start(struct world *w)
 {
     capture_free(w->capture);
-    w->capture = calloc(1, sizeof *w->capture);
-    if (!w->capture)
-        abort();
+    w->capture = must_zeros(1, sizeof *w->capture);
     w->capture->is_on = true;
 }
 
@@ -47,9 +47,7 @@ void capture_hears(struct world *w, uint32_t from, uint32_t to, enum gossip_lane
         return;
     if (c->count == c->cap) {
         c->cap = c->cap ? 2 * c->cap : 1024;
-        c->list = realloc(c->list, c->cap * sizeof *c->list);
-        if (!c->list)
-            abort();
+        c->list = must(realloc(c->list, c->cap * sizeof *c->list));
     }
     c->list[c->count++] = (struct recorded){from, to, lane, c->bytes.len, msg.len};
     buf_add_bytes(&c->bytes, msg);

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "sim/must.h"
+
 /* Free lists of small ones and of those that hold any datagram, linked through their first bytes: most messages are small,
  * and what lies close together is in the processor's caches. The simulator is one thread. */
 enum { SIZES = 2, KEPT_MAX = 65536 };
@@ -31,9 +33,7 @@ static void *room_for(size_t len)
 
 struct delivery *delivery_new(const struct delivery *header, struct bytes msg)
 {
-    struct delivery *d = room_for(msg.len);
-    if (!d)
-        abort(); /* a simulation that is out of memory has no result */
+    struct delivery *d = must(room_for(msg.len));
     *d = *header;
     d->len = msg.len;
     if (msg.len > 0)

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "sim/world.h"
+
 const char *fault_text(enum fault_kind kind)
 {
     static const char *const text[] = {"none", "pause", "block", "starve", "deaf", "mute", "lossy"};

@@ -11,9 +11,21 @@
 #ifndef SIM_FAULTS_H
 #define SIM_FAULTS_H
 
-#include "sim/world.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+
+struct world;
 
 enum { FAULT_LOSSY_PPM = 800000 };
+
+enum fault_kind { FAULT_NONE, FAULT_PAUSE, FAULT_BLOCK, FAULT_STARVE, FAULT_DEAF, FAULT_MUTE, FAULT_LOSSY };
+struct fault { /* of one host */
+    enum fault_kind kind;
+    bool is_on;
+    mono_us on, off, until, next_at;
+};
 
 /* Begins now if the host has no fault; it ends with the first cycle that ends at `until` or later. on > 0. */
 void fault_begin(struct world *w, uint32_t host, enum fault_kind kind, mono_us on, mono_us off,

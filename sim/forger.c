@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gossip/message.h"
+#include "sim/must.h"
 #include "trust/sign.h"
 
 enum { HEARD_MAX = 256, HEARD_BYTES_MAX = 4096, SAY_BYTES_MAX = 16 * 1024 };
@@ -224,9 +225,7 @@ static void attack(struct world *w, uint32_t member)
 
 void forger_start(struct world *w, uint32_t member, mono_us every)
 {
-    struct forger *f = calloc(1, sizeof *f);
-    if (!f)
-        abort();
+    struct forger *f = must_zeros(1, sizeof *f);
     f->member = member;
     f->every = every;
     f->is_active = true;

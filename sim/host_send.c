@@ -1,5 +1,5 @@
 /* What a host sends: edited by those who lie, overheard by those who listen, counted, and given to the wire. */
-#include "sim/host_send.h"
+#include "sim/host_parts.h"
 
 #include "gossip/message.h"
 #include "sim/capture.h"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gossip/message.h"
+#include "sim/must.h"
 #include "trust/sign.h"
 
 enum { SPACE_BYTES = 2 * CHUNK_BYTES };
@@ -227,9 +228,9 @@ static void accuse(struct world *w, uint32_t liar)
 
 void liars_begin(struct world *w, const bool *is_liar, unsigned ways, mono_us every)
 {
-    struct liars *l = calloc(1, sizeof *l);
-    if (!l || w->liars || !(l->is_liar = calloc(w->config.hosts, sizeof *l->is_liar)))
-        abort();
+    struct liars *l = must_zeros(1, sizeof *l);
+    assert(!w->liars);
+    l->is_liar = must_zeros(w->config.hosts, sizeof *l->is_liar);
     l->ways = ways;
     l->every = every;
     l->rng = rng_seeded(w->config.seed ^ 0x11a25u);

@@ -11,6 +11,7 @@
 
 #include "sim/crew.h"
 #include "sim/faults.h"
+#include "sim/must.h"
 #include "sim/plot.h"
 #include "sim/study.h"
 
@@ -335,9 +336,7 @@ int lifeguard_run(const struct study_options *o)
                      .first = o->is_compared ? 0 : VARIANTS - 1,
                      .repeats = o->runs ? o->runs : REPEATS};
     const struct crew crew = {play_nth, take_nth, lose_nth, &g};
-    g.cell = calloc(cells(&g), sizeof *g.cell);
-    if (!g.cell)
-        abort(); /* a study that is out of memory has no result */
+    g.cell = must_zeros(cells(&g), sizeof *g.cell);
     p->is_y_log = true;
     for (size_t v = g.first; v < VARIANTS; v++)
         g.line[v] = plot_add(p, variants[v].name);

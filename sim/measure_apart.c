@@ -30,8 +30,7 @@ struct meeting {
 
 static void cut(struct world *w, bool is_cut)
 {
-    world_cut(w, 0, 1, is_cut);
-    world_cut(w, 1, 0, is_cut);
+    world_cut_both_ways(w, 0, 1, is_cut);
 }
 
 static void meet(struct world *w, struct meeting *sum)

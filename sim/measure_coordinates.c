@@ -7,6 +7,7 @@
 #include "sim/faults.h"
 #include "sim/liars.h"
 #include "sim/measure.h"
+#include "sim/must.h"
 
 enum {
     NODES = 100,
@@ -71,9 +72,7 @@ static void move_zone(struct world *w)
 
 static void lie(struct world *w)
 {
-    bool *chosen = calloc(w->config.hosts, sizeof *chosen);
-    if (!chosen)
-        abort();
+    bool *chosen = must_zeros(w->config.hosts, sizeof *chosen);
     faults_choose(w, 1, w->config.hosts / LIAR_SHARE, chosen);
     liars_begin(w, chosen, LIARS_COORDINATE, SEC(1));
     free(chosen);

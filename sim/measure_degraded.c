@@ -7,6 +7,7 @@
 
 #include "sim/faults.h"
 #include "sim/measure.h"
+#include "sim/must.h"
 
 enum { FAULTY_S = 300, CYCLE_S = 20, OLD_MS = 10000, RETURN_S = 150 };
 static const uint32_t pause_s[] = {2, 6, 10, 20};
@@ -89,10 +90,8 @@ static struct world *watched_mesh(const struct study_options *o, uint32_t nodes,
 {
     struct world *w = study_mesh(o, nodes, seed, SEC(SETTLE_S));
     *d = (struct degraded){.hosts = nodes,
-                           .is_faulty = calloc(nodes, sizeof *d->is_faulty),
-                           .of = calloc((size_t)nodes * nodes, sizeof *d->of)};
-    if (!d->is_faulty || !d->of)
-        abort();
+                           .is_faulty = must_zeros(nodes, sizeof *d->is_faulty),
+                           .of = must_zeros((size_t)nodes * nodes, sizeof *d->of)};
     for (size_t i = 0; i < (size_t)nodes * nodes; i++)
         d->of[i].is_used = true;
     w->watch = note;

@@ -5,6 +5,7 @@
 
 #include "sim/faults.h"
 #include "sim/measure.h"
+#include "sim/must.h"
 
 enum { NODES = 200, UPDATES = 10, UPDATE_STEP_MS = 300, KNOWN_MAX_S = 120 };
 static const uint32_t shares[] = {1, 10, 30, 50, 70, 90, 95};
@@ -56,9 +57,7 @@ static bool fail_once(const struct study_options *o, uint32_t nodes, uint32_t sh
                       struct failed *sum)
 {
     struct world *w = study_old_mesh(o, nodes, seed, SEC(SETTLE_S));
-    bool *gone = calloc(nodes, sizeof *gone);
-    if (!gone)
-        abort();
+    bool *gone = must_zeros(nodes, sizeof *gone);
     uint32_t count = nodes * share / 100 ? nodes * share / 100 : 1;
     faults_choose(w, 1, count, gone);
     for (uint32_t h = 0; h < nodes; h++)

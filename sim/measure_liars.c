@@ -7,6 +7,7 @@
 #include "sim/forger.h"
 #include "sim/liars.h"
 #include "sim/measure.h"
+#include "sim/must.h"
 
 enum {
     NODES = 100,
@@ -59,9 +60,7 @@ static uint64_t honest_bytes(const struct world *w, double *members)
 
 static void begin(const struct study_options *o, struct world *w, uint32_t liars)
 {
-    bool *chosen = calloc(w->config.hosts, sizeof *chosen);
-    if (!chosen)
-        abort();
+    bool *chosen = must_zeros(w->config.hosts, sizeof *chosen);
     faults_choose(w, 1, liars, chosen);
     if (liars > 0) {
         uint32_t first = 0;

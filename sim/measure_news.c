@@ -4,6 +4,8 @@
 
 #include "sim/measure.h"
 
+#include "sim/must.h"
+
 /* ---- document ---- */
 
 enum { DOC_BYTES_SENT = 256 * 1024, DOC_LINE_KBPS = 100 * 1000, DOC_MAX_S = 60 };
@@ -15,9 +17,7 @@ static bool document_once(const struct study_options *o, uint32_t nodes, uint64_
     if (thin.wire.line_kbps == 0)
         thin.wire.line_kbps = DOC_LINE_KBPS;
     struct world *w = study_old_mesh(&thin, nodes, seed, SEC(SETTLE_S));
-    bool *has = calloc(nodes, sizeof *has);
-    if (!has)
-        abort();
+    bool *has = must_zeros(nodes, sizeof *has);
     uint32_t publisher = rng_below(&w->rng, nodes), missing = nodes - 1;
     uint64_t before = w->figures.bulk_bytes;
     mono_us start = w->now;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "sim/measure.h"
+#include "sim/must.h"
 #include "sim/policies.h"
 
 enum way { ALONE, FORKED, REPLAYED, WITHHELD, INVENTED, WAYS };
@@ -84,10 +85,8 @@ static bool is_hostile(const struct world *w, uint32_t host)
 static void wait_for_all(struct world *w, const struct publishing *p, struct samples *took)
 {
     uint32_t missing = 0, hosts = w->config.hosts;
-    bool *has = calloc(hosts, sizeof *has);
+    bool *has = must_zeros(hosts, sizeof *has);
     mono_us start = w->now;
-    if (!has)
-        abort();
     for (uint32_t h = 0; h < hosts; h++)
         missing += !is_hostile(w, h);
     while (missing > 0 && w->now - start < SEC(BOUND_S) && world_run(w, MS(1)))

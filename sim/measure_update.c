@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "sim/measure.h"
+#include "sim/must.h"
 #include "sim/plot.h"
 
 enum { UPDATES = 20, UPDATE_S = 3 };
@@ -105,9 +106,7 @@ static void plot_bound(const struct study_options *o, struct plot_series *line, 
 
 static bool update_run(const struct study_options *o, uint32_t nodes, uint64_t seed, struct update_sum *sum)
 {
-    struct update u = {.has = calloc(nodes, sizeof *u.has)};
-    if (!u.has)
-        abort();
+    struct update u = {.has = must_zeros(nodes, sizeof *u.has)};
     struct world *w = study_mesh(o, nodes, seed, SEC(2 * SETTLE_S));
     w->watch = watch_update;
     w->study = &u;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <stdlib.h>
 
+#include "sim/must.h"
+
 enum { WIDTH = 640, HEIGHT = 400, LEFT = 64, RIGHT = 16, TOP = 36, BOTTOM = 48, TICKS_MAX = 16 };
 
 /* Okabe and Ito's colours, which most eyes can tell apart. */
@@ -19,9 +21,7 @@ struct axis {
 
 struct plot *plot_new(const char *title, const char *x_label, const char *y_label)
 {
-    struct plot *p = calloc(1, sizeof *p);
-    if (!p)
-        abort();
+    struct plot *p = must_zeros(1, sizeof *p);
     p->title = title;
     p->x_label = x_label;
     p->y_label = y_label;

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "sim/must.h"
+
 void samples_fini(struct samples *s)
 {
     free(s->at);
@@ -12,9 +14,7 @@ void samples_add(struct samples *s, uint64_t value)
 {
     if (s->count == s->cap) {
         s->cap = s->cap ? 2 * s->cap : 64;
-        s->at = realloc(s->at, s->cap * sizeof *s->at);
-        if (!s->at)
-            abort(); /* a simulation that is out of memory has no result */
+        s->at = must(realloc(s->at, s->cap * sizeof *s->at));
     }
     s->at[s->count++] = value;
 }

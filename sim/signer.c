@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/rng.h"
+#include "sim/must.h"
 #include "sim/quick_hash.h"
 #include "trust/cache.h"
 
@@ -66,19 +67,6 @@ struct highest {
     uint64_t incarnation, version;
     bool left;
 };
-
-static void *must(void *p)
-{
-    if (!p)
-        abort(); /* a simulation that is out of memory has no result */
-    return p;
-}
-
-static void must_ok(enum err e)
-{
-    if (e)
-        abort(); /* keys and names are ours: a refusal is a bug here */
-}
 
 /* ---- keys that follow from the seed ---- */
 

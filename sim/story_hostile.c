@@ -5,6 +5,7 @@
 #include "sim/capture.h"
 #include "sim/forger.h"
 #include "sim/liars.h"
+#include "sim/must.h"
 #include "sim/story.h"
 
 void story_forge(struct world *w)
@@ -112,9 +113,7 @@ void story_capture(struct world *w)
 static void begin_lying(struct world *w, uint32_t first, uint32_t count, uint32_t liars, unsigned ways,
                         mono_us every)
 {
-    bool *chosen = calloc(w->config.hosts, sizeof *chosen);
-    if (!chosen)
-        abort();
+    bool *chosen = must_zeros(w->config.hosts, sizeof *chosen);
     while (liars > 0) {
         uint32_t h = first + acts_pick(w, count);
         liars -= !chosen[h];

@@ -2,6 +2,7 @@
 
 #include "sim/acts.h"
 #include "sim/faults.h"
+#include "sim/must.h"
 #include "sim/story.h"
 
 static void pause_a_while(struct world *w, uint32_t host)
@@ -68,10 +69,8 @@ static void judge(struct world *w, uint32_t observer, uint32_t subject, const st
 static bool judge_begin(struct world *w, struct judged *j)
 {
     size_t hosts = w->config.hosts;
-    *j = (struct judged){.is_faulty = calloc(hosts, sizeof *j->is_faulty),
-                         .is_marked = calloc(hosts * hosts, sizeof *j->is_marked)};
-    if (!j->is_faulty || !j->is_marked)
-        abort();
+    *j = (struct judged){.is_faulty = must_zeros(hosts, sizeof *j->is_faulty),
+                         .is_marked = must_zeros(hosts * hosts, sizeof *j->is_marked)};
     w->watch = judge;
     w->study = j;
     return acts_start_all(w) && world_run(w, SEC(5));

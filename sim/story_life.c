@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "sim/acts.h"
+#include "sim/must.h"
 #include "sim/story.h"
 
 enum { RECORD_COST_BYTES = 4096 }; /* of a signed record in the simulator: signed, verified, remembered */
@@ -107,9 +108,7 @@ void story_churn(struct world *w)
         world_run(w, MS(200) + acts_pick(w, (uint32_t)SEC(2)));
     }
     world_run(w, SEC(5)); /* good-byes under way */
-    for (uint32_t h = 0; h < w->config.hosts; h++)
-        if (w->host[h].wants_to_leave)
-            host_stop(w, h);
+    acts_stop_leavers(w);
     world_agree(w, acts_agree_bound(w), "churn");
 }
 
@@ -182,9 +181,7 @@ void story_day(struct world *w)
                 world_after(w, acts_pick(w, (uint32_t)SEC(60)), comes, host_start);
         }
         world_run(w, SEC(60));
-        for (uint32_t h = 0; h < w->config.hosts; h++)
-            if (w->host[h].wants_to_leave)
-                host_stop(w, h);
+        acts_stop_leavers(w);
         if (minute == SETTLED) {
             heap = mallinfo2().uordblks;
             signed_then = signer_count(w->signer);
@@ -279,9 +276,7 @@ void story_wiped_disk(struct world *w)
 {
     static const uint32_t away_s[] = {1, 30};
     uint32_t first = w->config.hosts - acts_some_of(w, 5);
-    uint64_t *before = calloc(w->config.hosts, sizeof *before);
-    if (!before)
-        abort();
+    uint64_t *before = must_zeros(w->config.hosts, sizeof *before);
     if (!acts_start_all(w) || !world_run(w, SEC(5)))
         goto done;
     for (int life = 0; life < 3; life++) {

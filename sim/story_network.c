@@ -7,16 +7,14 @@ void story_partition_heal(struct world *w)
     if (!acts_start_all(w) || !world_run(w, SEC(5)))
         return;
     acts_split(w);
-    world_cut(w, 0, 1, true);
-    world_cut(w, 1, 0, true);
+    world_cut_both_ways(w, 0, 1, true);
     if (!world_run(w, SEC(10) + acts_pick(w, (uint32_t)SEC(120))))
         return;
     if (w->config.hosts > HOSTS_WITH_SEEDS &&
         acts_pick(w, 2)) /* someone dies while nobody on the other side can see it */
         host_crash(w, acts_other_host(w));
     world_run(w, SEC(10));
-    world_cut(w, 0, 1, false);
-    world_cut(w, 1, 0, false);
+    world_cut_both_ways(w, 0, 1, false);
     world_agree(w, acts_agree_bound(w), "the partition healed");
 }
 
@@ -56,12 +54,10 @@ void story_half_connected(struct world *w)
         return;
     for (uint32_t h = 0; h < w->config.hosts; h++)
         w->wire.group[h] = (uint8_t)(h == 0 ? 0 : 1 + h % 2);
-    world_cut(w, 0, 1, true);
-    world_cut(w, 1, 0, true);
+    world_cut_both_ways(w, 0, 1, true);
     if (!world_run(w, SEC(90)))
         return;
-    world_cut(w, 0, 1, false);
-    world_cut(w, 1, 0, false);
+    world_cut_both_ways(w, 0, 1, false);
     world_agree(w, acts_agree_bound(w), "the host reaches all again");
 }
 
@@ -114,8 +110,7 @@ void story_apart(struct world *w)
     if (!acts_start_all(w) || !world_run(w, SEC(5)))
         return;
     acts_split(w);
-    world_cut(w, 0, 1, true);
-    world_cut(w, 1, 0, true);
+    world_cut_both_ways(w, 0, 1, true);
     world_run(w, SEC(30));
     uint32_t leaver = w->config.hosts - 1, dies = w->config.hosts - 2;
     host_leave(w, leaver);
@@ -127,8 +122,7 @@ void story_apart(struct world *w)
     host_update(w, 1);
     if (!world_run(w, SEC(lasts_s)))
         return;
-    world_cut(w, 0, 1, false);
-    world_cut(w, 1, 0, false);
+    world_cut_both_ways(w, 0, 1, false);
     if (world_agree(w, acts_agree_bound(w), "the halves met again") && world_run(w, SEC(30)))
         world_agree(w, MS(500), "half a minute together");
 }

@@ -154,9 +154,7 @@ void story_classes(struct world *w)
             world_fail(w, "in a flood of %s, %s take %llu ms", kind_text[f.kind], kind_text[kind],
                        (unsigned long long)took[kind] / 1000);
     }
-    for (uint32_t h = 0; h < w->config.hosts; h++)
-        if (w->host[h].wants_to_leave)
-            host_stop(w, h);
+    acts_stop_leavers(w);
     if (world_run(w, SEC(10)))
         world_agree(w, acts_agree_bound(w), "a flood");
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "sim/acts.h"
+#include "sim/must.h"
 #include "sim/policies.h"
 #include "sim/story.h"
 
@@ -164,9 +165,7 @@ static struct rolling draw(const struct world *w)
     r.restarts = below(&r, hosts / 6 + 2);
     r.joiners = hosts < LARGE ? below(&r, hosts / 6 + 2) : 0;
     r.liars = below(&r, hosts / 5 + 2);
-    r.role = calloc(hosts, sizeof *r.role);
-    if (!r.role)
-        abort();
+    r.role = must_zeros(hosts, sizeof *r.role);
     return r;
 }
 
@@ -355,15 +354,13 @@ static void restart(struct world *w, uint32_t host)
 static void cut_off(struct world *w, uint32_t unused)
 {
     (void)unused;
-    world_cut(w, 0, 1, true);
-    world_cut(w, 1, 0, true);
+    world_cut_both_ways(w, 0, 1, true);
 }
 
 static void heal(struct world *w, uint32_t unused)
 {
     (void)unused;
-    world_cut(w, 0, 1, false);
-    world_cut(w, 1, 0, false);
+    world_cut_both_ways(w, 0, 1, false);
 }
 
 /* Each at its time within the first pauses. Returns when all troubles are over. */

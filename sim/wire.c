@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/must.h"
+
 struct connection {
     bool is_used, is_open;
     uint32_t low, high; /* the two hosts */
@@ -36,11 +38,9 @@ void wire_init(struct wire *w, const struct wire_config *config, uint32_t hosts,
     if (w->config.queue_us == 0)
         w->config.queue_us = 500 * 1000;
     w->connection_slots = 1024;
-    w->group = calloc(hosts, 1);
-    w->host = calloc(hosts, sizeof *w->host);
-    w->connection = calloc(w->connection_slots, sizeof *w->connection);
-    if (!w->group || !w->host || !w->connection)
-        abort();
+    w->group = must_zeros(hosts, 1);
+    w->host = must_zeros(hosts, sizeof *w->host);
+    w->connection = must_zeros(w->connection_slots, sizeof *w->connection);
     for (uint32_t h = 0; h < hosts && config->zones > 1; h++)
         w->host[h].zone = (uint8_t)(h % config->zones);
     if (config->zones > 1)
@@ -79,9 +79,7 @@ static void set_bit(struct wire *w, size_t bit, bool is_set)
 void wire_part(struct wire *w, uint32_t a, uint32_t b, bool is_cut)
 {
     if (!w->apart)
-        w->apart = calloc(((size_t)w->hosts * w->hosts + 7) / 8, 1);
-    if (!w->apart)
-        abort();
+        w->apart = must_zeros(((size_t)w->hosts * w->hosts + 7) / 8, 1);
     set_bit(w, bit_of(w, a, b), is_cut);
     set_bit(w, bit_of(w, b, a), is_cut);
 }
@@ -220,9 +218,7 @@ static struct connection *slot_of(struct connection *table, size_t slots, uint32
 static void grow(struct wire *w)
 {
     size_t slots = 2 * w->connection_slots;
-    struct connection *table = calloc(slots, sizeof *table);
-    if (!table)
-        abort();
+    struct connection *table = must_zeros(slots, sizeof *table);
     for (size_t i = 0; i < w->connection_slots; i++)
         if (w->connection[i].is_used)
             *slot_of(table, slots, w->connection[i].low, w->connection[i].high) = w->connection[i];

@@ -6,23 +6,16 @@
 #include "sim/capture.h"
 #include "sim/forger.h"
 #include "sim/liars.h"
+#include "sim/must.h"
 #include "sim/oracle.h"
 #include "sim/policies.h"
 #include "trust/sign.h"
 
 enum { AGREE_STEP_US = 20 * 1000 }; /* how often world_agree() asks: the resolution of convergence times */
 
-static void *must_zero(size_t n, size_t size)
-{
-    void *p = calloc(n, size);
-    if (!p)
-        abort(); /* a simulation that is out of memory has no result */
-    return p;
-}
-
 struct world *world_new(const struct world_config *config)
 {
-    struct world *w = must_zero(1, sizeof *w);
+    struct world *w = must_zeros(1, sizeof *w);
     w->config = *config;
     w->rng = rng_seeded(config->seed);
     w->began = w->now =
@@ -31,12 +24,10 @@ struct world *world_new(const struct world_config *config)
     w->trace.zero = w->now;
     wire_init(&w->wire, &config->wire, config->hosts, config->seed);
     w->signer = signer_new(config->hosts);
-    w->pool = gossip_pool_new();
-    if (!w->pool)
-        abort();
+    w->pool = must(gossip_pool_new());
     w->config.gossip.pool = w->pool;
-    w->died_at = must_zero(config->hosts, sizeof *w->died_at);
-    w->host = must_zero(config->hosts, sizeof *w->host);
+    w->died_at = must_zeros(config->hosts, sizeof *w->died_at);
+    w->host = must_zeros(config->hosts, sizeof *w->host);
     for (uint32_t h = 0; h < config->hosts; h++)
         host_init(&w->host[h], w, h);
     w->network_since = w->now;
@@ -91,8 +82,7 @@ bool world_is_well(const struct world *w)
 static void acquaint(struct world *w, struct gossip **all, uint32_t first, uint32_t count)
 {
     uint32_t hosts = w->config.hosts;
-    if (gossip_acquaint(all + first, count, all, hosts) != ERR_OK)
-        abort(); /* a simulation that is out of memory has no result */
+    must_ok(gossip_acquaint(all + first, count, all, hosts));
     for (uint32_t h = first; h < first + count; h++)
         for (uint32_t m = 0; m < hosts; m++)
             w->host[h].disk.member[m] = w->host[m].own->number;
@@ -101,7 +91,7 @@ static void acquaint(struct world *w, struct gossip **all, uint32_t first, uint3
 void world_acquaint_but(struct world *w, uint32_t missed)
 {
     uint32_t hosts = w->config.hosts;
-    struct gossip **all = must_zero(hosts, sizeof(struct gossip *));
+    struct gossip **all = must_zeros(hosts, sizeof(struct gossip *));
     assert(missed < hosts);
     for (uint32_t h = 0; h < hosts; h++) {
         assert(w->host[h].state == HOST_NEW);
@@ -196,13 +186,10 @@ void world_cut(struct world *w, uint32_t a, uint32_t b, bool is_cut)
     trace_line(&w->trace, w->now, "network: group %u to group %u %s", a, b, is_cut ? "cut" : "open");
 }
 
-void host_hold(struct world *w, uint32_t host, const struct doc *d)
+void world_cut_both_ways(struct world *w, uint32_t a, uint32_t b, bool is_cut)
 {
-    struct host *h = &w->host[host];
-    assert(h->state == HOST_UP);
-    h->disk.doc = d;
-    gossip_doc_set(h->gossip, DOC_KIND, d->epoch, d->version, &d->hash, host_ms(h));
-    host_timer(h);
+    world_cut(w, a, b, is_cut);
+    world_cut(w, b, a, is_cut);
 }
 
 const struct doc *world_publish(struct world *w, uint32_t host, uint64_t version, size_t bytes)

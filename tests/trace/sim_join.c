@@ -62,11 +62,9 @@ static void halves_that_met_again_see_all_within_two_seconds(void **state)
         world_run(w, SEC(5));
         for (uint32_t h = 0; h < 100; h++)
             w->wire.group[h] = h % 2;
-        world_cut(w, 0, 1, true);
-        world_cut(w, 1, 0, true);
+        world_cut_both_ways(w, 0, 1, true);
         world_run(w, SEC(60));
-        world_cut(w, 0, 1, false);
-        world_cut(w, 1, 0, false);
+        world_cut_both_ways(w, 0, 1, false);
         run_until_all_see_all(w, MS(2000));
         world_free(w);
     }

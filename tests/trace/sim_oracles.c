@@ -81,8 +81,7 @@ static void a_number_signed_twice_is_seen(void **state)
     host_crash(w, 2);
     host_lose_disk(w, 2, 0);
     w->wire.group[2] = 1; /* ... and it reaches nobody who could tell it what it was */
-    world_cut(w, 0, 1, true);
-    world_cut(w, 1, 0, true);
+    world_cut_both_ways(w, 0, 1, true);
     host_start(w, 2);
     world_run(w, SEC(4));
     expect_failure(w, "host 2 signs incarnation 1 version 1 a second time");
@@ -93,8 +92,7 @@ static void holding_a_reachable_host_dead_is_seen(void **state)
     (void)state;
     struct world *w = small_mesh();
     w->wire.group[4] = 1;
-    world_cut(w, 0, 1, true);
-    world_cut(w, 1, 0, true);
+    world_cut_both_ways(w, 0, 1, true);
     assert_true(world_run(w, SEC(90))); /* held dead, rightly: nothing to object */
     struct gossip_member m;
     assert_true(gossip_member_get(w->host[0].gossip, signer_id(w->signer, 4), &m));
@@ -217,8 +215,7 @@ static void different_views_of_the_gone_are_seen(void **state)
     struct world *w = small_mesh();
     char difference[160];
     w->wire.group[0] = 1;
-    world_cut(w, 0, 1, true);
-    world_cut(w, 1, 0, true);
+    world_cut_both_ways(w, 0, 1, true);
     host_leave(w, 3); /* host 0 does not hear it, and finds all others dead */
     assert_true(world_run(w, SEC(5)));
     host_stop(w, 3);

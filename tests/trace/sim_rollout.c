@@ -49,8 +49,7 @@ static struct world *mesh_that_halted(uint64_t seed, uint32_t delay_us)
 
 static void keep_apart(struct world *w, bool is_cut)
 {
-    world_cut(w, 0, 1, is_cut);
-    world_cut(w, 1, 0, is_cut);
+    world_cut_both_ways(w, 0, 1, is_cut);
 }
 
 static bool both_speak(const struct world *w)
