@@ -98,7 +98,7 @@ static void warn_of_silence(json_t *list, const struct control *c)
 {
     struct gossip_counts n = gossip_counts(control_gossip(c));
     unsigned port = control_config(c)->listen[0].port;
-    if (control_is_revoked(c) || control_refused_by(c, NULL)) /* that is why */
+    if (control_is_revoked(c) || control_refused_by(c)) /* that is why */
         return;
     if (n.alive <= 1 && control_stranger(c))
         warn_of_stranger(list, c, control_stranger(c));
@@ -299,16 +299,14 @@ static void warn_of_revocation(json_t *list, const struct control *c)
 /* Who was away when it was revoked learns it from those who refuse it; nothing but their word says so. */
 static void warn_of_refusal(json_t *list, const struct control *c)
 {
-    struct node_id by;
     char id[NODE_ID_TEXT_MAX];
-    const char *words = control_is_revoked(c) ? NULL : control_refused_by(c, &by);
-    if (words)
+    const struct hearsay *h = control_is_revoked(c) ? NULL : control_refused_by(c);
+    if (h)
         json_array_append_new(
             list,
-            json_sprintf(
-                "member %s refuses this host: %s; if that is so, enrol it anew: with a new token, and with "
-                "a new --data folder if it is its own key",
-                node_id_text(&by, id), words));
+            json_sprintf("member %s (%s) refuses this host: %s; if that is so, enrol it anew: with a new "
+                         "token, and with a new --data folder if it is its own key",
+                         h->name, node_id_text(&h->by, id), h->words));
 }
 
 /* Of the two only the silent one knows that it is that. */

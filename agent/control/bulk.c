@@ -449,7 +449,7 @@ static void complain_broken(struct bulk_link *l, enum err e)
     struct bytes words = link_refusal(l->link);
     l->bulk->stats.malformed++;
     if (l->dialled && words.len > 0 && l->bulk->ev.refused)
-        l->bulk->ev.refused(l->bulk->arg, link_peer(l->link), words);
+        l->bulk->ev.refused(l->bulk->arg, link_peer_credential(l->link), words);
     else if (l->dialled && link_met_stranger(l->link) && l->bulk->ev.stranger)
         l->bulk->ev.stranger(l->bulk->arg, &l->addr);
     else

@@ -37,8 +37,9 @@ struct bulk_events {
     void (*undelivered)(void *arg, const struct node_id *to_or_zero, const struct addr *addr);
     /* A link to this member broke without a good-bye, or could not be made; is_refused: our dial was reset. */
     void (*lost)(void *arg, const struct node_id *peer, bool is_refused);
-    /* Whom we dialled, and whom our own `verify` accepts, says that we are no member, and why (link_refusal()). May be NULL. */
-    void (*refused)(void *arg, const struct node_id *peer, struct bytes words);
+    /* Whom we dialled says that we are no member, and why (link_refusal()); our own `verify` has accepted its credential, which is borrowed
+     * for the call. May be NULL. */
+    void (*refused)(void *arg, struct bytes credential, struct bytes words);
     /* Whom we dialled shows a credential that nobody whom we trust has signed. May be NULL. */
     void (*stranger)(void *arg, const struct addr *at);
 };

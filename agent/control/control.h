@@ -86,8 +86,15 @@ enum control_phase control_phase(const struct control *c);
 bool control_is_revoked(const struct control *c); /* this host's credential stands on a revoked key */
 /* The others that were cut for that. */
 const struct fallen *control_fallen(const struct control *c);
-/* The newest word of a member, not ten minutes old, that this host is revoked; NULL: nobody says so. It is shown, not acted on. */
-const char *control_refused_by(const struct control *c, struct node_id *by);
+/* A member's word that this host is none any more, which no policy here says. Its name is its credential's: this host may hold no record
+ * of it. */
+struct hearsay {
+    mono_ms at; /* 0: nobody has said so */
+    struct node_id by;
+    char name[NODE_NAME_MAX + 1], words[LINK_REFUSAL_MAX + 1];
+};
+/* The newest such word, not ten minutes old; NULL: nobody says so. It is shown, not acted on. */
+const struct hearsay *control_refused_by(const struct control *c);
 /* Whom our root does not vouch for where we dialled a member or seed, in the last ten minutes; NULL: nobody. */
 const struct addr *control_stranger(const struct control *c);
 /* Where another agent runs with this host's key that was heard of in the last ten minutes, and how long ago; NULL: none was. */

@@ -38,13 +38,6 @@ struct publisher {
     void *arg;
 };
 
-/* A member's word that this host is none any more, which no policy here says. */
-struct hearsay {
-    mono_ms at; /* 0: nobody has said so */
-    struct node_id by;
-    char words[LINK_REFUSAL_MAX + 1];
-};
-
 /* An agent at an address where members are, or a seed, shows a credential that our root does not vouch for: another mesh's; or the
  * root was rotated while this host was away, and everybody it knew stands on the new one. */
 struct stranger {
@@ -173,7 +166,7 @@ bool control_is_farewell(const struct control *c, struct bytes credential, struc
 bool control_tell_refused(void *arg, struct bytes credential, const uint8_t noise_key[32], enum err refused,
                           struct buf *words);
 void control_on_bulk_stranger(void *arg, const struct addr *at);
-void control_on_bulk_refused(void *arg, const struct node_id *peer, struct bytes words);
+void control_on_bulk_refused(void *arg, struct bytes credential, struct bytes words);
 
 /* Of rollout.c. */
 struct staged_self control_staged_self(const struct control *c);

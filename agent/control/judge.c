@@ -225,29 +225,26 @@ bool control_tell_refused(void *arg, struct bytes credential, const uint8_t nois
 }
 
 /* One member may be lying, so nothing is done but to show it. */
-void control_on_bulk_refused(void *arg, const struct node_id *peer, struct bytes words)
+void control_on_bulk_refused(void *arg, struct bytes credential, struct bytes words)
 {
     struct control *c = arg;
     struct hearsay *h = &c->refused_by;
-    const struct member *m = roster_find(&c->roster, peer);
+    struct credential by;
     char id[NODE_ID_TEXT_MAX];
-    struct bytes name = m ? member_name(m) : bytes_str("");
-    if (!control_refused_by(c, NULL) || !bytes_eq_str(words, h->words))
-        log_error("trust", "member %.*s (%s) refuses this host: %.*s", (int)name.len, (const char *)name.at,
-                  node_id_text(peer, id), (int)words.len, (const char *)words.at);
-    h->at = c->now;
-    h->by = *peer;
+    bool is_news = !control_refused_by(c) || !bytes_eq_str(words, h->words);
+    credential_reopen(&by, credential);
+    *h = (struct hearsay){.at = c->now, .by = by.id};
+    snprintf(h->name, sizeof h->name, "%.*s", (int)by.node.len, (const char *)by.node.at);
     snprintf(h->words, sizeof h->words, "%.*s", (int)words.len, (const char *)words.at);
+    if (is_news)
+        log_error("trust", "member %s (%s) refuses this host: %s", h->name, node_id_text(&h->by, id),
+                  h->words);
 }
 
-const char *control_refused_by(const struct control *c, struct node_id *by)
+const struct hearsay *control_refused_by(const struct control *c)
 {
     const struct hearsay *h = &c->refused_by;
-    if (h->at == 0 || c->now >= h->at + HEARSAY_MS)
-        return NULL;
-    if (by)
-        *by = h->by;
-    return h->words;
+    return h->at == 0 || c->now >= h->at + HEARSAY_MS ? NULL : h;
 }
 
 void control_on_bulk_stranger(void *arg, const struct addr *at)
