@@ -77,6 +77,7 @@ static void do_root(struct door_conn *k, const struct admin_request *r)
 static void do_why(struct door_conn *k, const struct admin_request *r)
 {
     struct buf why = {0};
+    control_hasten_view(k->door->control);
     json_t *result = report_why(k->door->control, r->json, &why);
     answer(k, result, result ? NULL : why.len ? buf_str(&why) : "out of memory");
     buf_fini(&why);
@@ -118,6 +119,7 @@ static void do_status(struct door_conn *k, const struct admin_request *r)
 static void do_members(struct door_conn *k, const struct admin_request *r)
 {
     bool revoked = json_is_true(json_object_get(r->json, "revoked"));
+    control_hasten_view(k->door->control);
     answer_report(k, (revoked ? report_revoked : report_members)(k->door->control));
 }
 
@@ -132,6 +134,7 @@ static void do_rtt(struct door_conn *k, const struct admin_request *r)
 static void do_services(struct door_conn *k, const struct admin_request *r)
 {
     (void)r;
+    control_hasten_view(k->door->control);
     answer_report(k, report_services(k->door->control));
 }
 

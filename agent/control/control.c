@@ -106,6 +106,12 @@ void control_publish_view(struct control *c)
     workers_publish(c->workers, v);
 }
 
+void control_hasten_view(struct control *c)
+{
+    if (c->view_dirty || c->view_grown)
+        control_publish_view(c);
+}
+
 /* -- gossip's packets -------------------------------------------------------------------------- */
 
 static enum noise_cipher cipher_for(const struct member *m)

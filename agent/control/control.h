@@ -79,6 +79,9 @@ const struct anchor *control_anchor(const struct control *c);
 const struct overlaid *control_overlay(const struct control *c);
 const struct parts *control_parts(const struct control *c);
 const struct view *control_view(const struct control *c);
+/* A change that waits for its time to come into a view (pace.h) waits no longer. Who is told of members or services, and then asks one of
+ * them, is answered by what was told: the workers have the view before they can have the request. */
+void control_hasten_view(struct control *c);
 struct traffic_shared *
 control_traffic(const struct control *c); /* what the workers have learned together; NULL: none run */
 mono_ms control_mono(const struct control *c);
