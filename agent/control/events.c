@@ -205,7 +205,8 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
         store_member(c, &ev->id, ev->record);
     if (ev->after != GOSSIP_ALIVE)
         m->reach =
-            (struct reach){.said_at = m->reach.said_at}; /* it is not only its TCP port that is silent */
+            (struct reach){.said_at = m->reach.said_at,
+                           .is_said = m->reach.is_said}; /* it is not only its TCP port that is silent */
     if (ev->before != ev->after && (ev->after == GOSSIP_DEAD || ev->after == GOSSIP_LEFT))
         udp_give_up(c->udp,
                     &ev->id); /* gossip tries the dead, one of them in ten seconds; each try begins anew */

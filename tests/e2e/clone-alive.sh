@@ -8,7 +8,9 @@ agent b 7100 --seed 127.0.0.1:7000
 agent c 7200 --seed 127.0.0.1:7000
 eventually 10 all_alive 3 a b c
 mkdir -p "$T/twin"
+kill -STOP "$(pid_of c)" # all of it as it is at one moment
 cp -r "$T/c/data" "$T/twin/data"
+kill -CONT "$(pid_of c)"
 rm -f "$T/twin/data/agent.sock"
 "$starling" agent --data "$T/twin/data" --node c --port-base 7300 --listen 127.0.0.1:7300 --seed 127.0.0.1:7000 >>"$T/twin/log" 2>&1 &
 twin=$!
@@ -25,7 +27,9 @@ eventually 90 settled
 # A busy machine may doubt c for a moment: it says that it lives under the next number.
 lasting() { for n in a b; do [ "$(of $n address)" = 127.0.0.1:7200 ] && [ "$(of $n state)" != dead ] || return 1; done; }
 doubts() { for port in 7001 7101; do curl -s "http://127.0.0.1:$port/metrics" | sed -n 's/^starling_gossip_suspicions_total //p'; done | awk '{n += $1} END {print n}'; }
-before=$(of a incarnation) doubted=$(doubts)
+# No answer to a doubt is on its way when both are read.
+steady() { before=$(of a incarnation) doubted=$(doubts) && settled && [ "$(of a incarnation) $(of b incarnation) $(doubts)" = "$before $before $doubted" ]; }
+eventually 10 steady
 kill -TERM "$twin"
 wait "$twin" || true
 end=$(($(date +%s) + 5 * slower))

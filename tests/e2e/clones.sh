@@ -48,7 +48,9 @@ eventually 5 grep -q 'out of quarantine' "$T/a/log" || fail "a does not say that
 # A busy machine may doubt c for a moment: it says that it lives under the next number.
 lasting() { for n in a b; do [ "$(of $n address)" = 127.0.0.1:7200 ] && [ "$(of $n state)" != dead ] || return 1; done; right; }
 doubts() { for port in 7001 7101; do curl -s "http://127.0.0.1:$port/metrics" | sed -n 's/^starling_gossip_suspicions_total //p'; done | awk '{n += $1} END {print n}'; }
-before=$(of a incarnation) doubted=$(doubts)
+# No answer to a doubt is on its way when both are read.
+steady() { before=$(of a incarnation) doubted=$(doubts) && settled && [ "$(of a incarnation) $(of b incarnation) $(doubts)" = "$before $before $doubted" ]; }
+eventually 10 steady
 end=$(($(date +%s) + 8 * slower))
 while [ "$(date +%s)" -lt "$end" ]; do
     lasting || fail "it alternates: $(of a address) $(of a state), answer: $(answer)"

@@ -96,6 +96,7 @@ echo "- at an agent"
     has 'published differences' '"version 1" in o["published"] and any(d["kind"] == "access" and d["service"] == "cart" for d in o["differences"])' policy publish "$T/p.bundle" $at_a
     has 'epoch version hash signers text' 'o["text"] == open("'"$T/p.yaml"'").read()' policy show $at_a
     eventually 5 in_force 1 a b
+    eventually 5 all_healthy 1 a
     has 'mesh node id version state joined policy members credential_expires warnings' \
         'set(o["members"]) == {"alive", "degraded", "suspect", "dead", "left"} and set(o["policy"]) == {"epoch", "version", "hash"} and [w for w in o["warnings"] if "degraded" not in w] == []' status $at_a
     has 'id name address state incarnation labels policy' 'len(o) == 2 and o[0]["id"].startswith("ed25519:") and o[0]["incarnation"] >= 1' members $at_a

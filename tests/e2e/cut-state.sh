@@ -25,4 +25,5 @@ grep -q 'state.mdb is damaged' "$T/again" && grep -q 'move it away' "$T/again" |
 mv "$T/b/data/state.mdb" "$T/b/data/state.mdb.cut"
 agent b 7100 --seed 127.0.0.1:7000
 eventually 15 all_alive 3 a b c
-[ "$(seen_of_b)" -gt "$before" ] || fail "it did not begin above what the others remember"
+above() { [ "$(seen_of_b)" -gt "$before" ]; }
+eventually 5 above || fail "it did not begin above what the others remember"

@@ -105,6 +105,11 @@ eventually 10 all_alive 2 a b
 publish a "$T/p.yaml"
 eventually 5 in_force 1 a b
 eventually 5 curl -sf -H 'Host: cart' http://127.0.0.1:7085/
+# A busy machine may doubt one for a moment; nobody was ever held dead.
+none_lost() {
+    eventually 5 all_alive "$@" || fail "a member was lost"
+    for n in "${@:2}"; do ! grep 'member .* is dead' "$T/$n/log" || fail "$n held one who lives dead"; done
+}
 
 echo "- D1, D7: 20,000 datagrams of junk from many ports, and mangled real ones: no answer"
 python3 - <<'PY' || fail junk
@@ -140,7 +145,7 @@ assert drops(after) - drops(before) > sent * 0.5, (drops(after) - drops(before),
 assert after["starling_gossip_deaths_total"] == before["starling_gossip_deaths_total"]
 assert rss_kib() - rss < most_kib(8), (rss, rss_kib())
 PY
-eventually 20 all_alive 2 a b || fail "a member was lost" # a busy one may be doubted for a moment
+none_lost 2 a b
 
 echo "- N10: recorded initiations and everything else, replayed 2,000 times, from b's side and from strangers"
 python3 - <<'PY' || fail replay
@@ -167,7 +172,7 @@ after = both()
 assert rise(before, after, "starling_udp_handshakes_done_total") <= 2, "a replay made a session"
 assert sum(map(drops, after)) > sum(map(drops, before)) + 1000
 PY
-eventually 20 all_alive 2 a b || fail "a member was lost" # a busy one may be doubted for a moment
+none_lost 2 a b
 is b members '[m["address"] for m in o if m["name"]=="a"]' "['127.0.0.1:7900']" || fail "the address of a has changed"
 
 echo "- N4: TCP junk, truncated and oversized; whole conversations replayed"
@@ -216,7 +221,7 @@ eventually(8, lambda: fds() <= base + 4, lambda: (fds(), base))
 assert rss_kib() - rss < most_kib(12), (rss, rss_kib())
 assert os.path.getsize(T + "/a/log") - log_before < 64 * 1024, "the log was flooded"
 PY
-eventually 20 all_alive 2 a b || fail "a member was lost" # a busy one may be doubted for a moment
+none_lost 2 a b
 
 echo "- N27: a byte every 200 ms does not keep a handshake open"
 python3 - <<'PY' || fail "slow handshake"
@@ -280,4 +285,4 @@ read -r _ <"$T/go" || true
 agent c 7200 --seed 127.0.0.1:7000 --service cart=9001
 eventually 9 all_alive 3 a b c
 wait "$flood" || fail "idle connections"
-eventually 20 all_alive 3 a b c || fail "a member was lost"
+none_lost 3 a b c
