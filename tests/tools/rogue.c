@@ -100,7 +100,10 @@ static void send_buf(struct rogue *r, struct buf *b)
 static bool receive_some(struct rogue *r)
 {
     uint8_t in[65536];
-    ssize_t n = recv(r->fd, in, sizeof in, 0);
+    ssize_t n;
+    do /* with a time limit it does not go on by itself after a stop */
+        n = recv(r->fd, in, sizeof in, 0);
+    while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN)
         return false;
     if (n <= 0)
