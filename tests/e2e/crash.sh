@@ -47,7 +47,8 @@ for i in 1 2 3 4 5 6 7 8 9 10; do [ "$(answers)" = one ] || fail "an answer from
 
 agent c 7200
 eventually 15 is_state c alive
-[ "$(incarnation_of c)" -gt "$before" ] || fail "the incarnation did not rise"
+risen() { [ "$(incarnation_of c)" -gt "$before" ]; } # known a moment after it was heard, at the latest
+eventually 5 risen || fail "the incarnation did not rise"
 [ "$(id_of c)" = "$id" ] || fail "the identity changed"
 kill -TERM "$(pid_of c)"
 agent_gone() { ! kill -0 "$(pid_of c)" 2>/dev/null; }
