@@ -138,7 +138,7 @@ for i in range(1000):
     except OSError: pass
 eventually(5, lambda: fds() - base <= 64 + 8, lambda: fds() - base)
 for s in held: s.close()
-eventually(5, lambda: fds() <= base + 2 and lines(b'{"command":"status"}\n')[0]["ok"], lambda: (fds(), base))
+eventually(5, lambda: fds() <= base + 2 and [a["ok"] for a in lines(b'{"command":"status"}\n')] == [True], lambda: (fds(), base))
 assert rss_kib() - rss < most_kib(12), (rss, rss_kib())
 PY
 serves || fail "traffic stopped"

@@ -43,6 +43,7 @@ intentions: [{name: front, from: [web], to: cart}]
 P
 publish n3 "$T/p.yaml"
 eventually 15 in_force 1 n1 n2 n3 n4
+eventually 15 all_healthy 1 n1
 
 # Under 20 % loss: TCP repairs, every request is answered.
 in_host n1 curl -s --no-progress-meter -Z --parallel-max 8 -H 'Host: cart' -w '%{http_code}\n' -o /dev/null 'http://127.0.0.1:7485/hello?[1-200]' >"$T/codes" 2>"$T/curl.log"
