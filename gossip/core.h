@@ -493,6 +493,10 @@ void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason);
 uint32_t detect_rtt_ms(const struct gossip *g, const struct member *m);
 /* It is alive, and accused: as detect_look(), and it is suspected if it is silent. */
 void detect_hear(struct gossip *g, struct member *m);
+/* It watches us, and did not come in its turn: a turn of ours, but it tells nothing of the loss of the network. */
+void detect_missed(struct gossip *g, struct member *m);
+/* How much later than its turn it may be: as long as its first ping may take, which is then repeated, and a twentieth of an interval. */
+uint32_t detect_patience_ms(const struct gossip *g, const struct member *m);
 /* Room is left for turns, and looks keep to the budget, or their share of it. */
 bool detect_may_look(struct gossip *g);
 /* It is silent, and may be back: a question of which nothing depends, or once more that which is under way and may have been lost. */

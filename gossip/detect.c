@@ -159,6 +159,20 @@ void detect_hear(struct gossip *g, struct member *m)
     p->deadline = p->sent_at + t.total_ms - 2 * (t.direct_ms / 2);
 }
 
+uint32_t detect_patience_ms(const struct gossip *g, const struct member *m)
+{
+    return times_for(g, m).direct_ms + health_stretch(g, g->cfg.probe_interval_ms / 20);
+}
+
+void detect_missed(struct gossip *g, struct member *m)
+{
+    spend_share(g);
+    detect_probe(g, m, PROBE_TURN);
+    struct probe *p = probes_of(&g->probes, m);
+    if (p)
+        p->is_missed = true;
+}
+
 void detect_look(struct gossip *g, struct member *m)
 {
     spend_share(g);
@@ -220,7 +234,7 @@ static void next_turn(struct gossip *g, const struct member *m, mono_ms sent_at,
  * these over and over would take their loss for the network's. */
 static bool tells_loss(const struct probe *p)
 {
-    return p->reason == PROBE_TURN && !p->is_direct && !degrade_is(p->target);
+    return p->reason == PROBE_TURN && !p->is_direct && !p->is_missed && !degrade_is(p->target);
 }
 
 bool detect_ack(struct gossip *g, struct member *from, const struct datagram *d)
@@ -267,10 +281,13 @@ static struct probe *asked(struct gossip *g, const struct member *from, uint64_t
 static void doubt(struct gossip *g, const struct probe *p)
 {
     struct watch_ring *ring = watch_of(&g->watch, p->target);
+    mono_ms again = g->now + health_stretch(g, g->cfg.probe_interval_ms / 4);
+    if (p->is_missed)
+        watch_expect_again(&g->watch, p->target, again);
     if (p->reason != PROBE_TURN || p->is_direct || !ring || ring->is_doubted)
         return;
     ring->is_doubted = true;
-    watch_turn_at(&g->watch, ring, g->now + health_stretch(g, g->cfg.probe_interval_ms / 4));
+    watch_turn_at(&g->watch, ring, again);
 }
 
 static void passed(struct gossip *g, struct probe *p)

@@ -98,6 +98,7 @@ void health_late(struct gossip *g, uint32_t late_ms)
     }
     if (late_ms < LATE_ALOUD_MS)
         return;
+    watch_expect_nobody(&g->watch);
     health_change(g, 1); /* no event of Lifeguard's, but the slowness that they all guess at */
     if (late_ms >= g->cfg.probe_timeout_ms)
         hearing_trouble(g);

@@ -41,6 +41,7 @@ struct probe {
     uint8_t relay_count;
     uint8_t acks, nacks;         /* bit k: relay[k] has its ack; has heard nothing either */
     bool is_direct;              /* TURN: nobody else is asked */
+    bool is_missed;              /* TURN: because it did not come in its own */
     bool is_knocked, is_refused; /* its TCP port was tried too; it refused us */
     struct member *relay[PROBE_RELAYS_MAX];
     struct member *tell; /* RETRY: holds the target alive, and is told if it does not answer; or NULL */

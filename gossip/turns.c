@@ -23,9 +23,21 @@ static void random_turn(struct gossip *g)
     }
 }
 
+/* Who watches us speaks to us in each turn that we give it: so we are an eye on it too, which costs nothing while it comes. If it
+ * misses one it may be gone, and its own observers may be liars who do not say so (ADVERSARY G22). At most two probes for each
+ * turn that we gave, and as many turns as we are probed: so a liar that comes too late or never gets no more of us by it. */
+static void missed_turns(struct gossip *g)
+{
+    struct member *m;
+    while ((m = watch_missed(&g->watch, g->now)))
+        if (m->state == GOSSIP_ALIVE && !is_cut_off(g) && is_probable(g, m) && detect_may_look(g))
+            detect_missed(g, m);
+}
+
 static void watch_turns(struct gossip *g)
 {
     uint32_t interval = g->cfg.probe_interval_ms;
+    missed_turns(g);
     watch_repair(&g->watch, &g->members, g->self, g->now, interval, g->health <= 1 && !is_cut_off(g));
     if (watch_deadline(&g->watch) > g->now)
         return;
@@ -52,11 +64,14 @@ void turns_due(struct gossip *g)
 
 uint32_t turns_after(struct gossip *g, const struct member *observer)
 {
-    uint32_t ms = has_part(g, GOSSIP_OBSERVERS)
-                      ? watch_turn(&g->watch, observer, hearing_mistrusts(g, observer), g->now,
-                                   g->cfg.probe_interval_ms)
-                      : 0;
-    return ms < UINT16_MAX ? ms : UINT16_MAX;
+    if (!has_part(g, GOSSIP_OBSERVERS))
+        return 0;
+    uint32_t ms =
+        watch_turn(&g->watch, observer, hearing_mistrusts(g, observer), g->now, g->cfg.probe_interval_ms);
+    ms = ms < UINT16_MAX ? ms : UINT16_MAX;
+    if (ms > 0)
+        watch_expect(&g->watch, observer, g->now + ms + detect_patience_ms(g, observer));
+    return ms;
 }
 
 mono_ms turns_deadline(const struct gossip *g)
@@ -65,5 +80,5 @@ mono_ms turns_deadline(const struct gossip *g)
         return NEVER;
     if (!has_part(g, GOSSIP_OBSERVERS))
         return g->probe_at;
-    return g->watch.is_stale ? g->now : watch_deadline(&g->watch);
+    return g->watch.is_stale ? g->now : mono_min(watch_deadline(&g->watch), watch_missed_at(&g->watch));
 }

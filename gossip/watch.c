@@ -12,17 +12,20 @@ static uint64_t place(uint64_t id_hash, uint32_t k)
 void watch_init(struct watch *w, const struct node_id *self, uint64_t seed)
 {
     uint64_t id_hash = member_hash(self, 0);
-    *w = (struct watch){.rng = rng_seeded(seed), .due_at = NEVER};
+    *w = (struct watch){.rng = rng_seeded(seed), .due_at = NEVER, .missed_at = NEVER};
     for (uint32_t k = 0; k < WATCH_RINGS; k++)
-        w->ring[k].own = place(id_hash, k);
+        w->ring[k] = (struct watch_ring){.own = place(id_hash, k), .missed_at = NEVER};
 }
 
 static void look_ahead(struct watch *w)
 {
-    w->due_at = NEVER;
-    for (uint32_t k = 0; k < WATCH_RINGS; k++)
-        if (w->ring[k].next_at < w->due_at && watch_is_first(w, &w->ring[k]))
-            w->due_at = w->ring[k].next_at;
+    w->due_at = w->missed_at = NEVER;
+    for (uint32_t k = 0; k < WATCH_RINGS; k++) {
+        const struct watch_ring *ring = &w->ring[k];
+        w->missed_at = mono_min(w->missed_at, ring->missed_at);
+        if (ring->next_at < w->due_at && watch_is_first(w, ring))
+            w->due_at = ring->next_at;
+    }
 }
 
 void watch_turn_at(struct watch *w, struct watch_ring *ring, mono_ms at)
@@ -41,6 +44,7 @@ static void offer(struct watch_ring *ring, uint64_t at, struct member *m)
     if (!ring->observer || ring->own - at < ring->behind) {
         ring->observer = m;
         ring->behind = ring->own - at;
+        ring->missed_at = NEVER; /* it knows of no turn yet */
     }
 }
 
@@ -77,8 +81,10 @@ void watch_remove(struct watch *w, const struct member *m)
         w->is_stale |= ring->subject == m || ring->observer == m;
         if (ring->subject == m)
             ring->subject = NULL;
-        if (ring->observer == m)
+        if (ring->observer == m) {
             ring->observer = NULL;
+            ring->missed_at = NEVER;
+        }
     }
     look_ahead(w);
 }
@@ -152,21 +158,65 @@ uint32_t watch_subjects(const struct watch *w)
     return n;
 }
 
+/* The ring on which it has its turns. */
+static struct watch_ring *ring_of_observer(struct watch *w, const struct member *observer)
+{
+    for (uint32_t k = 0; k < WATCH_RINGS; k++)
+        if (w->ring[k].observer == observer)
+            return &w->ring[k];
+    return NULL;
+}
+
 uint32_t watch_turn(struct watch *w, const struct member *observer, bool is_extra, mono_ms now,
                     uint32_t interval_ms)
 {
-    for (uint32_t k = 0; k < WATCH_RINGS; k++) {
-        struct watch_ring *ring = &w->ring[k];
-        if (ring->observer != observer)
-            continue;
-        /* Its turn is still to come, and not just now: it is early, or new here and takes over the turn of
-         * who was here before. */
-        if (ring->turn_at >= now + interval_ms / 2)
-            return (uint32_t)(ring->turn_at - now);
-        mono_ms after = w->last_turn > now ? w->last_turn : now;
-        ring->turn_at = is_extra ? now + (mono_ms)WATCH_RINGS * interval_ms : after + interval_ms;
-        w->last_turn = is_extra ? w->last_turn : ring->turn_at;
+    struct watch_ring *ring = ring_of_observer(w, observer);
+    if (!ring)
+        return 0;
+    /* Its turn is still to come, and not just now: it is early, or new here and takes over the turn of
+     * who was here before. */
+    if (ring->turn_at >= now + interval_ms / 2)
         return (uint32_t)(ring->turn_at - now);
-    }
-    return 0;
+    mono_ms after = w->last_turn > now ? w->last_turn : now;
+    ring->turn_at = is_extra ? now + (mono_ms)WATCH_RINGS * interval_ms : after + interval_ms;
+    w->last_turn = is_extra ? w->last_turn : ring->turn_at;
+    return (uint32_t)(ring->turn_at - now);
+}
+
+void watch_expect(struct watch *w, const struct member *observer, mono_ms by)
+{
+    struct watch_ring *ring = ring_of_observer(w, observer);
+    if (!ring)
+        return;
+    ring->missed_at = by;
+    ring->is_sought = false;
+    look_ahead(w);
+}
+
+void watch_expect_again(struct watch *w, const struct member *observer, mono_ms by)
+{
+    struct watch_ring *ring = ring_of_observer(w, observer);
+    if (!ring || ring->is_sought)
+        return;
+    ring->missed_at = by;
+    ring->is_sought = true;
+    look_ahead(w);
+}
+
+struct member *watch_missed(struct watch *w, mono_ms now)
+{
+    for (uint32_t k = 0; w->missed_at <= now && k < WATCH_RINGS; k++)
+        if (w->ring[k].missed_at <= now) {
+            w->ring[k].missed_at = NEVER;
+            look_ahead(w);
+            return w->ring[k].observer;
+        }
+    return NULL;
+}
+
+void watch_expect_nobody(struct watch *w)
+{
+    for (uint32_t k = 0; k < WATCH_RINGS; k++)
+        w->ring[k].missed_at = NEVER;
+    look_ahead(w);
 }

@@ -31,14 +31,16 @@ struct watch_ring {
     struct member *observer; /* comes before us: it watches us */
     mono_ms next_at;         /* our next probe of the subject; set by watch_turn_at() */
     mono_ms turn_at;         /* the turn last given to the observer */
-    bool
-        is_doubted; /* only relays said that it answered our last turn: we have asked once more, or are about to */
+    mono_ms missed_at;       /* from then on it has missed that turn; NEVER: none was given, or it is told */
+    bool is_doubted;         /* only relays said that the subject answered our last turn: we ask once more */
+    bool is_sought;          /* ... the same of the observer, which had missed its turn */
 };
 
 struct watch {
     struct watch_ring ring[WATCH_RINGS];
     mono_ms last_turn; /* the latest given to anybody */
     mono_ms due_at;    /* watch_deadline() */
+    mono_ms missed_at; /* the earliest of the rings' */
     struct rng rng;    /* of its own: who joins when moves no other choice */
     bool is_stale;     /* a place on some ring has to be looked up */
 };
@@ -73,5 +75,17 @@ static inline mono_ms watch_deadline(const struct watch *w)
  * say what it sees, has its turn beside those of the others: so theirs are one interval apart all the same. */
 uint32_t watch_turn(struct watch *w, const struct member *observer, bool is_extra, mono_ms now,
                     uint32_t interval_ms);
+/* This observer has missed the turn that it was just given if it has not come by then. A stranger: nothing is noted. */
+void watch_expect(struct watch *w, const struct member *observer, mono_ms by);
+/* One that has missed its turn, and may be gone. Each turn is told of once; NULL: none is left. */
+struct member *watch_missed(struct watch *w, mono_ms now);
+/* Only relays said that it answers, when it had missed its turn: it is told of again then, but not a third time. */
+void watch_expect_again(struct watch *w, const struct member *observer, mono_ms by);
+void watch_expect_nobody(struct watch *w); /* it was we who could not hear them */
+/* When watch_missed() has something to tell; NEVER: nothing. */
+static inline mono_ms watch_missed_at(const struct watch *w)
+{
+    return w->missed_at;
+}
 
 #endif

@@ -86,7 +86,7 @@ static void after_one_silence_the_mark_lasts_as_that_did(void **state)
         mono_ms silent, marked;
         int by; /* at least: not all look within the first */
         mono_ms well;
-    } pause[] = {{2500, 8000, 3, 20000}, {6000, 10000, 11, 20000}, {20000, 35000, 11, 80000}};
+    } pause[] = {{2500, 8000, 3, 20000}, {6000, 10000, 11, 22000}, {20000, 35000, 11, 80000}};
     (void)state;
     for (size_t i = 0; i < sizeof pause / sizeof *pause; i++) {
         struct world *w = several(12, 20000);

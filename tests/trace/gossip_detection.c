@@ -69,6 +69,39 @@ static void every_silent_death_is_suspected_soon_and_dead_after_the_pause(void *
     }
 }
 
+/* Nobody has a turn at it any more: as if all who watch it were liars, who say nothing when theirs fail. */
+static void blind_its_observers(struct world *w, int count, int subject)
+{
+    for (int at = 0; at < count; at++)
+        for (int k = 0; at != subject && k < WATCH_RINGS; k++) {
+            struct watch *watch = &w->node[at].g->watch;
+            if (node_id_eq(member_id(watch->ring[k].subject), &w->node[subject].id))
+                watch_turn_at(watch, &watch->ring[k], NEVER);
+        }
+}
+
+/* ADVERSARY G22: those whom it watches miss it. It comes to one of them each second in the mean. */
+static void a_death_that_no_observer_tells_is_seen_by_those_it_watched(void **state)
+{
+    mono_ms sum = 0;
+    (void)state;
+    for (int n = 1; n < 12; n++) {
+        struct world *w = several(12, 40000 + 137 * (mono_ms)n, 0);
+        blind_its_observers(w, 12, n);
+        world_stop(w, n);
+        mono_ms died = w->now;
+        while (strcmp(world_state(w, 0, n), "suspect") != 0 && w->now < died + 3000)
+            world_run(w, w->now + 10);
+        sum += w->now - died;
+        world_run(w, w->now + 1000); /* the others, too */
+        for (int at = 0; at < 12; at++)
+            if (at != n)
+                assert_string_equal(world_state(w, at, n), "suspect");
+        world_free(w);
+    }
+    assert_true(sum / 11 <= 2000);
+}
+
 /* Lifeguard IV-A: the relay that hears nothing says so, before the asker gives up. */
 static void a_relay_that_hears_nothing_says_nack(void **state)
 {
@@ -375,6 +408,7 @@ int main(void)
         cmocka_unit_test(who_finds_a_member_silent_tells_its_observers),
         cmocka_unit_test(a_member_is_probed_once_an_interval_whoever_does_it),
         cmocka_unit_test(every_silent_death_is_suspected_soon_and_dead_after_the_pause),
+        cmocka_unit_test(a_death_that_no_observer_tells_is_seen_by_those_it_watched),
         cmocka_unit_test(a_relay_that_hears_nothing_says_nack),
         cmocka_unit_test(one_lying_relay_saves_no_turn),
         cmocka_unit_test(a_stray_nack_changes_nothing),

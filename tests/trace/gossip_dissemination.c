@@ -394,13 +394,13 @@ static void a_restarted_member_without_its_store_is_known_again_at_the_first_pin
     world_start(w, 2, ""); /* no seeds, nothing remembered: the others still ping it */
     world_run(w, 22000);
     EXPECT_TRACE(w, "[ 20000] c * c alive, new\n"
-                    "[ 20323] c > a sync\n"
-                    "[ 20333] a * c has a new record\n"
-                    "[ 20333] a > c state 2\n"
-                    "[ 20343] b * c has a new record\n"
-                    "[ 20343] c * joined\n"
-                    "[ 20343] c * a alive, new\n"
-                    "[ 20343] c * b alive, new\n");
+                    "[ 20316] c > a sync\n"
+                    "[ 20326] a * c has a new record\n"
+                    "[ 20326] a > c state 2\n"
+                    "[ 20336] b * c has a new record\n"
+                    "[ 20336] c * joined\n"
+                    "[ 20336] c * a alive, new\n"
+                    "[ 20336] c * b alive, new\n");
     world_free(w);
 }
 

@@ -94,10 +94,10 @@ static void a_lost_store(void **state)
                     "[ 16620] c * a alive, new\n"
                     "[ 16620] c * b alive, new\n"
                     "[ 16620] c * d alive, new\n"
-                    "[ 17880] c * wants incarnation 50\n"
-                    "[ 17890] b * c has a new record\n"
-                    "[ 17890] a * c has a new record\n"
-                    "[ 17900] d * c has a new record\n");
+                    "[ 17576] c * wants incarnation 50\n"
+                    "[ 17586] b * c has a new record\n"
+                    "[ 17586] a * c has a new record\n"
+                    "[ 17587] d * c has a new record\n");
     for (int at = 0; at < 4; at++)
         assert_int_equal(member(w, at, 2).incarnation, before + 1);
     expect_all(w, 4, "alive", 2);

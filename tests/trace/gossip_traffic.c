@@ -89,7 +89,7 @@ static void a_process_without_links_is_dead_soon_too(void **state)
     struct world *w = several(12, 40000, 0);
     (void)state;
     world_kill(w, 5);
-    world_run(w, w->now + 2700);
+    world_run(w, w->now + 3000);
     expect_all(w, 12, 5, "dead");
     world_free(w);
 }

@@ -182,6 +182,65 @@ static void who_is_not_relied_upon_takes_no_turn_from_others(void **state)
     }
 }
 
+/* G22: who was given a turn and did not come is told of, once; once more if only relays say that it answers. */
+static void who_misses_its_turn_is_told_of_once(void **state)
+{
+    static struct views v;
+    struct member stranger = {0};
+    (void)state;
+    views_init(&v);
+    struct watch *w = &v.w[0];
+    struct member *first = w->ring[0].observer, *second = w->ring[1].observer;
+    assert_ptr_not_equal(first, second);
+    assert_int_equal(watch_missed_at(w), NEVER); /* they know of no turn yet */
+    assert_null(watch_missed(w, 1000));
+    watch_expect(w, first, 5000);
+    watch_expect(w, second, 6000);
+    watch_expect(w, &stranger, 1);
+    watch_expect_again(w, &stranger, 1);
+    assert_int_equal(watch_missed_at(w), 5000);
+    assert_null(watch_missed(w, 4999));
+    watch_expect(w, first, 15000); /* it came */
+    assert_int_equal(watch_missed_at(w), 6000);
+    assert_ptr_equal(watch_missed(w, 6000), second);
+    assert_null(watch_missed(w, 6000));
+    watch_expect_again(w, second, 6500);
+    assert_ptr_equal(watch_missed(w, 6500), second);
+    watch_expect_again(w, second, 7000);
+    assert_null(watch_missed(w, 14999)); /* not a third time */
+    assert_ptr_equal(watch_missed(w, 15000), first);
+    watch_expect(w, second, 16000); /* a new turn */
+    assert_ptr_equal(watch_missed(w, 16000), second);
+    watch_expect_again(w, second, 16500);
+    assert_ptr_equal(watch_missed(w, 16500), second);
+    views_fini(&v);
+}
+
+/* Nobody is missed who is no observer any more, nor when it was we who were late. */
+static void nobody_else_is_missed(void **state)
+{
+    static struct views v;
+    struct node_id self_id = id_of(0);
+    (void)state;
+    views_init(&v);
+    struct watch *w = &v.w[0];
+    struct member *self = members_find(&v.t[0], &self_id), *observer = w->ring[0].observer;
+    watch_expect(w, observer, 5000);
+    members_set_state(&v.t[0], observer, GOSSIP_SUSPECT, 0);
+    watch_remove(w, observer);
+    assert_int_equal(watch_missed_at(w), NEVER);
+    watch_repair(w, &v.t[0], self, 0, 1000, true);
+    watch_expect(w, w->ring[0].observer, 6000); /* who has its place now */
+    members_set_state(&v.t[0], observer, GOSSIP_ALIVE, 0);
+    watch_add(w, observer, 0, 1000);
+    assert_int_equal(watch_missed_at(w), NEVER); /* and gives it back */
+    watch_expect(w, observer, 7000);
+    watch_expect_nobody(w);
+    assert_int_equal(watch_missed_at(w), NEVER);
+    assert_null(watch_missed(w, 8000));
+    views_fini(&v);
+}
+
 static void assert_deadline(const struct watch *w)
 {
     mono_ms at = NEVER;
@@ -264,6 +323,8 @@ int main(void)
         cmocka_unit_test(nobody_is_watched_alone),
         cmocka_unit_test(turns_are_one_interval_apart),
         cmocka_unit_test(who_is_not_relied_upon_takes_no_turn_from_others),
+        cmocka_unit_test(who_misses_its_turn_is_told_of_once),
+        cmocka_unit_test(nobody_else_is_missed),
         cmocka_unit_test(the_deadline_is_that_of_the_next_turn),
         cmocka_unit_test(who_follows_a_silent_one_is_probed_at_once),
     };
