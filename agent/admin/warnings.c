@@ -93,20 +93,46 @@ static void warn_of_stranger(json_t *list, const struct control *c, const struct
             addr_text(at, text), (unsigned long long)control_anchor(c)->epoch));
 }
 
+/* All were heard until then, and are silent together. */
+static void warn_of_cut_off(json_t *list, const struct control *c, uint64_t for_ms)
+{
+    char span[SPAN_TEXT_MAX];
+    json_array_append_new(
+        list,
+        json_sprintf("no other member answers, for %s: this host seems to be cut off, and those that "
+                     "hear each other hold it dead (does its network work, and do UDP and TCP %u pass?)",
+                     span_text(for_ms, span), (unsigned)control_config(c)->listen[0].port));
+}
+
 /* Others were here, and none answers: more often it is we who are cut off than they who are gone. */
 static void warn_of_silence(json_t *list, const struct control *c)
 {
     struct gossip_counts n = gossip_counts(control_gossip(c));
     unsigned port = control_config(c)->listen[0].port;
+    uint64_t cut_off_ms = control_cut_off_ms(c);
     if (control_is_revoked(c) || control_refused_by(c)) /* that is why */
         return;
     if (n.alive <= 1 && control_stranger(c))
         warn_of_stranger(list, c, control_stranger(c));
     else if (n.alive <= 1 && n.suspect + n.dead == 0 && !control_is_joined(c))
         warn_of_seeds(list, control_config(c));
+    else if (cut_off_ms > 0)
+        warn_of_cut_off(list, c, cut_off_ms);
     else if (n.alive <= 1 && n.suspect + n.dead > 0)
         json_array_append_new(
             list, json_sprintf("no other member answers: do UDP and TCP %u pass between the hosts?", port));
+}
+
+static void warn_of_stand_still(json_t *list, const struct control *c)
+{
+    uint64_t ago_ms, stood_ms = control_stood_still_ms(c, &ago_ms);
+    char stood[SPAN_TEXT_MAX], ago[SPAN_TEXT_MAX];
+    if (stood_ms > 0)
+        json_array_append_new(
+            list,
+            json_sprintf("this agent stood still for %s, %s ago: it was stopped, its host was asleep, or it "
+                         "got no processor or disk; others may have held it dead",
+                         span_text(stood_ms, stood), span_text(ago_ms, ago)));
 }
 
 /* -- members ----------------------------------------------------------------------------------- */
@@ -364,7 +390,8 @@ json_t *warnings_of(const struct control *c)
     warn_of_own_health(list, c);
     warn_of_clocks(list, c);
     warn_of_silence(list, c);
-    if (gossip_counts(control_gossip(c)).alive > 1) /* else it is we who are cut off */
+    warn_of_stand_still(list, c);
+    if (gossip_counts(control_gossip(c)).alive > 1 && control_cut_off_ms(c) == 0) /* else it is we */
         warn_of_members(list, c);
     warn_of_double(list, c);
     if (control_store_health(c) != ERR_OK)

@@ -165,7 +165,8 @@ static void note_step(struct control *c, uint64_t wall_ms)
     if (step > SKEW_STEP_MS || step < -SKEW_STEP_MS) {
         struct buf by = {0};
         skew_words(-step, &by);
-        log_info("clock", "the clock of this host was set: it is now %s of where it was going", buf_str(&by));
+        log_info("clock", "the clock of this host was set%s: it is now %s of where it was going",
+                 step > 0 ? ", or the host was asleep" : "", buf_str(&by));
         buf_fini(&by);
         udp_renew_all(c->udp, c->now);
     }

@@ -6,7 +6,6 @@
 #include "observe/log.h"
 
 enum {
-    LATE_MS = 50,            /* a turn that comes this much after its deadline was starved */
     LEAVE_MS = 3000,         /* how long telling others of our leaving may take */
     VIEW_FAILED_US = 200000, /* told to the pace for a view that could not be made: again in a second */
 };
@@ -168,7 +167,7 @@ static void hand_to_gossip(struct control *c, enum gossip_lane lane, const struc
 {
     struct member *m = roster_find(&c->roster, from);
     if (m)
-        m->heard_at = c->now;
+        control_note_heard(c, m, c->now);
     gossip_time_us(c->gossip, net_clock_us());
     if (gossip_receive(c->gossip, lane, from, via, msg, c->now) != ERR_OK)
         log_debug("gossip", "a message was dropped");
@@ -328,21 +327,13 @@ static void set_deadline(struct control *c)
     net_loop_deadline(c->loop, at);
 }
 
-static void note_lateness(struct control *c)
-{
-    if (c->deadline != NEVER && c->now > c->deadline + LATE_MS) {
-        gossip_late(c->gossip, (uint32_t)(c->now - c->deadline));
-        metric_add(control_counter(c, CONTROL_LATE), 1);
-    }
-}
-
 void control_turn(void *arg, mono_ms now)
 {
     struct control *c = arg;
     if (!c->workers || c->phase == CONTROL_STOPPED)
         return; /* still being put together, or already being taken apart */
     c->now = now;
-    note_lateness(c);
+    control_note_lateness(c);
     bulk_step(c->bulk, now);
     take_datagrams(c);
     take_answers(c);
@@ -370,6 +361,7 @@ void control_turn(void *arg, mono_ms now)
     control_keep_house(c);
     control_say_marks(c);
     control_compare_clocks(c);
+    control_watch_outage(c);
     step_leaving(c);
     c->also_at = c->also ? c->also(c->also_arg, now) : NEVER;
     set_deadline(c);
@@ -393,7 +385,7 @@ static void note_reach(struct control *c, const struct node_id *peer, enum worke
     struct reach *r = &m->reach;
     struct bytes node = member_name(m);
     if (news == WORKER_LINK_WORKS || news == WORKER_LINK_HEARD)
-        m->heard_at = now;
+        control_note_heard(c, m, now);
     reach_note(r, news, now);
     if (r->is_said && news == WORKER_LINK_WORKS) {
         r->is_said = false;

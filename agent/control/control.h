@@ -108,6 +108,10 @@ void control_say_revoked(const struct control *c, const struct credential *k, st
 const struct skew *control_skew(const struct control *c);
 const struct member_clock *control_member_clock(const struct control *c, const struct member *m);
 bool control_is_joined(const struct control *c); /* has met another member, or has no seeds to meet */
+/* For how long this host has heard no other member, so that it seems to be cut off (cut_off.h); 0: it does not. */
+uint64_t control_cut_off_ms(const struct control *c);
+/* For how long this agent stood still at a time in the last ten minutes, being stopped or starved, at most; 0: it did not. */
+uint64_t control_stood_still_ms(const struct control *c, uint64_t *ago_ms);
 /* Is it alive, and yet no request from here reaches it (reach.h)? */
 bool control_is_lost_to_traffic(const struct control *c, const struct member *m);
 bool control_is_degraded(const struct member *m); /* alive, and marked so */

@@ -192,7 +192,7 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
     if (!m)
         return;
     bool is_self = node_id_eq(&ev->id, &c->identity.sign.pub);
-    if (!is_self && (ev->is_new || ev->before != ev->after))
+    if (!is_self && (ev->is_new || ev->before != ev->after) && !control_is_of_outage(c, m))
         say_member(m, ev->is_new);
     if (was_degraded != m->is_degraded)
         m->mark_at = c->now;

@@ -1,9 +1,10 @@
 /* The conductor's insides, shared by its files only: control.c (the turn), boot.c (putting together, taking
- * apart), events.c (what gossip says has happened), house.c (what is looked at each minute), judge.c (who is still believed), renewal.c (our own credential), clocks.c (the time), reload.c (signals and SIGHUP), stats.c (metrics and what admin reads). */
+ * apart), events.c (what gossip says has happened), house.c (what is looked at each minute), outage.c (that this host hears nobody, or stood still), judge.c (who is still believed), renewal.c (our own credential), clocks.c (the time), reload.c (signals and SIGHUP), stats.c (metrics and what admin reads). */
 #ifndef CONTROL_INNER_H
 #define CONTROL_INNER_H
 
 #include "control/control.h"
+#include "control/cut_off.h"
 #include "control/health.h"
 #include "control/overlaid.h"
 #include "control/own.h"
@@ -108,6 +109,11 @@ struct control {
     mono_ms
         marks_at; /* when the log is to be told of marks of degraded members; NEVER: nothing has changed */
     mono_ms raise_at; /* when to ask again for an incarnation that could not be stored; NEVER: not waiting */
+    struct cut_off cut_off;
+    size_t died_unsaid; /* members whose deaths one line tells, since it began */
+    mono_ms stood_at,
+        stood_said_at; /* when this agent last came back from standing still, and the log was told; 0: never */
+    uint64_t stood_ms;          /* for how long */
     struct publisher publisher; /* waits for the store; done == NULL: nobody */
     enum err store_failing;     /* what was last said about the store */
     mono_ms (*also)(void *arg, mono_ms now);
@@ -149,6 +155,14 @@ bool control_is_expired(const struct control *c, const struct member *m); /* its
 mono_ms control_expiry_of(const struct control *c, const struct member *m);
 void control_cut_expired(struct control *c);
 void control_keep_house(struct control *c);
+
+/* Of outage.c. */
+void control_note_heard(struct control *c, struct member *m,
+                        mono_ms now);          /* it said something to this agent itself */
+void control_note_lateness(struct control *c); /* of this turn */
+void control_watch_outage(struct control *c);
+/* Is this change of a member part of our own outage, which is told of in one line? */
+bool control_is_of_outage(struct control *c, struct member *m);
 
 /* Of clocks.c. */
 must_check enum err control_open_clock(struct control *c, struct buf *why); /* once the store is open */

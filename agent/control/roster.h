@@ -42,10 +42,12 @@ struct member {
     struct hash policy_hash;    /* of the policy in force there; zeros: none */
     struct addr addr;
     enum gossip_state state;
-    struct reach reach;   /* whether our traffic gets there */
-    bool is_degraded;     /* gossip's mark */
-    bool is_mark_said;    /* ... and whether the log was told of it */
-    mono_ms mark_at;      /* when it was set or taken back; 0: never */
+    struct reach reach; /* whether our traffic gets there */
+    bool is_degraded;   /* gossip's mark */
+    bool is_mark_said;  /* ... and whether the log was told of it */
+    mono_ms mark_at;    /* when it was set or taken back; 0: never */
+    bool
+        is_loss_unsaid; /* its silence or death was part of our own outage (outage.c), and the log was not told */
     mono_ms heard_at;     /* when it last said anything to this agent itself; 0: never */
     bool is_quarantined;  /* gossip's: its key is in two hands */
     bool is_revoked;      /* it is out; forgotten when it has heard so, or a moment later */

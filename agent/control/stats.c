@@ -191,6 +191,11 @@ static void export_stats(struct control *c)
     metric_set(metric_gauge(c->metrics, "starling_members_degraded",
                             "Members that are alive, but come and go or lose most packets.", NULL, 0),
                control_degraded_count(c));
+    metric_set(
+        metric_gauge(c->metrics, "starling_cut_off",
+                     "1 while this host hears no other member, though several are not known to be gone.",
+                     NULL, 0),
+        control_cut_off_ms(c) > 0);
 #define X(name, help)                                                                                        \
     metric_set(metric_counter(c->metrics, "starling_gossip_" #name "_total", help, NULL, 0),                 \
                gossip_stats(c->gossip)->name);

@@ -11,7 +11,8 @@ mesh
 host_agent n1 --listen 10.77.0.1:7400 --service store=9001
 for h in n2 n3 n4 n5; do host_agent "$h" --seed 10.77.0.1 --listen "10.77.0.${h#n}:7400" --service cart=9001; done
 eventually 20 all_alive 5 $hosts
-metric() { in_host n1 curl -s http://127.0.0.1:7401/metrics | sed -n "s/^$1 //p"; }
+metric_of() { in_host "$1" curl -s http://127.0.0.1:7401/metrics | sed -n "s/^$2 //p"; }
+metric() { metric_of n1 "$1"; }
 warns() { ask n1 status | grep -q "^warning .*$1"; }
 shows() { ask n1 members | grep -q "$1"; }
 told() { grep -q "$1" "$T/n1/log"; }
@@ -64,8 +65,15 @@ N
 is_dead() { is n1 members "[(m['state'], m['heard_ms'] - m['since_ms'] > 2000) for m in o if m['name'] == 'n3']" "[('dead', True)]"; }
 eventually 30 is_dead
 eventually 5 warns 'dead, so nothing is routed there .*: n3 (10.77.0.3:7400) for [0-9]*s$' || fail "$(ask n1 status)"
-cut_off() { ask n3 status | grep -q '^warning .*no other member answers: '; }
-eventually 60 cut_off
+
+echo "- and says so of itself: once, and not that all the others have died"
+cut_off() { ask n3 status | grep -q '^warning .*no other member answers, for [0-9ms]*: this host seems to be cut off' && [ "$(metric_of n3 starling_cut_off)" = 1 ]; }
+eventually 30 cut_off || fail "$(ask n3 status)"
+all_lost() { grep -q 'warn .*all 4 members that were alive are held dead now' "$T/n3/log"; }
+eventually 60 all_lost
+[ "$(grep -c 'no other member has been heard for [5-9]s: this host seems to be cut off' "$T/n3/log")" = 1 ] || fail "the log of n3 does not say it once"
+[ "$(sed '1,/seems to be cut off/d' "$T/n3/log" | grep -c 'member n.*is dead')" = 0 ] || fail "n3 speaks of each death"
+[ "$(metric_of n1 starling_cut_off)" = 0 ] || fail "n1 calls itself cut off"
 
 echo "- no line is longer than 120 columns"
 [ "$(ask n1 members | awk '{if (length > most) most = length} END {print most}')" -le 120 ] || fail "$(ask n1 members)"
@@ -74,3 +82,5 @@ echo "- it comes back"
 in_host n3 nft flush ruleset
 back() { all_alive 5 n1 && ! warns dead; }
 eventually 60 back
+[ "$(grep -c 'other members are heard again: this host was cut off for [0-9ms]*, and held 4 members dead meanwhile' "$T/n3/log")" = 1 ] || fail "n3 does not say that it is over"
+[ "$(metric_of n3 starling_cut_off)" = 0 ] || fail "n3 still calls itself cut off"

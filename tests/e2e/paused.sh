@@ -43,6 +43,9 @@ echo "- a third stand still for ten seconds"
 pause 10 e f
 echo "- one stands still for a minute"
 pause 60 f
+[ "$(grep -c 'this agent stood still for \(5[5-9]s\|1m[0-9]*s\)' "$T/f/log")" = 1 ] || fail "f does not say how long it stood still"
+ask f status | grep -q '^warning .*stood still for \(5[5-9]s\|1m[0-9]*s\), ' || fail "$(ask f status)"
+for n in e f; do if grep 'seems to be cut off' "$T/$n/log"; then fail "$n takes its own pause for the silence of the others"; fi; done
 echo "- and it lasts: nobody is buried in the next ten seconds, and in the end nobody is doubted"
 note_deaths
 end=$(($(date +%s%N) + 10000000000))
