@@ -5,14 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <fcntl.h>
-#include <getopt.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "sim/options.h"
 #include "sim/scenario.h"
 #include "sim/study.h"
+#include "tests/trace/sim_said.h"
 
 struct outcome {
     uint64_t hash, lines, events;
@@ -44,38 +39,27 @@ static void the_same_seed_gives_the_same_trace_in_every_scenario(void **state)
     }
 }
 
-/* Plays into a file; returns its length, and its bytes in *text (freed by the caller). */
-static size_t play_printed(uint64_t seed, uint32_t without, char **text)
+static void play_crash(void *arg)
 {
-    char name[] = "/tmp/starling-trace-XXXXXX";
-    const struct scenario *s = scenario_find("crash");
-    struct world_config config = {
-        .hosts = 6, .seed = seed, .is_printed = true, .wire = s->wire, .gossip.without = without};
-    int file = mkstemp(name), out = dup(STDOUT_FILENO);
-    assert_true(file >= 0 && out >= 0);
-    fflush(stdout);
-    dup2(file, STDOUT_FILENO);
-    world_free(scenario_play(s, &config));
-    fflush(stdout);
-    dup2(out, STDOUT_FILENO);
-    close(out);
-    off_t len = lseek(file, 0, SEEK_END);
-    *text = malloc((size_t)len + 1);
-    assert_non_null(*text);
-    assert_int_equal(pread(file, *text, (size_t)len, 0), len);
-    (*text)[len] = 0;
-    close(file);
-    unlink(name);
-    return (size_t)len;
+    world_free(scenario_play(scenario_find("crash"), arg));
+}
+
+/* The printed trace, to be freed. */
+static char *play_printed(uint64_t seed, uint32_t without)
+{
+    struct world_config config = {.hosts = 6,
+                                  .seed = seed,
+                                  .is_printed = true,
+                                  .wire = scenario_find("crash")->wire,
+                                  .gossip.without = without};
+    return said_to(STDOUT_FILENO, play_crash, &config);
 }
 
 static void printed_traces_are_byte_for_byte_the_same(void **state)
 {
     (void)state;
-    char *a, *b;
-    size_t a_len = play_printed(77, 0, &a), b_len = play_printed(77, 0, &b);
-    assert_int_equal(a_len, b_len);
-    assert_memory_equal(a, b, a_len);
+    char *a = play_printed(77, 0), *b = play_printed(77, 0);
+    assert_string_equal(a, b);
     assert_non_null(strstr(a, " crashes\n"));
     assert_non_null(strstr(a, " dead "));
     free(a);
@@ -97,11 +81,8 @@ static size_t first_difference(const char *a, const char *b)
 static void traces_part_at_the_first_line_that_differs(void **state)
 {
     (void)state;
-    char *whole, *again, *other, *less;
-    play_printed(77, 0, &whole);
-    play_printed(77, 0, &again);
-    play_printed(78, 0, &other);
-    play_printed(77, GOSSIP_DEGRADE | GOSSIP_NACK, &less);
+    char *whole = play_printed(77, 0), *again = play_printed(77, 0), *other = play_printed(78, 0);
+    char *less = play_printed(77, GOSSIP_DEGRADE | GOSSIP_NACK);
     assert_true(first_difference(whole, again) == SIZE_MAX);
     assert_true(first_difference(whole, other) < 10); /* another seed: other starts */
     /* Nacks are missing from the first silence on, and all that comes before the crash is the same. */
@@ -122,46 +103,6 @@ static void no_study_is_called_as_a_scenario_is(void **state)
     const struct scenario *s;
     for (size_t i = 0; (s = scenario_get(i)); i++)
         assert_null(study_find(s->name));
-}
-
-/* The line that a failing run prints, read as a command line again. */
-static void read_replay(const struct options *o, uint64_t seed, struct options *again)
-{
-    char name[] = "/tmp/starling-replay-XXXXXX", line[256] = "", *word[24];
-    int file = mkstemp(name), out = dup(STDOUT_FILENO), words = 0;
-    assert_true(file >= 0 && out >= 0);
-    fflush(stdout);
-    dup2(file, STDOUT_FILENO);
-    options_print_replay(o, seed);
-    fflush(stdout);
-    dup2(out, STDOUT_FILENO);
-    close(out);
-    assert_true(pread(file, line, sizeof line - 1, 0) > 0);
-    close(file);
-    unlink(name);
-    char *at = strstr(line, "starling-sim");
-    assert_non_null(at);
-    for (char *w = strtok(at, " \n"); w && words < 23; w = strtok(NULL, " \n"))
-        word[words++] = w;
-    word[words] = NULL;
-    optind = 0;
-    assert_int_equal(options_read(again, words, word), -1);
-}
-
-static void the_replay_line_plays_the_same_run(void **state)
-{
-    (void)state;
-    char *argv[] = {"starling-sim", "--scenario", "crash",   "--nodes", "6",
-                    "--loss",       "7",          "--zones", "2",       NULL};
-    struct options o, again;
-    optind = 0;
-    assert_int_equal(options_read(&o, 9, argv), -1);
-    read_replay(&o, 4711, &again);
-    assert_ptr_equal(again.scenario, o.scenario);
-    assert_true(again.is_printed && again.seed == 4711 && again.hosts == 6);
-    struct wire_config one = options_wire(&o, o.scenario->wire), two = options_wire(&again, o.scenario->wire);
-    assert_memory_equal(&one, &two, sizeof one);
-    assert_int_equal(one.loss_ppm, 70000);
 }
 
 static uint64_t hash_of_text(const char *text)
@@ -199,7 +140,6 @@ int main(void)
         cmocka_unit_test(the_same_seed_gives_the_same_trace_in_every_scenario),
         cmocka_unit_test(printed_traces_are_byte_for_byte_the_same),
         cmocka_unit_test(traces_part_at_the_first_line_that_differs),
-        cmocka_unit_test(the_replay_line_plays_the_same_run),
         cmocka_unit_test(no_study_is_called_as_a_scenario_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

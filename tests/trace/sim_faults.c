@@ -81,6 +81,51 @@ static void the_deaf_and_the_mute_are_lost_to_the_others_and_come_back(void **st
     }
 }
 
+/* Stalls of half to one and a half of a second, as long apart, in which what arrives waits and every timer comes late. */
+static void the_starved_stand_still_again_and_again(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    struct host *h = &w->host[2];
+    unsigned paused = 0, stalls = 0, waited = 0;
+    fault_begin(w, 2, FAULT_STARVE, SEC(1), SEC(1), w->now + SEC(60));
+    for (int i = 0; i < 6000; i++) {
+        bool was_up = h->state == HOST_UP;
+        assert_true(world_run(w, MS(10)));
+        stalls += was_up && h->state == HOST_PAUSED;
+        paused += h->state == HOST_PAUSED;
+        waited += h->state == HOST_PAUSED && h->queued_datagrams > 0;
+    }
+    assert_in_range(stalls, 22, 38);
+    assert_in_range(paused, 2200, 3800);
+    assert_true(waited > 500);
+    assert_true(gossip_stats(h->gossip)->lateness > 10); /* it sees that it is late */
+    fault_end(w, 2);
+    assert_int_equal(h->state, HOST_UP);
+    assert_true(world_agree(w, SEC(60), "it was starved"));
+    world_free(w);
+}
+
+static void the_lossy_lose_four_of_five_both_ways(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    mono_us at[2];
+    unsigned out = 0, in = 0, others = 0;
+    fault_begin(w, 3, FAULT_LOSSY, SEC(60), 0, w->now);
+    for (int i = 0; i < 10000; i++) {
+        out += wire_datagram(&w->wire, 3, 0, 100, w->now, at);
+        in += wire_datagram(&w->wire, 0, 3, 100, w->now, at);
+        others += wire_datagram(&w->wire, 0, 1, 100, w->now, at);
+    }
+    assert_in_range(out, 1800, 2200);
+    assert_in_range(in, 1800, 2200);
+    assert_int_equal(others, 10000);
+    fault_end(w, 3);
+    assert_true(wire_is_whole(&w->wire));
+    world_free(w);
+}
+
 static void a_drifting_clock_runs_at_its_own_pace_and_never_back(void **state)
 {
     (void)state;
@@ -142,6 +187,8 @@ int main(void)
         cmocka_unit_test(a_blocked_host_stands_before_its_next_send_or_after_its_next_receive),
         cmocka_unit_test(cycles_go_on_until_their_end),
         cmocka_unit_test(the_deaf_and_the_mute_are_lost_to_the_others_and_come_back),
+        cmocka_unit_test(the_starved_stand_still_again_and_again),
+        cmocka_unit_test(the_lossy_lose_four_of_five_both_ways),
         cmocka_unit_test(a_drifting_clock_runs_at_its_own_pace_and_never_back),
         cmocka_unit_test(different_hosts_are_chosen),
         cmocka_unit_test(percentiles_are_by_nearest_rank),

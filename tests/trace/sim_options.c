@@ -5,48 +5,23 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <getopt.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include "tests/trace/sim_said.h"
 
-#include "sim/options.h"
+enum { REFUSED = 2 };
 
-enum { WORDS_MAX = 24, GOES_ON = -1, REFUSED = 2 };
-
-/* A line of words, read as the command line. What is said about it is not looked at. */
-static int read_line(struct options *o, const char *line)
+static void ask_for_a_trace_of_a_study(void *options)
 {
-    static char text[256];
-    char *argv[WORDS_MAX] = {"starling-sim"};
-    int argc = 1;
-    snprintf(text, sizeof text, "%s", line);
-    for (char *word = strtok(text, " "); word; word = strtok(NULL, " ")) {
-        assert_in_range(argc, 1, WORDS_MAX - 2);
-        argv[argc++] = word;
-    }
-    optind = 0; /* begins anew */
-    opterr = 0;
-    return options_read(o, argc, argv);
+    assert_int_equal(read_line(options, "--scenario detect --trace"), REFUSED);
 }
 
 static void what_is_refused_is_named_as_it_was_typed(void **state)
 {
     (void)state;
     struct options o;
-    char said[256] = "";
-    FILE *into = tmpfile();
-    int before = dup(STDERR_FILENO);
-    assert_non_null(into);
-    dup2(fileno(into), STDERR_FILENO);
-    int status = read_line(&o, "--scenario detect --trace");
-    dup2(before, STDERR_FILENO);
-    close(before);
-    assert_int_equal(status, REFUSED);
-    assert_true(pread(fileno(into), said, sizeof said - 1, 0) > 0);
-    fclose(into);
+    char *said = said_to(STDERR_FILENO, ask_for_a_trace_of_a_study, &o);
     assert_string_equal(
         said, "starling-sim: of no use to this scenario or study: --trace (--help shows the options)\n");
+    free(said);
 }
 
 static void what_is_given_is_used_or_refused(void **state)
@@ -90,29 +65,31 @@ static void what_is_given_is_used_or_refused(void **state)
             fail_msg("%s", row[i].line);
 }
 
+static void print_replay(void *options)
+{
+    options_print_replay(options, 41);
+}
+
 /* Whoever copies the line gets the run that failed. */
 static void a_replay_says_all_that_matters(void **state)
 {
-    char printed[256] = "";
-    struct options o;
+    struct options o, again;
     (void)state;
     assert_int_equal(
         read_line(&o, "--scenario crash --nodes 9 --runs 40 --loss 7 --zones 2 --without nack,eager --quiet"),
         GOES_ON);
-    int out = dup(STDOUT_FILENO);
-    FILE *file = tmpfile();
-    fflush(stdout);
-    assert_true(out >= 0 && file && dup2(fileno(file), STDOUT_FILENO) >= 0);
-    options_print_replay(&o, 41);
-    fflush(stdout);
-    assert_true(dup2(out, STDOUT_FILENO) >= 0);
-    close(out);
-    rewind(file);
-    assert_non_null(fgets(printed, sizeof printed, file));
-    fclose(file);
-    assert_string_equal(printed,
+    char *said = said_to(STDOUT_FILENO, print_replay, &o);
+    assert_string_equal(said,
                         "  replay: starling-sim --scenario crash --seed 41 --nodes 9 --without nack,eager "
                         "--loss 7 --zones 2 --trace\n");
+    assert_int_equal(read_line(&again, strstr(said, "--scenario")), GOES_ON);
+    assert_ptr_equal(again.scenario, o.scenario);
+    assert_true(again.is_printed && again.seed == 41 && again.hosts == 9);
+    assert_int_equal(again.ask.gossip.without, o.ask.gossip.without);
+    struct wire_config one = options_wire(&o, o.scenario->wire), two = options_wire(&again, o.scenario->wire);
+    assert_memory_equal(&one, &two, sizeof one);
+    assert_int_equal(one.loss_ppm, 70000);
+    free(said);
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "gossip/message.h"
 #include "sim/oracle.h"
 #include "sim/scenario.h"
 #include "trust/sign.h"
@@ -99,7 +100,7 @@ static void holding_a_reachable_host_dead_is_seen(void **state)
     assert_int_equal(m.state, GOSSIP_DEAD);
     memset(w->wire.cut, 0, sizeof w->wire.cut); /* as if the network had been whole all the time */
     w->network_since = w->began;
-    oracle_look(w);
+    assert_false(world_run(w, SEC(3))); /* it is seen while the world runs */
     expect_failure(w, "dead since");
 }
 
@@ -235,6 +236,83 @@ static void different_views_of_the_gone_are_seen(void **state)
     world_free(w);
 }
 
+/* ---- they look while the world runs, wherever its events come from ---- */
+
+static void push_record(struct world *w, uint32_t from, uint32_t to, struct bytes record)
+{
+    uint8_t space[GOSSIP_PACKET_BYTES_MIN];
+    struct wr out = wr_init(space, sizeof space);
+    datagram_encode(&out, &(struct datagram){.type = MSG_PUSH});
+    rumor_item_encode(&out, &(struct rumor_item){.type = RUMOR_RECORD, .record = record});
+    assert_true(wr_ok(&out));
+    world_inject(w, from, false, to, GOSSIP_DATAGRAM, wr_done(&out));
+}
+
+static void a_record_that_comes_before_its_number_is_stored_is_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    const struct signed_record *r =
+        signer_sign(w->signer, 2, w->host[2].disk.incarnation + 1, 1, false, 0, NULL);
+    push_record(w, 3, 0, r->bytes);
+    assert_false(world_run(w, SEC(1)));
+    expect_failure(w, "host 2 speaks under incarnation 2, on its disk is 1");
+}
+
+/* With the owner's own key, but not by its owner: no verification can tell, the oracle can. */
+static void a_record_that_its_owner_never_signed_is_seen(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    struct buf record = {0};
+    signer_forge(w->signer, 2, 2, 9, false, &record);
+    push_record(w, 3, 0, buf_bytes(&record));
+    buf_fini(&record);
+    assert_false(world_run(w, SEC(1)));
+    expect_failure(w, "host 0: a record of host 2 that was never signed passes verification");
+}
+
+/* Host 0 has a newer record of host 3 on its disk than the one whose death it tells of. */
+static void a_change_that_goes_back_is_seen_when_it_is_told(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    const struct signed_record *own = w->host[3].own;
+    const struct signed_record *next =
+        signer_sign(w->signer, 3, own->incarnation, own->version + 1, false, 0, NULL);
+    host_crash(w, 3);
+    w->host[0].disk.member[3] = next->number;
+    assert_false(world_run(w, SEC(30)));
+    expect_failure(w, "host 0 goes back from incarnation 1 to 1 of host 3");
+}
+
+static void climb(struct world *w)
+{
+    host_start(w, 0);
+    world_run(w, SEC(10));
+    w->host[0].disk.incarnation = 70;
+}
+
+static void every_scenario_is_judged_at_its_end(void **state)
+{
+    (void)state;
+    const struct scenario s = {.name = "climb", .play = climb};
+    const struct world_config config = {.hosts = 2, .seed = 42, .wire = {.delay_us = 500}};
+    expect_failure(scenario_play(&s, &config), "host 0 was driven to incarnation 70");
+}
+
+static void what_is_sent_is_held_against_the_budget(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    assert_true(world_run(w, SEC(5)));
+    for (uint32_t h = 0; h < 5; h++)
+        assert_in_range(w->host[h].meter.peak, 100, 65536);
+    w->config.gossip.bytes_per_second_max = 99; /* of which the hosts do not hear */
+    oracle_end(w);
+    expect_failure(w, "its budget is 99");
+}
+
 static void a_second_above_the_budget_is_seen(void **state)
 {
     (void)state;
@@ -279,6 +357,11 @@ int main(void)
         cmocka_unit_test(undoing_a_good_bye_is_seen),
         cmocka_unit_test(raising_the_dead_is_seen),
         cmocka_unit_test(different_views_of_the_gone_are_seen),
+        cmocka_unit_test(a_record_that_comes_before_its_number_is_stored_is_seen),
+        cmocka_unit_test(a_record_that_its_owner_never_signed_is_seen),
+        cmocka_unit_test(a_change_that_goes_back_is_seen_when_it_is_told),
+        cmocka_unit_test(every_scenario_is_judged_at_its_end),
+        cmocka_unit_test(what_is_sent_is_held_against_the_budget),
         cmocka_unit_test(a_second_above_the_budget_is_seen),
         cmocka_unit_test(a_second_is_any_second),
     };

@@ -134,6 +134,87 @@ static void between_zones_it_takes_longer_and_each_direction_differs(void **stat
     wire_fini(&w);
 }
 
+static unsigned lost_of(struct wire *w, unsigned count, uint32_t from, uint32_t to)
+{
+    unsigned lost = 0;
+    for (unsigned i = 0; i < count; i++)
+        lost += delay_of(w, from, to, 100, 0) == NEVER;
+    return lost;
+}
+
+static void between_zones_more_is_lost_and_each_direction_differs(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct wire_config config = {.delay_us = 1000, .zones = 2, .zone_loss_ppm = 200000};
+    wire_init(&w, &config, 4, 1);
+    unsigned there = lost_of(&w, 10000, 0, 1), back = lost_of(&w, 10000, 1, 0);
+    assert_int_equal(lost_of(&w, 10000, 0, 2), 0);
+    assert_in_range(there, 1000, 3000);
+    assert_in_range(back, 1000, 3000);
+    assert_true(there > back + 300 || back > there + 300);
+    assert_in_range(lost_of(&w, 10000, 2, 3), there - 300, there + 300);
+    wire_heal(&w);
+    assert_int_equal(lost_of(&w, 10000, 0, 1) + lost_of(&w, 10000, 1, 0), 0);
+    wire_fini(&w);
+}
+
+static void some_are_late_enough_to_be_overtaken(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct wire_config config = {.delay_us = 1000, .reorder_ppm = 200000, .reorder_us = 50000};
+    unsigned late = 0;
+    wire_init(&w, &config, 2, 1);
+    for (unsigned i = 0; i < 10000; i++) {
+        mono_us delay = delay_of(&w, 0, 1, 100, 0);
+        assert_in_range(delay, 1000, 1000 + 50000);
+        late += delay > 1000;
+    }
+    assert_in_range(late, 1800, 2200);
+    wire_heal(&w);
+    assert_int_equal(delay_of(&w, 0, 1, 100, 0), 1000);
+    wire_fini(&w);
+}
+
+static void a_slow_host_is_late_with_all_it_says(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct wire_config config = {.delay_us = 1000};
+    wire_init(&w, &config, 2, 1);
+    w.host[0].lag_us = 500000;
+    assert_false(wire_is_whole(&w));
+    assert_int_equal(delay_of(&w, 0, 1, 100, 0), 501000);
+    assert_int_equal(delay_of(&w, 1, 0, 100, 0), 1000);
+    assert_int_equal(wire_round_trip(&w, 0, 1), 502000);
+    wire_heal(&w);
+    assert_int_equal(delay_of(&w, 0, 1, 100, 0), 1000);
+    wire_fini(&w);
+}
+
+static void a_single_link_can_be_missing(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct wire_config config = {.delay_us = 1000};
+    wire_init(&w, &config, 4, 1);
+    wire_part(&w, 1, 2, true);
+    assert_true(wire_is_cut(&w, 1, 2) && wire_is_cut(&w, 2, 1) && wire_is_bulk_cut(&w, 1, 2));
+    assert_int_equal(delay_of(&w, 2, 1, 100, 0), NEVER);
+    assert_int_equal(delay_of(&w, 0, 1, 100, 0), 1000);
+    assert_int_equal(delay_of(&w, 3, 2, 100, 0), 1000);
+    assert_false(wire_is_whole(&w));
+    wire_part(&w, 1, 2, true); /* once more is as once */
+    wire_part(&w, 1, 2, false);
+    assert_true(wire_is_whole(&w));
+    wire_part(&w, 0, 3, true);
+    wire_heal(&w);
+    assert_true(wire_is_whole(&w));
+    assert_int_equal(delay_of(&w, 0, 3, 100, 0), 1000);
+    wire_fini(&w);
+}
+
 /* 1 Mbit/s: 1250 bytes pass in 10 ms at the sender's end and in 10 ms at the receiver's. */
 static void a_thin_line_queues_and_then_drops(void **state)
 {
@@ -193,6 +274,10 @@ int main(void)
         cmocka_unit_test(a_cut_has_a_direction),
         cmocka_unit_test(bulk_pays_for_its_connection_once_and_keeps_its_order),
         cmocka_unit_test(between_zones_it_takes_longer_and_each_direction_differs),
+        cmocka_unit_test(between_zones_more_is_lost_and_each_direction_differs),
+        cmocka_unit_test(some_are_late_enough_to_be_overtaken),
+        cmocka_unit_test(a_slow_host_is_late_with_all_it_says),
+        cmocka_unit_test(a_single_link_can_be_missing),
         cmocka_unit_test(a_thin_line_queues_and_then_drops),
         cmocka_unit_test(a_stream_takes_its_time_once),
         cmocka_unit_test(one_hosts_losses_are_its_own),
