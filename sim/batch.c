@@ -1,16 +1,8 @@
 #include "sim/batch.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "sim/crew.h"
-
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* What a run tells, from its process to ours; its samples of detection and convergence follow it. */
 struct told {
@@ -23,6 +15,7 @@ struct told {
 
 struct batch {
     const struct options *o;
+    double (*seconds_now)(void);
     uint32_t failed;
     uint64_t false_deaths;
     double virtual_s;
@@ -39,7 +32,7 @@ static void play_one(void *arg, uint32_t i, struct buf *out)
                                   .minutes = o->minutes,
                                   .wire = options_wire(o, o->scenario->wire),
                                   .gossip = o->ask.gossip};
-    double start = seconds_now();
+    double start = b->seconds_now();
     struct world *w = scenario_play(o->scenario, &config);
     const struct figures *f = &w->figures;
     struct told t = {.is_well = world_is_well(w),
@@ -53,7 +46,7 @@ static void play_one(void *arg, uint32_t i, struct buf *out)
                      .forged = f->forged,
                      .trace = w->trace.hash,
                      .virtual_s = (double)(w->now - w->began) / 1e6,
-                     .real_s = seconds_now() - start};
+                     .real_s = b->seconds_now() - start};
     if (t.virtual_s > 0)
         t.bytes_per_s = (double)(f->datagram_bytes + f->bulk_bytes) / t.virtual_s / t.hosts;
     memcpy(t.failure, w->failure, sizeof t.failure);
@@ -130,9 +123,9 @@ static void print_total(struct batch *b, uint32_t runs, double real_s)
            samples_ms(&b->convergence, 1000), (unsigned long long)b->false_deaths);
 }
 
-int batch_run(const struct options *o)
+int batch_run(const struct options *o, double (*seconds_now)(void))
 {
-    struct batch b = {.o = o};
+    struct batch b = {.o = o, .seconds_now = seconds_now};
     const struct crew crew = {play_one, take_one, lose_one, &b};
     double start = seconds_now();
     uint32_t runs = o->runs ? o->runs : 1;

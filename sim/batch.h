@@ -5,7 +5,8 @@
 #include "sim/options.h"
 
 /* Plays what the options ask for and prints a line for each run, or one for all (--quiet). Of a run that failed it prints what
- * was not so and the command that plays it again. Returns the exit status: 0 all went well, 1 one did not. */
-int batch_run(const struct options *o);
+ * was not so and the command that plays it again. Returns the exit status: 0 all went well, 1 one did not.
+ * `seconds_now` is a clock of real time, for how long a run takes; no run depends on it. */
+int batch_run(const struct options *o, double (*seconds_now)(void));
 
 #endif

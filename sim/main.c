@@ -1,6 +1,7 @@
 /* starling-sim: plays scenarios in virtual time and says, for each run, what it cost and whether all was as
  * it must be; or runs a study and prints its table. */
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sim/batch.h"
@@ -18,6 +19,13 @@ static void want_large_pages(char **argv)
     execv(path, argv);
 }
 
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
@@ -26,5 +34,5 @@ int main(int argc, char **argv)
     int status = options_read(&o, argc, argv);
     if (status >= 0)
         return status;
-    return o.study ? o.study->run(&o.ask) : batch_run(&o);
+    return o.study ? o.study->run(&o.ask) : batch_run(&o, seconds_now);
 }
