@@ -53,6 +53,7 @@ cp -r "$T/c/data" "$T/copy"
 copied=$before
 for i in 1 2 3; do
     agent c 7200 --seed 127.0.0.1:7000
+    eventually 10 above c "$before" # it hears before it speaks
     eventually 10 all_alive 3 a b c
     crash_and_see
 done
