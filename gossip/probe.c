@@ -177,25 +177,6 @@ void relays_delay(struct relays *p, uint32_t late_ms)
     }
 }
 
-void rtt_sample(uint16_t *eighths, uint16_t *var_fourths, uint64_t ms)
-{
-    uint32_t r = ms < RTT_MAX_MS ? (uint32_t)ms : RTT_MAX_MS, mean = *eighths / 8u;
-    if (*eighths == 0) {
-        *eighths = (uint16_t)(r > 0 ? 8 * r : 1);
-        *var_fourths = (uint16_t)(2 * r);
-        return;
-    }
-    uint32_t off = r > mean ? r - mean : mean - r;
-    *var_fourths = (uint16_t)(*var_fourths - *var_fourths / 4 + off);
-    *eighths = (uint16_t)(*eighths - *eighths / 8 + r);
-    *eighths = *eighths == 0 ? 1 : *eighths;
-}
-
-uint32_t rtt_timeout_ms(uint16_t eighths, uint16_t var_fourths)
-{
-    return eighths == 0 ? 0 : eighths / 8u + var_fourths + 1;
-}
-
 void loss_sample(uint16_t *loss, bool is_lost)
 {
     *loss = (uint16_t)(is_lost ? *loss + (UINT16_MAX - *loss) / 16 : *loss - (*loss + 15) / 16);

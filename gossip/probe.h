@@ -14,6 +14,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/rng.h"
+#include "base/rtt.h"
 
 struct member;
 
@@ -97,13 +98,6 @@ void relays_forget(struct relays *p, const struct member *m);
 uint32_t relays_in_vain(const struct relays *p, const struct member *target, mono_ms now);
 mono_ms relays_deadline(const struct relays *p); /* of the next ping or nack */
 void relays_delay(struct relays *p, uint32_t late_ms);
-
-/* Round trips, as TCP measures them (Jacobson and Karels 1988; RFC 6298, section 2): mean and mean deviation, kept
- * as its eighth and fourth parts in 16 bits, so round trips above RTT_MAX_MS count as that. */
-enum { RTT_MAX_MS = 4000 };
-void rtt_sample(uint16_t *eighths, uint16_t *var_fourths, uint64_t ms);
-/* Mean plus four deviations; 0: nothing was measured yet. */
-uint32_t rtt_timeout_ms(uint16_t eighths, uint16_t var_fourths);
 
 /* The share of round trips that fail, as probes see it that end well: a mean over the last sixteen or so, in 65536ths.
  * Those of the dead are no loss and do not count. */

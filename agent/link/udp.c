@@ -479,7 +479,7 @@ static void retry_handshakes(struct udp *u, mono_ms now, uint64_t wall_ms)
     for (hs = TAILQ_FIRST(&u->handshakes); hs; hs = next) {
         next = TAILQ_NEXT(hs, link);
         if (hs->retry_at <= now)
-            handshake_retry(u, hs->index.peer, now, wall_ms);
+            handshake_retry(u, hs->peer, now, wall_ms);
         else
             wake_at(u, hs->retry_at);
     }

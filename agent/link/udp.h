@@ -43,7 +43,9 @@ enum {
     UDP_REKEY_MS = 3300 * 1000,      /* its initiator makes a new one after that, when there is traffic */
     UDP_REKEY_LATE_MS = 3480 * 1000, /* its responder, if the initiator has not */
     UDP_RETRY_FIRST_MS = 300, /* an initiation is repeated after that and up to a third more, doubling ... */
-    UDP_RETRY_MAX_MS = 5000,  /* ... up to that, */
+    UDP_RETRY_SLOW_MS =
+        2500, /* ... or first after up to that, if answers to others took long lately, doubling ... */
+    UDP_RETRY_MAX_MS = 5000, /* ... up to that, */
     UDP_CROSSING_MS =
         1000, /* for so long after it a session's initiator drops the other's initiations: they crossed it */
     UDP_GIVE_UP_MS = 90 * 1000, /* and for so long; then what is staged is dropped */

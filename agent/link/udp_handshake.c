@@ -11,7 +11,7 @@ enum {
     INITIATION_PAYLOAD = MAC1_AT - NOISE_AT - (32 + 48 + NOISE_TAG_BYTES),
     PROLOGUE_MAX = 16 + 255,
     CLOCK_ATTEMPTS =
-        8, /* by the clock, before what was only reserved is touched: 24 to 32 s, as a busy host may not answer for seconds */
+        8, /* by the clock, before what was only reserved is touched: 24 s or more, as a busy host may not answer for seconds */
 };
 static_assert(INITIATION_PAYLOAD == 18 + UDP_CREDENTIAL_MAX, "the credential's room is what is left");
 static_assert(UDP_RESPONSE_MIN + 8 + UDP_CREDENTIAL_MAX <= UDP_INITIATION_BYTES,
@@ -124,6 +124,24 @@ static void initiation_macs(struct udp_peer *p, uint8_t *at, mono_ms now)
     p->cookie.has_mac1 = true;
 }
 
+static void attempt_end(struct udp *u, struct udp_attempt *a)
+{
+    if (a->index.peer)
+        map_remove(&u->by_index, &a->index.node);
+    prim_wipe(a, sizeof *a);
+}
+
+/* The next, in place of the oldest. NULL: no memory. */
+static struct udp_attempt *attempt_begin(struct udp *u, struct udp_peer *p)
+{
+    struct udp_attempt *a = &p->handshake->tried[p->handshake->attempt % UDP_ATTEMPTS_KEPT];
+    attempt_end(u, a);
+    if (index_add(u, &a->index, INDEX_ATTEMPT, p, index_random(u)) == ERR_OK)
+        return a;
+    a->index.peer = NULL;
+    return NULL;
+}
+
 static enum err initiation_write(struct udp *u, struct udp_peer *p, uint8_t at[UDP_INITIATION_BYTES],
                                  mono_ms now, uint64_t wall_ms)
 {
@@ -131,14 +149,15 @@ static enum err initiation_write(struct udp *u, struct udp_peer *p, uint8_t at[U
     uint8_t payload[INITIATION_PAYLOAD];
     size_t len;
     struct wr w = wr_init(at, UDP_INITIATION_BYTES);
-    struct udp_attempt *attempt = &hs->tried[hs->attempt % UDP_ATTEMPTS_KEPT];
-    noise_handshake_fini(&attempt->noise);
+    struct udp_attempt *attempt = attempt_begin(u, p);
+    if (!attempt)
+        return ERR_NOMEM;
     attempt->version = p->version; /* what its newest record says, also while we repeat */
     wr_u8(&w, UDP_INITIATION);
     wr_u8(&w, hs->cipher);
     wr_u8(&w, (uint8_t)(attempt->version - 1));
     wr_u8(&w, 0);
-    wr_be32(&w, hs->index.node.key);
+    wr_be32(&w, attempt->index.node.key);
     struct manner manner = {(enum noise_cipher)hs->cipher, attempt->version};
     enum err e = noise_begin(u, &attempt->noise, &u->own[0], manner, p->noise_key);
     if (e != ERR_OK)
@@ -153,6 +172,21 @@ static enum err initiation_write(struct udp *u, struct udp_peer *p, uint8_t at[U
     return e;
 }
 
+/* How long the first initiation waits for its answer: as TCP's first retransmission (RFC 6298), by how long answers took lately.
+ * Peers differ, but what makes many of them slow is what they share: a machine on which hundreds start at once. To repeat what will be
+ * answered costs both ends most of a handshake, of what is short just then. */
+static uint32_t first_wait_ms(const struct udp *u)
+{
+    uint32_t ms = rtt_timeout_ms(u->answer_8ths, u->answer_var_4ths);
+    return ms < UDP_RETRY_FIRST_MS ? UDP_RETRY_FIRST_MS : ms < UDP_RETRY_SLOW_MS ? ms : UDP_RETRY_SLOW_MS;
+}
+
+static uint32_t wait_ms(const struct udp *u, unsigned attempt)
+{
+    uint32_t ms = attempt < 5 ? first_wait_ms(u) << attempt : UDP_RETRY_MAX_MS;
+    return ms < UDP_RETRY_MAX_MS ? ms : UDP_RETRY_MAX_MS;
+}
+
 static enum err initiation_send(struct udp *u, struct udp_peer *p, mono_ms now, uint64_t wall_ms)
 {
     struct udp_handshake *hs = p->handshake;
@@ -165,8 +199,7 @@ static enum err initiation_send(struct udp *u, struct udp_peer *p, mono_ms now, 
     d->addr = hs->addr;
     d->len = UDP_INITIATION_BYTES;
     queue_put(u, &u->out, d, UDP_QUEUE_MAX);
-    uint32_t wait = hs->attempt < 5 ? (uint32_t)UDP_RETRY_FIRST_MS << hs->attempt : UDP_RETRY_MAX_MS;
-    hs->attempt++;
+    uint32_t wait = wait_ms(u, hs->attempt++);
     hs->retry_at = now + wait + rng_below(&u->rng, wait / 3);
     wake_at(u, hs->retry_at);
     return ERR_OK;
@@ -185,10 +218,7 @@ enum err handshake_start(struct udp *u, struct udp_peer *p, const struct addr *t
     if (!hs)
         return ERR_NOMEM;
     memset(hs, 0, sizeof *hs);
-    if (index_add(u, &hs->index, INDEX_HANDSHAKE, p, index_random(u)) != ERR_OK) {
-        free(hs);
-        return ERR_NOMEM;
-    }
+    hs->peer = p;
     hs->addr = *to;
     hs->started_at = now;
     hs->cipher = noise_cipher_is_available((enum noise_cipher)p->cipher) ? p->cipher : NOISE_CHACHAPOLY;
@@ -224,7 +254,8 @@ void handshake_end(struct udp *u, struct udp_peer *p)
     if (!hs)
         return;
     TAILQ_REMOVE(&u->handshakes, hs, link);
-    map_remove(&u->by_index, &hs->index.node);
+    for (unsigned i = 0; i < UDP_ATTEMPTS_KEPT; i++)
+        attempt_end(u, &hs->tried[i]);
     prim_wipe(hs, sizeof *hs);
     free(hs);
     p->handshake = NULL;
@@ -431,20 +462,14 @@ void initiation_receive(struct udp *u, const struct addr *from, struct bytes in,
 
 /* Initiator again. */
 
-/* *trial: a copy of the attempt that it answers, the newest first (a forged response may not end the real ones). */
+/* *trial: a copy of the attempt that it names, so that a forged response does not end the real one. */
 static bool response_open(struct udp *u, const struct udp_peer *p, struct udp_attempt *trial,
                           struct bytes noise, uint64_t *clock_ms)
 {
-    const struct udp_handshake *hs = p->handshake;
     uint8_t payload[UDP_INITIATION_BYTES];
     size_t len = 0;
     struct node_id id;
-    bool is_answer = false;
-    for (unsigned i = hs->attempt, kept = 0; i > 0 && kept < UDP_ATTEMPTS_KEPT && !is_answer; kept++) {
-        *trial = hs->tried[--i % UDP_ATTEMPTS_KEPT];
-        is_answer = noise_handshake_read(&trial->noise, noise, payload, sizeof payload, &len) == ERR_OK;
-    }
-    if (!is_answer) {
+    if (noise_handshake_read(&trial->noise, noise, payload, sizeof payload, &len) != ERR_OK) {
         u->stats.drop_handshake++;
         return false;
     }
@@ -471,9 +496,9 @@ void clock_take(struct udp_peer *p, const struct udp_session *s, mono_ms waited)
 static void response_accept(struct udp *u, struct udp_peer *p, struct udp_attempt *trial,
                             const struct addr *from, uint32_t sender, uint64_t clock_ms, mono_ms now)
 {
-    uint32_t index =
-        p->handshake->index.node.key; /* the session inherits the name that the peer has learnt */
+    uint32_t index = trial->index.node.key; /* the session inherits the name that the peer has learnt */
     timestamp_answered(u, p, trial->timestamp);
+    rtt_sample(&u->answer_8ths, &u->answer_var_4ths, now - trial->sent_at);
     handshake_end(u, p);
     struct udp_session *s = session_new(u, p, &trial->noise, index, sender, now);
     if (!s) {
@@ -503,14 +528,13 @@ void response_receive(struct udp *u, const struct addr *from, struct bytes in, m
         return;
     }
     struct udp_index *index = index_find(u, load_be32(in.at + 8));
-    if (!index || index->kind != INDEX_HANDSHAKE) {
+    if (!index || index->kind != INDEX_ATTEMPT) {
         u->stats.drop_index++;
         return;
     }
     struct udp_peer *p = index->peer;
-    struct udp_attempt trial;
+    struct udp_attempt trial = *(const struct udp_attempt *)index;
     uint64_t clock_ms;
-    memset(&trial, 0, sizeof trial);
     if (response_open(u, p, &trial, bytes_of(in.at + 12, mac1_at - 12), &clock_ms))
         response_accept(u, p, &trial, from, load_be32(in.at + 4), clock_ms, now);
     noise_handshake_fini(&trial.noise);
@@ -523,7 +547,7 @@ void cookie_receive(struct udp *u, struct bytes in, mono_ms now, uint64_t wall_m
         return;
     }
     struct udp_index *index = index_find(u, load_be32(in.at + 4));
-    if (!index || index->kind != INDEX_HANDSHAKE) {
+    if (!index || index->kind != INDEX_ATTEMPT) {
         u->stats.drop_index++;
         return;
     }

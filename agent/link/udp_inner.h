@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "base/rng.h"
+#include "base/rtt.h"
 #include "link/cookie.h"
 #include "link/map.h"
 #include "link/rate.h"
@@ -41,8 +42,8 @@ struct datagram_queue {
 };
 
 struct udp_peer;
-enum index_kind { INDEX_SESSION, INDEX_HANDSHAKE };
-struct udp_index {        /* our name for a session or a handshake, in the other's packets */
+enum index_kind { INDEX_SESSION, INDEX_ATTEMPT };
+struct udp_index {        /* our name for a session or an initiation, in the other's packets */
     struct map_node node; /* key: the index; first, so that a node is its udp_index */
     uint8_t kind;
     struct udp_peer *peer;
@@ -62,10 +63,13 @@ struct udp_session {
 };
 TAILQ_HEAD(session_list, udp_session);
 
-struct udp_handshake { /* an initiation of ours that waits for its response */
-    struct udp_index index;
+struct udp_handshake { /* initiations of ours that wait for a response to one of them */
     TAILQ_ENTRY(udp_handshake) link;
+    struct udp_peer *peer;
     struct udp_attempt {
+        struct udp_index
+            index; /* first, so that an index is its attempt. A name for each, so that a response is tried
+                                   with the one that it answers; peer NULL: none was sent */
         struct noise_handshake noise;
         uint64_t timestamp;
         mono_ms sent_at;
@@ -122,7 +126,9 @@ struct udp {
     uint64_t timestamp_by_clock; /* of the newest that went by a clock apart from `timestamp` */
     bool is_answered;            /* an initiation of ours was, since the start */
     bool goes_by_memory;         /* the last one answered did not go by the clock */
-    struct rng rng;              /* jitter only */
+    uint16_t answer_8ths,
+        answer_var_4ths; /* how long answers to initiations took lately (base/rtt.h), of all peers */
+    struct rng rng;      /* jitter only */
     struct rate rate;
     struct rate_total load[2]; /* initiations of sources that have not, and that have proved their address */
     mono_ms next_tick;

@@ -160,27 +160,6 @@ static void no_second_exceeds_the_budget(void **state)
     assert_in_range(most, 60000, 65536);
 }
 
-/* RFC 6298, section 2: the first sample counts whole, later ones an eighth; a steady path ends near its round trip. */
-static void round_trips_make_timeouts(void **state)
-{
-    uint16_t mean = 0, var = 0;
-    (void)state;
-    assert_int_equal(rtt_timeout_ms(mean, var), 0);
-    rtt_sample(&mean, &var, 100);
-    assert_int_equal(rtt_timeout_ms(mean, var), 100 + 4 * 50 + 1);
-    for (int i = 0; i < 50; i++)
-        rtt_sample(&mean, &var, 100);
-    assert_in_range(rtt_timeout_ms(mean, var), 100, 106);
-    rtt_sample(&mean, &var, 400); /* one slow answer is remembered for a while */
-    assert_true(rtt_timeout_ms(mean, var) > 350);
-    for (int i = 0; i < 1000; i++)
-        rtt_sample(&mean, &var, UINT64_MAX);
-    assert_in_range(rtt_timeout_ms(mean, var), RTT_MAX_MS - 100, RTT_MAX_MS + 100);
-    for (int i = 0; i < 1000; i++)
-        rtt_sample(&mean, &var, 0);
-    assert_in_range(rtt_timeout_ms(mean, var), 1, 8); /* measured, and next to nothing */
-}
-
 static void a_relay_says_nack_once(void **state)
 {
     struct relays p = {0};
@@ -234,7 +213,6 @@ int main(void)
         cmocka_unit_test(the_budget_refills_and_debt_is_bounded),
         cmocka_unit_test(probes_may_owe_a_little),
         cmocka_unit_test(no_second_exceeds_the_budget),
-        cmocka_unit_test(round_trips_make_timeouts),
         cmocka_unit_test(a_relay_says_nack_once),
         cmocka_unit_test(pings_follow_the_loss),
     };

@@ -209,8 +209,18 @@ static const struct udp_stats *stats(int i)
     return udp_stats(w.node[i].u);
 }
 
-static size_t sessions(int at, int with)
+static inline size_t sessions(int at, int with)
 {
     return udp_session_count(w.node[at].u, &w.node[with].id);
 }
+
+/* Both start anew, with what each speaks. */
+static inline void versions_are(uint8_t a, uint8_t b)
+{
+    w.node[0].version = a;
+    w.node[1].version = b;
+    reboot(0, CREDENTIAL, 0);
+    reboot(1, CREDENTIAL, 0);
+}
+
 #endif
