@@ -226,16 +226,22 @@ enum err staged_offer(struct staged *g, struct enforced *f, struct store *s, con
     return e;
 }
 
-/* An unfinished version that is in force here stays, and is what the next one is compared with. */
-static void settle(struct staged *g, struct enforced *f, struct store *s, wall_s now)
+/* An unfinished version that is in force here stays, and is what the next one is compared with. Without a ticket, as nobody
+ * waits for it: it is in force already, and the store writes what is queued in this order, so that what follows is never there
+ * without it. A crash before it is written brings back what was in force before the rollout; the newest version comes from others.
+ * False: it could not be queued. */
+static bool settle(struct staged *g, struct enforced *f, struct store *s, wall_s now)
 {
     if (!g->on || !g->entered)
-        return;
-    if (store_policy_activate(s, f->epoch, f->version, buf_bytes(&f->bundle), 0) != ERR_OK)
-        log_debug("policy", "what is in force could not be queued");
+        return true;
+    enum err e = store_policy_activate(s, f->epoch, f->version, buf_bytes(&f->bundle), 0);
+    if (e != ERR_OK)
+        log_warn("policy", "version %llu is in force, but could not be queued to be stored so: %s",
+                 (unsigned long long)f->version, err_text(e));
     f->floor_epoch = f->epoch;
     f->floor_version = f->version;
     f->history_dirty |= history_note(&f->history, f->epoch, f->version, &f->hash, now);
+    return e == ERR_OK;
 }
 
 bool staged_confirmed(struct staged *g, struct enforced *f, struct store *s, enum err outcome,
@@ -252,7 +258,7 @@ bool staged_confirmed(struct staged *g, struct enforced *f, struct store *s, enu
     if (goes_back)
         change_places(g, f);
     else
-        settle(g, f, s, now);
+        (void)settle(g, f, s, now); /* the newer one is in the store by now, with or without it */
     policy_drop(&g->other);
     g->other = g->next.policy;
     g->next.policy = (struct staged_policy){.policy = NULL};
@@ -284,8 +290,9 @@ bool staged_follow(struct staged *g, struct enforced *f, struct store *s, wall_s
         save_marks(g, f, s);
     }
     if (g->on && g->entered && g->state.is_done) {
-        settle(g, f, s, now);
-        forget(s);
+        bool is_settled = settle(g, f, s, now);
+        if (is_settled) /* else the store holds it as entered, and a restart goes on from there */
+            forget(s);
         end(g);
     }
     return changes;
@@ -342,6 +349,7 @@ void staged_keep_before(struct staged *g, struct bytes bundle, const struct hash
         buf_fini(&g->before);
 }
 
+/* Without a ticket: lost, it is only asked for again after a restart, and in the store it lies below the fact that lacks it. */
 void staged_take_base(struct staged *g, struct store *s, const struct bundle *b, struct policy *policy_take,
                       struct bytes bundle)
 {
