@@ -191,7 +191,6 @@ static enum err make_gossip(struct control *c, struct buf *why)
         log_error("store",
                   "%zu stored records were damaged and set aside; their owners will be heard of again",
                   damaged);
-    gossip_recall(c->gossip, c->config.seed_count > 0, c->now);
     return e;
 }
 

@@ -460,8 +460,10 @@ static void say_start(const struct control *c)
 void control_run(struct control *c)
 {
     say_start(c);
-    seed_names_set(c->seeds, &c->config, net_now(c->loop));
-    net_loop_deadline(c->loop, net_now(c->loop));
+    c->now = net_now_fresh(c->loop); /* what was written at the start may have taken seconds */
+    gossip_recall(c->gossip, c->config.seed_count > 0, c->now);
+    seed_names_set(c->seeds, &c->config, c->now);
+    net_loop_deadline(c->loop, c->now);
     net_loop_run(c->loop);
     log_info("control", "stopped");
 }

@@ -281,6 +281,12 @@ mono_ms net_now(const struct net_loop *l)
     return uv_now(&l->uv);
 }
 
+mono_ms net_now_fresh(struct net_loop *l)
+{
+    uv_update_time(&l->uv);
+    return uv_now(&l->uv);
+}
+
 mono_us net_clock_us(void)
 {
     return uv_hrtime() / 1000;

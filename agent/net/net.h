@@ -24,6 +24,7 @@ void net_loop_free(struct net_loop *l); /* after run has returned; closes what i
 /* When the next turn must run at the latest; NEVER = none. */
 void net_loop_deadline(struct net_loop *l, mono_ms at);
 mono_ms net_now(const struct net_loop *l); /* sampled once per turn */
+mono_ms net_now_fresh(struct net_loop *l); /* sampled now: before the first turn, after what took its time */
 /* For latencies. Sampled once per callback and once per turn, at its first use there: a turn steps up to all of its exchanges at what
  * is one moment to them, and reading the clock for each costs more than anything else that is done with the time. */
 mono_us net_now_us(struct net_loop *l);
