@@ -166,7 +166,7 @@ static void note_step(struct control *c, uint64_t wall_ms)
         struct buf by = {0};
         skew_words(-step, &by);
         log_info("clock", "the clock of this host was set%s: it is now %s of where it was going",
-                 step > 0 ? ", or the host was asleep" : "", buf_str(&by));
+                 step < 0 ? ", or the host was asleep" : "", buf_str(&by));
         buf_fini(&by);
         udp_renew_all(c->udp, c->now);
     }
