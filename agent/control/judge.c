@@ -89,11 +89,12 @@ static bool is_fallen(enum err judged)
     return judged != ERR_OK && judged != ERR_EXPIRED; /* what has expired is cut_expired()'s */
 }
 
-static void say_fallen(struct control *c, const struct member *m)
+/* `k` was judged: gossip may hold a newer record by now, with another credential. */
+static void say_fallen(struct control *c, const struct member *m, const struct credential *k)
 {
     struct record r;
     control_record_of(c, m, &r);
-    const struct credential *k = &r.credential;
+    r.credential = *k;
     char text[NODE_ID_TEXT_MAX];
     struct node_id key;
     struct buf why = {0};
@@ -117,7 +118,7 @@ static size_t mark_fallen(struct control *c)
         if (m->is_revoked || node_id_eq(&m->id, &c->identity.sign.pub) || !is_fallen(e))
             continue;
         m->is_revoked = true;
-        say_fallen(c, m);
+        say_fallen(c, m, &k);
         gossip_doc_tell(c->gossip, DOC_ROOTS, &m->id, c->now);
         gossip_doc_tell(c->gossip, DOC_POLICY, &m->id, c->now);
         fallen++;

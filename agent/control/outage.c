@@ -70,7 +70,7 @@ bool control_is_of_outage(struct control *c, struct member *m)
         return true;
     }
     bool is_return = m->is_loss_unsaid && m->state == GOSSIP_ALIVE;
-    m->is_loss_unsaid = m->is_loss_unsaid && is_loss;
+    m->is_loss_unsaid = false; /* another change is told, of a suspect that dies now too */
     return is_return;
 }
 

@@ -37,7 +37,7 @@ void control_record_of(const struct control *c, const struct member *m, struct r
         record_reopen(out, gm.record);
         return;
     }
-    *out = (struct record){0}; /* gossip has just let go of it */
+    memset(out, 0, offsetof(struct record, service)); /* gossip has just let go of it */
     vouched_open(m->record->vouched, &out->credential);
 }
 

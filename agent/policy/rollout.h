@@ -12,7 +12,8 @@
  *             again, follows a later step once most of its members, and most of all up to it, are seen to enforce the new
  *             version; a step of one or two, who may lie, goes by the pauses. Who has nothing in force, nor could get
  *             the version before from anybody, follows at once.
- *   waits     while fewer than half of the known members answer: a small island neither sees a halt nor decides for the rest.
+ *   waits     while fewer than half of the known members answer: a small island neither sees a halt nor decides for the rest. No pause ends
+ *             then and nothing is compared; step 0 is entered, and who comes late follows, all the same.
  *   halts     when the new version does worse than the old by more than `haltIf`, and by more than chance: four standard
  *             deviations. Each of at most ROLLOUT_REPORTERS_MAX members reports what it has counted under either. Reports are
  *             trimmed: at either end a quarter of those who are asked (one at the least) does not count, and nobody's

@@ -400,13 +400,14 @@ void record_decode(struct codec *c, struct record *r)
         read_layout_2(c, r, elements);
 }
 
+/* As record_judge(): room for services that it does not have is not cleared. */
 void record_reopen(struct record *out, struct bytes envelope)
 {
     struct envelope e;
     size_t elements;
     enum err err = envelope_parse(&e, envelope);
     assert(err == ERR_OK); /* it was accepted */
-    *out = (struct record){0};
+    memset(out, 0, offsetof(struct record, service));
     struct codec outer = codec_of(e.body), c = codec_of(e.body);
     credential_reopen(&out->credential, read_credential(&outer, &elements));
     record_decode(&c, out);

@@ -133,6 +133,42 @@ static void what_a_node_says_is_what_others_read(void **state)
     buf_fini(&b);
 }
 
+static void assert_same(const struct record *a, const struct record *b)
+{
+    assert_true(a->incarnation == b->incarnation && a->version == b->version && a->left == b->left);
+    assert_true(a->draining == b->draining && a->addr_count == b->addr_count && a->features == b->features);
+    assert_true(bytes_eq(a->credential.bytes, b->credential.bytes) &&
+                a->credential.labels.count == b->credential.labels.count);
+    assert_true(a->policy_version == b->policy_version && hash_eq(&a->policy_hash, &b->policy_hash));
+    assert_true(a->rollout.version == b->rollout.version && a->overlay.version == b->overlay.version &&
+                a->unknown.len == b->unknown.len);
+    assert_int_equal(a->service_count, b->service_count);
+    for (size_t i = 0; i < a->service_count; i++) {
+        const struct record_service *x = &a->service[i], *y = &b->service[i];
+        assert_true(bytes_eq(x->name, y->name) && x->port == y->port && x->healthy == y->healthy);
+        assert_int_equal(x->labels.count, y->labels.count);
+    }
+}
+
+/* Into memory that held another before: nothing of that is left. */
+static void what_was_accepted_is_read_again_as_it_was(void **state)
+{
+    struct record full = record_of(), bare = {.incarnation = 8}, judged, again;
+    struct buf b[2] = {{0}, {0}};
+    (void)state;
+    bare.credential.bytes = buf_bytes(&credential);
+    assert_int_equal(record_create(&b[0], &full, &identity), ERR_OK);
+    assert_int_equal(record_create(&b[1], &bare, &identity), ERR_OK);
+    memset(&again, 0x5a, sizeof again);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(trust_record(trust, buf_bytes(&b[i % 2]), NOW, &judged), ERR_OK);
+        record_reopen(&again, buf_bytes(&b[i % 2]));
+        assert_same(&again, &judged);
+    }
+    buf_fini(&b[0]);
+    buf_fini(&b[1]);
+}
+
 static void a_node_without_policy_or_services_or_at_the_last_incarnation_speaks_too_G6(void **state)
 {
     struct record r = {.incarnation = UINT64_MAX, .version = UINT64_MAX, .left = true}, out;
@@ -636,6 +672,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_node_says_is_what_others_read),
+        cmocka_unit_test(what_was_accepted_is_read_again_as_it_was),
         cmocka_unit_test(a_node_without_policy_or_services_or_at_the_last_incarnation_speaks_too_G6),
         cmocka_unit_test(only_the_owner_signs_its_record_R1_R2),
         cmocka_unit_test(what_was_counted_in_a_rollout_is_told_in_one_spelling_B16),
