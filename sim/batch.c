@@ -56,21 +56,23 @@ static void play_one(void *arg, uint32_t i, struct buf *out)
     world_free(w);
 }
 
+/* Beside a trace, which is to be compared with others, it goes elsewhere: it tells how long the run took. */
 static void print_run(const struct options *o, const struct told *t, struct samples *detection,
                       struct samples *convergence)
 {
-    printf("%s nodes %u seed %llu: %s, %.1f virtual s in %.2f s, %llu datagrams, %llu bulk, ",
-           o->scenario->name, t->hosts, (unsigned long long)t->seed, t->is_well ? "ok" : "FAILED",
-           t->virtual_s, t->real_s, (unsigned long long)t->datagrams, (unsigned long long)t->bulk);
-    printf("%.0f bytes/s per node, ", t->bytes_per_s);
+    FILE *out = o->is_printed ? stderr : stdout;
+    fprintf(out, "%s nodes %u seed %llu: %s, %.1f virtual s in %.2f s, %llu datagrams, %llu bulk, ",
+            o->scenario->name, t->hosts, (unsigned long long)t->seed, t->is_well ? "ok" : "FAILED",
+            t->virtual_s, t->real_s, (unsigned long long)t->datagrams, (unsigned long long)t->bulk);
+    fprintf(out, "%.0f bytes/s per node, ", t->bytes_per_s);
     if (t->rest_bytes_per_s)
-        printf("%llu at rest, ", (unsigned long long)t->rest_bytes_per_s);
-    printf("detection %llu/%llu ms (median/p99 of %zu), convergence %llu/%llu ms, ",
-           samples_ms(detection, 500), samples_ms(detection, 990), detection->count,
-           samples_ms(convergence, 500), samples_ms(convergence, 1000));
-    printf("suspicions %llu, false deaths %llu, forged %llu, trace %016llx\n",
-           (unsigned long long)t->suspicions, (unsigned long long)t->false_deaths,
-           (unsigned long long)t->forged, (unsigned long long)t->trace);
+        fprintf(out, "%llu at rest, ", (unsigned long long)t->rest_bytes_per_s);
+    fprintf(out, "detection %llu/%llu ms (median/p99 of %zu), convergence %llu/%llu ms, ",
+            samples_ms(detection, 500), samples_ms(detection, 990), detection->count,
+            samples_ms(convergence, 500), samples_ms(convergence, 1000));
+    fprintf(out, "suspicions %llu, false deaths %llu, forged %llu, trace %016llx\n",
+            (unsigned long long)t->suspicions, (unsigned long long)t->false_deaths,
+            (unsigned long long)t->forged, (unsigned long long)t->trace);
 }
 
 static void note_failure(struct batch *b, uint64_t seed, const char *failure)

@@ -94,32 +94,42 @@ enum {
     OPT_WIRE,
 };
 
-/* In the order of their numbers. `use`: of enum study_use, any of which makes it mean something; 0: it always does. */
+enum {
+    RUNS_MAX = 1000000000,
+    RACK_MAX = GOSSIP_MEMBERS_MAX / 4,
+    MINUTES_MAX = 1440,
+    PAUSED_MAX = 127,
+    SPAN_MS_MAX = 600000
+};
+
+/* In the order of their numbers. `use`: of enum study_use, any of which makes it mean something; 0: it always does. With
+ * `max` its value is a number, or a list of them, from `min` on. */
 static const struct {
     const char *name;
     int has_arg;
     unsigned use;
+    uint32_t min, max;
 } own_options[] = {
-    {"scenario", required_argument, 0},
-    {"nodes", required_argument, USES_SIZE | USES_SIZES},
-    {"seed", required_argument, 0},
-    {"runs", required_argument, USES_RUNS},
-    {"jobs", required_argument, USES_JOBS},
-    {"trace", no_argument, USES_TRACE},
-    {"quiet", no_argument, USES_QUIET},
-    {"svg", required_argument, USES_SVG},
-    {"refused", no_argument, USES_DEATHS},
-    {"rack", required_argument, USES_DEATHS},
-    {"minutes", required_argument, USES_MINUTES},
-    {"shield", no_argument, USES_LIES},
-    {"interval", no_argument, USES_GRID},
-    {"compare", no_argument, USES_GRID},
-    {"paused", required_argument, USES_GRID},
-    {"on-ms", required_argument, USES_GRID},
-    {"off-ms", required_argument, USES_GRID},
-    {"without", required_argument, 0},
-    {"list", no_argument, 0},
-    {"help", no_argument, 0},
+    {"scenario", required_argument, 0, 0, 0},
+    {"nodes", required_argument, USES_SIZE | USES_SIZES, 2, GOSSIP_MEMBERS_MAX},
+    {"seed", required_argument, 0, 0, 0},
+    {"runs", required_argument, USES_RUNS, 1, RUNS_MAX},
+    {"jobs", required_argument, USES_JOBS, 1, CREW_WORKERS_MAX},
+    {"trace", no_argument, USES_TRACE, 0, 0},
+    {"quiet", no_argument, USES_QUIET, 0, 0},
+    {"svg", required_argument, USES_SVG, 0, 0},
+    {"refused", no_argument, USES_DEATHS, 0, 0},
+    {"rack", required_argument, USES_DEATHS, 1, RACK_MAX},
+    {"minutes", required_argument, USES_MINUTES, 1, MINUTES_MAX},
+    {"shield", no_argument, USES_LIES, 0, 0},
+    {"interval", no_argument, USES_GRID, 0, 0},
+    {"compare", no_argument, USES_GRID, 0, 0},
+    {"paused", required_argument, USES_GRID, 1, PAUSED_MAX},
+    {"on-ms", required_argument, USES_GRID, 1, SPAN_MS_MAX},
+    {"off-ms", required_argument, USES_GRID, 1, SPAN_MS_MAX},
+    {"without", required_argument, 0, 0, 0},
+    {"list", no_argument, 0, 0, 0},
+    {"help", no_argument, 0, 0, 0},
 };
 enum { OWN_OPTIONS = sizeof own_options / sizeof *own_options };
 static_assert((int)OWN_OPTIONS == OPT_HELP - OPT_SCENARIO + 1, "each has its number");
@@ -171,56 +181,75 @@ static bool read_list(const char *text, uint64_t min, uint64_t max, struct study
     return false;
 }
 
-static bool take_wire(struct options *o, size_t i, const char *text)
+static void bounds_of(int option, uint32_t *min, uint32_t *max)
 {
-    uint64_t v;
-    if (!read_number(text, wire_options[i].min, wire_options[i].max, &v))
-        return false;
-    o->wire[i] = (uint32_t)v;
-    return true;
+    bool is_wire = option >= OPT_WIRE;
+    *min = is_wire ? wire_options[option - OPT_WIRE].min : own_options[option - OPT_SCENARIO].min;
+    *max = is_wire ? wire_options[option - OPT_WIRE].max : own_options[option - OPT_SCENARIO].max;
 }
 
-static bool take_nodes(struct options *o, const char *text)
+/* Where the value of an option goes that has bounds; NULL: a list, into *list. */
+static uint32_t *number_of(struct options *o, int option, struct study_list **list)
 {
-    if (!read_list(text, 2, GOSSIP_MEMBERS_MAX, &o->ask.nodes))
-        return false;
-    o->hosts = o->ask.nodes.at[0];
-    return true;
-}
-
-/* One option with a value that has bounds; false: out of them. */
-static bool take_value(struct options *o, int option, const char *text)
-{
-    uint64_t v = 0;
     switch (option) {
-    case OPT_NODES:
-        return take_nodes(o, text);
-    case OPT_SEED:
-        return read_number(text, 0, UINT64_MAX, &o->seed);
     case OPT_RUNS:
-        return read_number(text, 1, 1000000000, &v) && (o->runs = (uint32_t)v, true);
+        return &o->runs;
     case OPT_JOBS:
-        return read_number(text, 1, CREW_WORKERS_MAX, &v) && (o->ask.jobs = (uint32_t)v, true);
+        return &o->ask.jobs;
     case OPT_RACK:
-        return read_number(text, 1, GOSSIP_MEMBERS_MAX / 4, &v) && (o->ask.rack = (uint32_t)v, true);
+        return &o->ask.rack;
     case OPT_MINUTES:
-        return read_number(text, 1, 1440, &v) && (o->minutes = (uint32_t)v, true);
+        return &o->minutes;
+    case OPT_NODES:
+        *list = &o->ask.nodes;
+        return NULL;
     case OPT_PAUSED:
-        return read_list(text, 1, 127, &o->ask.paused);
+        *list = &o->ask.paused;
+        return NULL;
     case OPT_ON:
-        return read_list(text, 1, 600000, &o->ask.on_ms);
+        *list = &o->ask.on_ms;
+        return NULL;
     case OPT_OFF:
-        return read_list(text, 1, 600000, &o->ask.off_ms);
-    case OPT_WITHOUT:
-        o->without = text;
-        return study_read_parts(text, &o->ask.gossip.without);
+        *list = &o->ask.off_ms;
+        return NULL;
     default:
-        return option >= OPT_WIRE && take_wire(o, (size_t)(option - OPT_WIRE), text);
+        assert(option >= OPT_WIRE);
+        return &o->wire[option - OPT_WIRE];
     }
 }
 
-/* One option without such a value. Returns -1 to go on. */
-static int take_word(struct options *o, int option, const char *text)
+/* One option whose value has bounds. Returns -1 to go on. */
+static int take_bounded(struct options *o, int option, const char *text)
+{
+    uint32_t min, max;
+    uint64_t v = 0;
+    struct study_list *list = NULL;
+    char what[80];
+    bounds_of(option, &min, &max);
+    uint32_t *number = number_of(o, option, &list);
+    if (number ? read_number(text, min, max, &v) : read_list(text, min, max, list)) {
+        if (number)
+            *number = (uint32_t)v;
+        o->hosts = o->ask.nodes.at[0];
+        return -1;
+    }
+    snprintf(what, sizeof what, "not what this option takes, which is %u to %u", min, max);
+    return refuse(what, text);
+}
+
+static int take_seed(struct options *o, const char *text)
+{
+    return read_number(text, 0, UINT64_MAX, &o->seed) ? -1 : refuse("not a number", text);
+}
+
+static int take_parts(struct options *o, const char *text)
+{
+    o->without = text;
+    return study_read_parts(text, &o->ask.gossip.without) ? -1 : refuse("gossip has no such part", text);
+}
+
+/* One option. Returns -1 to go on. */
+static int take_option(struct options *o, int option, const char *text)
 {
     switch (option) {
     case OPT_SCENARIO:
@@ -254,8 +283,12 @@ static int take_word(struct options *o, int option, const char *text)
     case OPT_HELP:
         fputs(usage, stdout);
         return 0;
+    case OPT_SEED:
+        return take_seed(o, text);
+    case OPT_WITHOUT:
+        return take_parts(o, text);
     default:
-        return take_value(o, option, text) ? -1 : refuse("not what this option takes", text);
+        return take_bounded(o, option, text);
     }
 }
 
@@ -302,7 +335,7 @@ int options_read(struct options *o, int argc, char **argv)
     memset(o->wire, 0xff, sizeof o->wire);
     all_options(known);
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        int status = c == '?' ? 2 : take_word(o, c, optarg);
+        int status = c == '?' ? 2 : take_option(o, c, optarg);
         if (status >= 0)
             return status;
         if (c < OPT_WIRE)

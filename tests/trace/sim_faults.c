@@ -47,6 +47,41 @@ static void a_blocked_host_stands_before_its_next_send_or_after_its_next_receive
     world_free(w);
 }
 
+/* Deaf, so that it is a send that comes first. */
+static void a_blocked_host_stands_before_its_next_send(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    struct host *h = &w->host[4];
+    w->wire.host[4].lost_in_ppm = 1000000;
+    assert_true(world_run(w, SEC(1))); /* nothing is under way to it any more */
+    host_block(w, 4);
+    assert_true(world_run(w, SEC(2)));
+    assert_int_equal(h->state, HOST_PAUSED);
+    assert_non_null(h->held);
+    assert_int_equal(h->queued_datagrams, 0);
+    uint64_t sent = w->figures.datagrams;
+    host_resume(w, 4);
+    assert_true(w->figures.datagrams > sent); /* late, but it goes out */
+    assert_null(h->held);
+    world_free(w);
+}
+
+static void a_blocked_host_stands_after_its_next_receive(void **state)
+{
+    (void)state;
+    struct world *w = small_mesh();
+    struct host *h = &w->host[4];
+    const uint8_t nonsense[] = {1, 6, 0xff, 0xff};
+    host_block(w, 4);
+    world_inject(w, 3, false, 4, GOSSIP_DATAGRAM, bytes_of(nonsense, sizeof nonsense));
+    assert_true(world_run(w, MS(1)));
+    assert_int_equal(h->state, HOST_PAUSED);
+    assert_null(h->held);
+    assert_int_equal(h->queued_datagrams, 1); /* not read yet: it is no failure of the world */
+    world_free(w);
+}
+
 static void cycles_go_on_until_their_end(void **state)
 {
     (void)state;
@@ -185,6 +220,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_blocked_host_stands_before_its_next_send_or_after_its_next_receive),
+        cmocka_unit_test(a_blocked_host_stands_before_its_next_send),
+        cmocka_unit_test(a_blocked_host_stands_after_its_next_receive),
         cmocka_unit_test(cycles_go_on_until_their_end),
         cmocka_unit_test(the_deaf_and_the_mute_are_lost_to_the_others_and_come_back),
         cmocka_unit_test(the_starved_stand_still_again_and_again),

@@ -24,6 +24,22 @@ static void what_is_refused_is_named_as_it_was_typed(void **state)
     free(said);
 }
 
+static void ask_for_too_many(void *options)
+{
+    assert_int_equal(read_line(options, "--scenario crash --nodes 50000"), REFUSED);
+}
+
+static void what_is_out_of_bounds_is_told_with_the_bounds(void **state)
+{
+    (void)state;
+    struct options o;
+    char *said = said_to(STDERR_FILENO, ask_for_too_many, &o);
+    assert_string_equal(
+        said, "starling-sim: not what this option takes, which is 2 to 20000: 50000 (--help shows the "
+              "options)\n");
+    free(said);
+}
+
 static void what_is_given_is_used_or_refused(void **state)
 {
     static const struct {
@@ -56,6 +72,12 @@ static void what_is_given_is_used_or_refused(void **state)
         {"--nodes 9", REFUSED},
         {"--scenario crash more", REFUSED},
         {"--scenario crash --nodes 1", REFUSED},
+        {"--scenario crash --nodes 20001", REFUSED},
+        {"--scenario crash --nodes 2,x", REFUSED},
+        {"--scenario crash --loss 101", REFUSED},
+        {"--scenario crash --seed s", REFUSED},
+        {"--scenario crash --runs 0", REFUSED},
+        {"--scenario byzantine --minutes 1441", REFUSED},
         {"--scenario crash --without sleep", REFUSED},
     };
     struct options o;
@@ -96,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_given_is_used_or_refused),
+        cmocka_unit_test(what_is_out_of_bounds_is_told_with_the_bounds),
         cmocka_unit_test(what_is_refused_is_named_as_it_was_typed),
         cmocka_unit_test(a_replay_says_all_that_matters),
     };
