@@ -1,6 +1,7 @@
 /* gossip.h in a program of its own: gossip-example PORT COUNT [SEED-PORT] joins by the seed on loopback, prints what it learns, and ends a
  * second after it knows COUNT living members. Datagrams go over UDP, each bulk message over a TCP connection. Records are not signed here
  * and senders are believed: put your signatures into `verify` and your authenticated channels under both lanes. */
+#include <err.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ static void publish(uint64_t incarnation)
     wr_u8(&w, 0);
     wr_addr(&w, &self_addr);
     if (gossip_own_set(gossip, wr_done(&w), now_ms()) != ERR_OK)
-        exit(1);
+        errx(1, "our record is refused");
 }
 
 /* The question that gossip asks of every record it hears: who signed it, and what does it say? */
@@ -108,7 +109,7 @@ static int bound_socket(int type)
     struct sockaddr_storage at;
     int fd = socket(AF_INET, type, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&at, addr_to_sockaddr(&self_addr, &at)) != 0)
-        exit(1);
+        err(1, "port %u", self_addr.port);
     return fd;
 }
 
@@ -116,13 +117,13 @@ int main(int argc, char **argv)
 {
     struct addr seed;
     if (argc < 3 || !addr_of_ip(&self_addr, "127.0.0.1", (uint16_t)strtoul(argv[1], NULL, 10)))
-        exit(2);
+        errx(2, "PORT COUNT [SEED-PORT]");
     store_be16(self.b, self_addr.port); /* the id: a public key in earnest */
     struct pollfd fds[] = {{bound_socket(SOCK_DGRAM), POLLIN, 0}, {bound_socket(SOCK_STREAM), POLLIN, 0}};
     struct gossip_config config = {.self = self, .seed = self_addr.port};
     struct gossip_verify questions = {verify, find_document, NULL};
     if (listen(fds[1].fd, 16) != 0 || !(gossip = gossip_new(&config, &questions, now_ms())))
-        return 1;
+        err(1, NULL);
     publish(1);
     if (argc > 3 && addr_of_ip(&seed, "127.0.0.1", (uint16_t)strtoul(argv[3], NULL, 10)))
         gossip_seeds_set(gossip, &seed, 1, now_ms());
