@@ -85,7 +85,7 @@ static struct config_list list_of(const struct args_list *l)
 int cli_agent(int argc, char **argv)
 {
     struct config_flags f = {.data = NULL};
-    struct args_list seeds = {0}, services = {0}, upstreams = {0}, callers = {0};
+    struct args_list seeds = {0}, services = {0}, healths = {0}, upstreams = {0}, callers = {0};
     const struct args_option options[] = {
         {"data", 0, "DIR", "data folder (/var/lib/starling)", .text = &f.data},
         {"token", 0, "FILE", "token of `starling token create`; needed at the first start", .text = &f.token},
@@ -104,6 +104,8 @@ int cli_agent(int argc, char **argv)
          .text = &f.admin},
         {"service", 0, "NAME=[IP:]PORT[/tcp][,label=value...]", "a service on this host; may be repeated",
          .list = &services},
+        {"health", 0, "NAME=/PATH|tcp",
+         "how that service is checked: by GET /PATH, or a connection; may be repeated", .list = &healths},
         {"upstream", 0, "NAME=[IP:]PORT", "a local port that leads to a service; may be repeated",
          .list = &upstreams},
         {"caller", 0, "NAME=uid:USER|[IP:]PORT",
@@ -125,6 +127,7 @@ int cli_agent(int argc, char **argv)
         return status;
     f.seeds = list_of(&seeds);
     f.services = list_of(&services);
+    f.healths = list_of(&healths);
     f.upstreams = list_of(&upstreams);
     f.callers = list_of(&callers);
     forbid_core_dumps();

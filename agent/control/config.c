@@ -485,6 +485,23 @@ static bool flag_service(struct config *out, const char *text)
     return true;
 }
 
+/* NAME=/PATH|tcp: the health check of a service of the file or of --service */
+static bool flag_health(struct config *out, const char *text)
+{
+    char name[SERVICE_NAME_MAX + 1];
+    const char *rest;
+    if (!split_name(text, name, sizeof name, &rest))
+        return false;
+    for (size_t i = 0; i < out->service_count; i++) {
+        struct config_health *h = &out->service[i].health;
+        if (strcmp(out->service[i].name, name) != 0)
+            continue;
+        h->kind = strcmp(rest, "tcp") == 0 ? HEALTH_TCP : HEALTH_HTTP;
+        return h->kind == HEALTH_TCP || (rest[0] == '/' && copy_text(h->path, sizeof h->path, rest));
+    }
+    return false;
+}
+
 static bool flag_upstream(struct config *out, const char *text)
 {
     struct worker_upstream u = {0};
@@ -548,6 +565,10 @@ static void read_flag_lists(struct config *out, const struct config_flags *f, st
         if (!flag_service(out, f->services.at[i]))
             flag_wrong(c, "--service", f->services.at[i],
                        "must be NAME=[IP:]PORT[/http|/tcp][,label=value...]");
+    for (size_t i = 0; i < f->healths.count; i++)
+        if (!flag_health(out, f->healths.at[i]))
+            flag_wrong(c, "--health", f->healths.at[i],
+                       "must be NAME=/PATH or NAME=tcp, of a service of --service or of the file");
     for (size_t i = 0; i < f->upstreams.count; i++)
         if (!flag_upstream(out, f->upstreams.at[i]))
             flag_wrong(c, "--upstream", f->upstreams.at[i], "must be NAME=[IP:]PORT");

@@ -76,6 +76,7 @@ struct config_flags {
         *config, *workers, *port_base;
     struct config_list seeds;     /* each may hold several, separated by commas */
     struct config_list services;  /* NAME=[IP:]PORT[/http|/tcp][,label=value...] */
+    struct config_list healths;   /* NAME=/PATH or NAME=tcp, of a service that is given as well */
     struct config_list upstreams; /* NAME=[IP:]PORT */
     struct config_list callers;   /* NAME=uid:USER or NAME=[IP:]PORT */
 };

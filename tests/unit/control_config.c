@@ -89,12 +89,16 @@ static void a_flag_wins_over_the_file(void **state)
     (void)state;
     const char *const seeds[] = {"10.0.0.9:1,10.0.0.8"};
     const char *const services[] = {"pay=9000,version=2,tier=gold", "raw=[::1]:7000/tcp"};
+    const char *const healths[] = {"raw=tcp", "cart=/healthz"};
     struct config_flags f = {.node = "other",
                              .listen = "10.0.0.2:7000",
                              .port_base = "8000",
                              .seeds = {1, seeds},
-                             .services = {2, services}};
-    assert_int_equal(load_text("node: host-a\nseeds: [10.0.0.1]\nservices: [{name: cart, port: 1}]\n", f),
+                             .services = {2, services},
+                             .healths = {2, healths}};
+    assert_int_equal(load_text("node: host-a\nseeds: [10.0.0.1]\nservices: [{name: cart, port: 1, health: "
+                               "{http: /a, interval: 9s}}]\n",
+                               f),
                      ERR_OK);
     assert_string_equal(config.node, "other");
     assert_int_equal(config.seed_count, 2);
@@ -105,6 +109,11 @@ static void a_flag_wins_over_the_file(void **state)
     assert_int_equal(config.service_count, 3);
     assert_string_equal(config.service[1].label[1].value, "gold");
     assert_int_equal(config.service[2].protocol, PROTOCOL_TCP);
+    assert_int_equal(config.service[0].health.kind, HEALTH_HTTP);
+    assert_string_equal(config.service[0].health.path, "/healthz");
+    assert_int_equal(config.service[0].health.interval_ms, 9000);
+    assert_int_equal(config.service[1].health.kind, HEALTH_NONE);
+    assert_int_equal(config.service[2].health.kind, HEALTH_TCP);
     /* What is listened on is told to others, unless something else is. */
     assert_true(addr_eq(&config.advertise[0], &config.listen[0]));
 }
@@ -154,17 +163,19 @@ static void a_wrong_flag_is_named(void **state)
     (void)state;
     const char *const bad_service[] = {"cart"}, *const bad_caller[] = {"web=uid:no-such-user-here"},
                       *const bad_upstream[] = {"Db=1"};
+    const char *const bad_health[] = {"web=/nobody-has-it"};
     struct config_flags f = {.node = "n",
                              .listen = "nowhere",
+                             .healths = {1, bad_health},
                              .log_level = "loud",
                              .port_base = "70000",
                              .services = {1, bad_service},
                              .callers = {1, bad_caller},
                              .upstreams = {1, bad_upstream}};
     assert_int_equal(load_text("# nothing is set here\n", f), ERR_INVALID);
-    for (size_t i = 0; i < 6; i++) {
-        static const char *const flag[] = {"--listen",  "--log",    "--port-base",
-                                           "--service", "--caller", "--upstream"};
+    for (size_t i = 0; i < 7; i++) {
+        static const char *const flag[] = {"--listen", "--log",      "--port-base", "--service",
+                                           "--caller", "--upstream", "--health"};
         if (!strstr(said(), flag[i]))
             fail_msg("%s is not named in: %s", flag[i], said());
     }
