@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,7 +14,10 @@
 #include "admin/admin.h"
 #include "base/buf.h"
 
-enum { ANSWER_MAX = 256 * 1024 * 1024 };
+enum {
+    ANSWER_MAX = 256 * 1024 * 1024,
+    STOPPED_LOOK_MS = 2000, /* without a byte of an answer: who is stopped will send none */
+};
 
 static int64_t now_ms(void)
 {
@@ -70,13 +74,58 @@ static ssize_t receive(int fd, struct buf *in, int64_t until)
     return n;
 }
 
+/* The state letter of a process, proc(5): T and t are stopped, D waits for a disk. 0: it cannot be seen. */
+static char process_state(pid_t pid)
+{
+    char path[64], line[512];
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return 0;
+    const char *end =
+        fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL; /* its name may hold anything */
+    fclose(f);
+    return end && end[1] == ' ' ? end[2] : 0;
+}
+
+/* Of whoever listens there; 0: not known. */
+static pid_t listener(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.pid : 0;
+}
+
+static bool is_stopped(int fd)
+{
+    pid_t pid = listener(fd);
+    char state = pid > 0 ? process_state(pid) : 0;
+    return state == 'T' || state == 't';
+}
+
+static int refuse_stopped(const struct args_command *cmd, int fd)
+{
+    return args_refused(
+        cmd,
+        "the agent (process %ld) is stopped, by a signal or a debugger: it answers nobody, and the "
+        "others hold it dead; let it go on with: kill -CONT %ld",
+        (long)listener(fd), (long)listener(fd));
+}
+
+/* Has nothing come in the time in which an agent answers? The answer may still come after that, where it does not. */
+static bool is_overdue(int fd)
+{
+    struct pollfd p = {fd, POLLIN, 0};
+    return poll(&p, 1, STOPPED_LOOK_MS) == 0;
+}
+
 static bool receive_line(int fd, struct buf *in)
 {
     int64_t until = now_ms() + (int64_t)ASK_TIMEOUT_S * 1000;
     size_t seen = 0;
     while (!in->len || !memchr(in->at + seen, '\n', in->len - seen)) {
         seen = in->len;
-        if (receive(fd, in, until) <= 0)
+        if ((is_overdue(fd) && is_stopped(fd)) || receive(fd, in, until) <= 0)
             return false;
     }
     return true;
@@ -86,11 +135,8 @@ static bool receive_line(int fd, struct buf *in)
  * of another namespace, or the kernel has none (before Linux 5.3). */
 static int process_behind(int fd)
 {
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || peer.pid <= 0)
-        return -1;
-    return (int)syscall(SYS_pidfd_open, peer.pid, 0);
+    pid_t pid = listener(fd);
+    return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 }
 
 /* Until the connection is closed and, as the data folder is still locked then, the process has ended. */
@@ -136,6 +182,8 @@ json_t *ask_agent(const struct args_command *cmd, const struct ask *a, json_t *r
     if (fd >= 0) {
         if (send_all(fd, line, strlen(line)) && send_all(fd, "\n", 1) && receive_line(fd, &in))
             result = result_of(cmd, &in);
+        else if (is_stopped(fd))
+            refuse_stopped(cmd, fd);
         else
             args_refused(cmd, "the agent closed the connection or did not answer within %d s; see its log",
                          ASK_TIMEOUT_S);

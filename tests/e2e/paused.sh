@@ -28,6 +28,8 @@ pause() { # SECONDS AGENT...
     done
     end=$(($(date +%s%N) + seconds * 1000000000))
     for n in "$@"; do eventually 30 state_is a "$n" dead; done
+    if said=$(ask "$1" status 2>&1); then fail "a stopped agent answers"; fi
+    case $said in *"is stopped, by a signal or a debugger"*"kill -CONT $(pid_of "$1")"*) ;; *) fail "of a stopped agent it is said: $said" ;; esac
     until_time "$end"
     for n in "$@"; do kill -CONT "$(pid_of "$n")"; done
     within 30 all_alive 6 $agents || fail "they do not agree again within half a minute"
