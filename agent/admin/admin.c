@@ -269,10 +269,12 @@ static void web_ready(struct door_conn *k, const struct http_head *rq)
         web_text(k, rq, 503, "leaving\n");
     else if (control_is_revoked(c))
         web_text(k, rq, 503, "revoked: this host is no member any more\n");
+    else if (gossip_is_yielding(control_gossip(c)))
+        web_text(k, rq, 503, "doubled: another agent runs with the key of this host, and goes before it\n");
     else if (!control_is_joined(c))
         web_text(k, rq, 503, "not joined: no seed has answered\n");
     else if (!control_policy(c)->policy)
-        web_text(k, rq, 503, "no policy in force\n");
+        web_text(k, rq, 503, "no policy in force: publish one (starling policy publish)\n");
     else
         web_text(k, rq, 200, "ready\n");
 }
@@ -376,7 +378,7 @@ static enum err open_web(struct admin *a, struct buf *why)
         net_listen(&a->web.listener, control_loop(a->control), at, false, NULL, door_on_accept, &a->web);
     if (e != ERR_OK)
         buf_addf(why, "the read-only port %s cannot be had: %s; give another with --admin, or off",
-                 addr_text(at, text), err_text(e));
+                 addr_text(at, text), net_bind_text(e));
     return e;
 }
 

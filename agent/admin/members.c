@@ -33,7 +33,11 @@ static void add_troubles(json_t *o, const struct control *c, const struct member
         json_object_set_new(o, "quarantined",
                             json_string("it signed two records with one number; not routed to until a newer "
                                         "one has stood undisputed for half a minute"));
-    if (member_is_live(m) && roster_name_is_taken(m))
+    if (control_is_doubled(c, m))
+        json_object_set_new(
+            o, "doubled",
+            json_string("it has answered at two addresses in turn: two agents run with its key"));
+    if (control_is_nameless(m))
         json_object_set_new(o, "conflict",
                             json_string("another living member holds this name; not routed to"));
     if (control_is_lost_to_traffic(c, m))
@@ -151,6 +155,8 @@ static const char *service_state(const struct member *m, const struct view_offer
 {
     if (m->is_quarantined)
         return "quarantined";
+    if (control_is_nameless(m))
+        return "name taken";
     if (m->state != GOSSIP_ALIVE || m->is_degraded)
         return member_state_text(m);
     if (m->record->draining)

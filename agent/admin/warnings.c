@@ -150,6 +150,16 @@ static bool is_quarantined(const struct control *c, const struct member *m)
     return m->is_quarantined && !node_id_eq(&m->id, &control_identity(c)->sign.pub);
 }
 
+static bool is_doubled(const struct control *c, const struct member *m)
+{
+    return control_is_doubled(c, m) && !is_quarantined(c, m);
+}
+
+static bool is_nameless(const struct control *c, const struct member *m)
+{
+    return control_is_nameless(m) && !node_id_eq(&m->id, &control_identity(c)->sign.pub);
+}
+
 static bool is_degraded(const struct control *c, const struct member *m)
 {
     (void)c;
@@ -169,6 +179,13 @@ static void warn_of_members(json_t *list, const struct control *c)
          "quarantined, so nothing is routed there (two agents run with one key: stop the copy; if nobody "
          "made "
          "one, the key is stolen: revoke it)"},
+        {is_doubled, false,
+         "answer at two addresses in turn (two agents run with one key: stop the copy; if nobody made one, "
+         "the "
+         "key is stolen: revoke it)"},
+        {is_nameless, false,
+         "without their name, which another living member holds, so nothing is routed there (give one of the "
+         "two another name)"},
         {is_degraded, true,
          "degraded, so used only where no other is left (it comes and goes, or most packets between it and "
          "this host are lost: look at its network and load)"},
@@ -281,7 +298,7 @@ static void warn_of_clocks(json_t *list, const struct control *c)
     tell_all(list, &t,
              control_skew(c)->verdict == SKEW_UNSURE
                  ? "clocks differ from the one of this host, and no time has a majority"
-                 : "clocks that are wrong");
+                 : "clocks that are wrong, to be set there");
 }
 
 static void warn_of_own_health(json_t *list, const struct control *c)
@@ -355,6 +372,17 @@ static void warn_of_double(json_t *list, const struct control *c)
                 at, span_text(ago_ms, ago)));
 }
 
+static void warn_of_own_name(json_t *list, const struct control *c)
+{
+    const struct member *self = roster_find(control_roster(c), &control_identity(c)->sign.pub);
+    char at[ADDR_TEXT_MAX];
+    if (self && control_is_nameless(self))
+        json_array_append_new(
+            list, json_sprintf("another living member, at %s, holds the name of this host with another key: "
+                               "nothing is routed to this one; give one of them another name",
+                               addr_text(&roster_name_holder(self)->addr, at)));
+}
+
 json_t *warnings_of(const struct control *c)
 {
     const struct enforced *f = control_policy(c);
@@ -363,9 +391,11 @@ json_t *warnings_of(const struct control *c)
     if (!f->policy)
         json_array_append_new(
             list,
-            json_string(f->damaged
-                            ? "the stored policy is damaged; everything is denied until a good one arrives"
-                            : "no policy is in force; everything is denied"));
+            json_string(
+                f->damaged
+                    ? "the stored policy is damaged; everything is denied until a good one arrives"
+                    : "no policy is in force; everything is denied: publish one (starling policy publish "
+                      "BUNDLE)"));
     publishing_warn(list, f, now);
     publishing_warn_of_rollout(list, control_staged(c));
     if (control_is_revoked(c))
@@ -393,6 +423,7 @@ json_t *warnings_of(const struct control *c)
     warn_of_stand_still(list, c);
     if (gossip_counts(control_gossip(c)).alive > 1 && control_cut_off_ms(c) == 0) /* else it is we */
         warn_of_members(list, c);
+    warn_of_own_name(list, c);
     warn_of_double(list, c);
     if (control_store_health(c) != ERR_OK)
         json_array_append_new(list,

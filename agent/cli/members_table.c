@@ -68,6 +68,7 @@ static void add_notes(struct buf *out, size_t column, const json_t *m)
         {json_is_true(json_object_get(json_object_get(m, "overlay"), "in_force")),
          "break-glass: an overlay is in force"},
         {json_object_get(m, "quarantined"), "quarantined: two agents run with its key, or it is stolen"},
+        {json_object_get(m, "doubled"), "two agents answer as it in turn"},
         {json_object_get(m, "unreachable"), "unreachable for traffic from here"},
         {json_object_get(m, "revoked"), "revoked"},
     };

@@ -159,7 +159,7 @@ static enum err open_sockets(struct control *c, struct buf *why)
         if (e != ERR_OK) {
             buf_addf(why,
                      "UDP %s cannot be had: %s; is another agent running there? Give --listen or --port-base",
-                     addr_text(&c->config.listen[i], text), err_text(e));
+                     addr_text(&c->config.listen[i], text), net_bind_text(e));
             return e;
         }
         c->socket_count++;

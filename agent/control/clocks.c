@@ -120,7 +120,7 @@ static void say_member(struct control *c, struct member *m)
         log_warn(
             "clock",
             "the clock of member %.*s is %s of the one of this host; no time has a majority, so nobody can "
-            "say which of them is wrong",
+            "say which of them is wrong; set the one that is",
             (int)name.len, (const char *)name.at, buf_str(&off));
     else
         log_warn("clock", "the clock of member %.*s is wrong: it is %s of what most clocks say; set it there",

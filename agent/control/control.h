@@ -114,6 +114,10 @@ uint64_t control_cut_off_ms(const struct control *c);
 uint64_t control_stood_still_ms(const struct control *c, uint64_t *ago_ms);
 /* Is it alive, and yet no request from here reaches it (reach.h)? */
 bool control_is_lost_to_traffic(const struct control *c, const struct member *m);
+/* Two agents have answered as this member of late (doubled.h). */
+bool control_is_doubled(const struct control *c, const struct member *m);
+/* Another living member holds its name, so that nothing is routed to it. */
+bool control_is_nameless(const struct member *m);
 bool control_is_degraded(const struct member *m); /* alive, and marked so */
 uint64_t control_degraded_count(const struct control *c);
 /* How long it has been in the state that member_state_text() tells, as far as this agent knows; and how long ago it last said

@@ -170,6 +170,20 @@ static void say_name(void *arg, struct member *m)
     m->is_name_said = is_taken;
 }
 
+/* Each of the two goes above the other's number: nobody has a proof, but all see the member jump. */
+static void note_home(struct control *c, struct member *m)
+{
+    char text[NODE_ID_TEXT_MAX], at[ADDR_TEXT_MAX], before[ADDR_TEXT_MAX];
+    struct bytes name = member_name(m);
+    if (!doubled_note(&m->doubled, &m->home, c->now) || m->is_quarantined)
+        return;
+    log_error("gossip",
+              "member %.*s (%s) answers at %s and at %s in turn: two agents run with its key, from a copied "
+              "data folder or stolen, or it goes back and forth between the two; stop the copy",
+              (int)name.len, (const char *)name.at, node_id_text(&m->id, text), addr_text(&m->doubled.at, at),
+              addr_text(&m->doubled.before, before));
+}
+
 static void quarantine_lifted(struct member *m)
 {
     char text[NODE_ID_TEXT_MAX];
@@ -198,6 +212,8 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
         m->mark_at = c->now;
     if (m->is_degraded != m->is_mark_said)
         c->marks_at = mono_min(c->marks_at, c->now + MARK_LASTS_MS);
+    if (!is_self)
+        note_home(c, m);
     if (was_quarantined && !m->is_quarantined)
         quarantine_lifted(m);
     roster_namesakes_each(m, say_name, c);

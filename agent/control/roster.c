@@ -149,6 +149,7 @@ static enum err replace_record(struct roster *m, struct member *mb, struct trust
     view_record_unref(mb->record);
     mb->record = kept;
     mb->policy_hash = r.policy_hash;
+    mb->home = r.addr[0];
     if (mb->namesakes != n)
         claim_name(m, mb, n, now);
     return ERR_OK;

@@ -13,6 +13,7 @@
 #include <uthash.h>
 
 #include "base/list.h"
+#include "control/doubled.h"
 #include "control/reach.h"
 #include "discovery/view.h"
 #include "gossip/gossip.h"
@@ -40,7 +41,9 @@ struct member {
     struct list_node same_name;
     struct view_record *record; /* what is asked for all the time */
     struct hash policy_hash;    /* of the policy in force there; zeros: none */
-    struct addr addr;
+    struct addr addr;           /* the one in use */
+    struct addr home;           /* the first that its record says */
+    struct doubled doubled;     /* whether two agents answer as this member */
     enum gossip_state state;
     struct reach reach; /* whether our traffic gets there */
     bool is_degraded;   /* gossip's mark */

@@ -141,6 +141,16 @@ bool control_is_lost_to_traffic(const struct control *c, const struct member *m)
     return m->state == GOSSIP_ALIVE && reach_is_lost(&m->reach, c->now);
 }
 
+bool control_is_doubled(const struct control *c, const struct member *m)
+{
+    return member_is_live(m) && doubled_is_on(&m->doubled, c->now);
+}
+
+bool control_is_nameless(const struct member *m)
+{
+    return member_is_live(m) && roster_name_is_taken(m);
+}
+
 bool control_is_degraded(const struct member *m)
 {
     return m->state == GOSSIP_ALIVE && m->is_degraded;
@@ -281,6 +291,42 @@ static void export_policy(struct control *c)
                f->failed.reason[0] != 0);
 }
 
+static uint64_t doubled(const struct control *c)
+{
+    uint64_t n = 0;
+    for (const struct member *m = c->roster.by_id; m; m = m->hh.next)
+        n += control_is_doubled(c, m);
+    return n;
+}
+
+static uint64_t nameless(const struct control *c)
+{
+    uint64_t n = 0;
+    for (const struct member *m = c->roster.by_id; m; m = m->hh.next)
+        n += control_is_nameless(m);
+    return n;
+}
+
+static void export_claims(struct control *c)
+{
+    uint64_t ago_ms;
+    metric_set(
+        metric_gauge(c->metrics, "starling_members_doubled",
+                     "Members that have answered at two addresses in turn in the last ten minutes: two "
+                     "agents run with one key.",
+                     NULL, 0),
+        doubled(c));
+    metric_set(metric_gauge(c->metrics, "starling_members_nameless",
+                            "Living members to which nothing is routed because another one holds their name.",
+                            NULL, 0),
+               nameless(c));
+    metric_set(
+        metric_gauge(c->metrics, "starling_self_doubled",
+                     "1 while another agent with this host's key was heard of in the last ten minutes.", NULL,
+                     0),
+        gossip_is_yielding(c->gossip) || control_double(c, &ago_ms));
+}
+
 static uint64_t quarantined(const struct control *c)
 {
     uint64_t n = 0;
@@ -360,6 +406,7 @@ static void export_state(struct control *c)
     metric_set(metric_counter(c->metrics, "starling_bulk_malformed_total",
                               "Bulk links ended for a fault of the peer.", NULL, 0),
                b->malformed);
+    export_claims(c);
     export_policy(c);
     export_rollout(c);
     export_overlay(c);

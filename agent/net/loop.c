@@ -65,6 +65,11 @@ enum err err_of_uv(int uv)
     }
 }
 
+const char *net_bind_text(enum err e)
+{
+    return e == ERR_EXISTS ? "the address is in use" : err_text(e);
+}
+
 static void on_idle(uv_idle_t *h)
 {
     (void)h; /* being active is its whole work: uv polls with a timeout of 0 */

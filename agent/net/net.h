@@ -84,6 +84,8 @@ int net_conn_detach(struct net_conn *c);
 must_check enum err net_conn_adopt(struct net_conn **out, struct net_loop *l, int fd_take);
 
 struct net_listener;
+/* Why an address could not be bound, for an operator: err_text(), or what ERR_EXISTS means there. */
+const char *net_bind_text(enum err e);
 /* TCP; `reuse_port` lets several loops listen on one address. `bound` (may be NULL) gets the real port when 0
  * was asked for. */
 must_check enum err net_listen(struct net_listener **out, struct net_loop *l, const struct addr *at,

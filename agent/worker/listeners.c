@@ -72,8 +72,7 @@ static enum err open_one(struct worker *w, enum entry_kind kind, const struct ad
         r = net_listen(&e->listener, w->loop, at, true, NULL, on_accept, e);
     if (r) {
         char text[ADDR_TEXT_MAX];
-        buf_addf(why, "cannot listen on %s: %s", addr_text(at, text),
-                 r == ERR_EXISTS ? "the address is in use" : err_text(r));
+        buf_addf(why, "cannot listen on %s: %s", addr_text(at, text), net_bind_text(r));
         return r;
     }
     w->entry_count++;

@@ -29,7 +29,7 @@ grep -q 'the clock of this host is wrong: it is 24h[0-9ms]* ahead\|the clock of 
 ask b status | grep -q 'warning *the clock of this host is 2[34]h[0-9ms]* ahead of what most of' || fail "b's status does not warn"
 for n in a c d; do
     grep -q 'the clock of member b is wrong: it is 2[34]h[0-9ms]* ahead of what most clocks say' "$T/$n/log" || fail "the log of $n does not name b"
-    ask "$n" status | grep -q 'warning *clocks that are wrong: b is 2[34]h[0-9ms]* ahead' || fail "status at $n does not warn of b"
+    ask "$n" status | grep -q 'warning *clocks that are wrong, to be set there: b is 2[34]h[0-9ms]* ahead' || fail "status at $n does not warn of b"
     ask "$n" members | grep '^b ' | grep -q '(clock 2[34]h[0-9ms]* ahead)' || fail "members at $n do not show b's clock"
     verdict_is "$n" agrees || fail "$n doubts its own clock"
 done

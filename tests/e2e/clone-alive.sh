@@ -24,6 +24,15 @@ settled() { for n in a b; do [ "$(of $n address)" = 127.0.0.1:7200 ] && [ "$(of 
 yielded() { "$starling" status --data "$T/twin/data" | grep -q silent; }
 eventually 90 yielded
 eventually 90 settled
+
+# The others say that there are two, whether they have the proof (quarantine) or only see it jump; and the silent one takes no load.
+in_turn() { grep -q 'member c (ed25519:.*) answers at 127.0.0.1:7[23]00 and at 127.0.0.1:7[23]00 in turn: two agents run with its key' "$T/a/log"; }
+noticed() { in_turn || grep -q 'member c (ed25519:.*) signed two records with one number' "$T/a/log"; }
+eventually 10 noticed
+warned() { ask a status | grep -q '^warning .*two agents run with one key.*: c (127.0.0.1:7[23]00)' && [ "$(curl -s http://127.0.0.1:7001/metrics | awk '/^starling_members_(doubled|quarantined) / {n += $2} END {print (n >= 1)}')" = 1 ]; }
+! in_turn || eventually 10 warned || fail "$(ask a status)"
+curl -s http://127.0.0.1:7301/readyz | grep -q '^doubled: ' || fail "the silent copy says that it is ready"
+[ "$(curl -s http://127.0.0.1:7301/metrics | sed -n 's/^starling_self_doubled //p')" = 1 ] || fail "the copy does not count itself"
 # A busy machine may doubt c for a moment: it says that it lives under the next number.
 lasting() { for n in a b; do [ "$(of $n address)" = 127.0.0.1:7200 ] && [ "$(of $n state)" != dead ] || return 1; done; }
 doubts() { for port in 7001 7101; do curl -s "http://127.0.0.1:$port/metrics" | sed -n 's/^starling_gossip_suspicions_total //p'; done | awk '{n += $1} END {print n}'; }

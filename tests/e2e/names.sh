@@ -29,6 +29,10 @@ eventually 10 grep -q 'nothing is routed to this host' "$T/thief/log"
 eventually 10 grep -q 'the name c is claimed by a second key, at 127.0.0.1:7300; it stays with the one at 127.0.0.1:7200' "$T/c/log"
 eventually 10 grep -q 'the name c is claimed by a second key, at 127.0.0.1:7300' "$T/a/log"
 for i in 1 2 3 4 5 6 7 8; do first || fail "a request went to the second holder of a name"; done
+ask a status | grep -q '^warning .*without their name, .*: c (127.0.0.1:7300)$' || fail "$(ask a status)"
+"$starling" status --data "$T/thief/data" | grep -q '^warning .*another living member, at 127.0.0.1:7200, holds the name of this host' || fail "the status of the second says nothing"
+[ "$(curl -s http://127.0.0.1:7001/metrics | sed -n 's/^starling_members_nameless //p')" = 1 ] || fail "the second is not counted"
+is a services '[(s["port"], s["state"]) for s in o if s["state"] == "name taken"]' "[(9002, 'name taken')]" || fail "$(ask a services)"
 is a members '[m["address"] for m in o if "conflict" in m]' "['127.0.0.1:7300']" || fail "members does not show the conflict"
 end "$thief"
 

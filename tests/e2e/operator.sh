@@ -52,7 +52,7 @@ eventually 20 told 'info .*member n4 (10.77.0.4:7400) is no longer degraded: '
 echo "- n5 is started again with a clock that is two hours ahead"
 crash n5
 with_clock +2h host_agent n5 --seed 10.77.0.1 --listen 10.77.0.5:7400
-clock() { warns 'clocks that are wrong: n5 is \(2h\|1h59m\)[0-9ms]* ahead' && shows '^n5 .*(clock \(2h\|1h59m\)[0-9ms]* ahead)'; }
+clock() { warns 'clocks that are wrong, to be set there: n5 is \(2h\|1h59m\)[0-9ms]* ahead' && shows '^n5 .*(clock \(2h\|1h59m\)[0-9ms]* ahead)'; }
 eventually 60 clock
 
 echo "- n3 falls silent"
