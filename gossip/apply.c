@@ -368,7 +368,7 @@ void apply_evidence(struct gossip *g, struct member *m)
     degrade_returns(g, m);
     move(g, m, GOSSIP_ALIVE);
     event_member(g, m, before, false, false);
-    detect_returned(g, before == GOSSIP_DEAD);
+    retry_returned(g, before == GOSSIP_DEAD);
     if (before == GOSSIP_DEAD && g->now >= g->sync_ok_at)
         jobs_sync(g, m); /* it may have lived in another partition */
 }

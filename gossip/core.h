@@ -11,6 +11,7 @@
  *   apply.c     what records do to a member: the one place where states change
  *   detect.c    probes: when, how often, through whom, and what silence means
  *   turns.c     whom to probe next                watch.c     who watches whom, and when
+ *   retry.c     the silent, asked again
  *   ping_req.c  probes that others ask us for     health.c    what our own word is worth
  *   opinion.c   what others say about members     hearing.c   what acting on their mere word may cost
  *   verdict.c   what becomes of a suspect         own.c       what others say about us
@@ -257,6 +258,9 @@ struct gossip {
     uint32_t knocks;
     struct look look[LOOKS_MAX];
     uint32_t look_count;
+    uint32_t retries;          /* of the silent who are still to be asked ... */
+    mono_ms retries_until;     /* ... before this (retry.c) */
+    mono_ms returns_until;     /* just now one of many who were silent answered */
     mono_ms many_silent_until; /* a quarter of all was silent just now: who returns is no bout (degrade.c) */
     mono_ms degraded_at;       /* not later than the end of any mark of one that is alive */
     struct budget budget, look_share, ride_share;
@@ -289,7 +293,6 @@ struct gossip {
     mono_ms hearing_at;     /* while there is one: when it is next seen to */
     mono_ms accused_at;     /* when we refute, if we still may; NEVER */
     mono_ms troubled_until; /* we were late or cut off */
-    mono_ms rise_ok_at;     /* when we may refute our own death whatever the credit */
     uint8_t sync_backoff;
     struct catch_up catch_up;
     struct recall recall;
@@ -489,6 +492,8 @@ bool evidence_poll_knock(struct gossip *g, struct gossip_packet *out);
 
 /* detect.c */
 void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason);
+void detect_repeat(struct gossip *g,
+                   struct probe *p); /* its ping, once the answer is due; the first may have been lost */
 /* A round trip to it, with room for its variance: measured, foretold, or else as to the slowest that we watch. 0: unknown. */
 uint32_t detect_rtt_ms(const struct gossip *g, const struct member *m);
 /* It is alive, and accused: as detect_look(), and it is suspected if it is silent. */
@@ -499,12 +504,6 @@ void detect_missed(struct gossip *g, struct member *m);
 uint32_t detect_patience_ms(const struct gossip *g, const struct member *m);
 /* Room is left for turns, and looks keep to the budget, or their share of it. */
 bool detect_may_look(struct gossip *g);
-/* It is silent, and may be back: a question of which nothing depends, or once more that which is under way and may have been lost. */
-void detect_retry(struct gossip *g, struct member *m);
-/* We hold it dead, the other (may be NULL) alive. */
-void detect_dispute(struct gossip *g, struct member *m, struct member *other);
-/* One who was silent answered: perhaps others do. */
-void detect_returned(struct gossip *g, bool was_dead);
 /* Directly; if it does not answer at once, whether others hear us. */
 void detect_look(struct gossip *g, struct member *m);
 /* Answers to probes of ours; false: it answers none. */
@@ -517,6 +516,21 @@ void detect_refused(struct gossip *g, struct probe *p);
 void detect_forget(struct gossip *g, const struct member *m);
 void detect_tick(struct gossip *g);
 mono_ms detect_deadline(const struct gossip *g);
+
+/* retry.c */
+/* A question of which nothing depends, or once more that which is under way and may have been lost. */
+void retry_member(struct gossip *g, struct member *m);
+void retry_voice(struct gossip *g,
+                 struct member *m); /* we hold it dead, and it spoke, or somebody else hears it */
+/* We hold it dead, the other (may be NULL) alive. It may be the other that is right, so we look again. Or the other has missed the death:
+ * nobody speaks of it any more, and who is no observer of it would never find out. So if we get no answer the other is told, and looks. */
+void retry_dispute(struct gossip *g, struct member *m, struct member *other);
+void retry_disputed(struct gossip *g, const struct probe *p); /* this one was not answered */
+void retry_returned(struct gossip *g, bool was_dead); /* one who was silent answered: perhaps others do */
+bool retry_are_returning(const struct gossip *g);     /* many who were silent */
+bool retry_is_waiting(const struct gossip *g);        /* some are to be asked, once there is room */
+bool retry_next(struct gossip *g);                    /* asks one of these; false: none, or no room */
+void retry_tick(struct gossip *g);
 
 /* ping_req.c */
 void ping_req_receive(struct gossip *g, struct member *from, const struct addr *via,
@@ -585,8 +599,8 @@ void hearing_refuted(struct gossip *g);           /* a refutation of another cam
 bool hearing_awaits_refutation(struct gossip *g); /* may one be expected, if we are wrong? */
 /* Does a look of ours go through others too, as no refutation would tell us that only our path is broken? */
 bool hearing_asks_relays(struct gossip *g);
-/* We are, under our present incarnation; is_buried: of being dead. */
-void hearing_accused(struct gossip *g, uint64_t incarnation, const struct node_id *accuser, bool is_buried);
+/* We are, under our present incarnation. */
+void hearing_accused(struct gossip *g, uint64_t incarnation, const struct node_id *accuser);
 
 /* quarantine.c */
 void quarantine_begin(struct gossip *g, struct member *m,

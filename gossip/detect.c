@@ -13,8 +13,6 @@
 enum {
     RTT_WAS_WRONG = 1, /* in rtt_var_4ths, while nothing is measured: nor is anything foretold */
     RELAY_DRAWS = 4,
-    RETURNED_TRY = 2,        /* others of the silent, when one of them answers */
-    RETURNED_RETRY_MS = 200, /* within which that is done again, if there was no budget */
 };
 
 /* How long to wait. */
@@ -98,15 +96,10 @@ void detect_probe(struct gossip *g, struct member *m, enum probe_reason reason)
     g->stats.probes_sent++;
 }
 
-void detect_retry(struct gossip *g, struct member *m)
+void detect_repeat(struct gossip *g, struct probe *p)
 {
-    struct probe *p = probes_of(&g->probes, m);
-    if (!p) {
-        detect_probe(g, m, PROBE_RETRY);
-    } else if (p->reason == PROBE_RETRY && p->pings == 1) {
-        mono_ms answered = p->sent_at + times_for(g, m).direct_ms;
-        p->again_at = answered > g->now ? answered : g->now;
-    }
+    mono_ms answered = p->sent_at + times_for(g, p->target).direct_ms;
+    p->again_at = answered > g->now ? answered : g->now;
 }
 
 /* A look was not answered at the first ping: do others hear us? Asked while the look goes on. */
@@ -137,7 +130,7 @@ static bool may_spend(struct gossip *g)
 
 bool detect_may_look(struct gossip *g)
 {
-    return g->probes.count < PROBES_MAX / 4 && may_spend(g);
+    return probes_count_asking(&g->probes) < PROBES_MAX / 4 && may_spend(g);
 }
 
 static void spend_share(struct gossip *g)
@@ -177,44 +170,6 @@ void detect_look(struct gossip *g, struct member *m)
 {
     spend_share(g);
     detect_probe(g, m, PROBE_VERIFY);
-}
-
-/* We hold it dead, the other alive. It may be the other that is right, so we look again. Or the other has missed the death: nobody
- * speaks of it any more, and who is no observer of it would never find out. So if we get no answer the other is told, and looks. */
-void detect_dispute(struct gossip *g, struct member *m, struct member *other)
-{
-    detect_retry(g, m);
-    struct probe *p = probes_of(&g->probes, m);
-    if (p && p->reason == PROBE_RETRY && other && (!p->tell || hearing_mistrusts(g, p->tell)))
-        p->tell = other; /* who says so later takes no honest one's place */
-}
-
-static void tell_disputed(struct gossip *g, const struct probe *p)
-{
-    struct out word = {.type = OUT_WORD, .to = p->tell, .about = p->target};
-    if (p->tell && p->target->state == GOSSIP_DEAD && !is_cut_off(g) && apply_addr(g, p->tell, &word.via))
-        outbox_put(&g->answers, &word);
-}
-
-/* When a cut has healed, all who were silent would answer, but each is asked only at its own time: at its next look, or, of the dead,
- * one in ten seconds. So each answer makes us try two more, as TCP opens its window, at once or as soon as there is budget. All are
- * found within some round trips, and nobody has to publish a refutation. Those who are really gone end it. */
-void detect_returned(struct gossip *g, bool was_dead)
-{
-    if (!degrade_many_silent(g) && !was_dead)
-        return;
-    for (int i = 0; i < RETURNED_TRY; i++) {
-        struct member *m =
-            members_pick(&g->members, &g->rng, state_bit(GOSSIP_DEAD) | state_bit(GOSSIP_SUSPECT), NULL, 0);
-        if (!m)
-            return;
-        if (!detect_may_look(g) || !budget_has(&g->look_share)) {
-            g->dead_retry_at = mono_min(g->dead_retry_at, g->now + 1 + rng_below(&g->rng, RETURNED_RETRY_MS));
-            return;
-        }
-        spend_share(g);
-        detect_retry(g, m);
-    }
 }
 
 /* Answers. */
@@ -488,7 +443,7 @@ static void probe_failed(struct gossip *g, const struct probe *p)
     g->stats.probes_failed++;
     rtt_forget(m);
     if (p->reason == PROBE_RETRY && !is_silent(g)) {
-        tell_disputed(g, p);
+        retry_disputed(g, p);
         look_as_in_turn(g, p);
     }
     if (p->reason == PROBE_RETRY || is_silent(g))

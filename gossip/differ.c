@@ -63,7 +63,7 @@ static void on_same(struct gossip *g, struct member *from, struct member *m, con
     if (from && (e->state == GOSSIP_SUSPECT || e->state == GOSSIP_DEAD))
         opinion_held(g, e->state, &e->id, e->incarnation, from);
     else if (e->state == GOSSIP_ALIVE && m->state == GOSSIP_DEAD)
-        detect_dispute(g, m, from);
+        retry_dispute(g, m, from);
 }
 
 static bool is_nearly_forgotten(const struct gossip *g, const struct list_entry *e)

@@ -30,8 +30,6 @@ enum {
     HINTS_MS = 20 * 1000,
     REFUTATIONS_BURST = 2, /* of all members */
     REFUTATIONS_MS = 60 * 1000,
-    RISE_MANY = 150,     /* members */
-    RISE_MS = 60 * 1000, /* between refutations of our own death while many are silent */
     REFUTE_SPREAD_MS =
         8, /* for each member, of the first; so far apart are those who wait, in the mean at least */
     REFUTE_SPREAD_MAX_MS = 2000,
@@ -339,21 +337,10 @@ static uint32_t refute_wait_ms(struct gossip *g)
     return rng_below(&g->rng, is_first && spread < REFUTE_SPREAD_MAX_MS ? spread : REFUTE_SPREAD_MAX_MS);
 }
 
-/* After a cut half of all hold the other half dead. A hundred are found by trying on in two seconds or three (detect_returned());
- * in a larger mesh each says besides that it lives, whatever the credit: once, so that a network that comes and goes makes it say so
- * once for many cuts. */
-static bool may_rise(struct gossip *g)
-{
-    if (g->now >= g->many_silent_until || g->now < g->rise_ok_at || g->members.count < RISE_MANY)
-        return false;
-    g->rise_ok_at = g->now + RISE_MS;
-    return true;
-}
-
 /* The first whose own observer says so refutes at once. */
-void hearing_accused(struct gossip *g, uint64_t incarnation, const struct node_id *accuser, bool is_buried)
+void hearing_accused(struct gossip *g, uint64_t incarnation, const struct node_id *accuser)
 {
-    if (!is_rationed(g) || g->now < g->troubled_until || (is_buried && may_rise(g)) ||
+    if (!is_rationed(g) || g->now < g->troubled_until ||
         (is_observer(g, accuser) && credit_is_full(&g->refutations, g->now))) {
         g->accused_at = NEVER;
         hearing_refuted(g);

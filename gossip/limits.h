@@ -114,6 +114,8 @@ enum {
 
 /* Ourselves. */
 enum {
+    DEAD_TOLD_MAX =
+        32, /* of more, while a quarter of all are silent, none is told that it is dead, and asked to refute */
     REFUTE_SPACING_MS = 1000,    /* between requests for a new incarnation (ADVERSARY G4) */
     TROUBLE_MS = 60 * 1000,      /* after we were late or cut off we believe who accuses us */
     CLONE_SIGNS = 3,             /* times that our number is overtaken ... */

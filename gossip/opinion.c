@@ -5,7 +5,8 @@
 #include <assert.h>
 
 /* Not believed before our own look: who was wrong of late, who has accused more than we have looked into yet, and anybody while
- * there is no credit (hearing.c). */
+ * there is no credit (hearing.c), or halves meet: then members are late with their answers, and what is said of one of them reaches
+ * all, makes all ask it, and goes round again when they have forgotten that it answered. */
 static bool is_believed(struct gossip *g, const struct member *m, const struct node_id *accuser,
                         bool is_hearsay)
 {
@@ -17,6 +18,8 @@ static bool is_believed(struct gossip *g, const struct member *m, const struct n
         return false;
     if (m->state == GOSSIP_SUSPECT)
         return true;
+    if (retry_are_returning(g))
+        return false;
     for (uint32_t i = 0; i < g->suspicions.count; i++)
         open += (s = g->suspicions.list[i]) && !s->is_own && s->is_hearsay == is_hearsay && s->accusers > 0 &&
                 node_id_eq(&s->accuser[0], accuser);
@@ -91,7 +94,7 @@ void opinion_heard(struct gossip *g, const struct rumor_item *i, struct member *
         /* An accusation never raises our number beyond what we signed (memberlist#358, ADVERSARY G5). */
         if (g->self && i->incarnation == member_incarnation(g->self) &&
             g->wanted_incarnation <= i->incarnation)
-            hearing_accused(g, i->incarnation, &i->accuser, i->type == RUMOR_DEAD);
+            hearing_accused(g, i->incarnation, &i->accuser);
         return;
     }
     struct member *m = members_find(&g->members, &i->subject);

@@ -57,6 +57,14 @@ struct probe *probes_of(const struct probes *p, const struct member *m)
     return NULL;
 }
 
+uint32_t probes_count_asking(const struct probes *p)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->count; i++)
+        n += p->list[i].reason != PROBE_RETRY;
+    return n;
+}
+
 mono_ms probes_deadline(const struct probes *p)
 {
     mono_ms at = NEVER;

@@ -67,6 +67,7 @@ struct probe *probes_add(struct probes *p);
 void probes_remove(struct probes *p, struct probe *probe);
 struct probe *probes_find(const struct probes *p, uint64_t nonce);
 struct probe *probes_of(const struct probes *p, const struct member *m); /* the first under way; or NULL */
+uint32_t probes_count_asking(const struct probes *p);                    /* under way, but for RETRY */
 static inline bool probes_has_target(const struct probes *p, const struct member *m)
 {
     return probes_of(p, m) != NULL;

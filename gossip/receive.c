@@ -156,7 +156,7 @@ static void dispatch(struct gossip *g, struct member *from, const struct addr *v
 static void on_voice_of_dead(struct gossip *g, struct member *from)
 {
     if (from->state == GOSSIP_DEAD)
-        detect_retry(g, from);
+        retry_voice(g, from);
 }
 
 /* Each is probed once an interval: who heard nothing from anybody for two, and asked somebody in vain meanwhile, was deaf, and what

@@ -1,5 +1,5 @@
 /* send.c: datagrams out. Each is made when it is polled: pings and acks first, then, while the byte budget
- * lasts, records that were asked for, questions for records, and fresh rumors. */
+ * lasts, pings to the silent, records that were asked for, questions for records, and fresh rumors. */
 #include "gossip/core.h"
 
 #include <assert.h>
@@ -176,6 +176,21 @@ static void tell_along(struct gossip *g, struct wr *w, const struct member *to)
     budget_spend(&g->ride_share, before - wr_left(w));
 }
 
+/* When halves meet, their answers show that they live. A refutation would be a new record of each, to everybody. */
+static bool is_return_of_many(struct gossip *g)
+{
+    return g->members.by_state[GOSSIP_DEAD] > DEAD_TOLD_MAX && degrade_many_silent(g) && !is_credulous(g);
+}
+
+/* Lifeguard IV-C, Buddy System: the suspect is told first, so that it can refute; and so are the dead. */
+static bool tells_opinion(struct gossip *g, const struct member *to)
+{
+    if (g->cfg.without & GOSSIP_TELL_SUSPECT)
+        return false;
+    return to->state == GOSSIP_SUSPECT ? !member_suspicion(to)->is_unsure
+                                       : to->state == GOSSIP_DEAD && !is_return_of_many(g);
+}
+
 static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
 {
     struct out o;
@@ -191,10 +206,7 @@ static bool poll_urgent(struct gossip *g, struct gossip_packet *out)
         struct rumor_item i = item_of_record(g->self, UINT8_MAX);
         rumor_item_encode(&w, &i);
     }
-    /* Lifeguard IV-C, Buddy System: the suspect is told first, so that it can refute; and so are the dead. */
-    if (!(g->cfg.without & GOSSIP_TELL_SUSPECT) && wr_left(&w) >= OPINION_BYTES &&
-        ((o.to->state == GOSSIP_SUSPECT && !member_suspicion(o.to)->is_unsure) ||
-         o.to->state == GOSSIP_DEAD)) {
+    if (tells_opinion(g, o.to) && wr_left(&w) >= OPINION_BYTES) {
         struct rumor_item i = item_of_opinion(o.to, accuser_of(g, o.to), REASON_SILENT, d.version);
         rumor_item_encode(&w, &i);
     }
@@ -338,7 +350,7 @@ static bool poll_eager(struct gossip *g, struct gossip_packet *out)
 
 static bool is_waiting(const struct gossip *g)
 {
-    return g->answers.count > 0 || g->range_count > 0 || rumors_is_eager(&g->rumors);
+    return g->answers.count > 0 || g->range_count > 0 || retry_is_waiting(g) || rumors_is_eager(&g->rumors);
 }
 
 mono_ms send_deadline(const struct gossip *g)
@@ -356,5 +368,7 @@ bool send_poll(struct gossip *g, struct gossip_packet *out)
         g->stats.budget_deferred += is_waiting(g);
         return false;
     }
+    if (retry_next(g) && poll_urgent(g, out))
+        return true;
     return poll_answer(g, out) || wants_poll(g, out) || range_poll(g, out) || poll_eager(g, out);
 }

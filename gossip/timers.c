@@ -24,18 +24,6 @@ void timers_start(struct gossip *g)
     g->wave_at = NEVER;
 }
 
-/* One of the dead at a time is asked, however many there are and for as long as they are remembered: after a partition neither
- * half would else ever speak to the other again (hashicorp/serf#605, uber/ringpop-go#135; Serf's reconnect). */
-static void retry_dead(struct gossip *g)
-{
-    if (g->now < g->dead_retry_at)
-        return;
-    g->dead_retry_at = g->now + g->cfg.dead_retry_ms;
-    struct member *m = members_pick(&g->members, &g->rng, state_bit(GOSSIP_DEAD), NULL, 0);
-    if (m && g->self && !is_silent(g) && !probes_has_target(&g->probes, m))
-        detect_probe(g, m, PROBE_RETRY);
-}
-
 static void sync_at_random(struct gossip *g)
 {
     if (g->now < g->sync_at)
@@ -106,7 +94,7 @@ void timers_tick(struct gossip *g)
     docs_tick(g);
     seeds_tick(g);
     catch_up_tick(g);
-    retry_dead(g);
+    retry_tick(g);
     sync_at_random(g);
     sweep(g);
     refute_again(g);
