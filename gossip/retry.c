@@ -71,7 +71,7 @@ void retry_returned(struct gossip *g, bool was_dead)
     if (is_credulous(g) || (!degrade_many_silent(g) && !was_dead))
         return;
     try_later(g, RETURNED_TRY);
-    if (degrade_many_silent(g))
+    if (was_dead && degrade_many_silent(g))
         g->returns_until = g->now + RETURNS_MS;
     g->dead_retry_at = mono_min(g->dead_retry_at, g->now + RETURNS_RETRY_MS);
 }

@@ -344,6 +344,41 @@ static void halves_find_each_other_by_trying_on(void **state)
     world_free(w);
 }
 
+static void hear_suspected(struct world *w, int at, int accuser, int subject)
+{
+    const struct rumor_item i = {.layout = GOSSIP_PROTOCOL_MAX,
+                                 .type = RUMOR_SUSPECT,
+                                 .subject = w->node[subject].id,
+                                 .accuser = w->node[accuser].id,
+                                 .incarnation = 1,
+                                 .version = 1,
+                                 .reason = REASON_SILENT};
+    assert_int_equal(world_hear(w, at, accuser, &i), ERR_OK);
+}
+
+/* While halves meet answers are late, and an accusation that is believed is passed on: all ask the accused, whose answers are later
+ * still, and hear it again when they have forgotten that it answered. So until ten seconds after the last return it makes us look, and
+ * is believed then if nobody answers. */
+static void an_accusation_while_many_return_makes_us_look(void **state)
+{
+    enum { NODES = 24 };
+    struct world *w = several(NODES, 40000, 0);
+    (void)state;
+    world_cut(w, "abcdefghijkl", "mnopqrstuvwx", true);
+    world_run(w, w->now + 30000);
+    world_cut(w, "abcdefghijkl", "mnopqrstuvwx", false);
+    world_run(w, w->now + 6000); /* an answer vouches for three seconds */
+    assert_int_equal(gossip_counts(w->node[0].g).alive, NODES);
+    uint64_t probes = gossip_stats(w->node[0].g)->probes_sent;
+    hear_suspected(w, 0, 1, 2);
+    assert_string_equal(world_state(w, 0, 2), "alive");
+    assert_int_equal(gossip_stats(w->node[0].g)->probes_sent, probes + 1);
+    world_run(w, w->now + 60000);
+    hear_suspected(w, 0, 1, 3);
+    assert_string_equal(world_state(w, 0, 3), "suspect"); /* on credit, as at other times */
+    world_free(w);
+}
+
 /* The last to hold a dead one alive, of whom nobody speaks any more, and whose observer it is not: who compares what both hold with it
  * tries the dead one again, and says so when it does not answer. */
 static void the_last_to_hold_a_dead_one_alive_is_told(void **state)
@@ -404,6 +439,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves_find_each_other_by_trying_on),
+        cmocka_unit_test(an_accusation_while_many_return_makes_us_look),
         cmocka_unit_test(the_last_to_hold_a_dead_one_alive_is_told),
         cmocka_unit_test(who_finds_a_member_silent_tells_its_observers),
         cmocka_unit_test(a_member_is_probed_once_an_interval_whoever_does_it),
