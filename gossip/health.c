@@ -52,13 +52,13 @@ bool health_hears_others(const struct gossip *g, const struct member *m, mono_ms
 }
 
 /* Lifeguard, section IV-A: relays that neither brought an ack nor a nack make our own hearing doubtful; if all
- * said nack, it is fine. */
+ * said something, be it that they hear it when most do not, it is fine. */
 void health_probe_failed(struct gossip *g, const struct probe *p)
 {
     if (!has_part(g, GOSSIP_NACK) || p->relay_count == 0)
         health_change(g, 1);
     else
-        health_change(g, p->relay_count - relays_in(p->nacks));
+        health_change(g, p->relay_count - relays_in(p->acks | p->nacks));
 }
 
 /* Lateness. */
