@@ -178,7 +178,8 @@ uint32_t watch_turn(struct watch *w, const struct member *observer, bool is_extr
     if (ring->turn_at >= now + interval_ms / 2)
         return (uint32_t)(ring->turn_at - now);
     mono_ms after = w->last_turn > now ? w->last_turn : now;
-    ring->turn_at = is_extra ? now + (mono_ms)WATCH_RINGS * interval_ms : after + interval_ms;
+    mono_ms round = (mono_ms)WATCH_RINGS * interval_ms;
+    ring->turn_at = !is_extra ? after + interval_ms : after > now ? now + 2 * round : now + round;
     w->last_turn = is_extra ? w->last_turn : ring->turn_at;
     return (uint32_t)(ring->turn_at - now);
 }

@@ -72,7 +72,8 @@ static inline mono_ms watch_deadline(const struct watch *w)
 }
 
 /* An observer probed us: milliseconds until its next turn, 0 if it is no observer of ours. One that is extra, as it might not
- * say what it sees, has its turn beside those of the others: so theirs are one interval apart all the same. */
+ * say what it sees, has its turn beside those of the others, and half as often while there are others: so theirs are one
+ * interval apart all the same, and if all are extra one of them comes each interval. */
 uint32_t watch_turn(struct watch *w, const struct member *observer, bool is_extra, mono_ms now,
                     uint32_t interval_ms);
 /* This observer has missed the turn that it was just given if it has not come by then. A stranger: nothing is noted. */
