@@ -220,7 +220,8 @@ static void accuse(struct world *w, uint32_t liar)
         return;
     struct rumor_item item = {.type = is_death ? RUMOR_DEAD : RUMOR_SUSPECT,
                               .subject = *signer_id(w->signer, about),
-                              .accuser = *signer_id(w->signer, liar),
+                              .accuser =
+                                  *signer_id(w->signer, l->ways & LIARS_BORROW ? an_honest_one(w) : liar),
                               .incarnation = w->host[about].own->incarnation,
                               .version = w->host[about].own->version};
     tell(w, liar, to, &(struct datagram){.type = MSG_PUSH}, &item);

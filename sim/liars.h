@@ -18,6 +18,7 @@ enum liars_way {
                           did not (G22) */
     LIARS_SILENT = 4,      /* pass no rumor on: no suspicion of the gone, no refutation, no news */
     LIARS_STATES = 8,      /* in lists and states they call the living dead and the gone alive */
+    LIARS_BORROW = 64,     /* ... in the name of somebody honest, as if they passed it on (R3) */
     LIARS_COORDINATE = 32, /* say with great surety that they are anywhere */
     LIARS_ECLIPSE = 16,    /* tell joiners of nobody but liars, and compare with nobody (G21) */
     LIARS_ALL = LIARS_ACCUSE | LIARS_SHIELD | LIARS_SILENT | LIARS_STATES,

@@ -66,7 +66,8 @@ static void begin(const struct study_options *o, struct world *w, uint32_t liars
         uint32_t first = 0;
         while (!chosen[first])
             first++;
-        liars_begin(w, chosen, o->is_shield ? LIARS_SHIELD | LIARS_SILENT : LIARS_ALL, MS(ACCUSE_MS));
+        unsigned ways = o->is_shield ? LIARS_SHIELD | LIARS_SILENT : LIARS_ALL;
+        liars_begin(w, chosen, o->is_borrow ? ways | LIARS_BORROW : ways, MS(ACCUSE_MS));
         if (!o->is_shield)
             forger_start(w, first, MS(FORGE_MS));
     }

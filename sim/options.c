@@ -42,6 +42,7 @@ static const char usage[] =
     "  --refused         detect: the process dies and its host resets links; else the host falls silent\n"
     "  --rack N          detect: so many hosts die in one instant\n"
     "  --shield          lies: they accuse nobody and forge nothing, only shield the gone and withhold news\n"
+    "  --borrow          lies: they accuse in the names of the honest\n"
     "  --interval        lifeguard: the Interval experiment; else Threshold\n"
     "  --paused C,C,...  lifeguard: how many pause at once; --on-ms D,... for how long; --off-ms I,... free "
     "between\n"
@@ -83,6 +84,7 @@ enum {
     OPT_RACK,
     OPT_MINUTES,
     OPT_SHIELD,
+    OPT_BORROW,
     OPT_INTERVAL,
     OPT_COMPARE,
     OPT_PAUSED,
@@ -122,6 +124,7 @@ static const struct {
     {"rack", required_argument, USES_DEATHS, 1, RACK_MAX},
     {"minutes", required_argument, USES_MINUTES, 1, MINUTES_MAX},
     {"shield", no_argument, USES_LIES, 0, 0},
+    {"borrow", no_argument, USES_LIES, 0, 0},
     {"interval", no_argument, USES_GRID, 0, 0},
     {"compare", no_argument, USES_GRID, 0, 0},
     {"paused", required_argument, USES_GRID, 1, PAUSED_MAX},
@@ -271,6 +274,9 @@ static int take_option(struct options *o, int option, const char *text)
     case OPT_SHIELD:
         o->ask.is_shield = true;
         return -1;
+    case OPT_BORROW:
+        o->ask.is_borrow = true;
+        return -1;
     case OPT_INTERVAL:
         o->ask.is_interval = true;
         return -1;
@@ -321,6 +327,8 @@ static int check_uses(const struct options *o)
         return refuse_option("only some studies take several sizes", "nodes");
     if (o->ask.off_ms.count > 0 && !o->ask.is_interval)
         return refuse_option("only of use with --interval", "off-ms");
+    if (o->ask.is_borrow && o->ask.is_shield)
+        return refuse_option("of no use with --shield", "borrow");
     for (size_t i = 0; i < WIRE_OPTIONS && o->scenario && o->scenario->draw; i++)
         if (o->wire[i] != UINT32_MAX)
             return refuse_option("this scenario draws its network from the seed", wire_options[i].name);

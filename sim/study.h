@@ -25,6 +25,7 @@ struct study_options {
     bool is_compared;         /* lifeguard: a row for each part of Lifeguard alone */
     uint32_t rack;            /* detect: so many die in one instant; 0: one */
     bool is_refused; /* detect: the process dies and its host resets links; else the host falls silent */
+    bool is_borrow;  /* lies: they accuse in the names of the honest */
     bool is_shield;  /* lies: they accuse nobody and forge nothing, only shield the gone and withhold news */
     bool is_quiet;   /* lifeguard: no line for each cell of the grid */
     struct wire_config wire; /* of every run */
@@ -44,7 +45,7 @@ enum study_use {
     USES_DEATHS = 128,  /* --refused, --rack */
     USES_GRID = 256,    /* --interval, --compare, --paused, --on-ms, --off-ms */
     USES_MINUTES = 512, /* --minutes: a scenario that goes on */
-    USES_LIES = 1024,   /* --shield */
+    USES_LIES = 1024,   /* --shield, --borrow */
 };
 
 struct study {

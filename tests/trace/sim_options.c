@@ -66,6 +66,8 @@ static void what_is_given_is_used_or_refused(void **state)
         {"--scenario lifeguard --paused 4,8 --on-ms 128 --runs 2 --jobs 2 --quiet --compare", GOES_ON},
         {"--scenario lifeguard --interval --off-ms 64", GOES_ON},
         {"--scenario lies --shield --nodes 60", GOES_ON},
+        {"--scenario lies --borrow --nodes 60", GOES_ON},
+        {"--scenario lies --borrow --shield", REFUSED},
         {"--scenario lifeguard --off-ms 64", REFUSED},
         {"--scenario lifeguard --nodes 20", REFUSED},
         {"--scenario nothing", REFUSED},
