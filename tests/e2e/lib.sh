@@ -7,6 +7,25 @@ starling=$B/starling
 T=$(mktemp -d /tmp/starling-e2e.XXXXXX)
 pids= made_hosts= made_bridges=
 
+# Evaluates what tests ask of JSON, for as long as the test runs: a start of it for each look would cost more than all else of the look. A
+# question is NUL-ended EXPRESSION and TEXT; the answer a digit (0: well) and the value, or the error, NUL-ended. One asks at a time.
+mkfifo "$T/questions" "$T/answers" "$T/nothing"
+python3 -S -c '
+import json, os, sys
+asked, told = (open(os.open(f, os.O_RDWR), mode, buffering=0) for f, mode in ((sys.argv[1], "rb"), (sys.argv[2], "wb")))
+rest = b""
+while True:
+    while rest.count(b"\0") < 2:
+        rest += asked.read(65536)
+    question, text, rest = rest.split(b"\0", 2)
+    try:
+        answer = b"0%b" % str(eval(question, {"json": json, "sys": sys, "o": json.loads(text)})).encode()
+    except Exception as e:
+        answer = b"1%b: %b" % (type(e).__name__.encode(), str(e).encode())
+    told.write(answer.replace(b"\0", b"?") + b"\0")
+' "$T/questions" "$T/answers" &
+evaluates=$!
+
 # Under a sanitizer (SANITIZED, set by the Makefile) all is slower and larger; every report goes to a file, whichever process makes it, and
 # fails the test. Agents stay dumpable: the leak check at their end traces them.
 slower=1 larger=1
@@ -34,7 +53,7 @@ finish() {
     status=${1:-$?}
     trap - EXIT
     [ -z "${SANITIZED:-}" ] || collect_reports
-    for p in $pids; do end "$p"; done
+    for p in $pids $evaluates; do end "$p"; done
     for h in $made_hosts; do ip netns del "star-$$-$h" 2>/dev/null || true; done
     for b in $made_bridges; do ip link del "$b" 2>/dev/null || true; done
     if [ "$status" != 0 ]; then
@@ -62,11 +81,11 @@ eventually() { until_true $((($1 + 10) * slower)) "${@:2}"; }
 within() { until_true $(($1 * slower)) "${@:2}"; }
 until_true() {
     local bound=$1 late=; shift
-    local end=$(($(date +%s%N) + bound * 1000000000))
+    local end=$((${EPOCHREALTIME/[.,]/} + bound * 1000000))
     until "$@" >/dev/null 2>&1; do
         [ -z "$late" ] || { echo "not within $bound s: $*" >&2; "$@" >&2 || true; return 1; }
-        [ "$(date +%s%N)" -lt "$end" ] || late=1
-        read -rt 0.05 <> <(:) || true
+        [ "${EPOCHREALTIME/[.,]/}" -lt "$end" ] || late=1
+        read -rt 0.05 <>"$T/nothing" || true
     done
 }
 # prints WORDS COMMAND...: the command's output is just that. What is counted or logged of a request is so when it has ended, a moment
@@ -137,7 +156,12 @@ host_agent() { # NAME FLAGS...; as agent()
 ask() { at=$1; shift; "$starling" "$@" --data "$T/$at/data"; }
 # json NAME COMMAND PYTHON: evaluates an expression on `o`, the command's --json
 json() {
-    ask "$1" $2 --json | python3 -c 'import json,sys; o=json.load(sys.stdin); print(eval(sys.argv[1]))' "$3"
+    local text answer
+    text=$(ask "$1" $2 --json) || return 1
+    printf '%s\0%s\0' "$3" "$text" >"$T/questions"
+    IFS= read -rd '' answer <"$T/answers"
+    [ "${answer:0:1}" = 0 ] || { echo "$3: ${answer:1}" >&2; return 1; }
+    printf '%s\n' "${answer:1}"
 }
 is() { [ "$(json "$1" "$2" "$3")" = "$4" ]; }
 all_alive() { for n in "${@:2}"; do is "$n" status 'o["members"]["alive"]' "$1" || return 1; done; }
