@@ -73,8 +73,8 @@ services:
       - {name: once, match: [{headers: {x-once: {present: true}}}], retry: {attempts: 0}}
       - {name: rest}
   poor: {protocol: http, retry: {attempts: 1, budget: {percent: 0, interval: 60s, minPerSecond: 1}}}
-  late: {protocol: http, timeouts: {request: 15s}, retry: {attempts: 10, backoff: {base: 1s, max: 1s}}}
-  near: {protocol: http, timeouts: {request: 15s}, retry: {attempts: 10, backoff: {base: 1s, max: 1s}}}
+  late: {protocol: http, timeouts: {request: 60s, perTry: 60s}, retry: {attempts: 10, backoff: {base: 3s, max: 3s}}}
+  near: {protocol: http, timeouts: {request: 60s, perTry: 60s}, retry: {attempts: 10, backoff: {base: 3s, max: 3s}}}
   short: {protocol: tcp, timeouts: {idle: 2s}}
   brief: {protocol: tcp, timeouts: {stream: 1500ms}}
   patient: {protocol: tcp, timeouts: {idle: 0s}}

@@ -27,7 +27,7 @@ cat >"$T/p.yaml" <<'P'
 policy: v1
 mesh: shop.example
 version: 1
-services: {cart: {protocol: http}, slow: {protocol: http}, late: {protocol: http}}
+services: {cart: {protocol: http}, slow: {protocol: http, timeouts: {request: 60s, perTry: 60s}}, late: {protocol: http}}
 intentions: [{name: a, from: [web], to: cart}, {name: b, from: [web], to: slow}, {name: c, from: [web], to: late}]
 P
 agent a 7000 --caller web=7085
