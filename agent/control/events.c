@@ -194,6 +194,14 @@ static void quarantine_lifted(struct member *m)
              (int)name.len, (const char *)name.at, node_id_text(&m->id, text));
 }
 
+/* By a first full state, or by a member that answers: who knows one from the store, or is found by one, may need no seed for long. */
+static void met(struct control *c)
+{
+    if (!c->joined)
+        log_info("gossip", "joined the mesh");
+    c->joined = true;
+}
+
 static void member_changed(struct control *c, const struct gossip_event *ev)
 {
     struct gossip_member gm;
@@ -206,6 +214,8 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
     if (!m)
         return;
     bool is_self = node_id_eq(&ev->id, &c->identity.sign.pub);
+    if (!is_self && m->state == GOSSIP_ALIVE)
+        met(c);
     if (!is_self && (ev->is_new || ev->before != ev->after) && !control_is_of_outage(c, m))
         say_member(m, ev->is_new);
     if (was_degraded != m->is_degraded)
@@ -316,9 +326,8 @@ void control_take_events(struct control *c)
             note_equivocation(c, &ev);
             break;
         case GOSSIP_EV_JOINED:
-            c->joined = true;
+            met(c);
             arrive(c);
-            log_info("gossip", "joined the mesh");
             break;
         case GOSSIP_EV_MOVED:
             c->own_dirty = true;
