@@ -133,9 +133,36 @@ static void a_line_is_what_printf_makes_of_it(void **state)
     assert_true(t.hash == hash_of_text(text));
 }
 
+static uint64_t hash_of_message(const char *verb, uint32_t to, struct bytes msg)
+{
+    struct trace t;
+    trace_init(&t, false);
+    trace_message(&t, 7, verb, 1, to, "datagram", msg);
+    return t.hash;
+}
+
+/* What is sent goes into the hash with every byte; what is received was sent. */
+static void every_byte_of_a_message_is_in_the_hash(void **state)
+{
+    uint8_t msg[100] = {1, 2, 3};
+    (void)state;
+    uint64_t whole = hash_of_message("sends", 2, bytes_of(msg, sizeof msg));
+    assert_true(hash_of_message("sends", 2, bytes_of(msg, sizeof msg)) == whole);
+    assert_true(hash_of_message("sends", 3, bytes_of(msg, sizeof msg)) != whole);
+    assert_true(hash_of_message("forges", 2, bytes_of(msg, sizeof msg)) != whole);
+    assert_true(hash_of_message("receives from", 2, bytes_of(msg, 99)) !=
+                hash_of_message("receives from", 2, bytes_of(msg, 100)));
+    for (size_t i = 0; i < sizeof msg; i++) {
+        msg[i] ^= 0x80;
+        assert_true(hash_of_message("sends", 2, bytes_of(msg, sizeof msg)) != whole);
+        msg[i] ^= 0x80;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_byte_of_a_message_is_in_the_hash),
         cmocka_unit_test(a_line_is_what_printf_makes_of_it),
         cmocka_unit_test(the_same_seed_gives_the_same_trace_in_every_scenario),
         cmocka_unit_test(printed_traces_are_byte_for_byte_the_same),
