@@ -276,6 +276,17 @@ enum err apply_record(struct gossip *g, struct bytes record, const struct news *
     return e;
 }
 
+bool apply_own_word(struct gossip *g, const struct node_id *from, struct bytes record,
+                    const struct news *news, struct member **out)
+{
+    struct gossip_claim claim;
+    if (g->verify.record(g->verify.arg, record, &claim) != ERR_OK || !node_id_eq(&claim.id, from))
+        return false;
+    if (apply_record(g, record, news, out) != ERR_OK)
+        *out = NULL;
+    return true;
+}
+
 /* Its observers look at once: they are few, and their word is what the others wait for. */
 static uint32_t first_look_ms(struct gossip *g, bool is_own, bool is_watched)
 {

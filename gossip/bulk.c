@@ -123,20 +123,16 @@ static void on_state(struct gossip *g, const struct node_id *from, const struct 
         catch_up_saw(g, (uint32_t)(g->stats.records_applied - applied));
 }
 
-/* We asked somebody for its record whom we hold none of (a LIST of its own named it). Of what a stranger says that record
- * counts, and nothing else; with it, it is none any more. */
+/* We asked somebody for its record whom we hold none of (a LIST of its own named it). */
 static struct member *introduce(struct gossip *g, const struct node_id *from, struct bytes entries)
 {
     struct rd r = rd_init(entries);
     struct state_entry e;
-    struct gossip_claim claim;
     const struct news news = {.origin = FROM_SYNC, .state = GOSSIP_ALIVE};
-    while (state_entry_next(&r, &e)) {
-        struct member *m;
-        if (g->verify.record(g->verify.arg, e.record, &claim) == ERR_OK && node_id_eq(&claim.id, from))
-            return apply_record(g, e.record, &news, &m) == ERR_OK ? m : NULL;
-    }
-    return NULL;
+    struct member *m = NULL;
+    while (state_entry_next(&r, &e) && !apply_own_word(g, from, e.record, &news, &m))
+        ;
+    return m;
 }
 
 /* One that we have no record of may ask for its own, and learns that we have none (recall.c). */

@@ -28,7 +28,9 @@
  * The least that an embedder does: gossip_new(), gossip_own_set(), gossip_seeds_set(), these turns, and an answer to
  * GOSSIP_EV_WANT_INCARNATION; docs/gossip-example.c is a whole program. To leave: gossip_own_set() with a record whose
  * claim says `left`, then go on with the turns until GOSSIP_EV_LEFT_SENT. All times are of one monotonic clock and
- * never go back (asserted). Nothing here blocks; pointers into an instance are good until the next call into it.
+ * never go back (asserted). Nothing here blocks; pointers into an instance are good until the next call into it that
+ * takes it without const. Arguments are borrowed for the call and copied where they are kept. Functions that return
+ * nothing do what they can: without memory they leave things as they were, and what is repeated anyway makes up for it.
  *
  * SWIM: Das, Gupta, Motivala 2002. Lifeguard: Dadgar, Phillips, Currey 2018. Which rule comes from where, and what it
  * does: docs/gossip.md. Belongs to one loop; not thread-safe. */
@@ -82,10 +84,12 @@ struct gossip_claim {
 
 /* Questions to the outside, both of which must be there. Called synchronously, must not call back into gossip. */
 struct gossip_verify {
-    /* Is this record signed by its subject, of this mesh, in time, not revoked? On ERR_OK fills in *out.
-     * Anything else: the record is dropped and counted under that error. Borrows `record` for the call. */
+    /* Is this record (1 to GOSSIP_RECORD_MAX bytes, from anybody) signed by its subject, of this mesh, in time, not revoked?
+     * On ERR_OK fills in *out. Anything else: the record is dropped and counted (records_refused). It is asked of each record that
+     * comes, known ones too: remember verdicts by the record's hash if they are dear. */
     enum err (*record)(void *arg, struct bytes record, struct gossip_claim *out);
-    /* The stored document with this hash, or {NULL,0}. Borrowed until the next call into gossip. */
+    /* The stored document with this hash, or {NULL,0}: the asker is told that we have none. Its bytes stay good until the next
+     * call into gossip. */
     struct bytes (*document)(void *arg, const struct hash *hash);
     void *arg;
 };
@@ -153,20 +157,25 @@ must_check enum err gossip_acquaint(struct gossip *const *learner, size_t learne
  * to must outlive it. A configuration that breaks its bounds is the caller's bug (asserted). NULL: no memory. */
 struct gossip *gossip_new(const struct gossip_config *config, const struct gossip_verify *verify,
                           mono_ms now);
-void gossip_free(struct gossip *g);
+void gossip_free(struct gossip *g); /* says nothing to anybody; may be NULL */
 
 /* Publishes our own record (signed by us; our previous one is replaced everywhere). The caller has stored its
- * incarnation durably before: after a crash nobody would believe a number that was used already. The bytes are copied.
- * ERR_STALE: not newer than our current record; sign one with higher numbers. ERR_INVALID: it is another's.
- * ERR_LIMIT: its size, numbers or addresses are out of bounds. ERR_NOMEM: try again. Other errors: verify's. */
+ * incarnation durably before: after a crash nobody would believe a number that was used already. After an error the record
+ * before is still ours.
+ * ERR_STALE: not newer than our current record; sign one with higher numbers. ERR_INVALID: it is another's, a bug of the
+ * caller. ERR_LIMIT: its size, numbers or addresses are out of bounds (no address that may be dialled, say): sign another.
+ * ERR_NOMEM: try again. Other errors: verify's, which refuses our own word; others would too. */
 must_check enum err gossip_own_set(struct gossip *g, struct bytes record, mono_ms now);
 
-/* Replaces the list of seed addresses (already resolved; call again after each resolution). Seeds are contacted over the
- * bulk lane with back-off for ever while none answers, and slowly while one is not known as a live member. Copies. */
+/* Replaces the list of seed addresses (already resolved; call again after each resolution: those that stay keep their
+ * back-off). The first 64 count. Seeds are contacted over the bulk lane with back-off for ever while none answers, and slowly
+ * while one is not known as a live member; our own address among them does no harm. */
 void gossip_seeds_set(struct gossip *g, const struct addr *seeds, size_t count, mono_ms now);
 
 /* A member remembered from before a restart: verified like any other, then treated as suspect-to-be-probed, not believed
- * alive until it answers. Errors: verify's; ERR_STALE if something newer is known. */
+ * alive until it answers. ERR_STALE: it is known already, or it is ourselves; nothing happened, go on. ERR_FULL: there are
+ * GOSSIP_MEMBERS_MAX. ERR_LIMIT: as for gossip_own_set(). Other errors: verify's. A record that is refused can be dropped from
+ * the store: its owner, if it lives, is heard of again. */
 must_check enum err gossip_member_load(struct gossip *g, struct bytes record, mono_ms now);
 
 /* Asks seeds and loaded members what they hold of us, before we say anything: a disk that was lost, or put back from a copy,
@@ -177,30 +186,34 @@ must_check enum err gossip_member_load(struct gossip *g, struct bytes record, mo
 void gossip_recall(struct gossip *g, bool seeds_follow, mono_ms now);
 
 /* Announces that we hold a document of `kind` (1 to GOSSIP_DOC_KINDS_MAX, asserted) with this (epoch, version, hash),
- * replacing an older one of that kind. Members that hold an older one will pull it from us, if both numbers are below
- * 2^63. The lower hash wins at equal (epoch, version). */
+ * in place of what was announced of that kind before, whatever its numbers: which is newer the embedder has decided. Members that
+ * hold an older one will pull it from us (gossip_verify.document), if both numbers are below 2^63. The lower hash wins at equal
+ * (epoch, version). */
 void gossip_doc_set(struct gossip *g, uint8_t kind, uint64_t epoch, uint64_t version, const struct hash *hash,
                     mono_ms now);
 
-/* Tells this member at once what we hold of `kind`, besides whoever else is told: for one whom it concerns. */
+/* Tells this member at once what we hold of `kind`, besides whoever else is told: for one whom it concerns. Nothing if we hold
+ * none of that kind or do not know the member. */
 void gossip_doc_tell(struct gossip *g, uint8_t kind, const struct node_id *to, mono_ms now);
 
 enum gossip_lane {
-    GOSSIP_DATAGRAM,
-    GOSSIP_BULK,
+    GOSSIP_DATAGRAM, /* at most packet_bytes_max; may be lost, doubled, late, out of order */
+    GOSSIP_BULK,     /* at most GOSSIP_BULK_MAX; arrives whole, or gossip_bulk_failed() says so */
     /* Only polled: no message. Dial the TCP port at `addr`; if that is refused, say so by gossip_link_lost(GOSSIP_LINK_REFUSED);
      * else say nothing; hang up in any case. Who ignores it waits longer for the death of a process. */
     GOSSIP_KNOCK,
 };
 
-/* Applies one message that arrived on `lane` from the authenticated member `from` at address `via`. Borrows `msg` for the
- * call. Replies and events are queued; drain them with gossip_poll_send() and gossip_poll_event().
+/* Applies one message that arrived on `lane` (not KNOCK, asserted) from the authenticated `from`, a member or one to be, at
+ * address `via`, where answers go. Replies and events are queued; drain them with gossip_poll_event() and gossip_poll_send().
+ * Before the first gossip_own_set() only what gossip_recall() asked for is taken.
  * ERR_MALFORMED, ERR_UNSUPPORTED (of a version or type that we do not speak): nothing was applied, and it is counted; drop
  * it and keep the session. ERR_NOMEM: a prefix may be applied; safe to go on. */
 must_check enum err gossip_receive(struct gossip *g, enum gossip_lane lane, const struct node_id *from,
                                    const struct addr *via, struct bytes msg, mono_ms now);
 
-/* A bulk message to this member (zero id: to the seed at this address) could not be delivered. */
+/* A bulk message to this member (zero id: to the seed at this address) could not be delivered: nobody was reached, somebody else
+ * answered, or the connection ended before all was written. Then another is asked soon, and not only when time is up. */
 void gossip_bulk_failed(struct gossip *g, const struct node_id *to, const struct addr *addr, mono_ms now);
 
 /* This member may not be one any more (its key is revoked, say, and `verify` refuses its records from now on): it is
@@ -234,7 +247,9 @@ void gossip_time_us(struct gossip *g, mono_us now);
 
 /* Fires what is due. Call at gossip_deadline() or later; earlier calls are harmless. */
 void gossip_tick(struct gossip *g, mono_ms now);
-mono_ms gossip_deadline(const struct gossip *g); /* NEVER only while nothing is ever to happen */
+/* When the next turn is due at the latest, by the clock of `now`; it may be past. Any other call may bring it nearer, so ask
+ * when the turn is over. NEVER only while nothing is ever to happen. */
+mono_ms gossip_deadline(const struct gossip *g);
 
 /* What silence after a packet means, for a channel whose sessions the other side may have lost without a word. */
 enum gossip_expects {
@@ -249,7 +264,8 @@ struct gossip_packet {
     struct bytes msg;            /* empty for a knock; valid until the next call into this instance */
     enum gossip_expects expects; /* datagrams */
 };
-/* The next thing to send, or false. */
+/* The next thing to send; false: nothing now (what waits for the byte budget is there at gossip_deadline()). What was taken
+ * counts as sent: a datagram that cannot be is lost, of a bulk message tell gossip_bulk_failed(). */
 bool gossip_poll_send(struct gossip *g, struct gossip_packet *out);
 
 /* A process that starts leaves so many incarnations out, from the highest of its life before on. So others tell one that
@@ -318,7 +334,8 @@ struct gossip_member {
 };
 /* Reads one member; false if unknown. Our own record is a member too. */
 bool gossip_member_get(const struct gossip *g, const struct node_id *id, struct gossip_member *out);
-/* Iterates in a stable order: start with *cursor = 0, until false. Do not change the instance meanwhile. */
+/* Iterates over all members, those that are dead or have left included, in a stable order: start with *cursor = 0, until false. Do
+ * not change the instance meanwhile. */
 bool gossip_member_next(const struct gossip *g, size_t *cursor, struct gossip_member *out);
 
 /* Where we are now; zeros: not known yet. */
@@ -329,7 +346,7 @@ struct gossip_rtt {
     uint32_t estimated_us, measured_us;
 };
 struct gossip_rtt gossip_rtt(const struct gossip *g, const struct node_id *id);
-/* Foretold between any two members that have published where they are. */
+/* Foretold between any two members that have published where they are, us; 0: unknown. */
 uint32_t gossip_rtt_between_us(const struct gossip *g, const struct node_id *a, const struct node_id *b);
 /* The newest protocol version that we and all members held alive or suspect speak; the oldest while there is no other. */
 uint8_t gossip_protocol_of_all(const struct gossip *g);
@@ -337,7 +354,7 @@ uint8_t gossip_protocol_of_all(const struct gossip *g);
 struct gossip_counts {
     uint32_t alive, suspect, dead, left;
 };
-struct gossip_counts gossip_counts(const struct gossip *g);
+struct gossip_counts gossip_counts(const struct gossip *g); /* of all known, ourselves included */
 /* Another agent runs with our key and goes before us: we are silent for ten minutes (GOSSIP_EV_EQUIVOCATION told it). */
 bool gossip_is_yielding(const struct gossip *g);
 
@@ -373,6 +390,7 @@ struct gossip_stats {
     GOSSIP_STATS(X)
 #undef X
 };
-const struct gossip_stats *gossip_stats(const struct gossip *g);
+const struct gossip_stats *
+gossip_stats(const struct gossip *g); /* goes on counting; lives as long as the instance */
 
 #endif

@@ -186,23 +186,17 @@ static void apply(struct gossip *g, struct member *from, const struct addr *via,
 }
 
 /* The channel proved who it is, but we hold no record of it: we, or it, began anew. Who pings a member for
- * the first time sends its own record along; if there is none, we ask. Nothing else of what a stranger says
- * is applied. */
+ * the first time sends its own record along; if there is none, we ask. */
 static struct member *introduce(struct gossip *g, const struct node_id *from, struct bytes rumors)
 {
     struct rd r = rd_init(rumors);
     struct rumor_item i;
-    struct gossip_claim claim;
-    while (rumor_item_next(&r, &i)) {
-        const struct news news = {.origin = FROM_DATAGRAM, .hops = UINT8_MAX};
-        struct member *m;
-        if (i.type != RUMOR_RECORD || g->verify.record(g->verify.arg, i.record, &claim) != ERR_OK ||
-            !node_id_eq(&claim.id, from))
-            continue;
-        enum err e = apply_record(g, i.record, &news, &m);
-        return e == ERR_OK ? m : NULL;
-    }
-    return NULL;
+    const struct news news = {.origin = FROM_DATAGRAM, .hops = UINT8_MAX};
+    struct member *m = NULL;
+    while (rumor_item_next(&r, &i))
+        if (i.type == RUMOR_RECORD && apply_own_word(g, from, i.record, &news, &m))
+            break;
+    return m;
 }
 
 enum err receive_datagram(struct gossip *g, const struct node_id *from, const struct addr *via,
