@@ -313,7 +313,7 @@ static void set_deadline(struct control *c)
     at = mono_min(at, mono_min(health_deadline(c->health), c->housekeeping));
     at = mono_min(at, mono_min(c->also_at, control_rollout_deadline(c)));
     at = mono_min(at, mono_min(c->raise_at, c->expiry_at));
-    at = mono_min(at, c->marks_at);
+    at = mono_min(at, mono_min(c->marks_at, c->alone_at));
     at = mono_min(at, mono_min(c->rejudge_at, c->evict_at));
     at = mono_min(at, mono_min(c->overlay_at, c->skew_at));
     at = mono_min(at, c->renewing ? NEVER : c->renew_at);
@@ -394,12 +394,13 @@ static void note_reach(struct control *c, const struct node_id *peer, enum worke
                (r->said_at == 0 || now >= r->said_at + REACH_SAY_EVERY_MS)) {
         r->is_said = true;
         r->said_at = now;
-        log_info(
-            "link",
-            "member %.*s answers over UDP, but traffic does not reach it: TCP connections to %s %s; is a "
-            "firewall between the hosts closed to TCP %u?",
-            (int)node.len, (const char *)node.at, addr_text(&m->addr, at),
-            r->is_refused ? "are refused" : "are not answered", m->addr.port);
+        char since[SPAN_TEXT_MAX];
+        log_warn("link",
+                 "member %.*s answers over UDP, but traffic does not reach it, for %s: TCP connections to %s "
+                 "%s; is a "
+                 "firewall between the hosts closed to TCP %u?",
+                 (int)node.len, (const char *)node.at, span_text(now - r->failing_since, since),
+                 addr_text(&m->addr, at), r->is_refused ? "are refused" : "are not answered", m->addr.port);
     }
 }
 

@@ -142,6 +142,19 @@ static void fail(struct link_peer *l, enum err why)
     end(l, why);
 }
 
+/* Who is dead has no links any more (the view leaves it out), so this one is alive to gossip, and requests that were under way on the
+ * link have failed as if the application had been slow. */
+static void say_silent(const struct link_peer *l)
+{
+    log_warn(
+        "link",
+        "nothing came over a TCP link with %.*s for %d s, though it was up and the member is not dead: the "
+        "link is given up, and requests over it meanwhile have timed out for that; does TCP still pass "
+        "between the hosts?",
+        (int)l->credential.node.len, (const char *)l->credential.node.at,
+        (MUX_PING_IDLE_MS + MUX_PING_TIMEOUT_MS) / 1000);
+}
+
 void link_cut(struct link_peer *l, bool politely)
 {
     if (l->dead)
@@ -348,6 +361,7 @@ static void on_timer(struct timer *t)
         return;
     }
     if (mux_tick(l->mux, now) != ERR_OK) {
+        say_silent(l);
         fail(l, ERR_TIMEOUT);
         return;
     }

@@ -68,5 +68,5 @@ for verdict in drop 'reject with tcp reset'; do
     eventually 1 prints 0 metric starling_members_unreachable || fail "the metric stays"
 done
 # Once, however often it was tried; the second time within ten minutes not at all.
-[ "$(grep -c 'member b answers over UDP, but traffic does not reach it.*127.0.0.1:7100 are not answered.*TCP 7100' "$T/a/log")" = 1 ] || fail "the log does not say it once"
+[ "$(grep -c 'warn .*member b answers over UDP, but traffic does not reach it, for [0-9]*s: .*127.0.0.1:7100 are not answered.*TCP 7100' "$T/a/log")" = 1 ] || fail "the log does not say it once"
 [ "$(grep -c 'traffic reaches b again' "$T/a/log")" = 1 ] || fail "the log does not say that it is over"
