@@ -73,11 +73,13 @@ static void warn_of_root(json_t *list, const struct control *c, wall_s now)
 static void warn_of_seeds(json_t *list, const struct config *config)
 {
     bool here = addr_is_loopback(&config->advertise[0]);
-    json_array_append_new(list,
-                          json_sprintf("not joined: no seed has answered (%s%s): does an agent run there, "
-                                       "and do UDP and TCP pass between the hosts?%s",
-                                       config->seed[0], config->seed_count > 1 ? ", ..." : "",
-                                       here ? "" : " (seeds on loopback need --listen on loopback)"));
+    struct buf seeds = {0};
+    config_say_seeds(config, &seeds);
+    json_array_append_new(
+        list, json_sprintf("not joined: no seed has answered (%s): does an agent of this mesh run "
+                           "there, and do UDP and TCP pass between the hosts?%s",
+                           buf_str(&seeds), here ? "" : " (seeds on loopback need --listen on loopback)"));
+    buf_fini(&seeds);
 }
 
 static void warn_of_stranger(json_t *list, const struct control *c, const struct addr *at)

@@ -769,6 +769,15 @@ static bool upstreams_differ(const struct config *a, const struct config *b)
     return differ;
 }
 
+void config_say_seeds(const struct config *c, struct buf *out)
+{
+    enum { NAMED_MAX = 8 };
+    for (size_t i = 0; i < c->seed_count && i < NAMED_MAX; i++)
+        buf_addf(out, "%s%s", i > 0 ? ", " : "", c->seed[i]);
+    if (c->seed_count > NAMED_MAX)
+        buf_addf(out, " and %zu more", c->seed_count - NAMED_MAX);
+}
+
 void config_restart_needed(const struct config *old, const struct config *now, struct buf *names)
 {
     name_if(names, strcmp(old->node, now->node) != 0, "node");

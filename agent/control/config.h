@@ -89,6 +89,8 @@ must_check enum err config_load(struct config *out, const struct config_flags *f
  * start. */
 must_check enum err config_load_again(struct config *out, const struct config *before,
                                       const struct config_flags *flags, struct complaints *c);
+/* The seeds as written, "a:7400, b and 3 more"; appended. */
+void config_say_seeds(const struct config *c, struct buf *out);
 /* Which settings of `now` differ from `old` and need a restart to take effect; appended as a comma-separated
  * list. */
 void config_restart_needed(const struct config *old, const struct config *now, struct buf *names);

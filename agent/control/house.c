@@ -6,6 +6,8 @@
 enum {
     HOUSEKEEPING_MS = 60000,
     EXPIRY_LOOK_S = 3600,
+    ALONE_FIRST_MS = 4000,          /* without an answer of a seed; then four times as long, and so on ... */
+    ALONE_LONGEST_MS = 3600 * 1000, /* ... up to an hour */
 };
 
 bool control_is_expired(const struct control *c, const struct member *m)
@@ -96,21 +98,33 @@ void control_cut_expired(struct control *c)
     c->expiry_at = next;
 }
 
-/* Once, a minute after the start: `status` goes on telling it. */
+/* Soon after the start, as somebody may be waiting for it, and then ever more seldom: `status` goes on telling it. */
 static void say_not_joined(struct control *c)
 {
-    if (c->housekeeping == 0 || c->alone_said || control_is_joined(c))
+    struct buf seeds = {0};
+    if (c->alone_at == 0)
+        c->alone_at = c->now + ALONE_FIRST_MS;
+    if (control_is_joined(c) || c->phase != CONTROL_RUNNING)
+        c->alone_at = NEVER;
+    if (c->now < c->alone_at)
         return;
-    c->alone_said = true;
-    log_warn("gossip", "not joined: no seed has answered (%s%s); see: starling status", c->config.seed[0],
-             c->config.seed_count > 1 ? ", ..." : "");
+    config_say_seeds(&c->config, &seeds);
+    log_warn(
+        "gossip",
+        "not joined: no seed has answered yet (%s): does an agent of this mesh run there, and do UDP and "
+        "TCP pass? It goes on trying; see: starling status",
+        buf_str(&seeds));
+    buf_fini(&seeds);
+    c->alone_wait_ms = c->alone_wait_ms > 0 ? c->alone_wait_ms : ALONE_FIRST_MS;
+    c->alone_wait_ms = c->alone_wait_ms < ALONE_LONGEST_MS / 4 ? c->alone_wait_ms * 4 : ALONE_LONGEST_MS;
+    c->alone_at = c->now + c->alone_wait_ms;
 }
 
 void control_keep_house(struct control *c)
 {
+    say_not_joined(c);
     if (c->now < c->housekeeping)
         return;
-    say_not_joined(c);
     c->housekeeping = c->now + HOUSEKEEPING_MS;
     keep_udp_floor(c);
     control_watch_clock(c);

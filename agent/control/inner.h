@@ -97,9 +97,10 @@ struct control {
     struct view *view;
     uint64_t view_serial;
     bool view_dirty, own_dirty, joined, raise_failing;
-    bool view_grown;    /* there are newcomers that the view does not hold: it can wait a little */
-    bool loopback_said; /* that a seed on loopback is not dialled */
-    bool alone_said;    /* that no seed has answered */
+    bool view_grown;        /* there are newcomers that the view does not hold: it can wait a little */
+    bool loopback_said;     /* that a seed on loopback is not dialled */
+    mono_ms alone_at;       /* when to say that no seed has answered; 0: not set yet, NEVER: one has */
+    uint32_t alone_wait_ms; /* before it was said last */
     struct rollout_arrival arrival; /* set since may_speak */
     bool may_speak; /* the others were asked what they hold of us; before, our own record is not signed */
     enum control_phase phase;

@@ -8,8 +8,12 @@ hosts="n1 n2 n3 n4 n5"
 make_bridge "br$$"
 for h in $hosts; do bridged_host "$h" "${h#n}" "br$$"; done
 mesh
+echo "- n2 is started before its seeds: it says within seconds which they are"
+host_agent n2 --seed 10.77.0.1,10.77.0.9 --listen 10.77.0.2:7400 --service cart=9001
+eventually 5 grep -q 'warn .*not joined: no seed has answered yet (10.77.0.1, 10.77.0.9): ' "$T/n2/log"
+ask n2 status | grep -q '^warning .*not joined: no seed has answered (10.77.0.1, 10.77.0.9): ' || fail "$(ask n2 status)"
 host_agent n1 --listen 10.77.0.1:7400 --service store=9001
-for h in n2 n3 n4 n5; do host_agent "$h" --seed 10.77.0.1 --listen "10.77.0.${h#n}:7400" --service cart=9001; done
+for h in n3 n4 n5; do host_agent "$h" --seed 10.77.0.1 --listen "10.77.0.${h#n}:7400" --service cart=9001; done
 eventually 20 all_alive 5 $hosts
 metric_of() { in_host "$1" curl -s http://127.0.0.1:7401/metrics | sed -n "s/^$2 //p"; }
 metric() { metric_of n1 "$1"; }
