@@ -387,8 +387,8 @@ must_check enum err apply_record(struct gossip *g, struct bytes record, const st
                                  struct member **out);
 /* Is this a record of `from`, signed by itself? If so it is applied; *out is the member, or NULL if it was refused. Of one whom
  * we hold no record of, but whom the channel proved, nothing else counts. */
-bool apply_own_word(struct gossip *g, const struct node_id *from, struct bytes record, const struct news *news,
-                    struct member **out);
+bool apply_own_word(struct gossip *g, const struct node_id *from, struct bytes record,
+                    const struct news *news, struct member **out);
 void apply_speak(struct gossip *g,
                  struct member *m); /* others know it too, or it answered: no private memory any more */
 void apply_evidence(struct gossip *g, struct member *m); /* it answered our own probe */

@@ -38,7 +38,7 @@ cat >"$T/p.yaml" <<'P'
 policy: v1
 mesh: shop.example
 version: 1
-services: {cart: {protocol: http, timeouts: {connect: 10s, request: 60s}}}
+services: {cart: {protocol: http, timeouts: {connect: 10s, request: 60s, perTry: 0s}}}
 intentions: [{name: front, from: [web], to: cart}]
 P
 publish n3 "$T/p.yaml"
