@@ -4,6 +4,7 @@
 #ifndef TESTS_WORKER_MESH_H
 #define TESTS_WORKER_MESH_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,6 +43,8 @@ static void send_all(int fd, const void *p, size_t n)
     const uint8_t *at = p;
     while (n > 0) {
         ssize_t r = send(fd, at, n, MSG_NOSIGNAL);
+        if (r < 0 && errno == EINTR)
+            continue;
         if (r <= 0)
             return;
         at += r;
@@ -54,6 +57,16 @@ static inline void send_text(int fd, const char *text)
     send_all(fd, text, strlen(text));
 }
 
+/* On a socket with a timeout a process that was stopped and goes on is told EINTR (signal(7)). */
+static ssize_t recv_some(int fd, void *to, size_t cap)
+{
+    ssize_t n;
+    do
+        n = recv(fd, to, cap, 0);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
 /* Reads until `text` has been seen, or the end. True: seen. */
 static bool recv_until(int fd, struct buf *in, const char *text)
 {
@@ -61,7 +74,7 @@ static bool recv_until(int fd, struct buf *in, const char *text)
         if (in->len > 0 && memmem(in->at, in->len, text, strlen(text)))
             return true;
         uint8_t *to = buf_reserve(in, 65536);
-        ssize_t n = recv(fd, to, 65536, 0);
+        ssize_t n = recv_some(fd, to, 65536);
         if (n <= 0)
             return false;
         in->len += (size_t)n;
@@ -72,7 +85,7 @@ static bool recv_at_least(int fd, struct buf *in, size_t bytes)
 {
     while (in->len < bytes) {
         uint8_t *to = buf_reserve(in, 65536);
-        ssize_t n = recv(fd, to, 65536, 0);
+        ssize_t n = recv_some(fd, to, 65536);
         if (n <= 0)
             return false;
         in->len += (size_t)n;
@@ -84,7 +97,7 @@ static void origin_echo_raw(int fd)
 {
     uint8_t space[65536];
     ssize_t n;
-    while ((n = recv(fd, space, sizeof space, 0)) > 0)
+    while ((n = recv_some(fd, space, sizeof space)) > 0)
         send_all(fd, space, (size_t)n);
     shutdown(fd, SHUT_WR);
 }
