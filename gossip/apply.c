@@ -376,10 +376,11 @@ void apply_evidence(struct gossip *g, struct member *m)
     if (busy && !is_credulous(g)) /* without memory it may be accused a little early */
         busy->vouched_until = g->now + VOUCH_MS;
     rumors_drop(&g->rumors, member_opinion(m));
+    bool is_of_many = retry_is_of_many(g, m);
     degrade_returns(g, m);
     move(g, m, GOSSIP_ALIVE);
     event_member(g, m, before, false, false);
-    retry_returned(g, before == GOSSIP_DEAD);
+    retry_returned(g, before == GOSSIP_DEAD, is_of_many);
     if (before == GOSSIP_DEAD && g->now >= g->sync_ok_at)
         jobs_sync(g, m); /* it may have lived in another partition */
 }

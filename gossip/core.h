@@ -530,10 +530,15 @@ void retry_voice(struct gossip *g,
  * nobody speaks of it any more, and who is no observer of it would never find out. So if we get no answer the other is told, and looks. */
 void retry_dispute(struct gossip *g, struct member *m, struct member *other);
 void retry_disputed(struct gossip *g, const struct probe *p); /* this one was not answered */
-void retry_returned(struct gossip *g, bool was_dead); /* one who was silent answered: perhaps others do */
-bool retry_are_returning(const struct gossip *g);     /* many who were silent */
-bool retry_is_waiting(const struct gossip *g);        /* some are to be asked, once there is room */
-bool retry_next(struct gossip *g);                    /* asks one of these; false: none, or no room */
+/* Did so many others, at least, die together with it, which is dead? Looks at all members until it has found them. */
+bool retry_died_with(const struct gossip *g, const struct member *m, uint32_t others);
+bool retry_is_of_many(struct gossip *g,
+                      const struct member *m); /* it is dead, and a quarter of all, or many, with it */
+/* One who was silent answered: perhaps others do. is_of_many: retry_is_of_many() of it, before. */
+void retry_returned(struct gossip *g, bool was_dead, bool is_of_many);
+bool retry_are_returning(const struct gossip *g); /* many who were silent */
+bool retry_is_waiting(const struct gossip *g);    /* some are to be asked, once there is room */
+bool retry_next(struct gossip *g);                /* asks one of these; false: none, or no room */
 void retry_tick(struct gossip *g);
 
 /* ping_req.c */

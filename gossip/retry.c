@@ -17,6 +17,7 @@ enum {
     RETRIES_BEHIND = 8, /* pings and acks that may wait for the budget when one more is tried */
     RETRIES_OPEN_MAX = PROBES_MAX / 2, /* probes under way: the others are for turns and looks */
     RETRY_DRAWS = 8,                   /* of one of the silent, until it is one who is not being asked */
+    TOGETHER_MS = 30 * 1000,           /* who is cut off together is held dead within some seconds */
 };
 
 void retry_member(struct gossip *g, struct member *m)
@@ -66,12 +67,30 @@ void retry_disputed(struct gossip *g, const struct probe *p)
         outbox_put(&g->answers, &word);
 }
 
-void retry_returned(struct gossip *g, bool was_dead)
+bool retry_died_with(const struct gossip *g, const struct member *m, uint32_t others)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->members.count && n < others; i++) {
+        const struct member *x = members_at(&g->members, i);
+        n += x != m && x->state == GOSSIP_DEAD && x->since < m->since + TOGETHER_MS &&
+             x->since > m->since - TOGETHER_MS;
+    }
+    return n >= others;
+}
+
+bool retry_is_of_many(struct gossip *g, const struct member *m)
+{
+    uint32_t quarter = g->members.count / 4;
+    return m->state == GOSSIP_DEAD && degrade_many_silent(g) &&
+           retry_died_with(g, m, quarter < DEAD_TOLD_MAX ? quarter : DEAD_TOLD_MAX);
+}
+
+void retry_returned(struct gossip *g, bool was_dead, bool is_of_many)
 {
     if (is_credulous(g) || (!degrade_many_silent(g) && !was_dead))
         return;
     try_later(g, RETURNED_TRY);
-    if (was_dead && degrade_many_silent(g))
+    if (is_of_many)
         g->returns_until = g->now + RETURNS_MS;
     g->dead_retry_at = mono_min(g->dead_retry_at, g->now + RETURNS_RETRY_MS);
 }

@@ -176,10 +176,12 @@ static void tell_along(struct gossip *g, struct wr *w, const struct member *to)
     budget_spend(&g->ride_share, before - wr_left(w));
 }
 
-/* When halves meet, their answers show that they live. A refutation would be a new record of each, to everybody. */
-static bool is_return_of_many(struct gossip *g)
+/* When halves meet, their answers show that they live. A refutation would be a new record of each, to everybody. Who comes back alone,
+ * while many are gone for good, is told all the same. */
+static bool is_one_of_many(struct gossip *g, const struct member *dead)
 {
-    return g->members.by_state[GOSSIP_DEAD] > DEAD_TOLD_MAX && degrade_many_silent(g) && !is_credulous(g);
+    return g->members.by_state[GOSSIP_DEAD] > DEAD_TOLD_MAX && degrade_many_silent(g) && !is_credulous(g) &&
+           retry_died_with(g, dead, DEAD_TOLD_MAX);
 }
 
 /* Lifeguard IV-C, Buddy System: the suspect is told first, so that it can refute; and so are the dead. */
@@ -188,7 +190,7 @@ static bool tells_opinion(struct gossip *g, const struct member *to)
     if (g->cfg.without & GOSSIP_TELL_SUSPECT)
         return false;
     return to->state == GOSSIP_SUSPECT ? !member_suspicion(to)->is_unsure
-                                       : to->state == GOSSIP_DEAD && !is_return_of_many(g);
+                                       : to->state == GOSSIP_DEAD && !is_one_of_many(g, to);
 }
 
 static bool poll_urgent(struct gossip *g, struct gossip_packet *out)

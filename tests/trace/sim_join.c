@@ -101,6 +101,44 @@ static void halves_that_met_again_keep_to_the_byte_budget(void **state)
     }
 }
 
+static bool all_hold_alive(const struct world *w, uint32_t from, uint32_t host)
+{
+    struct gossip_member m;
+    for (uint32_t h = from; h < w->config.hosts; h++)
+        if (h != host && (!gossip_member_get(w->host[h].gossip, signer_id(w->signer, host), &m) ||
+                          m.state != GOSSIP_ALIVE))
+            return false;
+    return true;
+}
+
+/* A third is gone for good, so that a quarter are silent for as long as they are remembered; then another is cut off for a while. It is no
+ * half that returns: it is told that it is held dead, and says to all that it lives, and is not found by one after the other. */
+static void who_returns_alone_where_many_are_gone_is_told(void **state)
+{
+    enum { HOSTS = 120, GONE = 40, LAST = HOSTS - 1 };
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct world *w = mesh(HOSTS, seed);
+        world_acquaint(w);
+        world_run(w, SEC(5));
+        for (uint32_t h = 0; h < GONE; h++)
+            host_crash(w, h);
+        world_run(w, SEC(50));
+        w->wire.group[LAST] = 1;
+        world_cut_both_ways(w, 0, 1, true);
+        world_run(w, SEC(20));
+        assert_false(all_hold_alive(w, GONE, LAST));
+        world_cut_both_ways(w, 0, 1, false);
+        mono_us met = w->now;
+        while (!all_hold_alive(w, GONE, LAST) && w->now < met + SEC(20))
+            world_run(w, MS(10));
+        if (w->now > met + SEC(2))
+            fail_msg("seed %llu: after %llu ms", (unsigned long long)seed,
+                     (unsigned long long)(w->now - met) / 1000);
+        world_free(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +146,7 @@ int main(void)
         cmocka_unit_test(ten_that_join_at_once_see_all_within_half_a_second),
         cmocka_unit_test(halves_that_met_again_see_all_within_two_seconds),
         cmocka_unit_test(halves_that_met_again_keep_to_the_byte_budget),
+        cmocka_unit_test(who_returns_alone_where_many_are_gone_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
