@@ -226,86 +226,103 @@ struct ev_queue { /* members with MEMBER_EV_PENDING, by their places; event.c */
     uint32_t unlisted; /* pending members that the ring had no memory for: looked for when it is empty */
 };
 
+/* An instance, in groups by what they are for; named with each are the files that change it most. */
 struct gossip {
     struct gossip_config cfg;
     struct gossip_verify verify;
+    struct gossip_stats stats;
     struct rng rng;
     mono_ms now;
     struct members members;
     struct member *self; /* NULL until gossip_own_set() */
-    struct rumors rumors;
-    struct suspicions suspicions;
-    mono_ms suspicion_at; /* not later than the first thing any suspicion has to do */
+
+    /* timers.c: when each is due next */
+    mono_ms probe_at, sync_at, sync_ok_at, digest_ok_at, dead_retry_at, sweep_at, refute_ok_at, join_ok_at,
+        left_ready_at, left_at;
+    mono_ms suspicion_at;  /* not later than the first thing any suspicion has to do */
+    mono_ms degraded_at;   /* not later than the end of any mark of one that is alive */
+    mono_ms quarantine_at; /* not later than the end of any quarantine */
+    mono_ms hearing_at;    /* while there is one: when it is next seen to */
+    mono_ms locate_at;     /* when it is next asked whether our record is to say something else */
+    mono_ms explore_at;    /* when somebody is looked at only to learn where we are */
+    mono_ms wave_at;       /* NEVER while no rumor awaits its second wave */
+    mono_ms accused_at;    /* when we refute, if we still may; NEVER */
+
+    /* detect.c, watch.c, turns.c, retry.c: whom we look at */
     struct probes probes;
     struct relays relays;
     struct watch watch;
-    struct coordinate coordinate;
-    struct coordinate_pace pace;
-    mono_ms locate_at;             /* when it is next asked whether our record is to say something else */
-    mono_ms explore_at;            /* when somebody is looked at only to learn where we are */
-    uint32_t explored;             /* up to EXPLORE_MANY */
-    mono_us now_us;                /* exact, while its millisecond is `now` */
-    uint8_t said_protocol;         /* gossip_protocol_of_all() when our record was set */
-    struct turns turns;            /* without GOSSIP_OBSERVERS */
-    struct heard heard[HEARD_MAX]; /* the latest two members of different names */
-    uint16_t loss;                 /* of round trips, as loss_sample() keeps it */
+    struct turns turns;    /* without GOSSIP_OBSERVERS */
+    mono_ms ask_ok_at;     /* when we may ask again whether we are heard */
+    uint32_t retries;      /* of the silent who are still to be asked ... */
+    mono_ms retries_until; /* ... before this (retry.c) */
+    mono_ms returns_until; /* just now one of many who were silent answered */
+
+    /* health.c, and what is known of how we hear */
     uint8_t health;                /* Lifeguard's local health multiplier, 0..HEALTH_MAX; 0 is well */
-    struct circle circle;          /* whom fresh rumors are pushed to, in a mesh larger than it */
-    struct member *pushed_last;    /* in a smaller one: not pushed to twice running */
-    struct outbox urgent, answers;
-    mono_ms held_up_since;            /* the first of the urgent ones waits for the byte budget; NEVER */
-    struct member *knock[KNOCKS_MAX]; /* whose TCP port is to be tried */
-    uint32_t knocks;
+    uint16_t loss;                 /* of round trips, as loss_sample() keeps it */
+    struct heard heard[HEARD_MAX]; /* the latest two members of different names */
+    mono_ms received_at;           /* the last datagram of a member; 0: none yet */
+    mono_ms unheard_since;         /* our first probe since anybody answered us; NEVER: none is unanswered */
+    mono_ms heard_again_at;        /* when we were cut off last: what was asked before counts for nothing */
+    mono_ms troubled_until;        /* we were late or cut off */
+
+    /* verdict.c, hearing.c: the accused, and what their accusers' words are worth */
+    struct suspicions suspicions;
+    struct accusers accusers; /* who were wrong in what they told us themselves */
+    struct accusers hearsay;  /* in whose name relays told us what was wrong */
+    struct credit trust, looks, agreed, watched, hints, refutations, relayed;
+    struct hearing *hearing; /* [HEARINGS_MAX] while there is one */
+    uint32_t hearing_count;
+
+    /* degrade.c, evidence.c: the marked, and the refused */
     struct look look[LOOKS_MAX];
     uint32_t look_count;
-    uint32_t retries;          /* of the silent who are still to be asked ... */
-    mono_ms retries_until;     /* ... before this (retry.c) */
-    mono_ms returns_until;     /* just now one of many who were silent answered */
-    mono_ms many_silent_until; /* a quarter of all was silent just now: who returns is no bout (degrade.c) */
-    mono_ms degraded_at;       /* not later than the end of any mark of one that is alive */
-    struct budget budget, look_share, ride_share;
-    struct wants wants;
-    struct job *jobs, **jobs_end;
-    uint32_t job_count;
-    struct doc_kind *doc_kinds;
-    uint32_t doc_kind_count;
-    struct seed *seeds;
-    uint32_t seed_count;
-    mono_ms probe_at, sync_at, sync_ok_at, digest_ok_at, dead_retry_at, sweep_at, refute_ok_at, join_ok_at,
-        left_ready_at, left_at;
-    mono_ms wave_at; /* NEVER while no rumor awaits its second wave */
+    mono_ms many_silent_until;        /* a quarter of all was silent just now: who returns is no bout */
+    struct member *knock[KNOCKS_MAX]; /* whose TCP port is to be tried */
+    uint32_t knocks;
+
+    /* own.c: what others say about us */
     mono_ms own_set_at;
-    mono_ms received_at;         /* the last datagram of a member; 0: none yet */
+    uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
     mono_ms yield_until;         /* a double of ours goes before us */
     mono_ms overtaken_at;        /* by a record of ours with higher numbers: last, and ... */
     uint64_t overtaken_by;       /* ... by which incarnation, */
     uint8_t overtaken;           /* ... how often */
-    mono_ms unheard_since;       /* our first probe since anybody answered us; NEVER: none is unanswered */
-    mono_ms heard_again_at;      /* when we were cut off last: what was asked before counts for nothing */
-    mono_ms ask_ok_at;           /* when we may ask again whether we are heard */
-    uint64_t wanted_incarnation; /* 0: none wanted; else not yet published */
-    struct accusers accusers;    /* who were wrong in what they told us themselves */
-    struct accusers hearsay;     /* in whose name relays told us what was wrong */
-    struct credit trust, looks, agreed, watched, hints, refutations, relayed; /* hearing.c */
-    struct hearing *hearing; /* [HEARINGS_MAX] while there is one */
-    uint32_t hearing_count;
-    mono_ms quarantine_at;  /* not later than the end of any quarantine */
-    mono_ms hearing_at;     /* while there is one: when it is next seen to */
-    mono_ms accused_at;     /* when we refute, if we still may; NEVER */
-    mono_ms troubled_until; /* we were late or cut off */
-    uint8_t sync_backoff;
-    struct catch_up catch_up;
     struct recall recall;
-    struct budget states;            /* full states for joiners */
+
+    /* locate.c: where we are */
+    struct coordinate coordinate;
+    struct coordinate_pace pace;
+    uint32_t explored;     /* up to EXPLORE_MANY */
+    mono_us now_us;        /* exact, while its millisecond is `now` */
+    uint8_t said_protocol; /* gossip_protocol_of_all() when our record was set */
+
+    /* tell.c, want.c: news */
+    struct rumors rumors;
+    struct circle circle;       /* whom fresh rumors are pushed to, in a mesh larger than it */
+    struct member *pushed_last; /* in a smaller one: not pushed to twice running */
+    struct wants wants;
+
+    /* range.c, bulk.c, catch_up.c, seeds.c: agreement */
     uint32_t mismatches, agreements; /* of summaries, in a row */
     struct folds folds;
     uint64_t applied_at_digest; /* stats.records_applied when the last one was begun */
     struct range_out *ranges;   /* [DIGESTS_WAITING_MAX] once the first is needed */
     uint32_t range_count;
+    uint8_t sync_backoff;
     struct sync_sent syncs[SYNCS_SENT_MAX]; /* the latest, round about */
     uint32_t sync_next;
+    struct catch_up catch_up;
+    struct seed *seeds;
+    uint32_t seed_count;
     bool is_joined, is_left_told;
-    /* events */
+
+    /* docs.c */
+    struct doc_kind *doc_kinds;
+    uint32_t doc_kind_count;
+
+    /* event.c */
     struct ev_queue ev;
     struct node_id *forgotten;
     uint32_t forgotten_count, forgotten_cap;
@@ -314,10 +331,16 @@ struct gossip {
     bool ev_joined, ev_left_sent, ev_want, ev_recalled, ev_moved;
     struct record_blob *lent[2]; /* kept alive for the event last polled */
     struct buf lent_doc;
-    /* output */
+
+    /* send.c, jobs.c: output */
+    struct outbox urgent, answers;
+    mono_ms held_up_since; /* the first of the urgent ones waits for the byte budget; NEVER */
+    struct budget budget, look_share, ride_share;
+    struct budget states; /* full states for joiners */
+    struct job *jobs, **jobs_end;
+    uint32_t job_count;
     uint8_t *packet; /* cfg.packet_bytes_max */
     struct buf bulk;
-    struct gossip_stats stats;
 };
 
 static inline bool is_self(const struct gossip *g, const struct node_id *id)

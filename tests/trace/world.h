@@ -632,4 +632,32 @@ static inline const char *world_state(struct world *w, int at, int of)
 
 #define EXPECT_TRACE(w, text) assert_string_equal(buf_str(&(w)->log), text)
 
+/* a, b and c, who know one another since ten seconds; from now on it is shown what `show` says. */
+static inline struct world *world_of_three(unsigned show)
+{
+    struct world *w = world_new(0);
+    world_start(w, 0, "");
+    world_start(w, 1, "a");
+    world_start(w, 2, "a");
+    world_run(w, 10000);
+    w->show = show;
+    return w;
+}
+
+/* Node `from` says this record to node `at`. */
+static inline enum err world_hear_record(struct world *w, int at, int from, const struct world_record *r)
+{
+    uint8_t space[1200];
+    struct rumor_item i = {.type = RUMOR_RECORD, .record = world_record_encode(r, space, sizeof space)};
+    return world_hear(w, at, from, &i);
+}
+
+/* What node `at` holds of node `of`, which it knows. */
+static inline struct gossip_member world_member(struct world *w, int at, int of)
+{
+    struct gossip_member m;
+    assert_true(gossip_member_get(w->node[at].g, &w->node[of].id, &m));
+    return m;
+}
+
 #endif
