@@ -3,17 +3,6 @@
 
 #include "gossip/core.h"
 
-static struct world *several(int n, mono_ms until)
-{
-    struct world *w = world_new(0);
-    world_start(w, 0, "");
-    for (int i = 1; i < n; i++)
-        world_start(w, i, "a");
-    world_run(w, until);
-    w->show = WORLD_EVENTS;
-    return w;
-}
-
 static bool is_degraded(struct world *w, int at, int of)
 {
     struct gossip_member m;
@@ -46,7 +35,7 @@ static void cut_one_way(struct world *w, int count, int who, bool is_deaf, bool 
 
 static void comes_and_goes(int count, bool is_deaf)
 {
-    struct world *w = several(count, 20000);
+    struct world *w = world_of(count, 20000, WORLD_EVENTS);
     for (int cycle = 0; cycle < 4; cycle++) {
         cut_one_way(w, count, 3, is_deaf, true);
         world_run(w, w->now + 20000);
@@ -89,7 +78,7 @@ static void after_one_silence_the_mark_lasts_as_that_did(void **state)
     } pause[] = {{2500, 8000, 3, 20000}, {6000, 10000, 11, 22000}, {20000, 35000, 11, 80000}};
     (void)state;
     for (size_t i = 0; i < sizeof pause / sizeof *pause; i++) {
-        struct world *w = several(12, 20000);
+        struct world *w = world_of(12, 20000, WORLD_EVENTS);
         cut_off(w, 12, 3, true);
         world_run(w, w->now + pause[i].silent);
         mono_ms back = w->now;
@@ -105,7 +94,7 @@ static void after_one_silence_the_mark_lasts_as_that_did(void **state)
 /* G15: whatever others say of it, one that answers our look is not marked. */
 static void accusations_mark_nobody_who_answers(void **state)
 {
-    struct world *w = several(8, 20000);
+    struct world *w = world_of(8, 20000, WORLD_EVENTS);
     (void)state;
     for (int t = 0; t < 600; t++) {
         struct rumor_item i = {.type = RUMOR_SUSPECT,
@@ -122,7 +111,7 @@ static void accusations_mark_nobody_who_answers(void **state)
 /* A process that dies and is started again is no member that comes and goes. */
 static void a_restart_leaves_no_mark(void **state)
 {
-    struct world *w = several(8, 20000);
+    struct world *w = world_of(8, 20000, WORLD_EVENTS);
     (void)state;
     world_kill(w, 3);
     world_run(w, w->now + 5000);
@@ -140,7 +129,7 @@ static void a_silent_one_that_starts_again_is_well_at_once(void **state)
     static const mono_ms away_ms[] = {2500, 4500, 45000};
     (void)state;
     for (size_t i = 0; i < sizeof away_ms / sizeof *away_ms; i++) {
-        struct world *w = several(8, 20000);
+        struct world *w = world_of(8, 20000, WORLD_EVENTS);
         world_stop(w, 3);
         world_run(w, w->now + away_ms[i]);
         assert_string_not_equal(world_state(w, 0, 3), "alive");
@@ -158,7 +147,7 @@ static void a_silent_one_that_starts_again_is_well_at_once(void **state)
 /* Once is a start, and twice; who falls silent and starts again every half a minute is not to be relied on. */
 static void one_that_starts_over_and_over_is_marked(void **state)
 {
-    struct world *w = several(8, 20000);
+    struct world *w = world_of(8, 20000, WORLD_EVENTS);
     (void)state;
     for (int start = 1; start <= 3; start++) {
         world_stop(w, 3);
@@ -176,7 +165,7 @@ static void one_that_starts_over_and_over_is_marked(void **state)
 /* Halves that were apart: it was the network, and nobody is marked for it. */
 static void a_partition_leaves_no_marks(void **state)
 {
-    struct world *w = several(8, 20000);
+    struct world *w = world_of(8, 20000, WORLD_EVENTS);
     (void)state;
     world_cut(w, "abcd", "efgh", true);
     world_run(w, w->now + 30000);
@@ -192,7 +181,7 @@ static void a_partition_leaves_no_marks(void **state)
 /* G25: half a second late from now on, where a hundredth of that was measured. It is suspected once; then all know how long it takes. */
 static void one_that_becomes_slow_is_suspected_once(void **state)
 {
-    struct world *w = several(8, 20000);
+    struct world *w = world_of(8, 20000, WORLD_EVENTS);
     (void)state;
     w->late_ms[3] = 500;
     world_run(w, w->now + 10000);
@@ -211,7 +200,7 @@ static void one_that_becomes_slow_is_suspected_once(void **state)
  * speaks. When it is quick again the mark goes. */
 static void one_whose_words_are_old_is_marked_and_no_more(void **state)
 {
-    struct world *w = several(12, 20000);
+    struct world *w = world_of(12, 20000, WORLD_EVENTS);
     (void)state;
     w->late_ms[3] = 30000;
     world_run(w, w->now + 60000);
@@ -231,7 +220,7 @@ static void one_whose_words_are_old_is_marked_and_no_more(void **state)
 /* One that is marked and dies is dead all the same: after the patience that its failures have, and the pause. */
 static void a_marked_one_still_dies(void **state)
 {
-    struct world *w = several(8, 20000);
+    struct world *w = world_of(8, 20000, WORLD_EVENTS);
     (void)state;
     for (int cycle = 0; cycle < 2; cycle++) {
         cut_off(w, 8, 3, true);
@@ -253,7 +242,7 @@ static void a_marked_one_still_dies(void **state)
 static void those_that_lose_most_are_marked_and_nobody_else(void **state)
 {
     enum { N = 24, LOSSY = 4 };
-    struct world *w = several(N, 20000);
+    struct world *w = world_of(N, 20000, WORLD_EVENTS);
     struct rng rng = rng_seeded(8);
     (void)state;
     for (int t = 0; t < 60000; t += 10) {
@@ -280,7 +269,7 @@ static void those_that_lose_most_are_marked_and_nobody_else(void **state)
 /* It hears two others now and then, and no relay says that it hears nothing either: so its word is kept to itself. */
 static void who_finds_no_witness_accuses_nobody(void **state)
 {
-    struct world *w = several(24, 20000);
+    struct world *w = world_of(24, 20000, WORLD_EVENTS);
     (void)state;
     for (int at = 3; at < 24; at++)
         w->cut[at][0] = true;

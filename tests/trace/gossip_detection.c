@@ -4,17 +4,6 @@
 
 #include "gossip/core.h"
 
-static struct world *several(int n, mono_ms until, unsigned show)
-{
-    struct world *w = world_new(0);
-    world_start(w, 0, "");
-    for (int i = 1; i < n; i++)
-        world_start(w, i, "a");
-    world_run(w, until);
-    w->show = show;
-    return w;
-}
-
 /* The longest time between two lines that end in `what`, from the log's first such line on. */
 static mono_ms longest_gap(struct world *w, const char *what, int *count)
 {
@@ -35,7 +24,7 @@ static mono_ms longest_gap(struct world *w, const char *what, int *count)
 /* GOALS G1: the gap between two probes of a member has no tail. Each is probed once a second, by others in turn. */
 static void a_member_is_probed_once_an_interval_whoever_does_it(void **state)
 {
-    struct world *w = several(16, 60000, WORLD_PACKETS);
+    struct world *w = world_of(16, 60000, WORLD_PACKETS);
     (void)state;
     world_run(w, 120000);
     for (int n = 0; n < 16; n++) {
@@ -53,7 +42,7 @@ static void every_silent_death_is_suspected_soon_and_dead_after_the_pause(void *
 {
     (void)state;
     for (int n = 1; n < 12; n++) {
-        struct world *w = several(12, 40000 + 137 * (mono_ms)n, 0);
+        struct world *w = world_of(12, 40000 + 137 * (mono_ms)n, 0);
         world_stop(w, n);
         world_run(w, w->now + 1500);
         for (int at = 0; at < 12; at++)
@@ -86,7 +75,7 @@ static void a_death_that_no_observer_tells_is_seen_by_those_it_watched(void **st
     mono_ms sum = 0;
     (void)state;
     for (int n = 1; n < 12; n++) {
-        struct world *w = several(12, 40000 + 137 * (mono_ms)n, 0);
+        struct world *w = world_of(12, 40000 + 137 * (mono_ms)n, 0);
         blind_its_observers(w, 12, n);
         world_stop(w, n);
         mono_ms died = w->now;
@@ -105,7 +94,7 @@ static void a_death_that_no_observer_tells_is_seen_by_those_it_watched(void **st
 /* Lifeguard IV-A: the relay that hears nothing says so, before the asker gives up. */
 static void a_relay_that_hears_nothing_says_nack(void **state)
 {
-    struct world *w = several(3, 10000, WORLD_PACKETS | WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_PACKETS | WORLD_EVENTS);
     (void)state;
     w->only = 1;
     world_stop(w, 2);
@@ -123,7 +112,7 @@ static void a_relay_that_hears_nothing_says_nack(void **state)
 /* G22: a relay that says "it answered me" of a dead member saves no turn while the others heard nothing. */
 static void one_lying_relay_saves_no_turn(void **state)
 {
-    struct world *w = several(5, 20000, 0);
+    struct world *w = world_of(5, 20000, 0);
     struct gossip *g = w->node[0].g;
     (void)state;
     world_stop(w, 2);
@@ -151,7 +140,7 @@ static void one_lying_relay_saves_no_turn(void **state)
 /* A nack that was not asked for, of another probe, of another member: nothing. */
 static void a_stray_nack_changes_nothing(void **state)
 {
-    struct world *w = several(3, 10000, WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS);
     (void)state;
     uint8_t space[100];
     struct wr wr = wr_init(space, sizeof space);
@@ -170,7 +159,7 @@ static void a_stray_nack_changes_nothing(void **state)
 /* Lifeguard, local health: who gets no answers doubts itself, waits longer and probes less; and recovers. */
 static void the_local_health_falls_and_recovers(void **state)
 {
-    struct world *w = several(6, 20000, 0);
+    struct world *w = world_of(6, 20000, 0);
     (void)state;
     world_cut(w, "a", "bcdef", true);
     world_run(w, 24000);
@@ -187,7 +176,7 @@ static void the_local_health_falls_and_recovers(void **state)
  * been told so: nobody hears a word of its suspicions, no other refutes. */
 static void who_hears_nobody_accuses_nobody(void **state)
 {
-    struct world *w = several(6, 20000, 0);
+    struct world *w = world_of(6, 20000, 0);
     (void)state;
     world_cut(w, "a", "bcdef", true);
     world_run(w, 23500);
@@ -208,7 +197,7 @@ static void who_hears_nobody_accuses_nobody(void **state)
 /* G15: who says "dead" of a member that merely pauses does not take its forgiven pause away. */
 static void a_liar_shortens_no_pause(void **state)
 {
-    struct world *w = several(5, 20000, 0);
+    struct world *w = world_of(5, 20000, 0);
     (void)state;
     struct rumor_item i = {
         .type = RUMOR_DEAD, .subject = world_id(2), .accuser = world_id(1), .incarnation = 1};
@@ -228,7 +217,7 @@ static void a_liar_shortens_no_pause(void **state)
 /* A loop that was late takes back what it was about to say, whether it then hears its timers or its sockets first. */
 static void a_late_loop_accuses_nobody(void **state)
 {
-    struct world *w = several(2, 10000, WORLD_EVENTS);
+    struct world *w = world_of(2, 10000, WORLD_EVENTS);
     (void)state;
     struct gossip *g = w->node[0].g;
     world_cut(w, "a", "b", true);
@@ -251,7 +240,7 @@ static void a_late_loop_accuses_nobody(void **state)
 /* A little lateness only moves the deadlines. */
 static void a_little_lateness_moves_deadlines(void **state)
 {
-    struct world *w = several(2, 10000, 0);
+    struct world *w = world_of(2, 10000, 0);
     (void)state;
     struct gossip *g = w->node[0].g;
     world_cut(w, "a", "b", true);
@@ -296,7 +285,7 @@ static void looks_at_many_keep_to_the_budget(void **state)
 static void who_finds_a_member_silent_tells_its_observers(void **state)
 {
     enum { GONE = 5, NODES = 24 };
-    struct world *w = several(NODES, 40000, WORLD_EVENTS);
+    struct world *w = world_of(NODES, 40000, WORLD_EVENTS);
     char told[64];
     int first = -1, observers = 0;
     (void)state;
@@ -307,7 +296,7 @@ static void who_finds_a_member_silent_tells_its_observers(void **state)
             first = n != GONE && strcmp(world_state(w, n, GONE), "suspect") == 0 ? n : first;
     }
     world_free(w);
-    w = several(NODES, 40000, WORLD_PACKETS);
+    w = world_of(NODES, 40000, WORLD_PACKETS);
     w->only = first;
     world_stop(w, GONE);
     world_run(w, 42000);
@@ -328,7 +317,7 @@ static void who_finds_a_member_silent_tells_its_observers(void **state)
 static void halves_find_each_other_by_trying_on(void **state)
 {
     enum { NODES = 24 };
-    struct world *w = several(NODES, 40000, 0);
+    struct world *w = world_of(NODES, 40000, 0);
     uint64_t refutations = 0;
     (void)state;
     world_cut(w, "abcdefghijkl", "mnopqrstuvwx", true);
@@ -363,7 +352,7 @@ static void hear_suspected(struct world *w, int at, int accuser, int subject)
 static void an_accusation_while_many_return_makes_us_look(void **state)
 {
     enum { NODES = 24 };
-    struct world *w = several(NODES, 40000, 0);
+    struct world *w = world_of(NODES, 40000, 0);
     (void)state;
     world_cut(w, "abcdefghijkl", "mnopqrstuvwx", true);
     world_run(w, w->now + 30000);
@@ -385,7 +374,7 @@ static void an_accusation_while_many_return_makes_us_look(void **state)
 static void the_last_to_hold_a_dead_one_alive_is_told(void **state)
 {
     enum { NODES = 24, GONE = 5 };
-    struct world *w = several(NODES, 40000, 0);
+    struct world *w = world_of(NODES, 40000, 0);
     struct gossip *g = NULL;
     struct member *gone;
     (void)state;

@@ -4,17 +4,6 @@
 
 #include "gossip/core.h"
 
-static struct world *several(int n, unsigned show)
-{
-    struct world *w = world_new(0);
-    world_start(w, 0, "");
-    for (int i = 1; i < n; i++)
-        world_start(w, i, "a");
-    world_run(w, 20000);
-    w->show = show;
-    return w;
-}
-
 static uint64_t version_at(struct world *w, int at, int of)
 {
     struct gossip_member m;
@@ -30,7 +19,7 @@ static void publish_next(struct world *w, int n)
 
 static void a_new_record_is_pushed_at_once(void **state)
 {
-    struct world *w = several(3, WORLD_PACKETS);
+    struct world *w = world_of(3, 20000, WORLD_PACKETS);
     (void)state;
     publish_next(w, 1);
     world_run(w, 20030);
@@ -43,7 +32,7 @@ static void a_new_record_is_pushed_at_once(void **state)
 
 static void twenty_members_know_it_within_a_few_round_trips(void **state)
 {
-    struct world *w = several(20, 0);
+    struct world *w = world_of(20, 20000, 0);
     (void)state;
     uint64_t before = w->datagrams;
     w->node[7].padding = 600;
@@ -57,7 +46,7 @@ static void twenty_members_know_it_within_a_few_round_trips(void **state)
 
 static void a_record_too_large_for_a_datagram_is_pulled_over_bulk(void **state)
 {
-    struct world *w = several(3, WORLD_PACKETS | WORLD_BULK);
+    struct world *w = world_of(3, 20000, WORLD_PACKETS | WORLD_BULK);
     (void)state;
     w->node[1].padding = 5000;
     publish_next(w, 1);
@@ -77,7 +66,7 @@ static void a_record_too_large_for_a_datagram_is_pulled_over_bulk(void **state)
 
 static void what_was_lost_is_found_by_the_summary(void **state)
 {
-    struct world *w = several(3, WORLD_BULK | WORLD_DIGESTS);
+    struct world *w = world_of(3, 20000, WORLD_BULK | WORLD_DIGESTS);
     (void)state;
     /* c hears of a new member just when its path to the others is cut: every push is lost. */
     uint8_t space[200];
@@ -99,7 +88,7 @@ static void what_was_lost_is_found_by_the_summary(void **state)
 
 static void a_document_is_announced_and_pulled_by_hash(void **state)
 {
-    struct world *w = several(3, WORLD_PACKETS | WORLD_EVENTS | WORLD_BULK);
+    struct world *w = world_of(3, 20000, WORLD_PACKETS | WORLD_EVENTS | WORLD_BULK);
     (void)state;
     world_doc_publish(w, 0, 1, "allow all");
     world_drain(w, 0);
@@ -125,7 +114,7 @@ static void a_document_is_announced_and_pulled_by_hash(void **state)
 
 static void a_late_joiner_gets_the_document_with_its_first_sync(void **state)
 {
-    struct world *w = several(2, 0);
+    struct world *w = world_of(2, 20000, 0);
     (void)state;
     world_doc_publish(w, 0, 1, "allow all");
     world_drain(w, 0);
@@ -145,7 +134,7 @@ static void offer_bogus_doc(struct world *w, int from, int to, uint8_t kind, uin
 
 static void a_bogus_offer_does_not_keep_the_good_one_out(void **state)
 {
-    struct world *w = several(3, WORLD_EVENTS | WORLD_BULK);
+    struct world *w = world_of(3, 20000, WORLD_EVENTS | WORLD_BULK);
     (void)state;
     for (uint64_t version = 0; version < 50; version++) { /* b offers ever higher versions of nothing */
         offer_bogus_doc(w, 1, 2, 1, version);
@@ -163,7 +152,7 @@ static void a_bogus_offer_does_not_keep_the_good_one_out(void **state)
 /* Places for kinds are few, and those that nobody uses take none (G19). */
 static void offers_of_kinds_that_nobody_knows_do_not_keep_the_first_document_out(void **state)
 {
-    struct world *w = several(3, 0);
+    struct world *w = world_of(3, 20000, 0);
     (void)state;
     for (int kind = 255; kind > GOSSIP_DOC_KINDS_MAX; kind--)
         offer_bogus_doc(w, 1, 2, (uint8_t)kind, 1);
@@ -196,7 +185,7 @@ static void one_who_refuses_a_document_does_not_pass_it_on(void **state)
 /* A member whose documents were no good is asked in one second of up to 64 only, and its digests come as seldom. */
 static void what_only_one_with_strikes_has_comes_when_it_is_asked_again(void **state)
 {
-    struct world *w = several(2, 0);
+    struct world *w = world_of(2, 20000, 0);
     uint64_t version = 0;
     (void)state;
     w->node[1].refuses_docs = true;
@@ -387,7 +376,7 @@ static void a_cut_transfer_goes_on_where_it_was(void **state)
 
 static void a_restarted_member_without_its_store_is_known_again_at_the_first_ping(void **state)
 {
-    struct world *w = several(3, 0);
+    struct world *w = world_of(3, 20000, 0);
     (void)state;
     world_stop(w, 2);
     w->show = WORLD_EVENTS | WORLD_BULK;
@@ -406,7 +395,7 @@ static void a_restarted_member_without_its_store_is_known_again_at_the_first_pin
 
 static void members_from_the_store_are_probed_before_they_are_believed(void **state)
 {
-    struct world *w = several(3, 0);
+    struct world *w = world_of(3, 20000, 0);
     (void)state;
     uint8_t space[2][200];
     struct world_record a = {world_id(0), 1, 1, false, world_addr(0), 0, 0},

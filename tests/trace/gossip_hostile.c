@@ -6,7 +6,7 @@
 /* G8, G9, R4 */
 static void old_records_change_nothing(void **state)
 {
-    struct world *w = world_of_three(WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS);
     (void)state;
     struct world_record r = {.id = world_id(2), .incarnation = 5, .version = 7, .addr = world_addr(2)};
     assert_int_equal(world_hear_record(w, 0, 1, &r), ERR_OK);
@@ -27,7 +27,7 @@ static void old_records_change_nothing(void **state)
 /* G9: al8n#197, an old `alive` after a death must not resurrect. */
 static void the_dead_stay_dead_whatever_is_replayed(void **state)
 {
-    struct world *w = world_of_three(0);
+    struct world *w = world_of(3, 10000, 0);
     (void)state;
     world_stop(w, 2);
     world_run(w, 30000);
@@ -49,7 +49,7 @@ static void the_dead_stay_dead_whatever_is_replayed(void **state)
 /* R1, G3: what its subject did not sign does not count. */
 static void an_altered_record_is_refused(void **state)
 {
-    struct world *w = world_of_three(WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS);
     (void)state;
     uint8_t space[300];
     struct world_record r = {
@@ -67,7 +67,7 @@ static void an_altered_record_is_refused(void **state)
 /* G5, G6: numbers near the top. */
 static void numbers_nobody_could_rise_above_are_refused(void **state)
 {
-    struct world *w = world_of_three(WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS);
     (void)state;
     struct rumor_item i = {
         .type = RUMOR_SUSPECT, .subject = world_id(0), .accuser = world_id(1), .incarnation = UINT64_MAX};
@@ -88,7 +88,7 @@ static void forbidden_addresses_are_never_dialled(void **state)
 {
     static const char *const forbidden[] = {
         "0.0.0.0", "224.0.0.1", "255.255.255.255", "169.254.169.254", "fe80::1", "ff02::1", "::"};
-    struct world *w = world_of_three(WORLD_EVENTS | WORLD_PACKETS | WORLD_BULK);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS | WORLD_PACKETS | WORLD_BULK);
     (void)state;
     for (size_t k = 0; k < sizeof forbidden / sizeof *forbidden; k++) {
         struct world_record r = {.id = world_id(9), .incarnation = 1, .version = 1};
@@ -111,7 +111,7 @@ static void forbidden_addresses_are_never_dialled(void **state)
 /* G46: our own record is heard with a higher number; G32: from an older disk. */
 static void our_own_record_from_the_future_makes_us_jump_above_it(void **state)
 {
-    struct world *w = world_of_three(WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS);
     (void)state;
     struct world_record r = {.id = world_id(0), .incarnation = 41, .version = 3, .addr = world_addr(0)};
     world_hear_record(w, 0, 1, &r);
@@ -128,7 +128,7 @@ static void our_own_record_from_the_future_makes_us_jump_above_it(void **state)
 /* G33: the same, but told of another address: that is no old disk, since the others were asked before the first word. Said once. */
 static void our_own_record_from_elsewhere_is_another_agents(void **state)
 {
-    struct world *w = world_of_three(WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS);
     (void)state;
     struct world_record r = {.id = world_id(0), .incarnation = 41, .version = 3, .addr = world_addr(9)};
     world_hear_record(w, 0, 1, &r);
@@ -144,7 +144,7 @@ static void our_own_record_from_elsewhere_is_another_agents(void **state)
 /* G4: a flood of accusations. The accused stays alive everywhere, and refutes once a second at most. */
 static void a_flood_of_accusations_moves_nobody(void **state)
 {
-    struct world *w = world_of_three(0);
+    struct world *w = world_of(3, 10000, 0);
     (void)state;
     for (int ms = 0; ms < 10000; ms += 10) {
         for (int k = 0; k < 10; k++) {
@@ -167,7 +167,7 @@ static void a_flood_of_accusations_moves_nobody(void **state)
 /* G23, G24: acks that do not answer a probe of ours. */
 static void only_the_probed_member_answers_with_its_own_nonce(void **state)
 {
-    struct world *w = world_of_three(WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS);
     (void)state;
     world_cut(w, "a", "c", true);
     world_cut(w, "b", "c", true);
@@ -190,7 +190,7 @@ static void only_the_probed_member_answers_with_its_own_nonce(void **state)
 /* G17: indirect probes go to members only, a few at a time, one packet out per packet in. */
 static void probes_for_others_are_limited(void **state)
 {
-    struct world *w = world_of_three(0);
+    struct world *w = world_of(3, 10000, 0);
     (void)state;
     uint8_t space[64];
     uint64_t before = w->datagrams;
@@ -215,7 +215,7 @@ static void unknown_messages_are_dropped_and_counted(void **state)
 {
     static const uint8_t bad[][4] = {{1, 5}, {1, 6, 77}, {1, 16}},
                          unknown[][2] = {{1, 0}, {1, 99}, {GOSSIP_PROTOCOL_MAX + 1, 6}, {0, 6}};
-    struct world *w = world_of_three(WORLD_EVENTS | WORLD_PACKETS | WORLD_BULK);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS | WORLD_PACKETS | WORLD_BULK);
     (void)state;
     struct addr via = world_addr(1);
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
@@ -237,7 +237,7 @@ static void unknown_messages_are_dropped_and_counted(void **state)
 /* G19: a full state asked for again and again. */
 static void syncs_are_answered_a_few_times_a_second(void **state)
 {
-    struct world *w = world_of_three(0);
+    struct world *w = world_of(3, 10000, 0);
     (void)state;
     uint8_t space[64];
     uint64_t before = gossip_stats(w->node[0].g)->bulk_sent;
@@ -341,7 +341,7 @@ static void in_every_order_of_delivery_the_end_is_the_same(void **state)
         uint8_t filler;
     } life[THINGS - 1] = {
         {1, 1, false, 0}, {1, 2, true, 0}, {2, 1, false, 'x'}, {2, 1, false, 'y'}, {3, 1, true, 0}};
-    struct world *w = world_of_three(0);
+    struct world *w = world_of(3, 10000, 0);
     (void)state;
     for (unsigned n = 0; n < ORDERS; n++) {
         unsigned order[THINGS];
@@ -379,7 +379,7 @@ static void in_every_order_of_delivery_the_end_is_the_same(void **state)
 /* G4: who accuses without end is doubted: its word makes nobody suspect any more, while another's does. */
 static void who_accuses_falsely_again_and_again_is_not_believed(void **state)
 {
-    struct world *w = world_of_three(0);
+    struct world *w = world_of(3, 10000, 0);
     (void)state;
     struct rumor_item i = {
         .type = RUMOR_SUSPECT, .subject = world_id(2), .accuser = world_id(1), .incarnation = 1};
@@ -543,7 +543,7 @@ static void a_word_that_comes_just_after_an_answer_is_looked_into_later(void **s
  * refute as if its observers had seen it silent. */
 static void a_suspect_is_told_who_said_so(void **state)
 {
-    struct world *w = world_of_three(WORLD_PACKETS);
+    struct world *w = world_of(3, 10000, WORLD_PACKETS);
     (void)state;
     w->only = 0;
     struct rumor_item i = {.type = RUMOR_SUSPECT, .subject = world_id(2), .accuser = world_id(1)};
@@ -558,7 +558,7 @@ static void a_suspect_is_told_who_said_so(void **state)
 /* G38: a state that is cut at any place is refused whole, and changes nothing. */
 static void a_state_cut_anywhere_changes_nothing(void **state)
 {
-    struct world *w = world_of_three(WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS);
     (void)state;
     uint8_t space[4096], record[400];
     struct wr wr = wr_init(space, sizeof space);

@@ -1,16 +1,6 @@
 /* What befalls a member in its life: restarts, moves, losses, doubles, partitions. Cases are ADVERSARY's (G...). */
 #include "world.h"
 
-static struct world *several(int n)
-{
-    struct world *w = world_new(0);
-    world_start(w, 0, "");
-    for (int i = 1; i < n; i++)
-        world_start(w, i, "a");
-    world_run(w, 10000);
-    return w;
-}
-
 static struct gossip_member member(struct world *w, int at, int of)
 {
     struct gossip_member m;
@@ -27,7 +17,7 @@ static void expect_all(struct world *w, int n, const char *state, int of)
 /* G28: the incarnation rises with every start, nobody is held dead, nobody goes back. */
 static void a_restart_with_the_same_identity(void **state)
 {
-    struct world *w = several(5);
+    struct world *w = world_of(5, 10000, 0);
     (void)state;
     for (int round = 0; round < 20; round++) {
         int n = round % 5;
@@ -51,7 +41,7 @@ static void a_restart_with_the_same_identity(void **state)
 /* G43: the same key, another address: everybody follows, and the old place is not asked any more. */
 static void a_restart_at_a_new_address(void **state)
 {
-    struct world *w = several(4);
+    struct world *w = world_of(4, 10000, 0);
     (void)state;
     world_stop(w, 2);
     w->node[20].id = w->node[2].id;
@@ -74,7 +64,7 @@ static void a_restart_at_a_new_address(void **state)
  * the number that it had, and goes on above it. */
 static void a_lost_store(void **state)
 {
-    struct world *w = several(4);
+    struct world *w = world_of(4, 10000, 0);
     (void)state;
     for (int i = 0; i < 3; i++) { /* some life before */
         world_stop(w, 2);
@@ -108,7 +98,7 @@ static void a_lost_store(void **state)
  * others remember. */
 static void a_lost_store_is_asked_for_before_the_first_word(void **state)
 {
-    struct world *w = several(4);
+    struct world *w = world_of(4, 10000, 0);
     (void)state;
     world_stop(w, 2);
     w->node[2].incarnation = 40; /* some life before */
@@ -140,7 +130,7 @@ static void a_lost_store_is_asked_for_before_the_first_word(void **state)
 /* With nobody to ask it begins at once; who refuses holds it up no longer than that takes, who says nothing 3 s in all. */
 static void asking_ends_also_when_nobody_answers(void **state)
 {
-    struct world *w = several(2);
+    struct world *w = world_of(2, 10000, 0);
     (void)state;
     w->show = WORLD_EVENTS;
     world_start_asking(w, 5, "", "");
@@ -225,7 +215,7 @@ static void a_store_that_is_a_year_old_raises_nobody(void **state)
  * more: no storm of new numbers. */
 static void two_agents_with_one_identity(void **state)
 {
-    struct world *w = several(5);
+    struct world *w = world_of(5, 10000, 0);
     (void)state;
     w->node[20].id = w->node[2].id;
     w->node[20].incarnation =
@@ -300,7 +290,7 @@ static void all_seeds_are_down_at_the_start(void **state)
  * seconds they are one again, by themselves; who left stays away. */
 static void halves_that_lived_apart_for_an_hour(void **state)
 {
-    struct world *w = several(10);
+    struct world *w = world_of(10, 10000, 0);
     (void)state;
     world_cut(w, "abcde", "fghij", true);
     world_run(w, w->now + 1800 * 1000);
@@ -364,7 +354,7 @@ static void revoke(struct world *w, int at, int of)
  * from d or from c, nor probes it; and once all know, it is gone everywhere. */
 static void who_is_evicted_stays_out(void **state)
 {
-    struct world *w = several(5);
+    struct world *w = world_of(5, 10000, 0);
     (void)state;
     world_run(w, 10000);
     expect_all(w, 5, "alive", 3);
@@ -396,7 +386,7 @@ static void who_is_evicted_stays_out(void **state)
  * while nobody would listen: whoever it pings asks for its record, and takes from a stranger that record and no other. */
 static void who_was_evicted_and_is_vouched_for_again_comes_back(void **state)
 {
-    struct world *w = several(5);
+    struct world *w = world_of(5, 10000, 0);
     (void)state;
     world_run(w, 10000);
     for (int at = 0; at < 5; at++)
@@ -418,7 +408,7 @@ static void who_was_evicted_and_is_vouched_for_again_comes_back(void **state)
 /* The revocation may come first, too: before the member was ever heard of, while it is suspect, dead, or has left. */
 static void eviction_meets_every_state(void **state)
 {
-    struct world *w = several(5);
+    struct world *w = world_of(5, 10000, 0);
     (void)state;
     w->node[0].refused = 1u << 9;
     world_run(w, 10000);

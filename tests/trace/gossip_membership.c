@@ -68,20 +68,9 @@ static void an_unreachable_seed_is_tried_for_ever_with_backoff(void **state)
     world_free(w);
 }
 
-static struct world *three(unsigned show)
-{
-    struct world *w = world_new(0);
-    world_start(w, 0, "");
-    world_start(w, 1, "a");
-    world_start(w, 2, "a");
-    world_run(w, 10000);
-    w->show = show;
-    return w;
-}
-
 static void a_silent_member_is_probed_through_others_then_suspect_then_dead(void **state)
 {
-    struct world *w = three(WORLD_PACKETS | WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_PACKETS | WORLD_EVENTS);
     (void)state;
     w->only = 0;
     world_stop(w, 2);
@@ -124,7 +113,7 @@ static void a_silent_member_is_probed_through_others_then_suspect_then_dead(void
 /* Who is told that only others hear it asks once more, and soon: they may lie. */
 static void a_broken_path_is_bridged_by_the_third(void **state)
 {
-    struct world *w = three(WORLD_PACKETS | WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_PACKETS | WORLD_EVENTS);
     (void)state;
     w->only = 0;
     world_cut(w, "a", "c", true);
@@ -151,7 +140,7 @@ static void a_broken_path_is_bridged_by_the_third(void **state)
 
 static void an_accused_member_refutes_and_an_accuser_alone_kills_nobody(void **state)
 {
-    struct world *w = three(WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS);
     (void)state;
     struct rumor_item i = {
         .type = RUMOR_DEAD, .subject = world_id(2), .accuser = world_id(1), .incarnation = 1};
@@ -166,7 +155,7 @@ static void an_accused_member_refutes_and_an_accuser_alone_kills_nobody(void **s
 
 static void a_member_that_returns_is_alive_again_everywhere(void **state)
 {
-    struct world *w = three(0);
+    struct world *w = world_of(3, 10000, 0);
     (void)state;
     world_stop(w, 2);
     world_run(w, 20000);
@@ -186,7 +175,7 @@ static void a_member_that_returns_is_alive_again_everywhere(void **state)
 
 static void who_leaves_says_so_and_is_not_accused(void **state)
 {
-    struct world *w = three(WORLD_EVENTS | WORLD_PACKETS);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS | WORLD_PACKETS);
     (void)state;
     w->only = 2;
     w->node[2].version++;
@@ -228,7 +217,7 @@ static void a_partition_heals_by_itself(void **state)
 
 static void an_isolated_member_accuses_nobody_when_it_returns(void **state)
 {
-    struct world *w = three(0);
+    struct world *w = world_of(3, 10000, 0);
     (void)state;
     world_cut(w, "a", "bc", true);
     world_run(w, 30000);

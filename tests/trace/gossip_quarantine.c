@@ -7,7 +7,7 @@
 /* G7, R4: two records with one number, told to two halves. */
 static void of_two_records_with_one_number_the_smaller_hash_wins_everywhere(void **state)
 {
-    struct world *w = world_of_three(WORLD_EVENTS);
+    struct world *w = world_of(3, 10000, WORLD_EVENTS);
     (void)state;
     struct world_record one = {.id = world_id(9),
                                .incarnation = 1,
@@ -195,7 +195,7 @@ static void large_proofs_do_not_keep_a_state_from_being_told(void **state)
 {
     enum { FORGERS = 5, RECORD_BYTES = GOSSIP_RECORD_MAX };
     static uint8_t space[2 * FORGERS * (RECORD_BYTES + 16) + 64], record[RECORD_BYTES];
-    struct world *w = world_of_three(0);
+    struct world *w = world_of(3, 10000, 0);
     struct wr wr = wr_init(space, sizeof space);
     struct addr via = world_addr(1);
     (void)state;

@@ -3,17 +3,6 @@
 
 #include "gossip/core.h"
 
-static struct world *several(int n, mono_ms until, unsigned show)
-{
-    struct world *w = world_new(0);
-    world_start(w, 0, "");
-    for (int i = 1; i < n; i++)
-        world_start(w, i, "a");
-    world_run(w, until);
-    w->show = show;
-    return w;
-}
-
 static void link_lost(struct world *w, int at, int of, enum gossip_loss how)
 {
     struct node_id id = world_id(of);
@@ -50,7 +39,7 @@ static void expect_all(struct world *w, int count, int of, const char *state)
 /* A reset link starts a probe in the same turn; its loss alone changes no state. */
 static void a_reset_link_is_looked_into_at_once(void **state)
 {
-    struct world *w = several(6, 20000, WORLD_PACKETS | WORLD_EVENTS | WORLD_KNOCKS);
+    struct world *w = world_of(6, 20000, WORLD_PACKETS | WORLD_EVENTS | WORLD_KNOCKS);
     (void)state;
     w->only = 0;
     world_run(w, 20010);
@@ -69,7 +58,7 @@ static void a_process_that_is_gone_is_dead_soon_and_comes_back(void **state)
 {
     (void)state;
     for (int n = 1; n < 12; n++) {
-        struct world *w = several(12, 40000 + 137 * (mono_ms)n, 0);
+        struct world *w = world_of(12, 40000 + 137 * (mono_ms)n, 0);
         world_kill(w, n);
         link_lost(w, (n + 3) % 12, n, GOSSIP_LINK_BROKEN);
         world_run(w, w->now + 2300);
@@ -86,7 +75,7 @@ static void a_process_that_is_gone_is_dead_soon_and_comes_back(void **state)
 /* ... also when nobody had a link to it: its observers' dials are refused. */
 static void a_process_without_links_is_dead_soon_too(void **state)
 {
-    struct world *w = several(12, 40000, 0);
+    struct world *w = world_of(12, 40000, 0);
     (void)state;
     world_kill(w, 5);
     world_run(w, w->now + 3000);
@@ -97,7 +86,7 @@ static void a_process_without_links_is_dead_soon_too(void **state)
 /* GOALS G15: everybody's name under "refused", and "dead", takes nothing from the pause of one whose host refuses nobody. */
 static void words_of_refusal_alone_cut_no_pause_short(void **state)
 {
-    struct world *w = several(6, 20000, 0);
+    struct world *w = world_of(6, 20000, 0);
     (void)state;
     world_cut(w, "c", "abdef", true);
     for (int t = 0; t < 38; t++) {
@@ -116,7 +105,7 @@ static void words_of_refusal_alone_cut_no_pause_short(void **state)
 /* G44: a refusal that only we see (a firewall of ours) is no death: others reach it. */
 static void a_refusal_that_nobody_else_sees_is_no_death(void **state)
 {
-    struct world *w = several(6, 20000, 0);
+    struct world *w = world_of(6, 20000, 0);
     (void)state;
     world_cut(w, "a", "c", true);
     for (int t = 0; t < 100; t++) {
@@ -136,7 +125,7 @@ static void a_refusal_that_nobody_else_sees_is_no_death(void **state)
 /* G17: who accuses a healthy member has nobody dial it. */
 static void an_accused_that_answers_is_not_knocked_at(void **state)
 {
-    struct world *w = several(8, 20000, WORLD_KNOCKS);
+    struct world *w = world_of(8, 20000, WORLD_KNOCKS);
     (void)state;
     for (int t = 0; t < 200; t++) {
         claim(w, 1, t % 8 == 1 ? 0 : t % 8, RUMOR_SUSPECT, 2, 1, REASON_REFUSED);
@@ -150,7 +139,7 @@ static void an_accused_that_answers_is_not_knocked_at(void **state)
 /* A link that works counts as life: only datagrams are lost, and we accuse nobody for it, whatever others say. */
 static void a_member_whose_link_works_is_not_accused(void **state)
 {
-    struct world *w = several(2, 10000, WORLD_EVENTS);
+    struct world *w = world_of(2, 10000, WORLD_EVENTS);
     (void)state;
     world_cut(w, "a", "b", true);
     for (int t = 0; t < 300; t++) {
@@ -169,7 +158,7 @@ static void a_member_whose_link_works_is_not_accused(void **state)
 
 static void others_accusations_do_not_count_while_a_link_works(void **state)
 {
-    struct world *w = several(6, 20000, WORLD_EVENTS);
+    struct world *w = world_of(6, 20000, WORLD_EVENTS);
     (void)state;
     link_works(w, 0, 2);
     claim(w, 1, 0, RUMOR_SUSPECT, 2, 1, REASON_REFUSED);

@@ -632,14 +632,13 @@ static inline const char *world_state(struct world *w, int at, int of)
 
 #define EXPECT_TRACE(w, text) assert_string_equal(buf_str(&(w)->log), text)
 
-/* a, b and c, who know one another since ten seconds; from now on it is shown what `show` says. */
-static inline struct world *world_of_three(unsigned show)
+/* Nodes a to the n-th, of which a is everybody's seed, at `until`; shown is what `show` says, from now on. */
+static inline struct world *world_of(int n, mono_ms until, unsigned show)
 {
     struct world *w = world_new(0);
-    world_start(w, 0, "");
-    world_start(w, 1, "a");
-    world_start(w, 2, "a");
-    world_run(w, 10000);
+    for (int i = 0; i < n; i++)
+        world_start(w, i, i == 0 ? "" : "a");
+    world_run(w, until);
     w->show = show;
     return w;
 }
