@@ -2,17 +2,20 @@
  * neither to be buried nor to be relied on: *degraded* is a mark beside the state, for routing.
  *
  * What counts is what we saw ourselves, so no liar marks anybody: a *bout* is a look of ours that failed, while others
- * answered us, at a member that came back. Whoever hears an accusation looks (suspect.h), also when the accused refutes
- * it before its look was due, and whoever hears that a member is degraded looks some times: one that is well answers those
- * looks, one that loses four packets of five does not. Each bout marks for HOLD_MS, twice as long for each further one, as
- * BGP damps flapping routes (RFC 2439), and the mark goes when several looks were answered at once. After a single silence it
- * lasts as that did: who was silent for some seconds, as a machine that is moved, is soon in use again, and who was for as long
- * as one that comes and goes is not before it would have gone again. It is no bout when the process was gone (refused dials, or a
- * record that says that it was started again: such a one is marked only when that goes on and on), nor when a quarter of
- * all fell silent together, or a third of our own round trips fail: that is the network, or we.
+ * answered us, at a member that came back.
  *
- * Of a member that is marked nobody speaks each time that it fails to answer, which would be all the time: an observer
- * whose turn failed looks on, and accuses it after PATIENCE_MS without any answer. */
+ *   who looks     Whoever hears an accusation (suspect.h), also when the accused refutes it before its look was due; and whoever
+ *                 hears that a member is degraded, some times: one that is well answers those looks, one that loses four packets
+ *                 of five does not.
+ *   how long      Each bout marks for HOLD_MS, twice as long for each further one, as BGP damps flapping routes (RFC 2439); the mark
+ *                 goes when several looks were answered at once. After a single silence it lasts as that did: who was silent for
+ *                 some seconds, as a machine that is moved, is soon in use again, and who was for as long as one that comes and
+ *                 goes is not before it would have gone again.
+ *   no bout       When the process was gone (refused dials, or a record that says that it was started again: such a one is marked
+ *                 only when that goes on and on); when a quarter of all fell silent together, or a third of our own round trips
+ *                 fail: that is the network, or we.
+ *   once marked   Nobody speaks of it each time that it fails to answer, which would be all the time: an observer whose turn
+ *                 failed looks on, and accuses it after PATIENCE_MS without any answer. */
 #include "gossip/core.h"
 
 enum {
