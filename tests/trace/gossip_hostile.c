@@ -601,7 +601,7 @@ static void who_comes_when_the_house_is_full_is_turned_away_and_counted(void **s
     world_start(w, 0, "");
     g = w->node[0].g;
     for (uint32_t n = 1; n < GOSSIP_MEMBERS_MAX + 10; n++) {
-        struct world_record r = {.incarnation = 1, .version = 1, .addr = world_addr(9)};
+        struct world_record r = {.id = {{'z'}}, .incarnation = 1, .version = 1, .addr = world_addr(9)};
         store_be32(r.id.b + 4, n);
         enum err e = gossip_member_load(g, world_record_encode(&r, space, sizeof space), w->now);
         assert_int_equal(e, n < GOSSIP_MEMBERS_MAX ? ERR_OK : ERR_FULL);
