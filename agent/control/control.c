@@ -3,6 +3,7 @@
  * leave; a changed view is published. */
 #include "control/inner.h"
 
+#include "mux/mux.h"
 #include "observe/log.h"
 
 enum {
@@ -375,6 +376,24 @@ void control_on_bulk_link(void *arg, int fd_take, struct buf *read_take)
     bulk_accept(c->bulk, fd_take, read_take, net_now(c->loop));
 }
 
+/* Who is dead has no links any more (the view leaves it out), so this one is alive to gossip, and requests that were under way on the
+ * link have failed as if the application had been slow. */
+static void note_silent_link(struct member *m, mono_ms now)
+{
+    struct bytes node = member_name(m);
+    char at[ADDR_TEXT_MAX];
+    if (m->reach.silent_said_at > 0 && now < m->reach.silent_said_at + REACH_SAY_EVERY_MS)
+        return;
+    m->reach.silent_said_at = now;
+    log_warn("link",
+             "nothing came over a TCP link to %.*s (%s) for %d s, though it was up and the member is not "
+             "dead: the "
+             "link is given up, and requests over it meanwhile have timed out for that; does TCP still pass "
+             "between the hosts?",
+             (int)node.len, (const char *)node.at, addr_text(&m->addr, at),
+             (MUX_PING_IDLE_MS + MUX_PING_TIMEOUT_MS) / 1000);
+}
+
 /* A member that is alive, yet no request gets there: nobody else would say so. */
 static void note_reach(struct control *c, const struct node_id *peer, enum worker_link_news news, mono_ms now)
 {
@@ -387,6 +406,8 @@ static void note_reach(struct control *c, const struct node_id *peer, enum worke
     if (news == WORKER_LINK_WORKS || news == WORKER_LINK_HEARD)
         control_note_heard(c, m, now);
     reach_note(r, news, now);
+    if (news == WORKER_LINK_SILENT)
+        note_silent_link(m, now);
     if (r->is_said && news == WORKER_LINK_WORKS) {
         r->is_said = false;
         log_info("link", "traffic reaches %.*s again", (int)node.len, (const char *)node.at);

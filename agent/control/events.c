@@ -232,6 +232,7 @@ static void member_changed(struct control *c, const struct gossip_event *ev)
     if (ev->after != GOSSIP_ALIVE)
         m->reach =
             (struct reach){.said_at = m->reach.said_at,
+                           .silent_said_at = m->reach.silent_said_at,
                            .is_said = m->reach.is_said}; /* it is not only its TCP port that is silent */
     if (ev->before != ev->after && (ev->after == GOSSIP_DEAD || ev->after == GOSSIP_LEFT))
         udp_give_up(c->udp,

@@ -15,7 +15,8 @@ void reach_note(struct reach *r, enum worker_link_news news, mono_ms now)
     case WORKER_LINK_REFUSED:
         break;
     case WORKER_LINK_HEARD: /* it reaches us, which does not say that we reach it */
-    case WORKER_LINK_LOST:  /* the next dial will show */
+    case WORKER_LINK_SILENT:
+    case WORKER_LINK_LOST: /* the next dial will show */
         return;
     }
     r->is_refused = news == WORKER_LINK_REFUSED;

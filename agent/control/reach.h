@@ -20,8 +20,9 @@ struct reach { /* zero-initialised: nothing is known */
     mono_ms
         failing_since; /* when the first failed dial since the last that worked was begun; 0: none failed */
     mono_ms said_at;   /* when its loss was last logged; 0: never */
-    bool is_refused;   /* the last dial was refused, not left unanswered */
-    bool is_said;      /* its loss was logged and its return was not */
+    mono_ms silent_said_at; /* when it was last logged that a link to it had fallen silent; 0: never */
+    bool is_refused;        /* the last dial was refused, not left unanswered */
+    bool is_said;           /* its loss was logged and its return was not */
 };
 
 void reach_note(struct reach *r, enum worker_link_news news, mono_ms now);

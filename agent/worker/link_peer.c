@@ -133,26 +133,13 @@ static void fail(struct link_peer *l, enum err why)
         return;
     metric_add(was_up ? l->w->links_lost : l->w->link_failures, 1);
     if (was_up)
-        report(l, WORKER_LINK_LOST);
+        report(l, l->outgoing && why == ERR_TIMEOUT ? WORKER_LINK_SILENT : WORKER_LINK_LOST);
     else if (l->outgoing && is_silence(why))
         report(l, why == ERR_REFUSED ? WORKER_LINK_REFUSED : WORKER_LINK_TIMEOUT);
     log_debug("link", "%s link %s: %s", l->outgoing ? "outgoing" : "incoming", was_up ? "lost" : "failed",
               err_text(why));
     net_conn_free(l->conn);
     end(l, why);
-}
-
-/* Who is dead has no links any more (the view leaves it out), so this one is alive to gossip, and requests that were under way on the
- * link have failed as if the application had been slow. */
-static void say_silent(const struct link_peer *l)
-{
-    log_warn(
-        "link",
-        "nothing came over a TCP link with %.*s for %d s, though it was up and the member is not dead: the "
-        "link is given up, and requests over it meanwhile have timed out for that; does TCP still pass "
-        "between the hosts?",
-        (int)l->credential.node.len, (const char *)l->credential.node.at,
-        (MUX_PING_IDLE_MS + MUX_PING_TIMEOUT_MS) / 1000);
 }
 
 void link_cut(struct link_peer *l, bool politely)
@@ -361,7 +348,6 @@ static void on_timer(struct timer *t)
         return;
     }
     if (mux_tick(l->mux, now) != ERR_OK) {
-        say_silent(l);
         fail(l, ERR_TIMEOUT);
         return;
     }

@@ -27,8 +27,9 @@ struct worker_caller { /* who speaks for whom on this host: by entry, or by user
 
 enum worker_link_news {
     WORKER_LINK_WORKS, /* something authenticated came over it, and we had dialled it; told once a second and link */
-    WORKER_LINK_HEARD,   /* the same of one that the peer dialled */
-    WORKER_LINK_LOST,    /* it was up, and was reset or timed out; not: closed */
+    WORKER_LINK_HEARD,  /* the same of one that the peer dialled */
+    WORKER_LINK_SILENT, /* one that we had dialled was up, and then nothing came over it any more, for MUX_PING_IDLE_MS and _TIMEOUT_MS */
+    WORKER_LINK_LOST,   /* it was up, and was reset or timed out; not: closed */
     WORKER_LINK_REFUSED, /* our dial was reset: nobody listens there */
     WORKER_LINK_TIMEOUT, /* our dial, or its handshake, was not answered */
 };
