@@ -9,7 +9,7 @@ cat >"$T/p.yaml" <<'P'
 policy: v1
 mesh: shop.example
 version: 1
-services: {cart: {protocol: http}, patient: {protocol: http, timeouts: {connect: 25s, request: 40s}}}
+services: {cart: {protocol: http}, patient: {protocol: http, timeouts: {connect: 25s, request: 40s, perTry: 0s}}}
 intentions: [{name: a, from: [web], to: cart}, {name: b, from: [web], to: patient}]
 P
 agent a 7000 --caller web=7085
