@@ -113,7 +113,7 @@ static struct member *pick(struct gossip *g)
 
 bool retry_is_waiting(const struct gossip *g)
 {
-    return g->retries > 0 && g->now < g->retries_until;
+    return g->retries > 0 && g->now < g->retries_until && !is_silent(g);
 }
 
 bool retry_next(struct gossip *g)
