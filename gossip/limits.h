@@ -62,9 +62,8 @@ enum {
     DIGEST_ANSWERS_MAX = 6,   /* packets in answer to one DIGEST; what else differs is found by the next */
     EXCHANGE_PACKETS_MAX =
         24, /* ... to all of an exchange that we began, beside those that a member gets in a second */
-    RANGE_GIVE_MAX = 16, /* records given in answer to one RANGE (ADVERSARY G19) ... */
-    GIVES_WAITING_MAX =
-        16, /* ... while fewer answers wait to be polled: more would delay what is answered to looks (halves that meet) */
+    RANGE_GIVE_MAX = 16,    /* records given in answer to one RANGE (ADVERSARY G19) ... */
+    GIVES_WAITING_MAX = 64, /* ... while fewer answers wait to be polled: those to one digest come together */
 };
 
 /* One that lacks much (catch_up.c). */
