@@ -25,20 +25,25 @@ policy 1
 publish b "$T/v1.yaml"
 eventually 5 in_force 1 a b
 
-# 10,000 requests and more, over connections that are kept; each line: status, rule, version. The load ends when told to.
+# 10,000 requests and more, over connections that are kept; each line: status, rule, version. The load ends when told to. It leaves a file
+# verdicts.V when it is first refused by version V, and verdicts.None when it is first let in.
 cat >"$T/load.py" <<'PY'
 import http.client, os, sys, threading
 stop, out, least = sys.argv[1], sys.argv[2], 10000
-lock, lines = threading.Lock(), []
+lock, lines, seen = threading.Lock(), [], set()
 def run():
     c = http.client.HTTPConnection("127.0.0.1", 7085, timeout=20)
     while len(lines) < least or not os.path.exists(stop):
         c.request("GET", "/x", headers={"Host": "cart"})
         r = c.getresponse()
         r.read()
-        line = f"{r.status} {r.getheader('x-starling-rule')} {r.getheader('x-starling-policy')}"
+        version = r.getheader('x-starling-policy')
+        line = f"{r.status} {r.getheader('x-starling-rule')} {version}"
         with lock:
             lines.append(line)
+            if version not in seen:
+                seen.add(version)
+                open(f"{out}.{version}", "w").close()
 threads = [threading.Thread(target=run) for _ in range(8)]
 [t.start() for t in threads]
 [t.join() for t in threads]
@@ -47,6 +52,7 @@ PY
 python3 "$T/load.py" "$T/stop" "$T/verdicts" 2>"$T/load.log" &
 load=$!
 pids="$pids $load"
+eventually 10 test -e "$T/verdicts.None"
 
 verdict() { curl -s -o /dev/null -D - -H 'Host: cart' http://127.0.0.1:7085/x | tr -d '\r' | awk '/^HTTP/ {s = $2} /^x-starling-rule/ {r = $2} /^x-starling-policy/ {p = $2} END {print s, r, p}'; }
 for v in 2 3 4 5 6 7 8 9; do
@@ -58,6 +64,7 @@ for v in 2 3 4 5 6 7 8 9; do
         got=$(verdict)
         [ "$got" = "$want" ] || fail "after version $v was in force everywhere: $got"
     done
+    [ $((v % 2)) = 1 ] || eventually 5 test -e "$T/verdicts.$v"
 done
 touch "$T/stop"
 wait "$load" || { cat "$T/load.log"; fail "the load ended badly"; }
